@@ -1,0 +1,168 @@
+"""Every error that resto raises. They hold strings, numbers and outcomes, never a credential, and they pickle.
+
+::
+
+    RestoError
+    ├── ConfigurationError (ImproperlyConfigured)     the settings are wrong; nothing was sent
+    ├── TransportError (OSError)                      one host failed
+    │   ├── HostUnavailableError                      no answer
+    │   ├── UnexpectedStatusCode                      an answer that is not a success
+    │   └── RemoteFileNotFoundError (FileNotFoundError)
+    └── ReplicationError (OSError)                    one action, several hosts
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+__all__ = [
+    "ConfigurationError",
+    "HostUnavailableError",
+    "RemoteFileNotFoundError",
+    "ReplicationError",
+    "RestoError",
+    "TransportError",
+    "UnexpectedStatusCode",
+]
+
+
+class RestoError(Exception):
+    """Root of all errors of resto."""
+
+
+class ConfigurationError(RestoError, ImproperlyConfigured):
+    """The settings are wrong; nothing was sent to any host.
+
+    Args:
+        problem: What is wrong, a sentence fragment.
+        hint: What to do about it, a sentence. Shown by ``manage.py check``.
+        code: Identifier of the system check that reports this problem, such as ``"E003"``.
+    """
+
+    def __init__(self, problem: str, hint: str = "", code: str = "E001") -> None:
+        super().__init__(problem, hint, code)
+        self.problem = problem
+        self.hint = hint
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"{self.problem} ({self.hint})" if self.hint else self.problem
+
+
+class TransportError(RestoError, OSError):
+    """One action failed on one host.
+
+    Args:
+        host: The host as it stands in the settings; it cannot contain a password.
+        name: The file's name.
+        action: ``"upload"``, ``"delete"``, ``"download"``, ``"exists"``, ``"size"``, ``"listdir"``, ...
+        problem: What happened and, where known, what to do; a sentence fragment.
+    """
+
+    def __init__(self, host: str, name: str, action: str, problem: str) -> None:
+        # One argument: OSError reads two as errno and strerror.
+        super().__init__(problem)
+        self.host = host
+        self.name = name
+        self.action = action
+        self.problem = problem
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.host, self.name, self.action, self.problem)
+
+    def __str__(self) -> str:
+        return f"{self.host}: {self.action} of {self.name!r} failed: {self.problem}"
+
+
+class HostUnavailableError(TransportError):
+    """The host gave no answer: refused, unreachable, timed out, or the connection broke.
+
+    Args:
+        host: As in `TransportError`.
+        name: As in `TransportError`.
+        action: As in `TransportError`.
+        problem: As in `TransportError`.
+        ambiguous: Whether the host may have carried out the action all the same, or may still do so.
+    """
+
+    def __init__(self, host: str, name: str, action: str, problem: str, ambiguous: bool = False) -> None:  # noqa: FBT001, FBT002 - pickles positionally
+        super().__init__(host, name, action, problem)
+        self.ambiguous = ambiguous
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.host, self.name, self.action, self.problem, self.ambiguous)
+
+
+class UnexpectedStatusCode(TransportError):  # noqa: N818 - the ancestor's public name
+    """The host answered with a status that is not a known success.
+
+    Args:
+        host: As in `TransportError`.
+        name: As in `TransportError`.
+        action: As in `TransportError`.
+        status: HTTP status code.
+        problem: As in `TransportError`.
+    """
+
+    def __init__(self, host: str, name: str, action: str, status: int, problem: str) -> None:
+        super().__init__(host, name, action, problem)
+        self.status = status
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.host, self.name, self.action, self.status, self.problem)
+
+
+class RemoteFileNotFoundError(TransportError, FileNotFoundError):
+    """The host says that it does not have the file (404 or 410)."""
+
+
+class FailedOutcome(Protocol):
+    """What `ReplicationError` needs to know of an outcome."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def error(self) -> Exception | None: ...
+
+
+class ReplicationError(RestoError, OSError):
+    """One action failed on one or more of several hosts.
+
+    The first failure is the ``__cause__``.
+
+    Args:
+        action: As in `TransportError`.
+        name: The file's name.
+        outcomes: What happened on every host, one `resto.outcomes.Outcome` each, in the order of the hosts.
+        consequence: What became of the file, a sentence fragment.
+    """
+
+    def __init__(self, action: str, name: str, outcomes: Sequence[FailedOutcome], consequence: str = "") -> None:
+        super().__init__(action)
+        self.action = action
+        self.name = name
+        self.outcomes = tuple(outcomes)
+        self.consequence = consequence
+        self.__cause__ = next((outcome.error for outcome in self.outcomes if outcome.error), None)
+
+    @property
+    def failures(self) -> tuple[FailedOutcome, ...]:
+        """The outcomes of the hosts that failed."""
+        return tuple(outcome for outcome in self.outcomes if outcome.error)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.action, self.name, self.outcomes, self.consequence)
+
+    def __str__(self) -> str:
+        failures = self.failures
+        problems = "; ".join(_describe(failure) for failure in failures)
+        summary = f"{self.action} of {self.name!r} failed on {len(failures)} of {len(self.outcomes)} hosts: {problems}"
+        return f"{summary} ({self.consequence})" if self.consequence else summary
+
+
+def _describe(outcome: FailedOutcome) -> str:
+    error = outcome.error
+    problem = error.problem if isinstance(error, TransportError) else f"{type(error).__name__}: {error}"
+    return f"{outcome.host}: {problem}"

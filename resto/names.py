@@ -1,0 +1,115 @@
+"""File names: which ones are safe to send to a host, and how they stand in a URL."""
+
+import posixpath
+import secrets
+from urllib.parse import quote, unquote
+
+from django.core.exceptions import SuspiciousFileOperation
+
+
+__all__ = [
+    "MAX_PART_BYTES",
+    "TEMPORARY_PREFIX",
+    "clean_directory",
+    "clean_name",
+    "is_temporary",
+    "quote_name",
+    "require_storable",
+    "temporary_name",
+    "unquote_name",
+]
+
+TEMPORARY_PREFIX = ".resto-"
+
+# Common file systems stop at 255 bytes; lighttpd keeps some of them for its temporary name.
+MAX_PART_BYTES = 240
+
+_CONTROL_CHARACTERS = frozenset(map(chr, [*range(0x20), 0x7F]))
+
+
+def clean_name(name: str) -> str:
+    """Return the canonical form of a file's name: relative, ``/`` between parts, no empty or dot parts.
+
+    Args:
+        name: A name as Django's storage API takes it. Backslashes count as slashes, as in Django.
+
+    Raises:
+        ValueError: The name is empty.
+        SuspiciousFileOperation: The name is absolute, contains ``..``, a control character or text that UTF-8 cannot
+            express, names a directory, or is one of resto's temporary names.
+    """
+    name = str(name).replace("\\", "/")
+    if not name:
+        raise ValueError("the name of a file must not be empty")
+    if name.endswith("/") or posixpath.basename(name) == ".":
+        raise SuspiciousFileOperation(f"{name!r} names a directory, a file is needed")
+    cleaned = clean_directory(name)
+    if is_temporary(cleaned):
+        raise SuspiciousFileOperation(f"{name!r} starts with {TEMPORARY_PREFIX!r}, which marks unfinished uploads")
+    return cleaned
+
+
+def clean_directory(name: str) -> str:
+    """Return the canonical form of a directory's name; ``""`` is the root of the storage.
+
+    Raises:
+        SuspiciousFileOperation: As in `clean_name`, except that a name may be empty or end in ``/``.
+    """
+    name = str(name).replace("\\", "/")
+    if name.startswith("/"):
+        raise SuspiciousFileOperation(f"{name!r} is an absolute path, a relative one is needed")
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    for part in parts:
+        _check_part(name, part)
+    return "/".join(parts)
+
+
+def _check_part(name: str, part: str) -> None:
+    if part == "..":
+        raise SuspiciousFileOperation(f"{name!r} contains '..'")
+    if not _CONTROL_CHARACTERS.isdisjoint(part):
+        raise SuspiciousFileOperation(f"{name!r} contains a control character")
+    try:
+        part.encode()
+    except UnicodeEncodeError as error:
+        raise SuspiciousFileOperation(f"{name!r} cannot be encoded as UTF-8") from error
+
+
+def require_storable(name: str) -> None:
+    """Refuse a name that a media server could not store, before anything is written.
+
+    Args:
+        name: A canonical name.
+
+    Raises:
+        SuspiciousFileOperation: A part of the name is longer than `MAX_PART_BYTES` in UTF-8.
+    """
+    for part in name.split("/"):
+        length = len(part.encode())
+        if length > MAX_PART_BYTES:
+            raise SuspiciousFileOperation(f"{part!r} is {length} bytes long, media servers take {MAX_PART_BYTES}")
+
+
+def is_temporary(name: str) -> bool:
+    """Tell whether a name is that of an unfinished upload, which is never replicated or listed."""
+    return posixpath.basename(name).startswith(TEMPORARY_PREFIX)
+
+
+def temporary_name(name: str) -> str:
+    """Return a new temporary name in the same directory as ``name``."""
+    return posixpath.join(posixpath.dirname(name), TEMPORARY_PREFIX + secrets.token_hex(8))
+
+
+def quote_name(name: str) -> str:
+    """Return a name as the path of a URL, each part percent-encoded with nothing left to interpretation.
+
+    An unescaped ``?`` or ``#`` would turn the deletion of a file into that of its directory.
+
+    Source: RFC 3986, section 2.
+    """
+    return "/".join(quote(part, safe="") for part in name.split("/"))
+
+
+def unquote_name(path: str) -> str:
+    """Return the name that a percent-encoded path stands for, the inverse of `quote_name`."""
+    return unquote(path, errors="surrogateescape")
