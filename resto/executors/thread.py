@@ -1,0 +1,100 @@
+"""The executor that runs jobs in a pool of threads."""
+
+import os
+import threading
+from collections import Counter, deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from resto.executors.base import Executor, Job
+from resto.executors.lanes import Lanes, Task, process_lanes
+from resto.outcomes import Outcome
+
+
+__all__ = ["ThreadExecutor"]
+
+MAX_THREADS = 64
+
+# One host that does not answer may occupy this many threads, and no more: the others are for the other hosts.
+MAX_THREADS_PER_HOST = 8
+
+
+class ThreadExecutor(Executor):
+    """Runs jobs in threads that are shared by the whole process.
+
+    At most 64 jobs run at a time, at most 8 of them on one host. A caller who waits in `run` works too, so that it is
+    never held up by the jobs of others. Jobs that were submitted are finished before the process exits normally.
+    """
+
+    def run(self, jobs: Sequence[Job]) -> list[Outcome]:
+        lanes = process_lanes()
+
+        def offer(task: Task) -> None:
+            if task.job is not jobs[0]:  # the caller starts with that one
+                _pool.offer(lanes, task)
+
+        return lanes.run_all(lanes.add(jobs, offer))
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        lanes = process_lanes()
+        lanes.add(jobs, lambda task: _pool.offer(lanes, task))
+
+
+class _Pool:
+    """Threads shared by the process, each host with its share of them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="resto")
+        self._queues: dict[str, deque[tuple[Lanes, Task]]] = {}
+        self._busy: Counter[str] = Counter()
+
+    def offer(self, lanes: Lanes, task: Task) -> None:
+        """Let the pool run a task, unless its caller does so first."""
+        host = task.job.host
+        with self._lock:
+            self._queues.setdefault(host, deque()).append((lanes, task))
+            if self._busy[host] >= MAX_THREADS_PER_HOST:
+                return
+            self._busy[host] += 1
+        try:
+            self._threads.submit(self._serve, host)
+        except RuntimeError:
+            # The interpreter is on its way out and takes no more work: this thread does it.
+            self._serve(host)
+
+    def _serve(self, host: str) -> None:
+        try:
+            while entry := self._next(host):
+                lanes, task = entry
+                lanes.run(task)
+        except BaseException:
+            with self._lock:
+                self._release(host)
+            raise
+
+    def _next(self, host: str) -> tuple[Lanes, Task] | None:
+        with self._lock:
+            if self._queues[host]:
+                return self._queues[host].popleft()
+            self._release(host)
+            return None
+
+    def _release(self, host: str) -> None:
+        self._busy[host] -= 1
+        if not self._busy[host]:
+            del self._busy[host]
+            if not self._queues[host]:
+                del self._queues[host]
+
+
+_pool = _Pool()
+
+
+def _forget_the_parents_pool() -> None:
+    # Threads do not survive a fork: the child needs a pool of its own.
+    global _pool
+    _pool = _Pool()
+
+
+os.register_at_fork(after_in_child=_forget_the_parents_pool)
