@@ -1,0 +1,149 @@
+"""The contract of transports."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import BinaryIO
+
+from resto.exceptions import TransportError
+
+
+__all__ = ["Entry", "Transport"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file that a host lists.
+
+    Attributes:
+        name: The file's name.
+        size: In bytes; None if the host does not say.
+        modified: Aware, usually with a resolution of one second; None if the host does not say.
+        etag: Opaque; equal tags do not prove equal content, on no server. None if the host does not say.
+    """
+
+    name: str
+    size: int | None
+    modified: datetime | None
+    etag: str | None
+
+
+class Transport(ABC):
+    """Speaks one protocol to hosts.
+
+    A transport is built as ``Transport(base_url, *, timeout, **options)``, without network access. Its methods block, may
+    be called from several threads at once, and get names in canonical form (`resto.names.clean_name`).
+
+    Every method that acts raises `TransportError`, or one of its subclasses, when the host fails, and nothing else.
+    ``timeout`` bounds how long a host may stay silent: while connecting, and at each read or write.
+
+    Attributes:
+        base_url: Where files are served from; may be lazy, then it is evaluated at the first use.
+        timeout: In seconds.
+        supports_listdir: Whether `listdir` works.
+        supports_modified_time: Whether `modified_time` works.
+        supports_scan: Whether `scan` works.
+        has_literal_credentials: Whether the options hold a credential instead of the name of one.
+    """
+
+    supports_listdir = False
+    supports_modified_time = False
+    supports_scan = False
+    has_literal_credentials = False
+
+    def __init__(self, base_url: str, *, timeout: float = 2) -> None:
+        self.base_url = base_url
+        self.timeout = timeout
+
+    # What a transport may refine.
+
+    def identify(self, host: str) -> str:
+        """Return what two spellings of the same host have in common.
+
+        Raises:
+            ConfigurationError: This transport cannot reach such a host.
+        """
+        return host
+
+    def close(self) -> None:  # noqa: B027 - a transport that holds nothing has nothing to release
+        """Release connections and other resources. The transport stays usable."""
+
+    def content(self, host: str, name: str) -> bytes:
+        """Return the content of a file, in one piece.
+
+        Raises:
+            RemoteFileNotFoundError: The host does not have the file.
+        """
+        with self.open(host, name) as stream:
+            return stream.read()
+
+    # What a transport must implement.
+
+    @abstractmethod
+    def open(self, host: str, name: str) -> BinaryIO:
+        """Return a stream of the content of a file, to be read once and closed.
+
+        Reading raises `TransportError` when the host breaks off; a stream never ends early in silence.
+
+        Raises:
+            RemoteFileNotFoundError: The host does not have the file.
+        """
+
+    @abstractmethod
+    def exists(self, host: str, name: str) -> bool:
+        """Return whether the host has the file. Only a host that says so makes it False, never a failure."""
+
+    @abstractmethod
+    def size(self, host: str, name: str) -> int:
+        """Return the size of a file, in bytes.
+
+        Raises:
+            RemoteFileNotFoundError: The host does not have the file.
+        """
+
+    @abstractmethod
+    def create(self, host: str, name: str, content: bytes | BinaryIO) -> bool:
+        """Create or replace a file.
+
+        Args:
+            host: The host as it stands in the settings.
+            name: The file's name.
+            content: Bytes, or a file open for reading, which is sent from its start to its end and not closed.
+
+        Returns:
+            True if the host says that the file existed, False otherwise.
+        """
+
+    @abstractmethod
+    def delete(self, host: str, name: str) -> bool:
+        """Delete a file, if it is there. Never deletes a directory.
+
+        Returns:
+            True if the file existed, False if it did not.
+        """
+
+    # What a transport may implement; the attribute of the same name says whether it does.
+
+    def listdir(self, host: str, name: str) -> tuple[list[str], list[str]]:
+        """Return the names of the directories and of the files in a directory; ``""`` is the root.
+
+        Raises:
+            RemoteFileNotFoundError: The host does not have the directory.
+        """
+        raise self._unsupported(host, name, "listdir")
+
+    def modified_time(self, host: str, name: str) -> datetime:
+        """Return when a file was last modified, aware.
+
+        Raises:
+            RemoteFileNotFoundError: The host does not have the file.
+        """
+        raise self._unsupported(host, name, "modified_time")
+
+    def scan(self, host: str, prefix: str) -> Iterator[Entry]:
+        """Yield all files below a directory, in no particular order, in memory bounded by the largest directory."""
+        raise self._unsupported(host, prefix, "scan")
+
+    def _unsupported(self, host: str, name: str, action: str) -> TransportError:
+        return TransportError(host, name, action, f"{type(self).__name__} cannot do this")

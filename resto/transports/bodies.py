@@ -1,0 +1,117 @@
+"""The bodies of uploads: their size is known, and they can be sent again from the start."""
+
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from typing import BinaryIO, cast
+
+
+__all__ = ["BLOCK_SIZE", "Body", "BodyFile"]
+
+# Bytes read and sent at a time. Smaller blocks cost CPU, larger ones only memory.
+BLOCK_SIZE = 256 * 1024
+
+_SPOOL_SIZE = 1024 * 1024
+
+
+class Body:
+    """What one upload sends: bytes, or a file from its start to its end.
+
+    A file that cannot be rewound is first copied to a temporary file, because the size must be known in advance, and
+    because a request that is sent twice must send everything twice.
+
+    Attributes:
+        content: The bytes, or a file that can be rewound.
+        size: In bytes.
+    """
+
+    def __init__(self, content: bytes | BinaryIO) -> None:
+        self._spool: BinaryIO | None = None
+        self.content: bytes | BinaryIO
+        if isinstance(content, bytes | bytearray | memoryview):
+            self.content = bytes(content)
+            self.size = len(self.content)
+        else:
+            self.content = content if _is_seekable(content) else self._spooled(content)
+            self.size = _size(self.content)
+
+    def _spooled(self, content: BinaryIO) -> BinaryIO:
+        spool = cast("BinaryIO", tempfile.SpooledTemporaryFile(_SPOOL_SIZE))  # noqa: SIM115 - closed by `close`
+        self._spool = spool
+        shutil.copyfileobj(content, spool, BLOCK_SIZE)
+        return spool
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield the content from its start, ``size`` bytes in all.
+
+        Raises:
+            EOFError: The file has become shorter.
+        """
+        if isinstance(self.content, bytes):
+            yield self.content
+            return
+        self.content.seek(0)
+        remaining = self.size
+        while remaining:
+            block = self.content.read(min(BLOCK_SIZE, remaining))
+            if not block:
+                raise EOFError(f"the file became shorter while it was sent: {remaining} bytes are missing")
+            remaining -= len(block)
+            yield block
+
+    def close(self) -> None:
+        """Remove the temporary copy, if one was made. The file that was given stays open."""
+        if self._spool is not None:
+            self._spool.close()
+
+
+class BodyFile(io.RawIOBase):
+    """A body as a file object, for libraries that want one."""
+
+    def __init__(self, body: Body) -> None:
+        super().__init__()
+        self._body = body
+        self._position = 0
+
+    def __len__(self) -> int:
+        return self._body.size
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._body.size}[whence]
+        self._position = start + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # what RawIOBase.read hands over
+        content = self._body.content
+        wanted = min(len(buffer), max(self._body.size - self._position, 0))
+        if isinstance(content, bytes):
+            block = content[self._position : self._position + wanted]
+        else:
+            content.seek(self._position)
+            block = content.read(wanted)
+        if wanted and not block:
+            raise EOFError("the file became shorter while it was sent")
+        buffer[: len(block)] = block
+        self._position += len(block)
+        return len(block)
+
+
+def _is_seekable(content: BinaryIO) -> bool:
+    seekable = getattr(content, "seekable", None)
+    return bool(seekable()) if callable(seekable) else hasattr(content, "seek")
+
+
+def _size(content: BinaryIO) -> int:
+    content.seek(0, os.SEEK_END)
+    return content.tell()

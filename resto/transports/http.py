@@ -1,0 +1,244 @@
+"""The transport over plain HTTP: PUT, GET, HEAD and DELETE (RFC 9110, section 9.3).
+
+Statuses are interpreted one by one, never by their class: "202 Accepted" is no proof that a file was stored.
+"""
+
+import io
+import ssl
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, TypedDict, TypeVar, cast
+
+from django.utils.module_loading import import_string
+
+from resto.exceptions import (
+    ConfigurationError,
+    HostUnavailableError,
+)
+from resto.hosts import HostURL, parse_url
+from resto.transports import steps
+from resto.transports.base import Transport
+from resto.transports.bodies import BLOCK_SIZE, Body
+from resto.transports.credentials import ReactiveAuthenticator, authenticator
+from resto.transports.messages import NoAnswerError, Request, Response, Steps, Stream, Wire, run_steps
+from resto.transports.steps import Action
+from resto.transports.wire import ConnectionWire
+
+
+__all__ = ["HttpOptions", "HttpTransport"]
+
+T = TypeVar("T")
+
+
+class HttpOptions(TypedDict, total=False):
+    """The options of `HttpTransport`, which its subclasses take too."""
+
+    auth: Any
+    auth_scheme: str | None
+    ca_bundle: str | None
+    client_cert: str | tuple[str, str] | None
+    session: Any
+
+
+class HttpTransport(Transport):
+    """Reads and writes files over plain HTTP.
+
+    The server makes missing directories by itself, as nginx does with ``create_full_put_path on``; for others there is
+    the WebDAV transport. Redirects are not followed; proxies and netrc files of the environment are not used.
+
+    Args:
+        base_url: Where files are served from; hosts that are no full URLs take its scheme and path.
+        timeout: Seconds that a host may stay silent: while connecting, and at each read or write.
+        auth: Name of a credential in ``RESTO_CREDENTIALS``; or, not recommended, the credential itself: ``(user,
+            password)``, ``{header: value}``, or an auth object of requests. A string is always a name.
+        auth_scheme: ``"basic"`` (the default) or ``"digest"``, for a user and a password.
+        ca_bundle: Path of a PEM file with the certificates of the authorities to trust instead of the system's.
+        client_cert: Path of a PEM file with a client certificate and its key, or the two paths.
+        session: A `requests.Session`, or a callable that makes one, or its dotted path. Requests then go through it.
+
+    Raises:
+        ConfigurationError: The options do not fit together, or name what does not exist.
+    """
+
+    supports_modified_time = True
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        timeout: float = 2,
+        auth: Any = None,
+        auth_scheme: str | None = None,
+        ca_bundle: str | None = None,
+        client_cert: str | tuple[str, str] | None = None,
+        session: Any = None,
+    ) -> None:
+        super().__init__(base_url, timeout=timeout)
+        self.has_literal_credentials = auth is not None and not isinstance(auth, str)
+        self._authenticator = authenticator(auth, auth_scheme)
+        self._ca_bundle = _existing(ca_bundle, "ca_bundle")
+        certificate = [client_cert] if isinstance(client_cert, str) else client_cert or []
+        self._client_cert = [path for path in certificate if _existing(path, "client_cert")]
+        self._session = _session_factory(session)
+        self._lock = threading.Lock()
+        self._wires: dict[str, tuple[HostURL, Wire]] = {}
+        self._server_products: dict[str, str] = {}
+        self._context: ssl.SSLContext | None = None
+
+    def identify(self, host: str) -> str:
+        return str(parse_url(host, self.base_url))
+
+    def close(self) -> None:
+        with self._lock:
+            for _, wire in self._wires.values():
+                wire.close()
+
+    def open(self, host: str, name: str) -> BinaryIO:
+        action = self._action(host, name, "download")
+        stream = self._perform(action, steps.download(action))
+        return io.BufferedReader(_Download(action, stream), BLOCK_SIZE)
+
+    def exists(self, host: str, name: str) -> bool:
+        action = self._action(host, name, "exists")
+        return self._perform(action, steps.exists(action))
+
+    def size(self, host: str, name: str) -> int:
+        action = self._action(host, name, "size")
+        return self._perform(action, steps.size(action))
+
+    def modified_time(self, host: str, name: str) -> datetime:
+        action = self._action(host, name, "modified_time")
+        return self._perform(action, steps.modified_time(action))
+
+    def create(self, host: str, name: str, content: bytes | BinaryIO) -> bool:
+        action = self._action(host, name, "upload")
+        body = Body(content)
+        try:
+            return self._perform(action, self._upload(action, body))
+        finally:
+            body.close()
+
+    def delete(self, host: str, name: str) -> bool:
+        action = self._action(host, name, "delete")
+        return self._perform(action, steps.delete(action, spares_directories=self._spares_directories(action)))
+
+    def _upload(self, action: Action, body: Body) -> Steps[bool]:
+        response = yield from steps.put(action, action.target, body)
+        existed = steps.was_stored(action, response)
+        yield from steps.verify(action, action.target, body)
+        return existed
+
+    def _spares_directories(self, action: Action) -> bool:
+        """Whether the host's server is known to refuse the deletion of a directory."""
+        return self._server_product(action) in steps.SPARE_DIRECTORIES
+
+    def _server_product(self, action: Action) -> str | None:
+        return self._server_products.get(action.host)
+
+    def _action(self, host: str, name: str, kind: str) -> Action:
+        url, _ = self._wire(host)
+        return Action(kind, host, name, url)
+
+    def _perform(self, action: Action, sequence: Steps[T]) -> T:
+        _, wire = self._wire(action.host)
+
+        def send(request: Request) -> Response:
+            response = wire.send(request)
+            if action.host not in self._server_products:
+                product = response.headers.get("Server") or ""
+                self._server_products[action.host] = product.partition("/")[0].partition(" ")[0].lower()
+            return response
+
+        try:
+            return run_steps(sequence, send)
+        except NoAnswerError as error:
+            raise unavailable(action, error) from error
+        except EOFError as error:
+            raise action.failed(str(error)) from error
+
+    def _wire(self, host: str) -> tuple[HostURL, Wire]:
+        try:
+            return self._wires[host]
+        except KeyError:
+            pass
+        with self._lock:
+            if host not in self._wires:
+                url = parse_url(host, self.base_url)
+                self._wires[host] = url, self._create_wire(url)
+            return self._wires[host]
+
+    def _create_wire(self, url: HostURL) -> Wire:
+        context = self._ssl_context() if url.scheme == "https" else None
+        reactive = isinstance(self._authenticator, ReactiveAuthenticator)
+        if self._session is None and not reactive:
+            return ConnectionWire(url, self.timeout, self._authenticator, context)
+        from resto.transports.requests_wire import RequestsWire, create_session_factory  # only for those who use it
+
+        create_session = self._session or create_session_factory(context or ssl.create_default_context())
+        create_auth = (
+            self._authenticator.create_auth if isinstance(self._authenticator, ReactiveAuthenticator) else None
+        )
+        return RequestsWire(url, self.timeout, create_session, create_auth)
+
+    def _ssl_context(self) -> ssl.SSLContext:
+        if self._context is None:
+            try:
+                context = ssl.create_default_context(cafile=self._ca_bundle)
+                if self._client_cert:
+                    context.load_cert_chain(*self._client_cert)
+            except OSError as error:
+                problem = f"ca_bundle or client_cert cannot be loaded: {error.strerror or error}"
+                raise ConfigurationError(problem, code="E008") from error
+            self._context = context
+        return self._context
+
+
+class _Download(io.RawIOBase):
+    """The stream of a download, with the errors of the contract."""
+
+    def __init__(self, action: Action, stream: Stream) -> None:
+        super().__init__()
+        self._action = action
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            block = self._stream.read(len(buffer))
+        except NoAnswerError as error:
+            raise unavailable(self._action, error) from error
+        buffer[: len(block)] = block
+        return len(block)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+        super().close()
+
+
+def unavailable(action: Action, error: NoAnswerError) -> HostUnavailableError:
+    """Return the error that tells that a host gave no answer."""
+    return HostUnavailableError(action.host, action.name, action.kind, error.problem, error.ambiguous)
+
+
+def _existing(path: str | None, option: str) -> str | None:
+    if path is not None and not Path(path).is_file():
+        raise ConfigurationError(f"{option} names a file that does not exist: {str(path)!r}", code="E008")
+    return path
+
+
+def _session_factory(session: Any) -> Callable[[], Any] | None:
+    if isinstance(session, str):
+        try:
+            session = import_string(session)
+        except ImportError as error:
+            raise ConfigurationError(f"session cannot be imported: {error}", code="E008") from error
+    if session is None or callable(session):
+        return cast("Callable[[], Any] | None", session)
+    if not hasattr(session, "prepare_request"):
+        raise ConfigurationError("session must be a requests.Session or a callable that makes one", code="E008")
+    return lambda: session

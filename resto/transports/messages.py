@@ -1,0 +1,102 @@
+"""Requests and responses as values. Protocol knowledge lives in *steps*: generators that yield requests and get responses.
+
+Nothing here or in a step touches the network; a wire (`resto.transports.wire`) moves the bytes.
+"""
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from email.message import Message
+from typing import Protocol, TypeVar
+
+from resto.transports.bodies import Body
+
+
+__all__ = ["NoAnswerError", "Request", "Response", "Steps", "Stream", "Wire", "run_steps"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request to one host.
+
+    Attributes:
+        method: Such as ``"PUT"``.
+        target: Percent-encoded path, absolute.
+        headers: Besides Host, Content-Length and those of authentication, which are the wire's.
+        body: What to send; None for no body.
+        stream: Whether the answer's body is wanted, as a stream.
+        idempotent: Whether the request may be sent again when a kept-alive connection turns out to be closed.
+        delay: Seconds to wait before sending.
+    """
+
+    method: str
+    target: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Body | None = None
+    stream: bool = False
+    idempotent: bool = True
+    delay: float = 0
+
+
+class Stream(Protocol):
+    """The body of an answer."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The answer to a request.
+
+    Attributes:
+        status: HTTP status code.
+        reason: What the server says beside it.
+        headers: Looked up without regard to case.
+        stream: The body, if the request wanted it and the status is a success; else it was read and dropped.
+    """
+
+    status: int
+    reason: str
+    headers: Message | Mapping[str, str]
+    stream: Stream | None = None
+
+
+Steps = Generator[Request, Response, T]
+
+
+class NoAnswerError(Exception):
+    """A wire got no answer.
+
+    Args:
+        problem: What happened, a sentence fragment.
+        ambiguous: Whether the host may have carried out the request all the same.
+    """
+
+    def __init__(self, problem: str, *, ambiguous: bool) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.ambiguous = ambiguous
+
+
+class Wire(Protocol):
+    """Moves requests and responses between this machine and hosts."""
+
+    def send(self, request: Request) -> Response: ...
+    def close(self) -> None: ...
+
+
+def run_steps(steps: Steps[T], send: Callable[[Request], Response]) -> T:
+    """Carry out steps, one request after another, and return what they return."""
+    try:
+        request = next(steps)
+        while True:
+            try:
+                response = send(request)
+            except Exception as error:  # noqa: BLE001 - the steps decide what a failure means
+                request = steps.throw(error)
+            else:
+                request = steps.send(response)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]  # what the generator returns is a T

@@ -1,0 +1,116 @@
+"""Listings: what a PROPFIND asks for, and what the answers say (RFC 4918, sections 9.1 and 14.16)."""
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import ElementTree
+from defusedxml.common import DefusedXmlException
+
+from resto.names import is_temporary, unquote_name
+from resto.transports.messages import Stream
+from resto.transports.steps import parse_http_date
+
+
+__all__ = ["PROPFIND_BODY", "Member", "parse_members"]
+
+# Not displayname: characters in it make some servers' XML ill-formed.
+PROPFIND_BODY = (
+    b'<?xml version="1.0" encoding="utf-8"?>'
+    b'<propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/><getetag/></prop></propfind>'
+)
+
+# What servers keep beside files while an upload runs, or after it was killed.
+_LEFTOVERS = {
+    "apache": re.compile(r"^\.davfs\.tmp"),
+    "lighttpd": re.compile(r"\.\d+\.\d+~$"),
+    "nginx": re.compile(r"\.0\d{9}$"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A direct member of a collection.
+
+    Attributes:
+        name: Without the collection's name, and without a slash.
+        is_collection: Whether it is a collection itself.
+        size: In bytes; None if the server does not say.
+        modified: Aware; None if the server does not say.
+        etag: With its quotes; None if the server does not say.
+    """
+
+    name: str
+    is_collection: bool
+    size: int | None
+    modified: datetime | None
+    etag: str | None
+
+
+def parse_members(stream: Stream, server: str) -> list[Member]:
+    """Return the members of a collection, without temporary files.
+
+    Args:
+        stream: The body of an answer to a PROPFIND with ``Depth: 1``.
+        server: Product in the Server header, lower case; decides what counts as temporary.
+
+    Raises:
+        ValueError: The body is not such an answer.
+    """
+    try:
+        found = [(_parts(href), response) for href, response in _responses(stream)]
+        if not found:
+            raise ValueError("it names nothing, not even the directory itself")
+        # The collection itself has the shortest path, whatever a proxy makes of the paths.
+        depth = min(len(parts) for parts, _ in found) + 1
+        members = [_member(parts[-1], response) for parts, response in found if len(parts) == depth]
+    except (ParseError, DefusedXmlException) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+    leftover = _LEFTOVERS.get(server)
+    return [
+        member
+        for member in members
+        if not is_temporary(member.name) and not (leftover and leftover.search(member.name))
+    ]
+
+
+def _responses(stream: Stream) -> Iterator[tuple[str, Element]]:
+    for _, element in ElementTree.iterparse(stream):
+        if element.tag == "{DAV:}response":
+            href = element.findtext("{DAV:}href")
+            if not href:
+                raise ValueError("an entry has no href")
+            yield href.strip(), _without_refused(element)
+
+
+def _without_refused(response: Element) -> Element:
+    """Remove the properties that the server does not have."""
+    for propstat in response.findall("{DAV:}propstat"):
+        status = (propstat.findtext("{DAV:}status") or "").split()
+        if len(status) > 1 and status[1] != "200":
+            response.remove(propstat)
+    return response
+
+
+def _parts(href: str) -> list[str]:
+    path = posixpath.normpath(urlsplit(href).path if "://" in href else href)
+    return [unquote_name(part) for part in path.split("/") if part not in ("", ".")]
+
+
+def _member(name: str, response: Element) -> Member:
+    def text(tag: str) -> str:
+        return (response.findtext(f"{{DAV:}}propstat/{{DAV:}}prop/{{DAV:}}{tag}") or "").strip()
+
+    is_collection = response.find("{DAV:}propstat/{DAV:}prop/{DAV:}resourcetype/{DAV:}collection") is not None
+    size = text("getcontentlength")
+    return Member(
+        name,
+        is_collection,
+        int(size) if size.isdecimal() and not is_collection else None,
+        parse_http_date(text("getlastmodified")),
+        text("getetag") or None,
+    )

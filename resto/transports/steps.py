@@ -1,0 +1,259 @@
+"""What HTTP methods mean for files: the steps of each action, as requests and the interpretation of answers.
+
+Nothing here touches the network. Only 404 and 410 mean that a file is absent.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+from resto.exceptions import RemoteFileNotFoundError, TransportError, UnexpectedStatusCode
+from resto.hosts import HostURL
+from resto.names import quote_name
+from resto.transports.bodies import BLOCK_SIZE, Body
+from resto.transports.messages import NoAnswerError, Request, Response, Steps, Stream
+
+
+__all__ = [
+    "ABSENT",
+    "SPARE_DIRECTORIES",
+    "Action",
+    "delete",
+    "download",
+    "exists",
+    "expect_file",
+    "modified_time",
+    "parse_http_date",
+    "put",
+    "size",
+    "unlocked",
+    "verify",
+    "was_stored",
+]
+
+ABSENT = frozenset({404, 410})
+
+# Servers, by the product in their Server header, that answer 4xx to `DELETE /directory` with `Depth: 0`. Of the others,
+# rclone and Caddy delete the whole tree.
+SPARE_DIRECTORIES = frozenset({"nginx", "apache", "lighttpd", "wsgidav", "resto-testing"})
+
+# Seconds to wait before each new try when a file is locked: rclone and Caddy say so while another upload of it runs.
+LOCK_DELAYS = (0.05, 0.1, 0.2, 0.4, 0.8)
+
+# A stored file of more than this many bytes is checked for its size: it costs next to nothing beside the upload.
+VERIFY_SIZE = BLOCK_SIZE
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
+_HINTS: Mapping[int, str] = {
+    200: "a success that proves nothing here; does the server know this hostname?",
+    202: "it accepts to do so later, which proves nothing",
+    207: "the server did a part of it, or this is a directory",
+    301: "redirects are not followed; is the name that of a directory there, or should the URL be another one?",
+    302: "redirects are not followed; should the URL be another one?",
+    307: "redirects are not followed; should the URL be another one?",
+    308: "redirects are not followed; is the name that of a directory there, or should the URL be another one?",
+    400: "the server does not accept such a name or request",
+    401: "the credentials are missing or wrong; see the transport option 'auth'",
+    403: "the server does not allow this from here or with these credentials",
+    405: "the server is not configured for this method, or its disk is full (rclone, Caddy)",
+    409: "the parent directory is missing, or is a file, or the name is that of a directory; transport 'webdav' makes directories",
+    411: "the server wants a length and was told one; is a proxy in between?",
+    413: "the file is larger than the server accepts (nginx: client_max_body_size)",
+    414: "the name is too long for the server",
+    423: "another upload of this file kept it locked",
+    431: "the name is too long for the server",
+    500: "on nginx a missing directory, missing permission or a full disk; its error log tells",
+    507: "its disk is full",
+}
+
+_DIRECTORY_HINT = "is the name that of a directory there? Only files are deleted"
+
+_METHOD_HINTS: Mapping[tuple[str, int], str] = {
+    ("DELETE", 301): _DIRECTORY_HINT,
+    ("DELETE", 308): _DIRECTORY_HINT,
+    ("DELETE", 400): _DIRECTORY_HINT,
+    ("DELETE", 409): _DIRECTORY_HINT,
+    ("PROPFIND", 405): "the server is not configured to list directories (nginx needs its dav_ext module)",
+    (
+        "PUT",
+        404,
+    ): "the parent directory is missing, or is a file, or the name is that of a directory; transport 'webdav' makes directories",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What is done to which file on which host; knows the URLs and makes the errors.
+
+    Attributes:
+        kind: Such as ``"upload"``.
+        host: The host as it stands in the settings.
+        name: The file's name, or the directory's.
+        url: Where the host keeps its files.
+    """
+
+    kind: str
+    host: str
+    name: str
+    url: HostURL
+
+    @property
+    def target(self) -> str:
+        """The request target of the file."""
+        return self.target_of(self.name)
+
+    def target_of(self, name: str) -> str:
+        """Return the request target of another name on the same host."""
+        return self.url.path + quote_name(name)
+
+    def failed(self, problem: str) -> TransportError:
+        """Return the error for a host that broke its word."""
+        return TransportError(self.host, self.name, self.kind, problem)
+
+    def unexpected(self, response: Response, method: str) -> UnexpectedStatusCode:
+        """Return the error for a status that is no success."""
+        status = response.status
+        phrase = _PHRASES.get(status, "")
+        hint = _METHOD_HINTS.get((method, status)) or _HINTS.get(status)
+        problem = f"{method} was answered {status} {phrase}".rstrip() + (f": {hint}" if hint else "")
+        return UnexpectedStatusCode(self.host, self.name, self.kind, status, problem)
+
+    def missing(self) -> RemoteFileNotFoundError:
+        """Return the error for a file that is absent."""
+        return RemoteFileNotFoundError(self.host, self.name, self.kind, "it does not have this file")
+
+
+def exists(action: Action) -> Steps[bool]:
+    """Return whether the host has the file."""
+    response = yield Request("HEAD", action.target)
+    if response.status in ABSENT:
+        return False
+    if response.status != 200:
+        raise action.unexpected(response, "HEAD")
+    return True
+
+
+def size(action: Action) -> Steps[int]:
+    """Return the size of the file, in bytes."""
+    response = yield Request("HEAD", action.target)
+    length = content_length(expect_file(action, response, "HEAD"))
+    if length is None:
+        raise action.failed("it does not say how large the file is")
+    return length
+
+
+def modified_time(action: Action) -> Steps[datetime]:
+    """Return when the file was last modified."""
+    response = yield Request("HEAD", action.target)
+    moment = parse_http_date(expect_file(action, response, "HEAD").headers.get("Last-Modified"))
+    if moment is None:
+        raise action.failed("it does not say when the file was modified")
+    return moment
+
+
+def download(action: Action) -> Steps[Stream]:
+    """Return a stream of the file's content."""
+    response = yield Request("GET", action.target, stream=True)
+    expect_file(action, response, "GET")
+    assert response.stream is not None  # noqa: S101 - a wire gives the stream of a 200 to who asks for it
+    framed = response.headers.get("Content-Length") or response.headers.get("Transfer-Encoding")
+    if not framed:
+        response.stream.close()
+        raise action.failed("it does not say where the file ends")
+    return response.stream
+
+
+def put(action: Action, target: str, body: Body) -> Steps[Response]:
+    """Send a file, again if it is locked, and return the last answer."""
+    return (yield from unlocked(Request("PUT", target, body=body)))
+
+
+def was_stored(action: Action, response: Response) -> bool:
+    """Return whether a PUT replaced a file; raise if it did not store it."""
+    if response.status not in (201, 204):
+        raise action.unexpected(response, "PUT")
+    return response.status == 204
+
+
+def verify(action: Action, target: str, body: Body, *, at_least: int = VERIFY_SIZE) -> Steps[None]:
+    """Make sure that a file which was just stored has its full size, where the server tells."""
+    if body.size <= at_least:
+        return
+    try:
+        response = yield Request("HEAD", target)
+    except NoAnswerError:
+        return  # it has said that the file is stored
+    if response.status in ABSENT:
+        raise action.failed("it said that the file is stored, but does not have it")
+    stored = content_length(response) if response.status == 200 else None
+    if stored not in (None, body.size):
+        raise action.failed(f"it stored {stored} of {body.size} bytes")
+
+
+def delete(action: Action, *, spares_directories: bool) -> Steps[bool]:
+    """Delete the file; return whether it was there.
+
+    Args:
+        action: What to delete.
+        spares_directories: Whether the server refuses to delete a directory; if not, the host is first asked whether
+            this is a file.
+    """
+    if not spares_directories:
+        response = yield Request("HEAD", action.target)
+        if response.status in ABSENT:
+            return False
+        require_file(action, response)
+    response = yield from unlocked(Request("DELETE", action.target, {"Depth": "0"}))
+    if response.status in ABSENT:
+        return False
+    if response.status not in (200, 204):
+        raise action.unexpected(response, "DELETE")
+    return True
+
+
+def require_file(action: Action, response: Response) -> None:
+    """Raise unless the answer to a HEAD can only be that of a file: no server dates a directory."""
+    if response.status != 200 or "Last-Modified" not in response.headers:
+        raise action.failed("it is not certain that this is a file there, and not a directory; nothing was done")
+
+
+def unlocked(request: Request) -> Steps[Response]:
+    """Send a request, and again after a while as long as the file is locked."""
+    response = yield request
+    for delay in LOCK_DELAYS:
+        if response.status != 423:
+            break
+        response = yield replace(request, delay=delay)
+    return response
+
+
+def expect_file(action: Action, response: Response, method: str) -> Response:
+    """Return the answer if it is that of a file, and raise if it is not."""
+    if response.status in ABSENT:
+        raise action.missing()
+    if response.status != 200:
+        raise action.unexpected(response, method)
+    return response
+
+
+def content_length(response: Response) -> int | None:
+    """Return the size that the answer to a HEAD tells, in bytes."""
+    length = response.headers.get("Content-Length")
+    if length is None:
+        # Apache leaves it out for an empty file.
+        return 0 if (response.headers.get("Server") or "").startswith("Apache") else None
+    return int(length) if length.isdecimal() else None
+
+
+def parse_http_date(value: str | None) -> datetime | None:
+    """Return the moment that an HTTP date names, aware (RFC 9110, section 5.6.7)."""
+    if not value:
+        return None
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

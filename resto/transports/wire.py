@@ -1,0 +1,326 @@
+"""The default wire: requests over kept-alive connections of urllib3, answers read by `http.client`.
+
+urllib3's own request path costs several times the CPU; its documented connection classes do the connecting, TLS and the
+verification of certificates.
+"""
+
+import os
+import socket
+import ssl
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Iterable
+from http.client import HTTPException, HTTPResponse, RemoteDisconnected
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
+
+from resto.hosts import HostURL
+from resto.transports.bodies import Body
+from resto.transports.credentials import Authenticator, HeaderAuthenticator, RequestsAuthenticator
+from resto.transports.messages import NoAnswerError, Request, Response, Stream
+
+
+__all__ = ["ConnectionWire"]
+
+# Seconds. Apache closes idle connections after 5, lighttpd after 6, wsgidav after 10.
+MAX_IDLE = 4
+
+# A body up to this size leaves in one piece with the headers; joining larger ones costs more than it saves.
+JOIN_SIZE = 16 * 1024
+
+# A body above this size is announced (RFC 9110, section 10.1.1), so that a host which refuses it need not receive it.
+EXPECT_SIZE = 1024 * 1024
+
+# Seconds to wait for permission to send an announced body; servers may not give it.
+EXPECT_WAIT = 1
+
+# The body of an answer that nobody wants is read up to this size, to keep the connection.
+DRAIN_SIZE = 64 * 1024
+
+_STALE = (RemoteDisconnected, BrokenPipeError, ConnectionResetError, ConnectionAbortedError, ssl.SSLEOFError)
+
+Connection = HTTPConnection | HTTPSConnection
+
+
+class ConnectionWire:
+    """Sends requests to one host over connections of its own.
+
+    Args:
+        url: Where the host is.
+        timeout: Seconds that the host may stay silent.
+        authenticator: Proves who sends the requests.
+        ssl_context: How certificates are verified; used for ``https`` only.
+    """
+
+    def __init__(
+        self, url: HostURL, timeout: float, authenticator: Authenticator | None, ssl_context: ssl.SSLContext | None
+    ) -> None:
+        self._url = url
+        self._timeout = timeout
+        self._auth = authenticator.auth if isinstance(authenticator, RequestsAuthenticator) else None
+        self._ssl_context = ssl_context
+        self._idle = _IdleConnections()
+        fixed = {"Host": url.netloc, "User-Agent": "resto", "Accept-Encoding": "identity"}
+        if isinstance(authenticator, HeaderAuthenticator):
+            fixed |= authenticator.headers
+        self._fixed_headers = fixed
+        self._fixed_lines = _lines(fixed)
+
+    def close(self) -> None:
+        self._idle.clear()
+
+    def send(self, request: Request) -> Response:
+        """Send a request and return the answer.
+
+        Raises:
+            NoAnswerError: There was none.
+        """
+        if request.delay:
+            time.sleep(request.delay)  # the host said that it is busy, and will not say when it no longer is
+        connection = self._idle.take()
+        if connection is not None:
+            try:
+                return self._exchange(connection, request)
+            except _STALE as error:
+                # It was closed, before anything was answered: servers do so to idle connections.
+                if not request.idempotent:
+                    raise _broken(error) from error
+        connection = self._connect()
+        try:
+            return self._exchange(connection, request)
+        except _STALE as error:
+            raise _broken(error) from error
+
+    def _connect(self) -> Connection:
+        url = self._url
+        connection: Connection
+        if url.scheme == "https":
+            connection = HTTPSConnection(url.hostname, url.port, timeout=self._timeout, ssl_context=self._ssl_context)
+        else:
+            connection = HTTPConnection(url.hostname, url.port, timeout=self._timeout)
+        try:
+            connection.connect()
+        except (OSError, HTTPError) as error:
+            connection.close()
+            raise NoAnswerError(_connect_problem(error, self._timeout), ambiguous=False) from error
+        return connection
+
+    def _exchange(self, connection: Connection, request: Request) -> Response:
+        """Send a request and read the answer over one connection, and keep the connection if it can be used again."""
+        try:
+            answer, sent = self._send_and_begin(connection, request)
+        except TimeoutError as error:
+            connection.close()
+            raise NoAnswerError(f"no answer within {self._timeout:g} s", ambiguous=True) from error
+        except _STALE:
+            connection.close()
+            raise
+        except (OSError, HTTPException) as error:
+            connection.close()
+            raise _broken(error) from error
+        except BaseException:
+            connection.close()
+            raise
+        stream = _AnswerStream(answer, connection, self._idle if sent and not answer.will_close else None)
+        response = Response(answer.status, answer.reason, answer.headers, stream if request.stream else None)
+        if not (request.stream and answer.status in (200, 207)):
+            stream.drain()
+        return response
+
+    def _send_and_begin(self, connection: Connection, request: Request) -> tuple[HTTPResponse, bool]:
+        head, body = self._head(request), request.body
+        sock = connection.sock
+        if body is None or body.size <= JOIN_SIZE:
+            sent = _send(sock, [head + b"".join(body.blocks() if body else ())])
+        elif body.size <= EXPECT_SIZE:
+            sent = _send(sock, [head]) and _send(sock, body.blocks())
+        else:
+            return self._send_announced(sock, head, body, request.method)
+        answer = HTTPResponse(sock, method=request.method)
+        return _begin(answer), sent
+
+    def _send_announced(self, sock: socket.socket, head: bytes, body: Body, method: str) -> tuple[HTTPResponse, bool]:
+        _send(sock, [head])
+        answer = HTTPResponse(sock, method=method)
+        sock.settimeout(min(self._timeout, EXPECT_WAIT))
+        try:
+            first = answer.fp.peek(1)
+        except TimeoutError:
+            answer.close()
+            answer = HTTPResponse(sock, method=method)  # a reader that timed out cannot be used again
+            first = b"HTTP/1.1 100"
+        finally:
+            sock.settimeout(self._timeout)
+        # `begin` skips the interim answer by itself.
+        sent = first[9:12] == b"100" and _send(sock, body.blocks())
+        return _begin(answer), sent
+
+    def _head(self, request: Request) -> bytes:
+        headers = dict(request.headers)
+        if request.body is not None:
+            headers["Content-Length"] = str(request.body.size)
+            if request.body.size > EXPECT_SIZE:
+                headers["Expect"] = "100-continue"
+        if self._auth is None:
+            return b"%s %s HTTP/1.1\r\n%s%s\r\n" % (
+                request.method.encode(),
+                request.target.encode(),
+                self._fixed_lines,
+                _lines(headers),
+            )
+        return self._authenticated_head(request, headers)
+
+    def _authenticated_head(self, request: Request, headers: dict[str, str]) -> bytes:
+        from requests import PreparedRequest  # whoever made the auth object has imported requests
+        from requests.structures import CaseInsensitiveDict
+
+        prepared = PreparedRequest()
+        prepared.method = request.method
+        prepared.url = f"{self._url.scheme}://{self._url.netloc}{request.target}"
+        prepared.headers = CaseInsensitiveDict(self._fixed_headers | headers)
+        prepared.body = request.body.content if request.body else None  # type: ignore[assignment]  # files are allowed
+        prepared = self._auth(prepared)  # type: ignore[misc]  # only called when there is one
+        lines = _lines({name: _text(value) for name, value in prepared.headers.items()})
+        return b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method.encode(), prepared.path_url.encode(), lines)
+
+
+class _IdleConnections:
+    """Connections that wait for their next request, the latest one first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connections: deque[tuple[float, Connection]] = deque()
+        self._pid = os.getpid()
+        weakref.finalize(self, _close_all, self._connections)
+
+    def take(self) -> Connection | None:
+        self._check_process()
+        while True:
+            with self._lock:
+                self._close_expired()
+                if not self._connections:
+                    return None
+                _, connection = self._connections.pop()
+            if connection.is_connected:
+                return connection
+            connection.close()
+
+    def give(self, connection: Connection) -> None:
+        self._check_process()
+        with self._lock:
+            self._close_expired()
+            self._connections.append((time.monotonic(), connection))
+
+    def clear(self) -> None:
+        with self._lock:
+            _close_all(self._connections)
+
+    def _close_expired(self) -> None:
+        oldest = time.monotonic() - MAX_IDLE
+        while self._connections and self._connections[0][0] < oldest:
+            self._connections.popleft()[1].close()
+
+    def _check_process(self) -> None:
+        """Drop what a forked child has inherited: the parent still talks over these connections."""
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._lock = threading.Lock()
+            _close_all(self._connections)
+
+
+def _close_all(connections: deque[tuple[float, Connection]]) -> None:
+    while connections:
+        connections.pop()[1].close()
+
+
+class _AnswerStream(Stream):
+    """The body of an answer; never ends early in silence, and gives its connection back when it is read to its end."""
+
+    def __init__(self, answer: HTTPResponse, connection: Connection, idle: _IdleConnections | None) -> None:
+        self._answer = answer
+        self._connection = connection
+        self._idle = idle
+
+    def read(self, size: int = -1, /) -> bytes:
+        try:
+            block = self._answer.read(None if size < 0 else size)
+        except (OSError, HTTPException) as error:
+            self._connection.close()
+            raise _broken(error) from error
+        if not block and size and self._answer.length:
+            self._connection.close()
+            raise NoAnswerError(f"the answer ended {self._answer.length} bytes early", ambiguous=True)
+        return block
+
+    def drain(self) -> None:
+        try:
+            self._answer.read(DRAIN_SIZE)
+        except (OSError, HTTPException):
+            self._idle = None  # nobody wanted the body, but the connection is of no use any more
+        self.close()
+
+    def close(self) -> None:
+        # At the end of its body, `http.client` closes an answer by itself.
+        if self._idle is not None and (self._answer.isclosed() or self._answer.length == 0):
+            self._answer.close()
+            self._idle.give(self._connection)
+        else:
+            self._answer.close()
+            self._connection.close()
+        self._idle = None
+
+
+def _send(sock: socket.socket, blocks: Iterable[bytes]) -> bool:
+    """Send blocks; return False if the host stopped listening, in which case it may have answered all the same."""
+    for block in blocks:
+        rest = memoryview(block)
+        while rest:
+            try:
+                # Not sendall: that one counts the timeout from the first byte to the last.
+                rest = rest[sock.send(rest) :]
+            except _STALE:
+                return False
+    return True
+
+
+def _begin(answer: HTTPResponse) -> HTTPResponse:
+    try:
+        answer.begin()
+    except BaseException:
+        answer.close()
+        raise
+    return answer
+
+
+def _lines(headers: dict[str, str]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("latin-1")
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+def _connect_problem(error: Exception, timeout: float) -> str:
+    cause = error.__cause__ or error
+    if isinstance(cause, TimeoutError):
+        return f"no connection within {timeout:g} s"
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {cause.verify_message}"
+    if isinstance(cause, ssl.SSLError):
+        return f"TLS failed: {cause.reason or cause}"
+    if isinstance(error, NameResolutionError):
+        return "its name cannot be resolved"
+    if isinstance(error, NewConnectionError) and isinstance(cause, OSError):
+        return (cause.strerror or str(cause)).lower()
+    return f"no connection: {cause}"
+
+
+def _broken(error: Exception) -> NoAnswerError:
+    if isinstance(error, TimeoutError):
+        return NoAnswerError("it stopped answering", ambiguous=True)
+    if isinstance(error, _STALE):
+        return NoAnswerError("the connection broke before an answer", ambiguous=True)
+    return NoAnswerError(f"its answer cannot be understood: {type(error).__name__}", ambiguous=True)
