@@ -1,0 +1,275 @@
+"""What all storages of resto have in common: options, hosts, and the execution of actions on them."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypedDict, Unpack
+
+from django.core.files.storage import Storage
+from django.core.signals import setting_changed
+
+from resto.exceptions import ConfigurationError, RemoteFileNotFoundError, ReplicationError, TransportError
+from resto.executors import Executor, Job
+from resto.hosts import Host, parse_hosts, parse_timeout
+from resto.outcomes import Outcome
+from resto.plugins import get_plugin_manager
+from resto.settings import get_setting, media_url
+from resto.transports import Transport
+
+
+__all__ = ["ReplicatedStorage", "StorageOptions"]
+
+logger = logging.getLogger("resto")
+
+_LOG_MESSAGES = {
+    "download": "Failed to download %s from %s. %s",
+    "exists": "Failed to check if %s exists on %s. %s",
+    "size": "Failed to get the size of %s from %s. %s",
+    "listdir": "Failed to list %s on %s. %s",
+    "modified_time": "Failed to get the modification time of %s from %s. %s",
+}
+
+# What an action is called in messages, where its method has another name.
+_ACTIONS = {"update": "upload", "remove": "delete", "withdraw": "delete"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Composition:
+    """What the options of a storage amount to."""
+
+    transport: Transport
+    transports: Mapping[str, Transport]
+    executor: Executor
+
+
+class StorageOptions(TypedDict, total=False):
+    """The keyword-only options of all storages; None, or none given, falls back to the setting ``RESTO_<NAME>``.
+
+    Attributes:
+        fatal_exceptions: Whether an action that fails on a host raises.
+        show_traceback: Whether failures are logged with a traceback.
+        timeout: Seconds that a host may stay silent: while connecting, and at each read or write.
+        transport: A plugin's name, a dotted path, or a class.
+        transport_options: Keyword arguments of the transport.
+        executor: A plugin's name, a dotted path, or a class.
+        executor_options: Keyword arguments of the executor.
+    """
+
+    fatal_exceptions: bool | None
+    show_traceback: bool | None
+    timeout: float | None
+    transport: str | type[Transport] | None
+    transport_options: Mapping[str, Any] | None
+    executor: str | type[Executor] | None
+    executor_options: Mapping[str, Any] | None
+
+
+class ReplicatedStorage(Storage):
+    """A storage composed of hosts, a transport and an executor.
+
+    Options that are not given fall back to settings, each time they are used. Nothing is sent by the constructor.
+    """
+
+    waits_for_hosts = True
+
+    # Set by Django's `deconstructible` on the classes that are used.
+    _constructor_args: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __init__(
+        self,
+        hosts: Any = None,
+        base_url: str | None = None,
+        **options: Unpack[StorageOptions],
+    ) -> None:
+        unknown = sorted(set(options) - set(StorageOptions.__annotations__))
+        if unknown:
+            known = ", ".join(StorageOptions.__annotations__)
+            raise TypeError(
+                f"{type(self).__name__} has no option {', '.join(unknown)}; it has hosts, base_url, {known}"
+            )
+        self._options = {name.upper(): value for name, value in options.items()} | {"MEDIA_HOSTS": hosts}
+        self._base_url = base_url
+        self._lock = threading.Lock()
+        self._composition: _Composition | None = None
+        setting_changed.connect(self._forget_composition)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        args, kwargs = self._constructor_args
+        return _rebuild, (type(self), args, kwargs)
+
+    # Options, as they are in force.
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The addresses of the hosts."""
+        return tuple(host.address for host in self._parsed_hosts())
+
+    @property
+    def fatal_exceptions(self) -> bool:
+        """Whether an action that fails on a host raises `ReplicationError`."""
+        return bool(self._option("FATAL_EXCEPTIONS"))
+
+    @property
+    def show_traceback(self) -> bool:
+        """Whether failures are logged with a traceback."""
+        return bool(self._option("SHOW_TRACEBACK"))
+
+    @property
+    def transport(self) -> Transport:
+        """The transport of the hosts that have no options of their own."""
+        return self._composed().transport
+
+    @property
+    def executor(self) -> Executor:
+        """Where and when actions run."""
+        return self._composed().executor
+
+    def transport_for(self, host: str) -> Transport:
+        """Return the transport that speaks to a host."""
+        return self._composed().transports[host]
+
+    def problems(self) -> list[ConfigurationError]:
+        """Return what is wrong with the options, without sending anything."""
+        problems: dict[str, ConfigurationError] = {}
+        for examine in (self._timeout, self._parsed_hosts, self._create_executor, self._create_transports):
+            try:
+                examine()
+            except ConfigurationError as problem:
+                problems.setdefault(str(problem), problem)
+        return list(problems.values())
+
+    def has_literal_credentials(self) -> bool:
+        """Return whether the options hold a credential instead of the name of one."""
+        composed = self._composed()
+        return any(
+            transport.has_literal_credentials for transport in (composed.transport, *composed.transports.values())
+        )
+
+    def _option(self, name: str) -> Any:
+        value = self._options.get(name)
+        return get_setting(name) if value is None else value
+
+    def _timeout(self) -> float:
+        return parse_timeout(self._option("TIMEOUT"))
+
+    def _parsed_hosts(self) -> tuple[Host, ...]:
+        return parse_hosts(self._option("MEDIA_HOSTS"))
+
+    def _forget_composition(self, *, setting: str, **kwargs: Any) -> None:
+        if setting.startswith("RESTO_") or setting == "MEDIA_URL":
+            self._composition = None
+
+    def _require_sound_options(self) -> None:
+        """Raise `ConfigurationError` before anything is written."""
+        self._composed()
+
+    def _composed(self) -> _Composition:
+        composition = self._composition
+        if composition is None:
+            with self._lock:
+                composition = self._composition = self._composition or self._compose()
+        return composition
+
+    def _compose(self) -> _Composition:
+        transport, transports = self._create_transports()
+        return _Composition(transport, transports, self._create_executor())
+
+    def _create_transports(self) -> tuple[Transport, dict[str, Transport]]:
+        common = self._create_transport({})
+        transports: dict[str, Transport] = {}
+        known: dict[str, str] = {}
+        for host in self._parsed_hosts():
+            transport = self._create_transport(dict(host.options)) if host.options else common
+            identity = transport.identify(host.address)
+            if identity in known:
+                problem = f"hosts {known[identity]!r} and {host.address!r} are the same"
+                raise ConfigurationError(problem, "List each host once.", code="E004")
+            known[identity] = host.address
+            transports[host.address] = transport
+        return common, transports
+
+    def _create_transport(self, host_options: dict[str, Any]) -> Transport:
+        transport_class = get_plugin_manager().transport(self._option("TRANSPORT"))
+        options = _mapping(self._option("TRANSPORT_OPTIONS"), "transport_options") | host_options
+        timeout = parse_timeout(options.pop("timeout", self._option("TIMEOUT")))
+        base_url = media_url() if self._base_url is None else self._base_url
+        try:
+            return transport_class(base_url, timeout=timeout, **options)
+        except TypeError as error:
+            raise ConfigurationError(f"wrong transport_options: {error}", code="E008") from error
+
+    def _create_executor(self) -> Executor:
+        executor_class = get_plugin_manager().executor(self._option("EXECUTOR"))
+        options = _mapping(self._option("EXECUTOR_OPTIONS"), "executor_options")
+        try:
+            executor = executor_class(**options)
+        except TypeError as error:
+            raise ConfigurationError(f"wrong executor_options: {error}", code="E007") from error
+        if self.waits_for_hosts and not executor.supports_run:
+            raise ConfigurationError(
+                f"{type(self).__name__} waits for its hosts, which {executor_class.__name__} cannot do",
+                "Use AsyncStorage, or the executor 'thread'.",
+                code="E009",
+            )
+        return executor
+
+    # The execution of actions.
+
+    def execute(self, func: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> list[Outcome] | None:
+        """Run an action on all hosts, and wait for it. Subclasses may override this.
+
+        Args:
+            func: Called as ``func(host, name, *args, **kwargs)`` for each host.
+            name: The file's name.
+            *args: Passed on.
+            **kwargs: Passed on.
+
+        Returns:
+            What happened on each host, in the order of the hosts.
+
+        Raises:
+            ReplicationError: The action failed on a host, and ``fatal_exceptions`` is set.
+        """
+        outcomes = self._run(func, self.hosts, name, *args, **kwargs)
+        if self.fatal_exceptions and not all(outcome.ok for outcome in outcomes):
+            raise ReplicationError(_action(func), name, outcomes)
+        return outcomes
+
+    def _run(
+        self, func: Callable[..., Any], hosts: tuple[str, ...], name: str, *args: Any, **kwargs: Any
+    ) -> list[Outcome]:
+        outcomes = self.executor.run([self._job(func, host, name, *args, **kwargs) for host in hosts])
+        for outcome in outcomes:
+            self._report(outcome)
+        return outcomes
+
+    def _job(self, func: Callable[..., Any], host: str, name: str, *args: Any, **kwargs: Any) -> Job:
+        return Job(_action(func), host, name, lambda: func(host, name, *args, **kwargs))
+
+    def _report(self, outcome: Outcome) -> None:
+        """Log a failure, and tell the observers."""
+        if outcome.error is not None and not isinstance(outcome.error, RemoteFileNotFoundError):
+            error = outcome.error
+            problem = error.problem if isinstance(error, TransportError) else str(error) or type(error).__name__
+            message = _LOG_MESSAGES.get(outcome.action, f"Failed to {outcome.action} %s on %s. %s")
+            sentence = f"{problem[:1].upper()}{problem[1:]}."
+            logger.error(message, outcome.name, outcome.host, sentence, exc_info=error if self.show_traceback else None)
+        get_plugin_manager().notify(outcome)
+
+
+def _action(func: Callable[..., Any]) -> str:
+    name: str = func.__name__
+    return _ACTIONS.get(name, name)
+
+
+def _rebuild(
+    storage_class: type[ReplicatedStorage], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> ReplicatedStorage:
+    return storage_class(*args, **kwargs)
+
+
+def _mapping(options: Any, option: str) -> dict[str, Any]:
+    if not isinstance(options, Mapping):
+        raise ConfigurationError(f"{option} must be a mapping, not {type(options).__name__}", code="E008")
+    return dict(options)

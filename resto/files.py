@@ -1,0 +1,187 @@
+"""The files that storages open."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, BinaryIO, Self
+
+from django.core.files import File
+
+from resto.master import MasterCopy
+
+
+__all__ = ["ContentReader", "MasterFile", "RemoteFile", "SharedContent", "spool"]
+
+# Bytes of a downloaded or uploaded file that are kept in memory; what is longer goes to a temporary file.
+SPOOL_SIZE = 1024 * 1024
+
+_BLOCK_SIZE = 256 * 1024
+
+
+class RemoteFile(File):  # type: ignore[type-arg]  # File is not generic at run time
+    """A file that was downloaded from a host: seekable, read-only, in bounded memory.
+
+    Args:
+        name: The file's name.
+        download: Returns the file's content as a seekable file, from whichever host has it.
+    """
+
+    def __init__(self, name: str, download: Callable[[], IO[bytes]]) -> None:
+        self._download = download
+        super().__init__(download(), name)
+        self.mode = "rb"
+
+    def open(self, mode: str | None = None, *args: Any, **kwargs: Any) -> Self:
+        """Rewind the file, or download it again if it was closed."""
+        if mode not in (None, "rb", "r"):
+            raise ValueError(f"{self.name!r} can only be opened for reading, not in mode {mode!r}")
+        if self.closed:
+            self.file = self._download()
+        else:
+            self.seek(0)
+        return self
+
+
+class MasterFile(File):  # type: ignore[type-arg]  # File is not generic at run time
+    """A file of the master copy that is open for writing; it is published and replicated when it is closed.
+
+    Until then, readers see the file as it was before. It is published whatever happens before it is closed; a file that
+    is never closed is never published.
+
+    Args:
+        master: The master copy.
+        name: The file's name.
+        mode: As for the builtin `open`: writing, appending, updating or exclusive creation.
+        published: Called after the file has been published.
+    """
+
+    def __init__(self, master: MasterCopy, name: str, mode: str, published: Callable[[], object]) -> None:
+        self._master = master
+        self._published = published
+        self._temporary, file = _open_temporary(master, name, mode)
+        super().__init__(file, name)
+        self.mode = mode
+
+    def open(self, mode: str | None = None, *args: Any, **kwargs: Any) -> Self:
+        """Rewind the file; once closed, it must be opened through its storage."""
+        if self.closed:
+            raise ValueError(f"{self.name!r} is closed; open it through its storage")
+        self.seek(0)
+        return self
+
+    def close(self) -> None:
+        """Publish the file under its name, and replicate it.
+
+        Raises:
+            ReplicationError: As for saving a file.
+        """
+        if self.closed:
+            return
+        try:
+            super().close()
+            self._master.publish_over(self._temporary, str(self.name))
+        finally:
+            Path(self._temporary).unlink(missing_ok=True)
+        self._published()
+
+
+class SharedContent:
+    """The content of one upload, that several hosts read at the same time: in memory if it is small, else in a file.
+
+    Args:
+        content: What is saved, at any position, text or bytes. It is read from its start if it can be, and not closed.
+    """
+
+    def __init__(self, content: "File[Any]") -> None:
+        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOL_SIZE)  # noqa: SIM115 - closed by `close`
+        try:
+            for chunk in content.chunks():
+                self._file.write(chunk.encode() if isinstance(chunk, str) else chunk)
+            self._file.flush()
+            self.size = self._file.tell()
+        except BaseException:
+            self._file.close()
+            raise
+        self._bytes = b""
+        if self.size <= SPOOL_SIZE:
+            self._file.seek(0)
+            self._bytes = self._file.read()
+
+    def reader(self) -> bytes | BinaryIO:
+        """Return the content for one host: bytes, or a file with a position of its own."""
+        if self.size <= SPOOL_SIZE:
+            return self._bytes
+        return ContentReader(self._file, self.size)  # type: ignore[return-value]  # reads and seeks as one
+
+    def close(self) -> None:
+        """Remove the temporary file."""
+        self._file.close()
+
+
+class ContentReader:
+    """Reads a file without moving the position that other readers share.
+
+    Args:
+        file: A file of the operating system, open for reading.
+        size: Of the file, in bytes.
+    """
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self._file = file
+        self._size = size
+        self._position = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to ``size`` bytes, or what is left."""
+        # The descriptor is asked for each time: that of a closed file may be another file's by now.
+        block = os.pread(self._file.fileno(), size if size >= 0 else self._size - self._position, self._position)
+        self._position += len(block)
+        return block
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to a position, in bytes."""
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = start + offset
+        return self._position
+
+    def tell(self) -> int:
+        """Return the position, in bytes."""
+        return self._position
+
+
+def spool(stream: BinaryIO) -> IO[bytes]:
+    """Return what a stream holds as a seekable file: in memory if it is small, else in a temporary file."""
+    copy: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOL_SIZE)  # noqa: SIM115 - the caller closes it
+    try:
+        with stream:
+            shutil.copyfileobj(stream, copy, _BLOCK_SIZE)
+    except BaseException:
+        copy.close()
+        raise
+    copy.seek(0)
+    return copy
+
+
+def _open_temporary(master: MasterCopy, name: str, mode: str) -> tuple[str, IO[Any]]:
+    """Open a temporary file in a writing mode, with the present content of the file where the mode keeps it."""
+    path = Path(master.path(name))
+    if "x" in mode and path.exists():
+        raise FileExistsError(f"{name!r} exists")
+    if "w" not in mode and "x" not in mode and "a" not in mode and not path.exists():
+        raise FileNotFoundError(f"{name!r} does not exist")
+    temporary = master.create_temporary(name)
+    try:
+        if "w" not in mode and "x" not in mode:
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(path, temporary)
+        return temporary, Path(temporary).open(mode.replace("x", "w"))
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,195 @@
+"""The master copy: the local files that hosts converge to."""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from django.core.files.move import file_move_safe
+from django.core.files.storage import FileSystemStorage
+from django.utils._os import safe_makedirs
+
+from resto.names import TEMPORARY_PREFIX, is_temporary, temporary_name
+
+
+if TYPE_CHECKING:
+    from django.core.files import File
+
+
+__all__ = ["Fingerprint", "MasterCopy"]
+
+Fingerprint = tuple[int, int, int, int]
+
+# Seconds since the last write to a temporary file after which whoever wrote it must be gone.
+ABANDONED_AFTER = 24 * 60 * 60
+
+# In how many directories a process remembers to have looked for abandoned files.
+_MAX_SWEPT = 10_000
+
+
+class MasterCopy(FileSystemStorage):
+    """Local files that appear under their names only when they are complete.
+
+    Each file is written under a temporary name beside its final one, and then linked or renamed: nobody ever reads, or
+    replicates, half a file. `FileSystemStorage` writes in place.
+    """
+
+    def __init__(
+        self,
+        location: Any = None,
+        base_url: str | None = None,
+        file_permissions_mode: int | None = None,
+        directory_permissions_mode: int | None = None,
+        *,
+        allow_overwrite: bool = False,
+    ) -> None:
+        super().__init__(
+            location, base_url, file_permissions_mode, directory_permissions_mode, allow_overwrite=allow_overwrite
+        )
+        self._replaces = allow_overwrite
+        self._swept: set[str] = set()
+
+    def store(self, name: str, content: "File[Any]", alternative: Callable[[str], str]) -> str:
+        """Write a new file, and return its name.
+
+        Args:
+            name: The name that the file should have.
+            content: What to write, at any position, text or bytes; an uploaded temporary file is moved.
+            alternative: Returns another name, for the case that somebody else has just taken this one.
+        """
+        temporary = self._write_temporary(name, content)
+        try:
+            while not self._publish(temporary, name):
+                name = alternative(name)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+        return name
+
+    def _write_temporary(self, name: str, content: "File[Any]") -> str:
+        temporary = self.create_temporary(name)
+        try:
+            if hasattr(content, "temporary_file_path"):
+                file_move_safe(content.temporary_file_path(), temporary, allow_overwrite=True)
+            else:
+                with Path(temporary).open("wb") as file:
+                    for chunk in content.chunks():
+                        file.write(chunk.encode() if isinstance(chunk, str) else chunk)
+            self._set_permissions(temporary)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        return temporary
+
+    def create_temporary(self, name: str) -> str:
+        """Create an empty temporary file beside where a name's file is, and the directories for it; return its path."""
+        directory = os.path.dirname(self.path(name))  # noqa: PTH120 - Django's paths are strings
+        try:
+            if self.directory_permissions_mode is not None:
+                safe_makedirs(directory, self.directory_permissions_mode, exist_ok=True)
+            else:
+                os.makedirs(directory, exist_ok=True)  # noqa: PTH103 - Path.mkdir differs in the modes of parents
+        except (FileExistsError, NotADirectoryError) as error:
+            raise FileExistsError(f"{directory} exists and is not a directory.") from error
+        self._sweep(directory)
+        temporary = self.path(temporary_name(name))
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        return temporary
+
+    def publish_over(self, temporary: str, name: str) -> None:
+        """Give a temporary file its final name, in place of any file that has it."""
+        self._set_permissions(temporary)
+        Path(temporary).replace(self.path(name))
+
+    def _publish(self, temporary: str, name: str) -> bool:
+        """Give a temporary file its final name; return False if that name is taken."""
+        path = self.path(name)
+        if self._replaces:
+            Path(temporary).replace(path)
+            return True
+        try:
+            os.link(temporary, path)  # fails if the name is taken; a rename would replace the file
+        except FileExistsError:
+            return False
+        except OSError:
+            return self._publish_without_links(temporary, path)
+        return True
+
+    def _publish_without_links(self, temporary: str, path: str) -> bool:
+        """Do so on a file system without hard links: reserve the name with an empty file, then replace that."""
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        except FileExistsError:
+            return False
+        Path(temporary).replace(path)
+        return True
+
+    def _set_permissions(self, path: str) -> None:
+        if self.file_permissions_mode is not None:
+            Path(path).chmod(self.file_permissions_mode)
+        location_group = os.stat(self.location).st_gid  # noqa: PTH116 - beside chown
+        if os.stat(path).st_gid != location_group:  # noqa: PTH116
+            with contextlib.suppress(PermissionError):
+                os.chown(path, -1, location_group)
+
+    def _sweep(self, directory: str) -> None:
+        """Remove what killed processes left in a directory, when this process first writes there."""
+        if directory in self._swept:
+            return
+        if len(self._swept) >= _MAX_SWEPT:
+            self._swept.clear()
+        self._swept.add(directory)
+        oldest = time.time() - ABANDONED_AFTER
+        with os.scandir(directory) as entries:
+            abandoned = [entry for entry in entries if entry.name.startswith(TEMPORARY_PREFIX)]
+        for entry in abandoned:
+            with contextlib.suppress(FileNotFoundError):
+                if entry.stat(follow_symlinks=False).st_mtime < oldest:
+                    Path(entry.path).unlink()
+
+    def listdir(self, path: str) -> tuple[list[str], list[str]]:
+        directories, files = super().listdir(path)
+        return directories, [name for name in files if not is_temporary(name)]
+
+    def delete(self, name: str) -> None:
+        """Delete a file, if it is there.
+
+        Raises:
+            IsADirectoryError: The name is that of a directory.
+        """
+        path = Path(self.path(name))
+        if path.is_dir() and not path.is_symlink():
+            raise IsADirectoryError(f"{name!r} is a directory, and only files can be deleted")
+        path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def snapshot(self, name: str) -> Iterator[tuple[IO[bytes] | None, Fingerprint | None]]:
+        """Open the file of a name, and tell its state; both are None if there is no file.
+
+        Raises:
+            FileNotFoundError: The directory of the master copy is missing. It may be a file system that is not mounted,
+                and must not be taken for the deletion of everything.
+        """
+        try:
+            file = Path(self.path(name)).open("rb")  # noqa: SIM115 - closed below
+        except (FileNotFoundError, NotADirectoryError):
+            if not os.path.isdir(self.location):  # noqa: PTH112
+                raise FileNotFoundError(
+                    f"{self.location} is missing; is it mounted? Nothing is deleted on its account"
+                ) from None
+            yield None, None
+            return
+        with file:
+            yield file, _fingerprint(file)
+
+    def fingerprint(self, name: str) -> Fingerprint | None:
+        """Return the state of a name's file: any change of the file changes it; None if there is no file."""
+        # Not stat: NFS serves that from a cache, and looks again when a file is opened.
+        with self.snapshot(name) as (_, fingerprint):
+            return fingerprint
+
+
+def _fingerprint(file: IO[bytes]) -> Fingerprint:
+    status = os.fstat(file.fileno())
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,0 +1,210 @@
+"""Finds transports and executors by name, and tells observers what happened.
+
+The bundled transports and executors are offered through the same hooks as those of other packages. The entry points of
+the group ``resto`` are loaded one by one, when a name is not a bundled one or an action is observed for the first time;
+one that is broken hurts only those who ask for it.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import cast
+
+import pluggy
+from django.utils.module_loading import import_string
+
+from resto import executors, hookspecs, transports
+from resto.exceptions import ConfigurationError
+from resto.executors import Executor
+from resto.outcomes import Outcome
+from resto.transports import Transport
+
+
+__all__ = ["PluginManager", "create_plugin_manager", "get_plugin_manager"]
+
+logger = logging.getLogger("resto")
+
+_EXTRAS = {"rq": "rq", "celery": "celery"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a plugin can offer."""
+
+    noun: str
+    hook: str
+    base: type
+    code: str
+
+
+_TRANSPORT = _Kind("transport", "resto_register_transports", Transport, "E006")
+_EXECUTOR = _Kind("executor", "resto_register_executors", Executor, "E007")
+
+
+class PluginManager:
+    """Knows the plugins of one process.
+
+    Args:
+        points: The entry points to load when they are needed.
+
+    Attributes:
+        load_errors: Entry point -> what went wrong when it was loaded.
+    """
+
+    def __init__(self, points: tuple[EntryPoint, ...] = ()) -> None:
+        self._pluggy = pluggy.PluginManager("resto")
+        self._pluggy.add_hookspecs(hookspecs)
+        self._pluggy.register(transports, "resto.transports")
+        self._pluggy.register(executors, "resto.executors")
+        self._points = points
+        self._lock = threading.Lock()
+        self.load_errors: dict[str, Exception] = {}
+
+    def transport(self, choice: str | type) -> type[Transport]:
+        """Return the transport class for a plugin's name, a dotted path, or a class.
+
+        Raises:
+            ConfigurationError: There is none, it cannot be imported, or two plugins claim the name.
+        """
+        return cast("type[Transport]", self._find(_TRANSPORT, choice))
+
+    def executor(self, choice: str | type) -> type[Executor]:
+        """Return the executor class for a plugin's name, a dotted path, or a class.
+
+        Raises:
+            ConfigurationError: There is none, it cannot be imported, or two plugins claim the name.
+        """
+        return cast("type[Executor]", self._find(_EXECUTOR, choice))
+
+    def notify(self, outcome: Outcome) -> None:
+        """Tell all observers of an outcome; what they raise is logged."""
+        self.load_entry_points()
+        for implementation in self._pluggy.hook.resto_action_finished.get_hookimpls():
+            try:
+                implementation.function(outcome)
+            except Exception:
+                logger.exception("Plugin %s failed to observe an outcome.", implementation.plugin_name)
+
+    def conflicts(self) -> list[str]:
+        """Return a sentence for each name that several plugins claim, after loading all of them."""
+        self.load_entry_points()
+        return [
+            _clash(kind, name, claims)
+            for kind in (_TRANSPORT, _EXECUTOR)
+            for name, claims in self._offers(kind).items()
+            if len(claims) > 1
+        ]
+
+    def load_entry_points(self) -> None:
+        """Load the plugins of other packages that are not loaded yet."""
+        if not self._points:
+            return
+        with self._lock:
+            points, self._points = self._points, ()
+            for point in points:
+                try:
+                    self._register(point)
+                except Exception as error:  # noqa: BLE001 - whatever it is, it must not hurt those who use other plugins
+                    self.load_errors[_describe(point)] = error
+                    logger.warning("Failed to load plugin %s: %s.", _describe(point), error)
+
+    def _register(self, point: EntryPoint) -> None:
+        plugin = point.load()
+        name = _describe(point)
+        self._pluggy.register(plugin, name)
+        try:
+            self._pluggy.check_pending()
+        except pluggy.PluginValidationError:
+            self._pluggy.unregister(name=name)
+            raise
+
+    def _find(self, kind: _Kind, choice: str | type) -> type:
+        if not isinstance(choice, str):
+            return _checked(kind, choice, repr(choice))
+        if "." in choice:
+            return _imported(kind, choice, repr(choice))
+        offers = self._offers(kind)
+        if choice not in offers:
+            self.load_entry_points()
+            offers = self._offers(kind)
+        if choice not in offers:
+            raise self._unknown(kind, choice, sorted(offers))
+        # Bundled plugins are registered first, and cannot be shadowed by accident.
+        (provider, offered), *others = offers[choice]
+        if others and not provider.startswith("resto."):
+            raise ConfigurationError(_clash(kind, choice, offers[choice]), "Uninstall one of them.", kind.code)
+        if isinstance(offered, str):
+            return _imported(kind, offered, f"{choice!r} of {provider}")
+        return _checked(kind, offered, f"{choice!r} of {provider}")
+
+    def _offers(self, kind: _Kind) -> dict[str, list[tuple[str, str | type]]]:
+        """Return, for each name, which plugins offer what under it, in the order of their registration."""
+        offers: dict[str, list[tuple[str, str | type]]] = {}
+        for implementation in getattr(self._pluggy.hook, kind.hook).get_hookimpls():
+            try:
+                offered = implementation.function()
+                if not isinstance(offered, Mapping):
+                    raise TypeError(f"{kind.hook} returned {type(offered).__name__}, a mapping is needed")  # noqa: TRY301
+            except Exception as error:  # noqa: BLE001 - as in load_entry_points
+                self.load_errors[implementation.plugin_name] = error
+                continue
+            for name, factory in offered.items():
+                offers.setdefault(name, []).append((implementation.plugin_name, factory))
+        return offers
+
+    def _unknown(self, kind: _Kind, choice: str, known: list[str]) -> ConfigurationError:
+        failed = "".join(f"; {plugin} failed to load: {error}" for plugin, error in self.load_errors.items())
+        extra = _EXTRAS.get(choice) if kind is _EXECUTOR else None
+        package = f"django-resto-storage[{extra}]" if extra else f"resto-{choice}"
+        return ConfigurationError(
+            f"no {kind.noun} named {choice!r}; known: {', '.join(known)}{failed}",
+            f"If another package provides it: pip install {package}",
+            kind.code,
+        )
+
+
+def create_plugin_manager(*, load_installed: bool = True) -> PluginManager:
+    """Return a new plugin manager.
+
+    Args:
+        load_installed: Whether it knows the plugins of installed packages, or the bundled ones only.
+    """
+    points = tuple(entry_points(group="resto")) if load_installed else ()
+    return PluginManager(points)
+
+
+@cache
+def get_plugin_manager() -> PluginManager:
+    """Return the plugin manager of this process."""
+    return create_plugin_manager()
+
+
+def _imported(kind: _Kind, path: str, description: str) -> type:
+    try:
+        found = import_string(path)
+    except ImportError as error:
+        hint = f"Check the dotted path, and that its package is installed: {error}"
+        raise ConfigurationError(f"the {kind.noun} {description} cannot be imported", hint, kind.code) from error
+    return _checked(kind, found, description)
+
+
+def _checked(kind: _Kind, found: object, description: str) -> type:
+    if not isinstance(found, type) or not issubclass(found, kind.base):
+        expected = f"{kind.base.__module__}.{kind.base.__name__}"
+        raise ConfigurationError(f"the {kind.noun} {description} is not a subclass of {expected}", code=kind.code)
+    missing = sorted(getattr(found, "__abstractmethods__", ()))
+    if missing:
+        raise ConfigurationError(f"the {kind.noun} {description} lacks {', '.join(missing)}", code=kind.code)
+    return found
+
+
+def _clash(kind: _Kind, name: str, claims: list[tuple[str, str | type]]) -> str:
+    return f"the {kind.noun} name {name!r} is claimed by {' and by '.join(provider for provider, _ in claims)}"
+
+
+def _describe(point: EntryPoint) -> str:
+    distribution = f" of {point.dist.name} {point.dist.version}" if point.dist else ""
+    return f"{point.value}{distribution}"
