@@ -1,0 +1,29 @@
+"""What all tests share."""
+
+import os
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+
+pytest_plugins = ["servers"]
+
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+settings.register_profile("explore", settings.get_profile("default"), max_examples=5_000, deadline=timedelta(minutes=1))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch):
+    """No test depends on the environment of the person who runs it."""
+    for variable in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.upper(), raising=False)
+
+
+@pytest.fixture
+def media_root(tmp_path, settings):
+    """An empty master copy, as `MEDIA_ROOT`."""
+    settings.MEDIA_ROOT = str(tmp_path / "media")
+    return tmp_path / "media"
