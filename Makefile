@@ -1,0 +1,80 @@
+# make demo FILES="photo.jpg 'my paper.pdf'"    see resto at work, with your own files
+# make test                                     the whole suite, with real media servers
+# make lint                                     format, style, floors and types
+# make explore                                  look for unknown failures, for a long time
+# make bench                                    compare speeds with other packages
+# make clean                                    remove what the above made here
+#
+# Another Python: make PYTHON=python3.13 test (after make clean).
+
+PYTHON ?= python3
+FILES ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip
+
+.PHONY: help demo test lint explore bench clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n '/^$$/q; s/^# //p' Makefile
+
+# The shell splits FILES, so that names with spaces can be quoted.
+demo: $(VENV)/.installed
+	$(BIN)/python -m resto.testing.demo $(FILES)
+
+test: $(VENV)/.installed-test
+	scripts/install-servers $(BIN)/python
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
+
+lint: $(VENV)/.installed-lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+explore: $(VENV)/.installed-test
+	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -m hypothesis --timeout=0
+
+bench: $(VENV)/.installed-bench
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .nox .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist demo-files
+	rm -f .coverage .coverage.*
+
+# The stamps make the next run install nothing, unless pyproject.toml changed.
+$(VENV)/.installed: pyproject.toml $(VENV)/.made
+	$(PIP) install --quiet --editable .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml $(VENV)/.made
+	$(PIP) install --quiet --editable . --group test
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-lint: pyproject.toml $(VENV)/.made
+	$(PIP) install --quiet --editable . --group lint --group types
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: pyproject.toml $(VENV)/.made
+	$(PIP) install --quiet --editable . --group test --group bench
+	@touch $@ $(VENV)/.installed
+
+# Dependency groups need pip 25.1. Debian keeps venv in a package of its own.
+$(VENV)/.made:
+	@command -v "$(PYTHON)" >/dev/null || { echo "There is no $(PYTHON) here. Name another: make PYTHON=python3.13" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "resto needs Python 3.11 or newer; $(PYTHON) is $$("$(PYTHON)" -V 2>&1). Name another: make PYTHON=python3.13" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+	  package=$$("$(PYTHON)" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
+	  if command -v apt-get >/dev/null && [ "$$(id -u)" -eq 0 ]; then \
+	    apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "$$package"; \
+	  else \
+	    echo "$(PYTHON) has no venv. Install it: apt-get install $$package" >&2; exit 1; \
+	  fi; }
+	"$(PYTHON)" -m venv $(VENV)
+	$(PIP) install --quiet --upgrade 'pip>=25.1'
+	@touch $@
