@@ -1,0 +1,334 @@
+"""``python -m resto.testing.demo [FILE...]``: resto at work, with media servers of its own; nothing else is needed."""
+
+from __future__ import annotations
+
+import argparse
+import filecmp
+import logging
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import unicodedata
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+import django
+from django.conf import settings  # noqa: TID251 - the demo is a site, with settings of its own
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.files import File
+from django.core.files.storage import storages
+from django.test import override_settings
+
+from resto.exceptions import ReplicationError
+from resto.executors.thread import ThreadExecutor
+
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from resto.executors import Job
+    from resto.outcomes import Outcome
+
+
+WIDTH = 96  # columns
+NAME_WIDTH = 32  # columns; longer names are cut in the middle
+
+# What is saved if no files are given, in bytes; the names show that they need not be ASCII.
+SAMPLES = {"hello.txt": 64, "Grüße aus Köln.txt": 40_000, "photo.jpg": 900_000, "film.mp4": 6_000_000}
+
+
+class MeasuringExecutor(ThreadExecutor):
+    """The default executor, which also remembers how long each host took for the last upload."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def run(self, jobs: Sequence[Job]) -> list[Outcome]:
+        outcomes = super().run(jobs)
+        if any(outcome.action == "upload" for outcome in outcomes):
+            self.seconds = {outcome.host: outcome.seconds for outcome in outcomes if outcome.ok}
+        return outcomes
+
+
+class MediaServer:
+    """One media server: a process, and a directory.
+
+    Args:
+        directory: Where it keeps its files; its name is that of the server.
+        plain: Speak plain HTTP instead of WebDAV.
+    """
+
+    def __init__(self, directory: Path, *, plain: bool = False) -> None:
+        self.directory = directory
+        self.plain = plain
+        self.url = ""
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def name(self) -> str:
+        """What the demo calls it."""
+        return self.directory.name
+
+    def start(self) -> None:
+        """Start it, where it was before if it was stopped."""
+        port = urlsplit(self.url).port or 0
+        command = [sys.executable, "-m", "resto.testing", "--root", str(self.directory), "--port", str(port)]
+        if self.plain:
+            command.append("--plain")
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own program
+        assert self._process.stdout is not None  # noqa: S101 - it was asked for
+        self.url = self._process.stdout.readline().strip()
+        if not self.url:
+            raise OSError(f"{self.name} does not start")
+
+    def stop(self) -> None:
+        """Stop it, if it runs."""
+        if self._process is not None:
+            with self._process as process:
+                process.terminate()
+            self._process = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+
+class Demo:
+    """The story that the demo tells.
+
+    Args:
+        directory: A new one, for everything that is written.
+        files: What to save; some samples if there are none.
+    """
+
+    def __init__(self, directory: Path, files: Sequence[Path]) -> None:
+        self.directory = directory
+        self.files = files or _create_samples(directory / "originals")
+        self.master = directory / "master"
+        # The first two speak WebDAV; the transport copes with the third, which does not.
+        self.servers = [MediaServer(directory / f"media-{number}", plain=number == 3) for number in (1, 2, 3)]
+        self.saved: list[str] = []
+
+    def run(self) -> None:
+        """Tell all of it."""
+        with ExitStack() as stack:
+            for server in self.servers:
+                stack.enter_context(server)
+            self.configure()
+            self.save_files()
+            self.lose_a_server()
+            self.regain_the_server()
+            self.end()
+
+    def configure(self) -> None:
+        """Set the site up as any site does: with settings."""
+        say("Three media servers, each a process with a directory of its own:")
+        for server in self.servers:
+            say(f"  {server.name}  {server.url}  {'plain HTTP' if server.plain else 'WebDAV'}")
+        options = {"hosts": [server.url for server in self.servers], "transport": "webdav"}
+        settings.configure(
+            MEDIA_ROOT=str(self.master),
+            STORAGES={"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": options}},
+            RESTO_EXECUTOR=MeasuringExecutor,
+            LOGGING={
+                "version": 1,
+                "handlers": {"demo": {"class": f"{__name__}.SayingHandler"}},
+                "loggers": {"resto": {"handlers": ["demo"]}},
+            },
+        )
+        django.setup()
+        say("", "The settings of the site:")
+        say(f"  MEDIA_ROOT = {str(self.master)!r}")
+        say('  STORAGES = {"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {')
+        say('      "hosts": [', *(f'          "{server.url}",' for server in self.servers), "      ],")
+        say('      "transport": "webdav"}}}')
+
+    @property
+    def storage(self) -> Any:
+        """The storage that Django makes of the settings."""
+        return storages["default"]
+
+    def save(self, path: Path, name: str) -> list[str]:
+        """Save a file as a site does, and return its row in the table."""
+        with path.open("rb") as stream:
+            saved = self.storage.save(f"uploads/{name}", File(stream))
+        self.saved.append(saved)
+        return self.row(saved, self.storage.executor.seconds)
+
+    def row(self, name: str, seconds: dict[str, float] | None = None) -> list[str]:
+        """Return what the directories hold of a name, as a row of the table."""
+        copies = [self.master, *(server.directory for server in self.servers)]
+        cells = [_shorten(name), *(_describe_copy(directory / name, self.master / name) for directory in copies)]
+        for position, server in enumerate(self.servers, 2):
+            if seconds and server.url in seconds:
+                cells[position] += f" {1000 * seconds[server.url]:7.1f} ms"
+        return cells
+
+    def show(self, rows: list[list[str]]) -> None:
+        """Say a table of files and hosts."""
+        headings = ["file", "master copy", *(server.name for server in self.servers)]
+        columns = list(zip(headings, *rows, strict=True))
+        widths = [max(_columns(cell) for cell in column) for column in columns]
+        say("")
+        for row in [headings, *rows]:
+            first, *others = [
+                " " * (width - _columns(cell)) + cell for cell, width in zip(row, [0, *widths[1:]], strict=True)
+            ]
+            padding = " " * (widths[0] - _columns(first))
+            say("  " + "  ".join([first + padding, *others]))
+        say("")
+
+    def save_files(self) -> None:
+        """The main job."""
+        say("", "1. SAVE", "Bytes on the disk of each server, and how long each upload took:")
+        self.show([self.save(path, path.name) for path in self.files])
+        self.require(self.saved, self.servers)
+        say("Every copy is the same as the master copy, byte for byte.")
+
+    def lose_a_server(self) -> None:
+        """What a save does when a host is down."""
+        lost = self.servers[1]
+        lost.stop()
+        say("", f"2. A HOST IS DOWN: {lost.name} has been stopped")
+        smallest = min(self.files, key=lambda path: path.stat().st_size)
+        say("", "With RESTO_FATAL_EXCEPTIONS = True, the default, save() raises ReplicationError:")
+        try:
+            self.save(smallest, "all-or-nothing.txt")
+        except ReplicationError as error:
+            say(f"    {error}.")
+        self.show([self.row("uploads/all-or-nothing.txt")])
+        say("With RESTO_FATAL_EXCEPTIONS = False, save() succeeds, and logs:")
+        with override_settings(RESTO_FATAL_EXCEPTIONS=False):
+            self.show([self.save(smallest, "best-effort.txt")])
+        self.require(self.saved[-1:], [server for server in self.servers if server is not lost])
+
+    def regain_the_server(self) -> None:
+        """What happens when the host is back."""
+        back, missed = self.servers[1], self.saved[-1]
+        back.start()
+        say("", f"3. THE HOST IS BACK: {back.name} has been started again", "The next save reaches it:")
+        self.show([self.row(missed), self.save(self.files[0], "afterwards.txt")])
+        say(
+            f"It still lacks the file that it missed. A host catches up when the file is saved again, or by:\n"
+            f"    storage.upload({back.url!r}, {missed!r})"
+        )
+        self.storage.upload(back.url, missed)
+        self.show([self.row(missed)])
+        self.require(self.saved, self.servers)
+
+    def end(self) -> None:
+        """Say what is left."""
+        say(f"The files are in {self.directory}:")
+        say("  " + ", ".join(["master (the master copy)", *(server.name for server in self.servers)]) + ".")
+        say("The servers are stopped. To save your own files: make demo FILES=\"photo.jpg 'my paper.pdf'\"")
+
+    def require(self, names: Sequence[str], servers: Sequence[MediaServer]) -> None:
+        """Make sure that servers have what the story says they have."""
+        for server in servers:
+            for name in names:
+                if not _is_copy(server.directory / name, self.master / name):
+                    raise OSError(f"{server.name} has no copy of {name}")
+
+
+class SayingHandler(logging.Handler):
+    """Shows what the site logs as a part of the story."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"    {record.levelname} {record.name}: {record.getMessage()}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the demo; it ends by itself.
+
+    Args:
+        arguments: The command line without the program's name; `sys.argv` if not given.
+    """
+    parser = argparse.ArgumentParser(prog="python -m resto.testing.demo", description="Show resto at work.")
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="what to save; samples if none are given")
+    files = parser.parse_args(arguments).files
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # it is a TextIOWrapper
+    # Otherwise the servers would outlive a demo that is told to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        for file in files:
+            file.open("rb").close()
+        Demo(_new_directory(), files).run()
+    except (OSError, SuspiciousFileOperation) as error:
+        sys.exit(f"The demo cannot go on: {_sentence(error)}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def say(*lines: str) -> None:
+    """Print lines, wrapped if they are longer than a terminal is wide, with the indentation that they have."""
+    for line in "\n".join(lines).split("\n"):
+        if len(line) > WIDTH and line.startswith("    ") and " " in line.strip():
+            line = "\n".join(textwrap.wrap(line, WIDTH, subsequent_indent="    ", break_long_words=False))
+        sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _new_directory() -> Path:
+    """Create a directory for this run below the current one, or a temporary one if that is not possible."""
+    number = 1
+    while True:
+        directory = Path("demo-files", f"run-{number}").absolute()
+        try:
+            directory.mkdir(parents=True)
+        except FileExistsError:
+            if not directory.is_dir():
+                raise
+            number += 1
+        except OSError:
+            return Path(tempfile.mkdtemp(prefix="resto-demo-"))
+        else:
+            return directory
+
+
+def _create_samples(directory: Path) -> list[Path]:
+    directory.mkdir()
+    noise = random.Random(1)  # noqa: S311 - the same files every time
+    for name, size in SAMPLES.items():
+        (directory / name).write_bytes(noise.randbytes(size))
+    return [directory / name for name in SAMPLES]
+
+
+def _describe_copy(copy: Path, original: Path) -> str:
+    if not copy.exists():
+        return "missing" if original.exists() else "none"
+    return f"{copy.stat().st_size:,}" if _is_copy(copy, original) else "DIFFERENT"
+
+
+def _is_copy(copy: Path, original: Path) -> bool:
+    return copy.exists() and filecmp.cmp(copy, original, shallow=False)
+
+
+def _shorten(name: str) -> str:
+    if len(name) <= NAME_WIDTH:
+        return name
+    half = (NAME_WIDTH - 3) // 2
+    return f"{name[:half]}...{name[-half:]}"
+
+
+def _columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror.lower()}."
+    return f"{error}."
+
+
+if __name__ == "__main__":
+    main()

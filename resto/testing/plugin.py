@@ -1,0 +1,37 @@
+"""The pytest plugin: media servers as fixtures."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from resto.testing.server import TestHttpServer
+
+
+@pytest.fixture
+def resto_server_factory() -> Iterator[Callable[..., TestHttpServer]]:
+    """Make started media servers: call it with the arguments of `resto.testing.TestHttpServer`.
+
+    They are stopped when the test ends.
+    """
+    # Not at the top: pytest imports this module in every run, whoever needs a server or not.
+    from resto.testing.server import TestHttpServer
+
+    with ExitStack() as servers:
+
+        def make(*args: Any, **kwargs: Any) -> TestHttpServer:
+            return servers.enter_context(TestHttpServer(*args, **kwargs))
+
+        yield make
+
+
+@pytest.fixture
+def resto_server(resto_server_factory: Callable[..., TestHttpServer]) -> TestHttpServer:
+    """Return a started media server with no files."""
+    return resto_server_factory()

@@ -1,0 +1,340 @@
+"""A small media server for tests and demos, which can be told to misbehave."""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
+from resto.testing.actions import Request, Site
+from resto.testing.connections import Connection
+from resto.testing.faults import Faults
+from resto.testing.files import FileStore, MemoryFiles, is_valid_name
+from resto.testing.folder import FolderFiles
+
+
+if TYPE_CHECKING:
+    import os
+    import ssl
+
+
+_BACKLOG = 128  # connections the kernel accepts on its own
+_STOP_TIMEOUT = 10  # seconds; a thread that lives longer is stuck in a hook
+
+
+class TestHttpServer(Faults):
+    """A media server on this machine: plain HTTP or WebDAV, in memory or on disk, with faults on demand.
+
+    It listens from construction on, and serves once `start` or `run` is called. It keeps connections
+    alive, uses one thread for each, and none of its methods needs another server, or Django.
+
+    Args:
+        host: Address to listen on.
+        port: TCP port; 0 takes a free one.
+        root: Directory to keep the files in, made if missing; memory if not given.
+        webdav: Whether to speak WebDAV. Then PUT into a missing directory is refused (409); otherwise
+            PUT makes the directories, and WebDAV's methods are refused (405).
+        credentials: User and password that every request has to bring (Basic authentication).
+        ssl_context: Makes it an HTTPS server.
+        in_place: Write uploads under their final name from the first byte, as rclone and wsgidav do, so
+            that a cut upload leaves a broken file; otherwise uploads appear whole or not at all.
+
+    Raises:
+        OSError: The port is taken.
+    """
+
+    __test__ = False  # not a test, whatever pytest thinks of its name
+
+    log: list[tuple[str, str, int]]
+    """Method, path and status code of each answer, in the order of the answers."""
+
+    requests: list[Request]
+    """Each request, in the order of arrival; those that were not answered have no status."""
+
+    on_request: Callable[[str, str], None] | None
+    """Called with method and path in the serving thread, when a request was read and before it is carried out.
+
+    It may block. With `in_place`, the body of a PUT has been written by then.
+    """
+
+    on_applied: Callable[[str, str], None] | None
+    """Called in the same way when the action was carried out, before the answer is sent."""
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        root: str | os.PathLike[str] | None = None,
+        webdav: bool = True,
+        credentials: tuple[str, str] | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        in_place: bool = False,
+    ) -> None:
+        self._store: FileStore = MemoryFiles() if root is None else FolderFiles(root)
+        self._lock = threading.Condition()
+        self._refusing = threading.Lock()
+        self._refuse = False
+        self._watches = False
+        self._stopping = False
+        self._host = host
+        self._listener = _bind(host, port)
+        self._listener.listen(_BACKLOG)
+        self._port: int = self._listener.getsockname()[1]
+        self._alarm, self._bell = socket.socketpair()
+        self._bell.settimeout(0)
+        self._alarm.settimeout(0)
+        self._connections: dict[Connection, threading.Thread] = {}
+        self._accepted = 0
+        self._serving = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._ssl_context = ssl_context
+        # For the modules beside this one, not for tests.
+        self.site = Site(self._store, webdav=webdav, in_place=in_place)
+        self.software = "in-place" if in_place else "resto-testing"
+        self.credentials = credentials
+        self.log = []
+        self.requests = []
+        self.on_request = None
+        self.on_applied = None
+        super().__init__()
+
+    @property
+    def address(self) -> str:
+        """Host and port, as ``127.0.0.1:8080``."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{host}:{self._port}"
+
+    @property
+    def url(self) -> str:
+        """Where the files are, with a slash at the end."""
+        return f"{'http' if self._ssl_context is None else 'https'}://{self.address}/"
+
+    # Files, seen from the test.
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """A live view of all files: name to content; equal to a dictionary of the same."""
+        return _FilesView(self._store)
+
+    def has_file(self, name: str) -> bool:
+        """Tell whether a file exists."""
+        entry = self._store.find(name) if is_valid_name(name) else None
+        return entry is not None and not entry.is_directory
+
+    def get_file(self, name: str) -> bytes:
+        """Return the content of a file.
+
+        Raises:
+            KeyError: There is no such file.
+        """
+        return self.files[name]
+
+    def create_file(self, name: str, content: bytes) -> None:
+        """Create or replace a file, and the directories above it."""
+        if not is_valid_name(name):
+            message = f"not a name for a file: {name!r}"
+            raise ValueError(message)
+        self._store.make_parents(name)
+        upload = self._store.upload(name, in_place=False)
+        upload.write(content)
+        upload.publish()
+
+    def delete_file(self, name: str) -> None:
+        """Delete a file.
+
+        Raises:
+            KeyError: There is no such file.
+        """
+        if not self.has_file(name):
+            raise KeyError(name)
+        self._store.delete(name)
+
+    # Running.
+
+    def start(self) -> Self:
+        """Serve in a thread of its own, until `stop`."""
+        with self._lock:
+            if self._thread is not None or self._stopping:
+                raise RuntimeError("a server can be started only once")
+            self._thread = threading.Thread(target=self.run, name=f"resto-testing {self.address}", daemon=True)
+            self._thread.start()
+        return self
+
+    def run(self) -> None:
+        """Serve in the calling thread, until `stop` is called in another one."""
+        with self._serving:
+            while not self._stopping:
+                self._wait_for_client()
+                self._accept()
+
+    def stop(self) -> None:
+        """Close every socket and end every thread; the second call does nothing.
+
+        Raises:
+            RuntimeError: A thread does not end, because a hook blocks it.
+        """
+        with self._lock:
+            already, self._stopping = self._stopping, True
+            if already:
+                return
+            self._listener.close()
+            connections = dict(self._connections)
+        # First, so that what is waiting for the end of a fault finds nobody to answer.
+        for connection in connections:
+            connection.abort()
+        self.interrupt()
+        self._ring()
+        with self._serving:
+            self._alarm.close()
+            self._bell.close()
+        if self._thread is not None:
+            self._thread.join()
+        _join(list(connections.values()))
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    # Faults of the whole server.
+
+    @property
+    def refuse(self) -> bool:
+        """Refuse connections, as if nobody listened, and close those that are open.
+
+        The port stays reserved: the server is back there once this is false again. `fault_methods` does not matter.
+        """
+        return self._refuse
+
+    @refuse.setter
+    def refuse(self, value: bool) -> None:
+        with self._refusing:
+            if value and not self._refuse:
+                self._leave_port()
+            elif self._refuse and not value:
+                self._return_to_port()
+
+    def _leave_port(self) -> None:
+        with self._lock:
+            self._refuse = True
+            self._ring()
+            # A socket goes on listening, although closed, as long as `run` polls it.
+            self._lock.wait_for(lambda: not self._watches)
+            if self._stopping:
+                return
+            self._listener.close()
+            # Bound but not listening: the kernel refuses for us, and nobody else gets the port.
+            self._listener = _bind(self._host, self._port)
+            connections = list(self._connections)
+        for connection in connections:
+            connection.abort()
+
+    def _return_to_port(self) -> None:
+        with self._lock:
+            self._refuse = False
+            if not self._stopping:
+                self._listener.listen(_BACKLOG)
+                self._ring()
+
+    def heal(self) -> None:
+        super().heal()
+        self.refuse = False
+
+    def _ring(self) -> None:
+        """Make `run` look again at what changed."""
+        with suppress(OSError):
+            self._bell.send(b"!")
+
+    def _wait_for_client(self) -> None:
+        with suppress(BlockingIOError):
+            self._alarm.recv(1024)
+        poll = select.poll()
+        with self._lock:
+            if self._stopping:
+                return
+            poll.register(self._alarm, select.POLLIN)
+            self._watches = not self._refuse
+            if self._watches:
+                poll.register(self._listener, select.POLLIN)
+        poll.poll()
+        with self._lock:
+            self._watches = False
+            self._lock.notify_all()
+
+    def _accept(self) -> None:
+        with self._lock:
+            if self._stopping or self._refuse:
+                return
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return  # woken by the bell, or the client has left already
+            sock.settimeout(None)
+            self._accepted += 1
+            try:
+                connection = Connection(self, sock, self._accepted, self._ssl_context)
+            except OSError:
+                sock.close()
+                return
+            name = f"resto-testing {self.address} #{self._accepted}"
+            thread = threading.Thread(target=self._serve, args=[connection], name=name, daemon=True)
+            self._connections[connection] = thread
+            thread.start()
+
+    def _serve(self, connection: Connection) -> None:
+        try:
+            connection.serve()
+        finally:
+            with self._lock:
+                del self._connections[connection]
+
+
+class _FilesView(Mapping[str, bytes]):
+    def __init__(self, store: FileStore) -> None:
+        self._store = store
+
+    def __getitem__(self, name: str) -> bytes:
+        if not is_valid_name(name):
+            raise KeyError(name)
+        try:
+            _, file = self._store.open(name)
+        except (FileNotFoundError, IsADirectoryError):
+            raise KeyError(name) from None
+        with file:
+            return file.read()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._store.names())
+
+    def __len__(self) -> int:
+        return len(self._store.names())
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+def _join(threads: list[threading.Thread]) -> None:
+    for thread in threads:
+        if thread is not threading.current_thread():  # a hook may stop the server
+            thread.join(_STOP_TIMEOUT)
+            if thread.is_alive():
+                message = f"{thread.name} does not end: blocked in a hook?"
+                raise RuntimeError(message)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Take a port without listening on it yet."""
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.settimeout(0)
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
