@@ -1,10 +1,27 @@
-"""What happened to one action on one host."""
+"""What happened, or is about to happen, to one action on one host."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar, Union
 
 
-__all__ = ["Outcome"]
+__all__ = ["Begun", "Outcome"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Begun(Generic[T]):
+    """An action whose request is on its way, and that nobody waits for yet.
+
+    Whoever has to do with several hosts can so send to all of them before waiting for any, without threads.
+
+    Attributes:
+        resume: Waits for the answer, within the time that the host had since the request was sent. Returns the result of
+            the action; or a `Begun` if it took another request, which is on its way then. Raises if the action failed.
+    """
+
+    resume: Callable[[], Union[T, "Begun[T]"]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 
-__all__ = ["BLOCK_SIZE", "Body", "BodyFile"]
+__all__ = ["BLOCK_SIZE", "Body", "BodyFile", "is_rewindable"]
 
 # Bytes read and sent at a time. Smaller blocks cost CPU, larger ones only memory.
 BLOCK_SIZE = 256 * 1024
@@ -34,7 +34,7 @@ class Body:
             self.content = bytes(content)
             self.size = len(self.content)
         else:
-            self.content = content if _is_seekable(content) else self._spooled(content)
+            self.content = content if is_rewindable(content) else self._spooled(content)
             self.size = _size(self.content)
 
     def _spooled(self, content: BinaryIO) -> BinaryIO:
@@ -107,7 +107,10 @@ class BodyFile(io.RawIOBase):
         return len(block)
 
 
-def _is_seekable(content: BinaryIO) -> bool:
+def is_rewindable(content: bytes | BinaryIO) -> bool:
+    """Return whether content can be read again from its start."""
+    if isinstance(content, bytes):
+        return True
     seekable = getattr(content, "seekable", None)
     return bool(seekable()) if callable(seekable) else hasattr(content, "seek")
 

@@ -6,7 +6,8 @@ Statuses are interpreted one by one, never by their class: "202 Accepted" is no 
 import io
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TypedDict, TypeVar, cast
@@ -18,11 +19,12 @@ from resto.exceptions import (
     HostUnavailableError,
 )
 from resto.hosts import HostURL, parse_url
+from resto.outcomes import Begun
 from resto.transports import steps
 from resto.transports.base import Transport
-from resto.transports.bodies import BLOCK_SIZE, Body
+from resto.transports.bodies import BLOCK_SIZE, Body, is_rewindable
 from resto.transports.credentials import ReactiveAuthenticator, authenticator
-from resto.transports.messages import NoAnswerError, Request, Response, Steps, Stream, Wire, run_steps
+from resto.transports.messages import NoAnswerError, Request, Response, Steps, Stream, Wire, begin_steps, run_steps
 from resto.transports.steps import Action
 from resto.transports.wire import ConnectionWire
 
@@ -124,6 +126,30 @@ class HttpTransport(Transport):
         action = self._action(host, name, "delete")
         return self._perform(action, steps.delete(action, spares_directories=self._spares_directories(action)))
 
+    def begin(self, method: str, host: str, name: str, *args: Any) -> Begun[Any] | None:
+        if getattr(type(self), method) is not getattr(HttpTransport, method):
+            return None  # a subclass does something else
+        if method == "create":
+            return self._begin_upload(self._action(host, name, "upload"), *args)
+        if method == "delete":
+            action = self._action(host, name, "delete")
+            return self._begin(action, steps.delete(action, spares_directories=self._spares_directories(action)))
+        if method == "exists":
+            action = self._action(host, name, "exists")
+            return self._begin(action, steps.exists(action))
+        return None
+
+    def _begin_upload(self, action: Action, content: bytes | BinaryIO) -> Begun[bool] | None:
+        # Content that cannot be rewound is used up by the attempt.
+        if not is_rewindable(content):
+            return None
+        return self._begin(action, self._upload(action, Body(content)))
+
+    def _begin(self, action: Action, sequence: Steps[T]) -> Begun[T] | None:
+        with _translated_errors(action):
+            begun = begin_steps(sequence, self._attentive_wire(action.host))
+        return None if begun is None else _translated(action, begun)
+
     def _upload(self, action: Action, body: Body) -> Steps[bool]:
         response = yield from steps.put(action, action.target, body)
         existed = steps.was_stored(action, response)
@@ -142,21 +168,12 @@ class HttpTransport(Transport):
         return Action(kind, host, name, url)
 
     def _perform(self, action: Action, sequence: Steps[T]) -> T:
-        _, wire = self._wire(action.host)
+        with _translated_errors(action):
+            return run_steps(sequence, self._attentive_wire(action.host))
 
-        def send(request: Request) -> Response:
-            response = wire.send(request)
-            if action.host not in self._server_products:
-                product = response.headers.get("Server") or ""
-                self._server_products[action.host] = product.partition("/")[0].partition(" ")[0].lower()
-            return response
-
-        try:
-            return run_steps(sequence, send)
-        except NoAnswerError as error:
-            raise unavailable(action, error) from error
-        except EOFError as error:
-            raise action.failed(str(error)) from error
+    def _attentive_wire(self, host: str) -> Wire:
+        _, wire = self._wire(host)
+        return wire if host in self._server_products else _AttentiveWire(wire, host, self._server_products)
 
     def _wire(self, host: str) -> tuple[HostURL, Wire]:
         try:
@@ -195,6 +212,27 @@ class HttpTransport(Transport):
         return self._context
 
 
+class _AttentiveWire:
+    """A wire that learns from the first answer which server a host runs."""
+
+    def __init__(self, wire: Wire, host: str, products: dict[str, str]) -> None:
+        self._wire = wire
+        self._host = host
+        self._products = products
+
+    def send(self, request: Request) -> Response:
+        response = self._wire.send(request)
+        product = response.headers.get("Server") or ""
+        self._products[self._host] = product.partition("/")[0].partition(" ")[0].lower()
+        return response
+
+    def begin(self, request: Request) -> None:
+        """Leave the first request to `send`."""
+
+    def close(self) -> None:
+        self._wire.close()
+
+
 class _Download(io.RawIOBase):
     """The stream of a download, with the errors of the contract."""
 
@@ -218,6 +256,26 @@ class _Download(io.RawIOBase):
         if not self.closed:
             self._stream.close()
         super().close()
+
+
+@contextmanager
+def _translated_errors(action: Action) -> Iterator[None]:
+    """Turn the errors of wires and bodies into those of the contract."""
+    try:
+        yield
+    except NoAnswerError as error:
+        raise unavailable(action, error) from error
+    except EOFError as error:
+        raise action.failed(str(error)) from error
+
+
+def _translated(action: Action, begun: Begun[T]) -> Begun[T]:
+    def resume() -> T | Begun[T]:
+        with _translated_errors(action):
+            result = begun.resume()
+        return _translated(action, result) if isinstance(result, Begun) else result
+
+    return Begun(resume)
 
 
 def unavailable(action: Action, error: NoAnswerError) -> HostUnavailableError:

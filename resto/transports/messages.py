@@ -6,12 +6,14 @@ Nothing here or in a step touches the network; a wire (`resto.transports.wire`) 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
+from functools import partial
 from typing import Protocol, TypeVar
 
+from resto.outcomes import Begun
 from resto.transports.bodies import Body
 
 
-__all__ = ["NoAnswerError", "Request", "Response", "Steps", "Stream", "Wire", "run_steps"]
+__all__ = ["NoAnswerError", "Request", "Response", "Steps", "Stream", "Wire", "begin_steps", "run_steps"]
 
 T = TypeVar("T")
 
@@ -83,20 +85,56 @@ class NoAnswerError(Exception):
 class Wire(Protocol):
     """Moves requests and responses between this machine and hosts."""
 
-    def send(self, request: Request) -> Response: ...
-    def close(self) -> None: ...
+    def send(self, request: Request) -> Response:
+        """Send a request and return the answer, or raise `NoAnswerError`."""
+
+    def begin(self, request: Request) -> Callable[[], Response] | None:
+        """Send a request without waiting, if that is possible at once.
+
+        Returns:
+            What does the rest of `send`; None if nothing was sent.
+        """
+
+    def close(self) -> None:
+        """Close idle connections."""
 
 
-def run_steps(steps: Steps[T], send: Callable[[Request], Response]) -> T:
+def run_steps(steps: Steps[T], wire: Wire) -> T:
     """Carry out steps, one request after another, and return what they return."""
     try:
         request = next(steps)
         while True:
-            try:
-                response = send(request)
-            except Exception as error:  # noqa: BLE001 - the steps decide what a failure means
-                request = steps.throw(error)
-            else:
-                request = steps.send(response)
+            request = _proceed(steps, partial(wire.send, request))
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]  # what the generator returns is a T
+
+
+def begin_steps(steps: Steps[T], wire: Wire) -> Begun[T] | None:
+    """Begin to carry out steps, if the first request can be sent without waiting; if not, nothing is done."""
+    receive = wire.begin(next(steps))
+    if receive is None:
+        steps.close()
+        return None
+    return _begun(steps, wire, receive)
+
+
+def _begun(steps: Steps[T], wire: Wire, receive: Callable[[], Response]) -> Begun[T]:
+    def resume() -> T | Begun[T]:
+        try:
+            request = _proceed(steps, receive)
+            while (begun := wire.begin(request)) is None:
+                request = _proceed(steps, partial(wire.send, request))
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]  # as above
+        return _begun(steps, wire, begun)
+
+    return Begun(resume)
+
+
+def _proceed(steps: Steps[T], receive: Callable[[], Response]) -> Request:
+    """Give the steps the answer that they wait for, and return their next request."""
+    try:
+        response = receive()
+    except Exception as error:  # noqa: BLE001 - the steps decide what a failure means
+        return steps.throw(error)
+    return steps.send(response)

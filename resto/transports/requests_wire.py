@@ -75,6 +75,9 @@ class RequestsWire:
         except requests.RequestException as error:
             raise _translated(error, self._timeout) from error
 
+    def begin(self, request: Request) -> None:
+        """Return None: requests cannot send without waiting."""
+
     def _send(self, request: Request) -> Response:
         session, auth = self._session()
         message = requests.Request(

@@ -11,7 +11,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -36,6 +36,9 @@ EXPECT_SIZE = 1024 * 1024
 
 # Seconds to wait for permission to send an announced body; servers may not give it.
 EXPECT_WAIT = 1
+
+# Seconds for an answer to which whoever collects it comes too late: it may have arrived long ago.
+LAST_CHANCE = 0.001
 
 # The body of an answer that nobody wants is read up to this size, to keep the connection.
 DRAIN_SIZE = 64 * 1024
@@ -94,6 +97,36 @@ class ConnectionWire:
         except _STALE as error:
             raise _broken(error) from error
 
+    def begin(self, request: Request) -> Callable[[], Response] | None:
+        """Send a request without waiting, if a connection is idle and the body is small.
+
+        Returns:
+            What does the rest of `send`; None if nothing was sent.
+        """
+        if request.delay or (request.body is not None and request.body.size > JOIN_SIZE):
+            return None
+        connection = self._idle.take()
+        if connection is None:
+            return None
+        try:
+            sent = self._send_joined(connection, request)
+        except BaseException:
+            connection.close()
+            raise
+        deadline = time.monotonic() + self._timeout
+
+        def receive() -> Response:
+            try:
+                return self._receive(
+                    connection, request, lambda: (self._begin_until(deadline, connection, request), sent)
+                )
+            except _STALE as error:
+                if not request.idempotent:
+                    raise _broken(error) from error
+            return self.send(request)
+
+        return receive
+
     def _connect(self) -> Connection:
         url = self._url
         connection: Connection
@@ -109,9 +142,20 @@ class ConnectionWire:
         return connection
 
     def _exchange(self, connection: Connection, request: Request) -> Response:
-        """Send a request and read the answer over one connection, and keep the connection if it can be used again."""
+        return self._receive(connection, request, lambda: self._send_and_begin(connection, request))
+
+    def _receive(
+        self, connection: Connection, request: Request, begin: Callable[[], tuple[HTTPResponse, bool]]
+    ) -> Response:
+        """Return an answer that has begun to arrive, and keep the connection if it can be used again.
+
+        Args:
+            connection: Where the request went.
+            request: What was sent.
+            begin: Reads the head of the answer; returns it, and whether the whole request was sent.
+        """
         try:
-            answer, sent = self._send_and_begin(connection, request)
+            answer, sent = begin()
         except TimeoutError as error:
             connection.close()
             raise NoAnswerError(f"no answer within {self._timeout:g} s", ambiguous=True) from error
@@ -131,16 +175,26 @@ class ConnectionWire:
         return response
 
     def _send_and_begin(self, connection: Connection, request: Request) -> tuple[HTTPResponse, bool]:
-        head, body = self._head(request), request.body
-        sock = connection.sock
+        sock, body = connection.sock, request.body
         if body is None or body.size <= JOIN_SIZE:
-            sent = _send(sock, [head + b"".join(body.blocks() if body else ())])
+            sent = self._send_joined(connection, request)
         elif body.size <= EXPECT_SIZE:
-            sent = _send(sock, [head]) and _send(sock, body.blocks())
+            sent = _send(sock, [self._head(request)]) and _send(sock, body.blocks())
         else:
-            return self._send_announced(sock, head, body, request.method)
+            return self._send_announced(sock, self._head(request), body, request.method)
         answer = HTTPResponse(sock, method=request.method)
         return _begin(answer), sent
+
+    def _send_joined(self, connection: Connection, request: Request) -> bool:
+        body = b"".join(request.body.blocks() if request.body else ())
+        return _send(connection.sock, [self._head(request) + body])
+
+    def _begin_until(self, deadline: float, connection: Connection, request: Request) -> HTTPResponse:
+        # Whoever collects the answers of several hosts may come late to this one: they all share the time.
+        connection.sock.settimeout(max(deadline - time.monotonic(), LAST_CHANCE))
+        answer = _begin(HTTPResponse(connection.sock, method=request.method))
+        connection.sock.settimeout(self._timeout)
+        return answer
 
     def _send_announced(self, sock: socket.socket, head: bytes, body: Body, method: str) -> tuple[HTTPResponse, bool]:
         _send(sock, [head])
