@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
 
 WIDTH = 96  # columns
-NAME_WIDTH = 32  # columns; longer names are cut in the middle
+NAME_WIDTH = 24  # columns; longer names are cut in the middle
 
 # What is saved if no files are given, in bytes; the names show that they need not be ASCII.
 SAMPLES = {"hello.txt": 64, "Grüße aus Köln.txt": 40_000, "photo.jpg": 900_000, "film.mp4": 6_000_000}
 
 
 class MeasuringExecutor(ThreadExecutor):
-    """The default executor, which also remembers how long each host took for the last upload."""
+    """The default executor, which also remembers how long the last upload to each host took."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -159,7 +159,7 @@ class Demo:
     def save(self, path: Path, name: str) -> list[str]:
         """Save a file as a site does, and return its row in the table."""
         with path.open("rb") as stream:
-            saved = self.storage.save(f"uploads/{name}", File(stream))
+            saved = self.storage.save(f"demo/{name}", File(stream))
         self.saved.append(saved)
         return self.row(saved, self.storage.executor.seconds)
 
@@ -169,12 +169,12 @@ class Demo:
         cells = [_shorten(name), *(_describe_copy(directory / name, self.master / name) for directory in copies)]
         for position, server in enumerate(self.servers, 2):
             if seconds and server.url in seconds:
-                cells[position] += f" {1000 * seconds[server.url]:7.1f} ms"
+                cells[position] += f" {1000 * seconds[server.url]:5.1f} ms"
         return cells
 
     def show(self, rows: list[list[str]]) -> None:
         """Say a table of files and hosts."""
-        headings = ["file", "master copy", *(server.name for server in self.servers)]
+        headings = ["file", "master", *(server.name for server in self.servers)]
         columns = list(zip(headings, *rows, strict=True))
         widths = [max(_columns(cell) for cell in column) for column in columns]
         say("")
@@ -188,7 +188,7 @@ class Demo:
 
     def save_files(self) -> None:
         """The main job."""
-        say("", "1. SAVE", "Bytes on the disk of each server, and how long each upload took:")
+        say("", "1. SAVE", "Bytes on the disk of each server, and the time until it had answered:")
         self.show([self.save(path, path.name) for path in self.files])
         self.require(self.saved, self.servers)
         say("Every copy is the same as the master copy, byte for byte.")
@@ -199,13 +199,14 @@ class Demo:
         lost.stop()
         say("", f"2. A HOST IS DOWN: {lost.name} has been stopped")
         smallest = min(self.files, key=lambda path: path.stat().st_size)
-        say("", "With RESTO_FATAL_EXCEPTIONS = True, the default, save() raises ReplicationError:")
+        say("", "With RESTO_FATAL_EXCEPTIONS = True, the default, save() logs a line and raises ReplicationError:")
         try:
             self.save(smallest, "all-or-nothing.txt")
         except ReplicationError as error:
             say(f"    {error}.")
-        self.show([self.row("uploads/all-or-nothing.txt")])
-        say("With RESTO_FATAL_EXCEPTIONS = False, save() succeeds, and logs:")
+            say("The file is nowhere:")
+            self.show([self.row(error.name)])
+        say("With RESTO_FATAL_EXCEPTIONS = False, save() logs a line and succeeds:")
         with override_settings(RESTO_FATAL_EXCEPTIONS=False):
             self.show([self.save(smallest, "best-effort.txt")])
         self.require(self.saved[-1:], [server for server in self.servers if server is not lost])
@@ -217,8 +218,8 @@ class Demo:
         say("", f"3. THE HOST IS BACK: {back.name} has been started again", "The next save reaches it:")
         self.show([self.row(missed), self.save(self.files[0], "afterwards.txt")])
         say(
-            f"It still lacks the file that it missed. A host catches up when the file is saved again, or by:\n"
-            f"    storage.upload({back.url!r}, {missed!r})"
+            "It still lacks the file that it missed, until somebody sends it from the master copy:",
+            f"    storage.upload({back.url!r}, {missed!r})",
         )
         self.storage.upload(back.url, missed)
         self.show([self.row(missed)])
@@ -284,8 +285,6 @@ def _new_directory() -> Path:
         try:
             directory.mkdir(parents=True)
         except FileExistsError:
-            if not directory.is_dir():
-                raise
             number += 1
         except OSError:
             return Path(tempfile.mkdtemp(prefix="resto-demo-"))

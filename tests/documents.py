@@ -1,0 +1,287 @@
+"""Reads the pages of the documentation, and does what they say.
+
+The blocks of a page are done in their order, in one directory and one namespace, with these conventions:
+
+- ``http(s)://media-N.example.com`` is a media server on this machine, wherever it occurs; so is ``http://media-1:8080``.
+- ``/srv/`` and ``/etc/nginx/`` are folders of the test.
+- A ``python`` block that begins with ``# FILE`` is added to that file. Another one is run; if it sets ``STORAGES``, these
+  settings hold from then on, and a file is saved with them.
+- A ``diff`` block is run as the ``python`` block that it results in.
+- A ``console`` block is run command by command, and the output below a command is compared; ``...`` stands for anything.
+  What needs a machine of its own is checked for its syntax only.
+- An ``ini`` block is the description of a service.
+"""
+
+import configparser
+import os
+import pickle
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import types
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+
+PATIENCE = 60  # seconds
+
+CREDENTIALS = ("media", "a pass:word")
+
+# What the sites of other machines, or of root, are told to do.
+ELSEWHERE = {
+    *("/opt/wsgidav/bin/pip", "/opt/wsgidav/bin/wsgidav", "apachectl", "apt-get", "chown", "cp", "htdigest"),
+    *("lighttpd", "pip", "printf", "python3"),
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """What stands between two fences."""
+
+    language: str
+    text: str
+    line: int
+
+
+def read_blocks(page):
+    """The blocks of a page, in their order."""
+    blocks, opened = [], None
+    for number, line in enumerate(page.read_text().splitlines(), 1):
+        if not line.lstrip().startswith("```"):
+            if opened:
+                opened[1].append(line + "\n")
+        elif opened:
+            assert line == "```", f"{page.name}:{number}: no end of a block"
+            blocks.append(Block(opened[0], "".join(opened[1]), opened[2]))
+            opened = None
+        else:
+            assert line.startswith("```"), f"{page.name}:{number}: an indented block"
+            opened = line.removeprefix("```"), [], number
+    assert opened is None, f"{page.name}: a block does not end"
+    return blocks
+
+
+def without_blocks(page):
+    """The prose of a page."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def read_commands(text):
+    """The commands of a console, each with the output that stands below it."""
+    commands = []
+    for line in text.splitlines(keepends=True):
+        if commands and not commands[-1][1] and commands[-1][0].endswith("\\\n"):
+            commands[-1][0] += line
+        elif line.startswith("$ "):
+            commands.append([line[2:], ""])
+        else:
+            assert commands, f"output without a command: {line!r}"
+            commands[-1][1] += line
+    return commands
+
+
+def matches(actual, expected):
+    """Whether an output is as expected; ``...`` stands for anything, also for several lines."""
+    pattern = ".*?".join(re.escape(part) for part in expected.strip().split("..."))
+    return re.fullmatch(pattern, actual.strip(), re.DOTALL) is not None
+
+
+class Queue:
+    """Stands for one of rq: what is put in travels as a pickle, and is called elsewhere."""
+
+    def enqueue(self, func, *args, **kwargs):
+        func, args, kwargs = pickle.loads(pickle.dumps((func, args, kwargs)))
+        func(*args, **kwargs)
+
+
+class Reader:
+    """Does what a page says.
+
+    Args:
+        directory: An empty one.
+        settings: Those of the tests, from pytest-django.
+        servers: Media servers, started.
+    """
+
+    def __init__(self, directory, settings, servers):
+        self.directory = directory
+        self.settings = settings
+        self.servers = servers
+        self.module = types.ModuleType("page")
+        self.namespace = vars(self.module)
+        self.namespace.update(INSTALLED_APPS=[], queue=Queue())
+
+    def do(self, block):
+        """Do what a block says; there is no block that this does not understand."""
+        getattr(self, f"do_{block.language}")(block.text)
+
+    # Python.
+
+    def do_python(self, text):
+        first, _, _ = text.partition("\n")
+        if first.startswith("# ") and first.endswith(".py"):
+            path = self.directory / first[2:]
+            path.write_text((path.read_text() if path.exists() else "") + self.substitute(text))
+            return
+        exec(compile(self.substitute(text), "block", "exec"), self.namespace)
+        if "STORAGES" in text:
+            self.load({name: self.namespace[name] for name in self.namespace if name.isupper()})
+
+    def do_diff(self, text):
+        assert all(line[:1] in "+- " for line in text.splitlines())
+        kept = [line[1:] for line in text.splitlines(keepends=True) if not line.startswith("-")]
+        self.do_python("".join(kept))
+
+    def load(self, values):
+        """Make settings hold, and save a file with them."""
+        for app in values.pop("INSTALLED_APPS"):
+            assert app == "resto"
+        self.settings.MEDIA_ROOT = str(self.directory / "media")
+        for name, value in values.items():
+            setattr(self.settings, name, value)
+        assert default_storage.problems() == []
+        name = default_storage.save("saved.txt", ContentFile(b"data"))
+        used = [server for server in self.servers if any(server.address in host for host in default_storage.hosts)]
+        assert len(used) == len(default_storage.hosts) > 1
+        for server in used:
+            assert server.has_file(f"media/{name}") or server.has_file(name)
+
+    # Consoles.
+
+    def do_console(self, text):
+        for command, expected in read_commands(text):
+            program = shlex.split(command, comments=True)[0]
+            run = getattr(self, f"run_{program.replace('-', '_')}", None)
+            assert run or program in ELSEWHERE, f"what to do with {program}?"
+            checked = self.run(command, "-n")
+            assert checked.returncode == 0, checked.stdout
+            output = run(command, expected) if run else None
+            if expected and output is not None:
+                assert matches(output, expected), f"{command}{output}"
+
+    def run(self, command, *options):
+        """Run a command in the directory of the page, with the servers and folders of the test."""
+        environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+        environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}:/usr/sbin"
+        return subprocess.run(
+            ["bash", *options, "-c", self.substitute(command)],
+            cwd=self.directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE,
+        )
+
+    def succeed(self, command, expected):
+        """Run a command and return its output; it fails only if that is what the page shows."""
+        done = self.run(command)
+        assert (done.returncode == 0) != ("Traceback" in expected), f"{command}{done.stdout}"
+        return self.substitute_back(done.stdout)
+
+    run_echo = run_mkdir = run_django_admin = succeed
+
+    def run_python(self, command, expected):
+        if " -m pip " in command:
+            return None
+        return self.succeed(command, expected)
+
+    def run_make(self, command, expected):
+        """Targets exist; what the demo shows is what it says."""
+        planned = subprocess.run(
+            ["make", "-n", *shlex.split(command)[1:]], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE
+        )
+        assert planned.returncode == 0, planned.stderr
+        if not expected:
+            return
+        (demo,) = [line for line in planned.stdout.splitlines() if "resto.testing.demo" in line]
+        done = self.run(demo.replace(".venv/bin/python", sys.executable))
+        assert done.returncode == 0
+        for line in expected.splitlines():
+            # Times, and the widths that depend on them, are other ones each time.
+            assert line == "..." or _timeless(line) in map(_timeless, done.stdout.splitlines()), line
+        return
+
+    def run_sed(self, command, expected):
+        *_, source, _, target = shlex.split(command, comments=True)
+        assert (ROOT / "docs" / "servers" / source).is_file()
+        if " ... " in command:
+            return None  # an abbreviation of a command that is shown in full
+        shutil.copy(ROOT / "docs" / "servers" / source, self.directory)
+        Path(self.substitute(target)).parent.mkdir(parents=True, exist_ok=True)
+        self.succeed(command, expected)
+        written = Path(self.substitute(target)).read_text()
+        assert not re.search("@[A-Z_]+@", re.sub("#.*", "", written))
+        return ""
+
+    def run_nginx(self, command, expected):
+        """Root, and the programs, are not everywhere; other tests start the servers."""
+        if not expected or os.geteuid() != 0 or not Path("/usr/lib/nginx/modules/ngx_http_dav_ext_module.so").exists():
+            return None
+        return self.succeed(f"nginx -t -e stderr -c /etc/nginx/nginx.conf -g 'pid {self.directory}/pid;'", expected)
+
+    def run_curl(self, command, expected):
+        if not shutil.which("curl"):
+            return None
+        (self.directory / "photo.jpg").write_bytes(b"photo")
+        for server in self.servers:
+            server.readonly = "403" in command
+        output = self.succeed(command, expected)
+        assert ("403" in command) == ("403" in output)
+        return output
+
+    def run_systemctl(self, command, expected):
+        """In getting-started, nginx on the second server is stopped and started."""
+        if "stop nginx" in command:
+            self.servers[1].refuse = True
+        elif "start nginx" in command:
+            self.servers[1].refuse = False
+
+    # Services.
+
+    def do_ini(self, text):
+        service = configparser.ConfigParser()
+        service.optionxform = str
+        service.read_string(text)
+        assert {"Unit", "Service", "Install"} == set(service.sections())
+        assert service["Service"]["ExecStart"].startswith("/")
+
+    # The conventions.
+
+    def substitute(self, text):
+        text = re.sub("https?://media-([1-3])(?:[.]example[.]com|:8080)", self._url, text)
+        text = re.sub("(?<![.\\w])media-([1-3]):8080", lambda match: self.servers[int(match[1]) - 1].address, text)
+        for folder in ("/srv/", "/etc/nginx/"):
+            if "include" not in text:
+                text = re.sub(f"(?<![\\w/]){folder}", f"{self.directory}{folder}", text)
+        return text.replace("@PORT@|80|", f"@PORT@|{self.servers[2].address.partition(':')[2]}|")
+
+    def substitute_back(self, text):
+        for number, server in enumerate(self.servers, 1):
+            text = text.replace(server.url, f"http://media-{number}.example.com/")
+        return text.replace(f"{self.directory}/", "/")
+
+    def _url(self, match):
+        return self.servers[int(match[1]) - 1].url.rstrip("/")
+
+
+def _timeless(line):
+    return re.sub(r"[\d.]+ ms", "ms", re.sub(r" +", " ", line))
+
+
+def start_servers(factory):
+    """Start media servers as the pages assume them: with the directories of their base URLs."""
+    servers = [factory() for _ in range(3)]
+    for server in servers:
+        for directory in ("media", "check"):
+            server.create_file(f"{directory}/.kept", b"")
+    return servers

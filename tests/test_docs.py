@@ -1,0 +1,220 @@
+"""What the documentation says is true: its blocks are done, its links lead somewhere, and nothing is left out."""
+
+import inspect
+import logging
+import re
+import sys
+import tomllib
+
+import pytest
+from django.core.files.base import ContentFile
+
+from documents import (
+    CREDENTIALS,
+    PAGES,
+    ROOT,
+    Reader,
+    matches,
+    read_blocks,
+    read_commands,
+    start_servers,
+    without_blocks,
+)
+from resto import base, exceptions, hookspecs, names
+from resto.base import StorageOptions
+from resto.executors import thread
+from resto.settings import DEFAULTS
+from resto.storage import HybridStorage
+from resto.transports.http import HttpOptions, HttpTransport
+from resto.transports.webdav import WebDAVTransport
+
+
+SETTINGS = (ROOT / "docs" / "settings.md").read_text()
+CHOOSING = (ROOT / "docs" / "choosing-a-storage.md").read_text()
+SOURCES = {path: path.read_text() for path in sorted((ROOT / "resto").rglob("*.py"))}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+VERSIONS = {
+    name: {classifier.rpartition(" ")[2] for classifier in PROJECT["classifiers"] if re.search(pattern, classifier)}
+    for name, pattern in {"Python": r"Python :: \d+\.\d+$", "Django": r"Django :: \d"}.items()
+}
+
+
+def page_id(page):
+    return str(page.relative_to(ROOT))
+
+
+@pytest.fixture
+def reader(tmp_path, settings, monkeypatch, resto_server_factory, caplog):
+    caplog.set_level(logging.CRITICAL + 1, logger="resto")
+    monkeypatch.setenv("MEDIA_USER", CREDENTIALS[0])
+    monkeypatch.setenv("MEDIA_PASSWORD", CREDENTIALS[1])
+    reader = Reader(tmp_path, settings, start_servers(resto_server_factory))
+    monkeypatch.setitem(sys.modules, "page", reader.module)  # what it defines can be pickled
+    return reader
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_blocks_do_what_the_page_says(page, reader):
+    for block in read_blocks(page):
+        for server in reader.servers:
+            server.credentials = CREDENTIALS if "RESTO_CREDENTIALS" in block.text else server.credentials
+        try:
+            reader.do(block)
+        except (Exception, SystemExit) as error:
+            raise AssertionError(f"{page.name}:{block.line}: {error!r}") from error
+
+
+def anchors(page):
+    headings = re.findall("^#+ (.+)$", without_blocks(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_links_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", without_blocks(page)):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_page_is_in_the_index():
+    index = (ROOT / "docs" / "README.md").read_text()
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "README.md" or f"({page.name})" in index
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_versions_agree_with_the_project(page):
+    prose = without_blocks(page)
+    for name, versions in VERSIONS.items():
+        assert set(re.findall(rf"{name} (\d+\.\d+)", prose)) <= versions
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "newer" in without_blocks(page)], ids=page_id)
+def test_oldest_versions_agree_with_the_project(page):
+    oldest = {"Python": PROJECT["requires-python"], "Django": PROJECT["dependencies"][0]}
+    for name, version in re.findall(r"(Python|Django) (\d+\.\d+)[^.]* or newer", without_blocks(page)):
+        assert oldest[name].endswith(f">={version}")
+
+
+# Nothing is left out.
+
+
+def table_rows(heading):
+    """The first cells of the tables of a section of the settings page."""
+    section = re.search(rf"^## {heading}$(.*?)(?=^## |\Z)", SETTINGS, re.MULTILINE | re.DOTALL)[1]
+    return re.findall(r"^\| `([^`]+)`", section, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_setting_is_documented(name):
+    assert f"`RESTO_{name}`" in SETTINGS
+
+
+@pytest.mark.parametrize("name", set(DEFAULTS) - {"MEDIA_HOSTS", "CREDENTIALS"})
+def test_default_is_documented(name):
+    row = re.search(rf"^\| `{name.lower()}` \| `RESTO_{name}` \| [^|]+ \| `([^`]+)` \|", SETTINGS, re.MULTILINE)
+    assert row[1].replace('"', "'") == repr(DEFAULTS[name])
+
+
+def test_options_of_storages_are_those_documented():
+    parameters = set(inspect.signature(HybridStorage.__init__).parameters) - {"self", "options"}
+    assert set(table_rows("Options of storages")) == parameters | set(StorageOptions.__annotations__)
+
+
+def test_options_of_transports_are_those_documented():
+    options = set(inspect.signature(HttpTransport).parameters) | set(inspect.signature(WebDAVTransport).parameters)
+    assert set(table_rows("Options of transports")) == options - {"base_url", "timeout", "options"}
+    assert set(HttpOptions.__annotations__) <= options | set(table_rows("Options of transports"))
+
+
+def test_checks_are_those_documented():
+    codes = {f"resto.{code}" for text in SOURCES.values() for code in re.findall(r'"(?:resto[.])?([EW]\d{3})"', text)}
+    assert sorted(codes) == table_rows("System checks")
+
+
+def test_log_messages_are_those_documented():
+    calls = r"logger\.(?:warning|error|exception)\(\s*\"([^\"]+)\""
+    messages = {message for text in SOURCES.values() for message in re.findall(calls, text)}
+    messages |= {message.removesuffix(" %s") for message in base._LOG_MESSAGES.values()}
+    assert messages | {"Failed to upload %s on %s.", "Failed to delete %s on %s."} == set(table_rows("Log messages"))
+
+
+def test_errors_are_those_documented():
+    assert set(table_rows("Errors")) == set(exceptions.__all__)
+
+
+@pytest.mark.parametrize("name", exceptions.__all__)
+def test_bases_of_an_error_are_documented(name):
+    cell = re.search(rf"^\| `{name}` \| ([^|]+) \|", SETTINGS, re.MULTILINE)[1]
+    bases = {parent.__name__ for parent in getattr(exceptions, name).__bases__}
+    assert set(re.findall("`(.+?)`", cell)) == bases - {"RestoError"}
+
+
+def test_hooks_are_those_documented():
+    hooks = {name for name in hookspecs.__all__ if name.startswith("resto_")}
+    assert {hook.partition("(")[0] for hook in table_rows("Plugins")} == hooks
+
+
+def test_numbers_are_those_of_the_code():
+    assert f"up to {thread.MAX_THREADS} for the process, up to {thread.MAX_THREADS_PER_HOST} for one host" in CHOOSING
+    assert f"more than {names.MAX_PART_BYTES} bytes" in SETTINGS
+
+
+def test_import_paths_lead_somewhere():
+    page = (ROOT / "docs" / "coming-from-django-resto.md").read_text()
+    new = re.findall(r"^\| `django_resto\.[\w.]+` \| `(resto\.[\w.]+)` \|$", page, re.MULTILINE)
+    assert len(new) == 7
+    for path in new:
+        module, _, name = path.rpartition(".")
+        exec(f"from {module} import {name}", {})
+
+
+def test_recipe_for_task_queues_sends_files(reader):
+    for block in read_blocks(ROOT / "docs" / "coming-from-django-resto.md"):
+        reader.do(block)
+    reader.namespace["QueueStorage"]().save("queued.txt", ContentFile(b"data"))
+    assert [server.files.get("media/queued.txt") for server in reader.servers] == [b"data", b"data", None]
+
+
+# The reader itself: what it would let pass is not tested.
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("ruby", "puts 1\n"),
+        ("", "text\n"),
+        ("console", "$ rm -rf site\n"),
+        ("console", "output only\n"),
+        ("console", "$ make no-such-target\n"),
+        ("console", "$ echo one\ntwo\n"),
+        ("console", "$ echo 'one\n"),
+        ("console", "$ python -c 'raise SystemExit(1)'\n"),
+        ("python", "import no_such_module\n"),
+        ("python", 'STORAGES = {"default": {"BACKEND": "resto.storage.HybridStorage"}}\n'),
+        ("ini", "[Service]\n"),
+    ],
+)
+def test_reader_finds_what_is_wrong(reader, tmp_path, language, text):
+    page = tmp_path / "page.md"
+    page.write_text(f"```{language}\n{text}```\n")
+    (block,) = read_blocks(page)
+    with pytest.raises(Exception):  # noqa: B017, PT011 - of any kind
+        reader.do(block)
+
+
+def test_reader_finds_blocks_that_do_not_end(tmp_path):
+    (tmp_path / "page.md").write_text("```python\nimport os\n")
+    with pytest.raises(AssertionError, match="does not end"):
+        read_blocks(tmp_path / "page.md")
+
+
+def test_commands_may_go_on_in_the_next_line():
+    assert read_commands("$ a \\\n  b\nout\n$ c\n") == [["a \\\n  b\n", "out\n"], ["c\n", ""]]
+
+
+@pytest.mark.parametrize(("actual", "same"), [("a\nb\nc\n", True), ("ac", True), ("a\nb\n", False)])
+def test_three_dots_stand_for_anything(actual, same):
+    assert matches(actual, "a...c\n") is same
