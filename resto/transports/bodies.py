@@ -16,6 +16,10 @@ BLOCK_SIZE = 256 * 1024
 _SPOOL_SIZE = 1024 * 1024
 
 
+class UnreadableBodyError(Exception):
+    """The file that is to be sent cannot be read; no host is to blame."""
+
+
 class Body:
     """What one upload sends: bytes, or a file from its start to its end.
 
@@ -40,26 +44,46 @@ class Body:
     def _spooled(self, content: BinaryIO) -> BinaryIO:
         spool = cast("BinaryIO", tempfile.SpooledTemporaryFile(_SPOOL_SIZE))  # noqa: SIM115 - closed by `close`
         self._spool = spool
-        shutil.copyfileobj(content, spool, BLOCK_SIZE)
+        try:
+            shutil.copyfileobj(content, spool, BLOCK_SIZE)
+        except BaseException:
+            self.close()
+            raise
         return spool
 
     def blocks(self) -> Iterator[bytes]:
         """Yield the content from its start, ``size`` bytes in all.
 
         Raises:
-            EOFError: The file has become shorter.
+            UnreadableBodyError: The file has become shorter, or reading it failed.
         """
         if isinstance(self.content, bytes):
             yield self.content
             return
-        self.content.seek(0)
-        remaining = self.size
-        while remaining:
-            block = self.content.read(min(BLOCK_SIZE, remaining))
-            if not block:
-                raise EOFError(f"the file became shorter while it was sent: {remaining} bytes are missing")
-            remaining -= len(block)
+        position = 0
+        while position < self.size:
+            block = self.read(position, BLOCK_SIZE)
+            position += len(block)
             yield block
+
+    def read(self, position: int, size: int) -> bytes:
+        """Return up to ``size`` bytes from a position on; none at the end only.
+
+        Raises:
+            UnreadableBodyError: The file has become shorter, or reading it failed.
+        """
+        wanted = min(size, max(self.size - position, 0))
+        if isinstance(self.content, bytes):
+            return self.content[position : position + wanted]
+        try:
+            self.content.seek(position)
+            block = self.content.read(wanted)
+        except (OSError, ValueError) as error:  # a ValueError: it has been closed
+            raise UnreadableBodyError(f"the file cannot be read: {error}") from error
+        if wanted and not block:
+            missing = self.size - position
+            raise UnreadableBodyError(f"the file became shorter while it was sent: {missing} bytes are missing")
+        return block
 
     def close(self) -> None:
         """Remove the temporary copy, if one was made. The file that was given stays open."""
@@ -93,15 +117,7 @@ class BodyFile(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # what RawIOBase.read hands over
-        content = self._body.content
-        wanted = min(len(buffer), max(self._body.size - self._position, 0))
-        if isinstance(content, bytes):
-            block = content[self._position : self._position + wanted]
-        else:
-            content.seek(self._position)
-            block = content.read(wanted)
-        if wanted and not block:
-            raise EOFError("the file became shorter while it was sent")
+        block = self._body.read(self._position, len(buffer))
         buffer[: len(block)] = block
         self._position += len(block)
         return len(block)

@@ -8,10 +8,20 @@ from resto.exceptions import ConfigurationError
 from resto.settings import get_setting
 
 
-__all__ = ["Authenticator", "HeaderAuthenticator", "ReactiveAuthenticator", "RequestsAuthenticator", "authenticator"]
+__all__ = [
+    "Authenticator",
+    "HeaderAuthenticator",
+    "ReactiveAuthenticator",
+    "RequestsAuthenticator",
+    "authenticator",
+    "is_header",
+]
 
 _HINT = "A credential is (user, password), a bearer token, {header: value}, or an auth object of requests."
 _HEADER_NAME_CHARACTERS = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+_QUOTES = frozenset('"\\')
+_FRAMING_HEADERS = frozenset({"connection", "content-length", "expect", "transfer-encoding"})
 
 
 class Authenticator(Protocol):
@@ -79,22 +89,29 @@ def _look_up(name: str) -> Any:
         return credentials[name]
     except KeyError:
         known = ", ".join(sorted(credentials)) or "none"
-        raise ConfigurationError(
-            f"RESTO_CREDENTIALS has no credential named {name!r}", f"It has: {known}.", code="E008"
-        ) from None
+        # Without what was given: it may be the secret itself.
+        problem = "RESTO_CREDENTIALS has no credential of the name that is given as 'auth'"
+        raise ConfigurationError(problem, f"It has: {known}.", code="E008") from None
 
 
 def _for_user(credential: tuple[Any, ...] | list[Any], scheme: str) -> Authenticator:
     if len(credential) != 2 or not all(isinstance(part, str) for part in credential):
         raise ConfigurationError("a credential must be two strings, user and password", _HINT, code="E008")
     user, password = credential
+    try:
+        token = b64encode(f"{user}:{password}".encode()).decode()
+    except UnicodeEncodeError:
+        # Such text comes from an environment whose encoding is another one.
+        raise ConfigurationError("the user or the password cannot be encoded as UTF-8", code="E008") from None
     if scheme == "digest":
         from requests.auth import HTTPDigestAuth  # imported only by those who use it
 
+        if not is_header("username", user) or not _QUOTES.isdisjoint(user):
+            # requests puts it between quotes as it is.
+            raise ConfigurationError("a user name for Digest must be printable ASCII, without quotes", code="E008")
         return ReactiveAuthenticator(lambda: HTTPDigestAuth(user, password))
     if ":" in user:
         raise ConfigurationError("a user name must not contain ':' (RFC 7617)", code="E008")
-    token = b64encode(f"{user}:{password}".encode()).decode()
     return HeaderAuthenticator({"Authorization": f"Basic {token}"})
 
 
@@ -104,16 +121,39 @@ def _for_requests_auth(auth: Callable[[Any], Any]) -> Authenticator:
     probe = PreparedRequest()
     probe.prepare(method="HEAD", url="http://localhost/")
     try:
-        auth(probe)
-    except Exception as error:
-        raise ConfigurationError(f"the auth object {type(auth).__name__} failed: {error}", code="E008") from error
+        probe = auth(probe)
+        headers = dict(probe.headers)
+    except Exception as error:  # noqa: BLE001 - an auth object is the site's code, and may fail as it likes
+        # Without the text of the error, which may hold the credential.
+        problem = f"the auth object {type(auth).__name__} failed: {type(error).__name__}"
+        raise ConfigurationError(problem, code="E008") from None
+    for name, value in headers.items():
+        if not is_header(name, value.decode("latin-1") if isinstance(value, bytes) else value):
+            problem = (
+                f"the auth object {type(auth).__name__} makes header {name!r} with a value that is not printable ASCII"
+            )
+            raise ConfigurationError(problem, code="E008")
     if probe.hooks["response"]:
         return ReactiveAuthenticator(lambda: auth)
     return RequestsAuthenticator(auth)
 
 
+def is_header(name: object, value: object) -> bool:
+    """Tell whether a name and a value make one header, and nothing but that header."""
+    return (
+        isinstance(name, str)
+        and bool(name)
+        and _HEADER_NAME_CHARACTERS.issuperset(name)
+        and isinstance(value, str)
+        and value.isascii()
+        and value.isprintable()
+    )
+
+
 def _check_header(name: object, value: object) -> None:
-    if not isinstance(name, str) or not name or not _HEADER_NAME_CHARACTERS.issuperset(name):
-        raise ConfigurationError(f"{name!r} is not the name of an HTTP header", _HINT, code="E008")
-    if not isinstance(value, str) or not value.isprintable() or not value.isascii():
+    if not is_header(name, ""):
+        raise ConfigurationError("a key of the credential is not the name of an HTTP header", _HINT, code="E008")
+    if str(name).lower() in _FRAMING_HEADERS:
+        raise ConfigurationError(f"header {name!r} cannot be set: it frames the request", _HINT, code="E008")
+    if not is_header(name, value):
         raise ConfigurationError(f"the value of header {name!r} must be printable ASCII", _HINT, code="E008")

@@ -22,7 +22,7 @@ from resto.hosts import HostURL, parse_url
 from resto.outcomes import Begun
 from resto.transports import steps
 from resto.transports.base import Transport
-from resto.transports.bodies import BLOCK_SIZE, Body, is_rewindable
+from resto.transports.bodies import BLOCK_SIZE, Body, UnreadableBodyError, is_rewindable
 from resto.transports.credentials import ReactiveAuthenticator, authenticator
 from resto.transports.messages import NoAnswerError, Request, Response, Steps, Stream, Wire, begin_steps, run_steps
 from resto.transports.steps import Action
@@ -84,6 +84,9 @@ class HttpTransport(Transport):
         certificate = [client_cert] if isinstance(client_cert, str) else client_cert or []
         self._client_cert = [path for path in certificate if _existing(path, "client_cert")]
         self._session = _session_factory(session)
+        if self._session and (ca_bundle or client_cert):
+            problem = "ca_bundle and client_cert have no effect on a session"
+            raise ConfigurationError(problem, "Set the session's own 'verify' and 'cert'.", code="E008")
         self._lock = threading.Lock()
         self._wires: dict[str, tuple[HostURL, Wire]] = {}
         self._server_products: dict[str, str] = {}
@@ -193,18 +196,17 @@ class HttpTransport(Transport):
             return ConnectionWire(url, self.timeout, self._authenticator, context)
         from resto.transports.requests_wire import RequestsWire, create_session_factory  # only for those who use it
 
-        create_session = self._session or create_session_factory(context or ssl.create_default_context())
-        create_auth = (
-            self._authenticator.create_auth if isinstance(self._authenticator, ReactiveAuthenticator) else None
-        )
-        return RequestsWire(url, self.timeout, create_session, create_auth)
+        create_session = self._session or create_session_factory(context)
+        return RequestsWire(url, self.timeout, create_session, self._authenticator)
 
     def _ssl_context(self) -> ssl.SSLContext:
         if self._context is None:
             try:
                 context = ssl.create_default_context(cafile=self._ca_bundle)
                 if self._client_cert:
-                    context.load_cert_chain(*self._client_cert)
+                    # Without a password, OpenSSL would ask for that of an encrypted key on the terminal.
+                    cert, key = self._client_cert[0], self._client_cert[-1]
+                    context.load_cert_chain(cert, key, password="")
             except OSError as error:
                 problem = f"ca_bundle or client_cert cannot be loaded: {error.strerror or error}"
                 raise ConfigurationError(problem, code="E008") from error
@@ -265,7 +267,7 @@ def _translated_errors(action: Action) -> Iterator[None]:
         yield
     except NoAnswerError as error:
         raise unavailable(action, error) from error
-    except EOFError as error:
+    except UnreadableBodyError as error:
         raise action.failed(str(error)) from error
 
 

@@ -10,10 +10,11 @@ from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
+from django.core.exceptions import SuspiciousFileOperation
 
-from resto.names import is_temporary, unquote_name
+from resto.names import clean_name, unquote_name
 from resto.transports.messages import Stream
-from resto.transports.steps import parse_http_date
+from resto.transports.steps import natural, parse_http_date
 
 
 __all__ = ["PROPFIND_BODY", "Member", "parse_members"]
@@ -52,7 +53,7 @@ class Member:
 
 
 def parse_members(stream: Stream, server: str) -> list[Member]:
-    """Return the members of a collection, without temporary files.
+    """Return the members of a collection, without temporary files and names that resto would never give to a file.
 
     Args:
         stream: The body of an answer to a PROPFIND with ``Depth: 1``.
@@ -66,16 +67,23 @@ def parse_members(stream: Stream, server: str) -> list[Member]:
         if not found:
             raise ValueError("it names nothing, not even the directory itself")
         # The collection itself has the shortest path, whatever a proxy makes of the paths.
-        depth = min(len(parts) for parts, _ in found) + 1
-        members = [_member(parts[-1], response) for parts, response in found if len(parts) == depth]
-    except (ParseError, DefusedXmlException) as error:
+        depth = min(len(parts) for parts, _ in found)
+        itself = [_member("", response) for parts, response in found if len(parts) == depth]
+        if len(itself) != 1 or not itself[0].is_collection:
+            raise ValueError("it is not about one directory")
+        members = [_member(parts[-1], response) for parts, response in found if len(parts) == depth + 1]
+    except (ParseError, DefusedXmlException, LookupError) as error:  # a LookupError: unknown encoding
         raise ValueError(f"{type(error).__name__}: {error}") from error
     leftover = _LEFTOVERS.get(server)
-    return [
-        member
-        for member in members
-        if not is_temporary(member.name) and not (leftover and leftover.search(member.name))
-    ]
+    return [member for member in members if _is_usable(member.name) and not (leftover and leftover.search(member.name))]
+
+
+def _is_usable(name: str) -> bool:
+    """Tell whether a name is one that resto gives to files: a host could lead astray with ``..``, or slashes."""
+    try:
+        return "/" not in name and clean_name(name) == name
+    except (SuspiciousFileOperation, ValueError):
+        return False
 
 
 def _responses(stream: Stream) -> Iterator[tuple[str, Element]]:
@@ -110,7 +118,7 @@ def _member(name: str, response: Element) -> Member:
     return Member(
         name,
         is_collection,
-        int(size) if size.isdecimal() and not is_collection else None,
+        None if is_collection else natural(size),
         parse_http_date(text("getlastmodified")),
         text("getetag") or None,
     )

@@ -1,19 +1,29 @@
 """The wire over requests: for its ecosystem of authentication and adapters, at several times the price in CPU."""
 
 import ssl
-import threading
 import time
-import weakref
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPException
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
 from resto.hosts import HostURL
-from resto.transports.bodies import BLOCK_SIZE, Body, BodyFile
+from resto.transports.bodies import BLOCK_SIZE, Body, BodyFile, UnreadableBodyError
+from resto.transports.credentials import (
+    Authenticator,
+    HeaderAuthenticator,
+    ReactiveAuthenticator,
+    RequestsAuthenticator,
+)
+from resto.transports.idle import IdlePool
 from resto.transports.messages import NoAnswerError, Request, Response
+from resto.transports.wire import DRAIN_SIZE, STALE, broken, cannot_prepare, checked_headers, connect_problem
 
 
 __all__ = ["RequestsWire", "create_session_factory"]
@@ -24,16 +34,27 @@ _MEMORY_SIZE = 1024 * 1024
 Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
 
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """A session and what authenticates its requests, for one request at a time."""
+
+    session: requests.Session
+    auth: Auth | None
+
+    def close(self) -> None:
+        self.session.close()
+
+
 class RequestsWire:
-    """Sends requests to one host with a session of requests for each thread.
+    """Sends requests to one host with sessions of requests, as many as there are requests at the same time.
 
     Proxies and netrc files of the environment are not used; those set on a session are.
 
     Args:
         url: Where the host is.
         timeout: Seconds that the host may stay silent.
-        create_session: Makes a session for a thread, or returns one that threads may share.
-        create_auth: Makes an auth object for a session; None leaves authentication to the session.
+        create_session: Makes a session, or returns one that threads may share.
+        authenticator: Proves who sends the requests; None leaves it to the session.
     """
 
     def __init__(
@@ -41,19 +62,16 @@ class RequestsWire:
         url: HostURL,
         timeout: float,
         create_session: Callable[[], requests.Session],
-        create_auth: Callable[[], Auth] | None,
+        authenticator: Authenticator | None,
     ) -> None:
         self._root = f"{url.scheme}://{url.netloc}"
         self._timeout = timeout
         self._create_session = create_session
-        self._create_auth = create_auth
-        self._local = threading.local()
-        self._sessions: list[requests.Session] = []
-        self._finalizer = weakref.finalize(self, _close_all, self._sessions)
+        self._authenticator = authenticator
+        self._idle: IdlePool[_Client] = IdlePool()
 
     def close(self) -> None:
-        self._local = threading.local()
-        _close_all(self._sessions)
+        self._idle.clear()
 
     def send(self, request: Request) -> Response:
         """Send a request and return the answer.
@@ -63,30 +81,52 @@ class RequestsWire:
         """
         if request.delay:
             time.sleep(request.delay)  # the host said that it is busy, and will not say when it no longer is
+        client = self._idle.take() or _Client(self._create_session(), _create_auth(self._authenticator))
         try:
-            return self._send(request)
-        except requests.ConnectionError as error:
-            if not (request.idempotent and _is_stale(error)):
-                raise _translated(error, self._timeout) from error
-        except requests.RequestException as error:
-            raise _translated(error, self._timeout) from error
-        try:
-            return self._send(request)
-        except requests.RequestException as error:
-            raise _translated(error, self._timeout) from error
+            return self._send(client, request)
+        finally:
+            self._idle.give(client)
 
     def begin(self, request: Request) -> None:
         """Return None: requests cannot send without waiting."""
 
-    def _send(self, request: Request) -> Response:
-        session, auth = self._session()
+    def _send(self, client: _Client, request: Request) -> Response:
+        prepared = self._prepare(client, request)
+        opened = _count_connections(client.session, prepared)
+        try:
+            return self._exchange(client.session, prepared, request)
+        except (NoAnswerError, UnreadableBodyError):
+            raise
+        except Exception as error:  # noqa: BLE001 - adapters, auth objects and hooks fail as they like
+            reused = opened is not None and opened == _count_connections(client.session, prepared)
+            if not (request.idempotent and reused and _is_stale(error)):
+                raise _translated(error, self._timeout) from _cause(error)
+        # The connection was closed, before anything was answered; others that wait may be closed, too.
+        client.close()
+        try:
+            return self._exchange(client.session, self._prepare(client, request), request)
+        except (NoAnswerError, UnreadableBodyError):
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            raise _translated(error, self._timeout) from _cause(error)
+
+    def _prepare(self, client: _Client, request: Request) -> requests.PreparedRequest:
         message = requests.Request(
             request.method, self._root + request.target, headers=dict(request.headers), data=_data(request.body)
         )
         # An auth object keeps `prepare_request` from looking for one in a netrc file.
-        message.auth = auth or session.auth or _no_auth
-        prepared = session.prepare_request(message)
-        prepared.headers["Accept-Encoding"] = "identity"
+        message.auth = client.auth or client.session.auth or _no_auth
+        try:
+            prepared = client.session.prepare_request(message)
+            prepared.headers["Accept-Encoding"] = "identity"
+            checked_headers(prepared.headers)
+        except UnreadableBodyError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            raise cannot_prepare(error) from None
+        return prepared
+
+    def _exchange(self, session: requests.Session, prepared: requests.PreparedRequest, request: Request) -> Response:
         answer = session.send(
             prepared,
             stream=True,
@@ -96,29 +136,44 @@ class RequestsWire:
             verify=session.verify,
             cert=session.cert,
         )
-        wanted = request.stream and answer.status_code in (200, 207)
         stream = _AnswerStream(answer)
+        if answer.status_code < HTTPStatus.OK:
+            # An interim answer, which `http.client` takes for the final one: that one is still to come.
+            stream.close()
+            raise broken(HTTPException())
+        wanted = request.stream and answer.status_code in (HTTPStatus.OK, HTTPStatus.MULTI_STATUS)
         if not wanted:
             stream.drain()
         return Response(answer.status_code, answer.reason, answer.headers, stream if wanted else None)
 
-    def _session(self) -> tuple[requests.Session, Auth | None]:
-        try:
-            return self._local.session, self._local.auth
-        except AttributeError:
-            self._local.session = session = self._create_session()
-            self._local.auth = auth = self._create_auth() if self._create_auth else None
-            self._sessions.append(session)
-            return session, auth
+
+def _create_auth(authenticator: Authenticator | None) -> Auth | None:
+    if isinstance(authenticator, ReactiveAuthenticator):
+        return authenticator.create_auth()
+    if isinstance(authenticator, RequestsAuthenticator):
+        return authenticator.auth
+    if isinstance(authenticator, HeaderAuthenticator):
+        return _HeaderAuth(authenticator.headers)
+    return None
 
 
-def create_session_factory(ssl_context: ssl.SSLContext) -> Callable[[], requests.Session]:
+class _HeaderAuth:
+    def __init__(self, headers: dict[str, str]) -> None:
+        self._headers = headers
+
+    def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+        prepared.headers.update(self._headers)
+        return prepared
+
+
+def create_session_factory(ssl_context: ssl.SSLContext | None) -> Callable[[], requests.Session]:
     """Return a factory of plain sessions, which verify certificates as the default wire does."""
 
     def create_session() -> requests.Session:
         session = requests.Session()
         session.trust_env = False
-        session.mount("https://", _ContextAdapter(ssl_context))
+        if ssl_context is not None:
+            session.mount("https://", _ContextAdapter(ssl_context))
         return session
 
     return create_session
@@ -152,21 +207,16 @@ class _AnswerStream:
         try:
             return self._answer.raw.read(None if size < 0 else size, decode_content=False)
         except HTTPError as error:
-            raise _translated(error, None) from error
+            problem = "it stopped answering" if isinstance(error, ReadTimeoutError) else "its answer broke off"
+            raise NoAnswerError(problem, ambiguous=True) from error
 
     def drain(self) -> None:
-        try:
-            self._answer.raw.drain_conn()
-        finally:
-            self.close()
+        with suppress(NoAnswerError):  # nobody wanted the body
+            self.read(DRAIN_SIZE)
+        self.close()
 
     def close(self) -> None:
         self._answer.close()
-
-
-def _close_all(sessions: list[requests.Session]) -> None:
-    while sessions:
-        sessions.pop().close()
 
 
 def _no_auth(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -190,19 +240,42 @@ class _Rewindable(BodyFile):
         return super().read(max(size, BLOCK_SIZE) if size and size > 0 else -1) or b""
 
 
-def _is_stale(error: requests.ConnectionError) -> bool:
-    cause = error.args[0] if error.args else None
-    return isinstance(cause, ProtocolError) and any(isinstance(arg, ConnectionError) for arg in cause.args)
+def _count_connections(session: requests.Session, prepared: requests.PreparedRequest) -> int | None:
+    """Return how many connections a session has opened to a host so far; None if its adapter cannot tell."""
+    adapter: Any = session.get_adapter(str(prepared.url))
+    try:
+        pool = adapter.get_connection_with_tls_context(
+            prepared, session.verify, proxies=session.proxies, cert=session.cert
+        )
+        return int(pool.num_connections)
+    except AttributeError:
+        return None
 
 
-def _translated(error: Exception, timeout: float | None) -> NoAnswerError:
-    limit = f" within {timeout:g} s" if timeout else ""
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return NoAnswerError(f"no connection{limit}", ambiguous=False)
-    if isinstance(error, requests.exceptions.SSLError):
-        return NoAnswerError("TLS failed, or its certificate is not trusted", ambiguous=False)
-    if isinstance(error, requests.Timeout | ReadTimeoutError):
-        return NoAnswerError(f"no answer{limit}", ambiguous=True)
-    if isinstance(error, requests.ConnectionError) and not _is_stale(error):
-        return NoAnswerError("no connection", ambiguous=False)
-    return NoAnswerError("the connection broke before an answer", ambiguous=True)
+def _root(error: BaseException) -> BaseException:
+    """Return the error below those that requests and urllib3 wrap around it."""
+    while True:
+        inner = [arg for arg in (getattr(error, "reason", None), *error.args) if isinstance(arg, BaseException)]
+        if not inner:
+            return error
+        error = inner[-1]
+
+
+def _is_stale(error: Exception) -> bool:
+    return isinstance(_root(error), STALE)
+
+
+def _translated(error: Exception, timeout: float) -> NoAnswerError:
+    root = _root(error)
+    if isinstance(root, NewConnectionError | ConnectTimeoutError | ssl.SSLCertVerificationError):
+        return NoAnswerError(connect_problem(root, timeout), ambiguous=False)
+    if isinstance(root, TimeoutError | ReadTimeoutError):
+        return NoAnswerError(f"no answer within {timeout:g} s", ambiguous=True)
+    if isinstance(root, OSError | HTTPException) and not isinstance(root, requests.RequestException):
+        return broken(root)
+    return NoAnswerError(f"requests failed: {type(root).__name__}", ambiguous=True)
+
+
+def _cause(error: Exception) -> Exception | None:
+    """Return an error as a cause, unless it is that of an auth object or a hook, whose text may hold the credential."""
+    return error if isinstance(error, requests.ConnectionError | requests.Timeout) else None

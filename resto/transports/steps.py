@@ -3,6 +3,7 @@
 Nothing here touches the network. Only 404 and 410 mean that a file is absent.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ __all__ = [
     "exists",
     "expect_file",
     "modified_time",
+    "natural",
     "parse_http_date",
     "put",
     "size",
@@ -44,6 +46,8 @@ LOCK_DELAYS = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 # A stored file of more than this many bytes is checked for its size: it costs next to nothing beside the upload.
 VERIFY_SIZE = BLOCK_SIZE
+
+_NATURAL = re.compile("[0-9]{1,18}")
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
@@ -159,8 +163,8 @@ def download(action: Action) -> Steps[Stream]:
     response = yield Request("GET", action.target, stream=True)
     expect_file(action, response, "GET")
     assert response.stream is not None  # noqa: S101 - a wire gives the stream of a 200 to who asks for it
-    framed = response.headers.get("Content-Length") or response.headers.get("Transfer-Encoding")
-    if not framed:
+    headers = response.headers
+    if natural(headers.get("Content-Length")) is None and headers.get("Transfer-Encoding", "").lower() != "chunked":
         response.stream.close()
         raise action.failed("it does not say where the file ends")
     return response.stream
@@ -245,7 +249,12 @@ def content_length(response: Response) -> int | None:
     if length is None:
         # Apache leaves it out for an empty file.
         return 0 if (response.headers.get("Server") or "").startswith("Apache") else None
-    return int(length) if length.isdecimal() else None
+    return natural(length)
+
+
+def natural(text: str | None) -> int | None:
+    """Return the number that some digits stand for, and None for anything else; for what a host claims."""
+    return int(text) if text and _NATURAL.fullmatch(text) else None
 
 
 def parse_http_date(value: str | None) -> datetime | None:
@@ -254,6 +263,6 @@ def parse_http_date(value: str | None) -> datetime | None:
         return None
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError, IndexError, TypeError):  # nothing is too strange for a header
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -10,7 +10,7 @@ from resto.exceptions import ConfigurationError, TransportError
 from resto.names import temporary_name
 from resto.transports import steps
 from resto.transports.base import Entry
-from resto.transports.bodies import Body
+from resto.transports.bodies import Body, UnreadableBodyError
 from resto.transports.http import HttpOptions, HttpTransport, unavailable
 from resto.transports.messages import NoAnswerError, Request, Response, Steps
 from resto.transports.multistatus import PROPFIND_BODY, Member, parse_members
@@ -137,7 +137,7 @@ class WebDAVTransport(HttpTransport):
             response = yield from self._put(action, temporary, body)
             steps.was_stored(action, response)
             return (yield from _move(action, temporary, body))
-        except TransportError:
+        except (TransportError, UnreadableBodyError):
             # Not after a NoAnswerError: a host that hangs would cost a second timeout.
             yield from _discard(temporary)
             raise
@@ -160,7 +160,8 @@ class WebDAVTransport(HttpTransport):
 
     def _make_collections(self, action: Action, names: list[str]) -> Steps[None]:
         for name in names:
-            response = yield Request("MKCOL", _collection(action.target_of(name)))
+            # 423 says rclone while another client makes it: too early for what comes below.
+            response = yield from steps.unlocked(Request("MKCOL", _collection(action.target_of(name))))
             if response.status not in COLLECTION_MAYBE_THERE:
                 raise action.unexpected(response, "MKCOL")
 
@@ -180,6 +181,9 @@ def _move(action: Action, temporary: str, body: Body) -> Steps[bool]:
     if stored != body.size:
         raise action.failed(f"it stored {stored} of {body.size} bytes")
     response = yield from steps.unlocked(_move_request(action, temporary, "F"))
+    if response.status == 204:
+        # So says nginx of any move, and lighttpd when it has moved the file into a directory of that name.
+        steps.require_file(action, (yield Request("HEAD", action.target)))
     if response.status in (201, 204):
         return False
     if response.status != 412:

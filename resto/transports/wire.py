@@ -4,14 +4,11 @@ urllib3's own request path costs several times the CPU; its documented connectio
 verification of certificates.
 """
 
-import os
 import socket
 import ssl
-import threading
 import time
-import weakref
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -19,14 +16,12 @@ from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionErro
 
 from resto.hosts import HostURL
 from resto.transports.bodies import Body
-from resto.transports.credentials import Authenticator, HeaderAuthenticator, RequestsAuthenticator
+from resto.transports.credentials import Authenticator, HeaderAuthenticator, RequestsAuthenticator, is_header
+from resto.transports.idle import IdlePool
 from resto.transports.messages import NoAnswerError, Request, Response, Stream
 
 
-__all__ = ["ConnectionWire"]
-
-# Seconds. Apache closes idle connections after 5, lighttpd after 6, wsgidav after 10.
-MAX_IDLE = 4
+__all__ = ["DRAIN_SIZE", "STALE", "ConnectionWire", "broken", "cannot_prepare", "checked_headers", "connect_problem"]
 
 # A body up to this size leaves in one piece with the headers; joining larger ones costs more than it saves.
 JOIN_SIZE = 16 * 1024
@@ -43,7 +38,13 @@ LAST_CHANCE = 0.001
 # The body of an answer that nobody wants is read up to this size, to keep the connection.
 DRAIN_SIZE = 64 * 1024
 
-_STALE = (RemoteDisconnected, BrokenPipeError, ConnectionResetError, ConnectionAbortedError, ssl.SSLEOFError)
+# TLS writes all that it is given within one timeout; more than this would ask for a minimum speed.
+TLS_SEND_SIZE = 16 * 1024
+
+# What a connection does that was closed by the host.
+STALE = (RemoteDisconnected, BrokenPipeError, ConnectionResetError, ConnectionAbortedError, ssl.SSLEOFError)
+
+_GO_ON = b"HTTP/1.1 100"
 
 Connection = HTTPConnection | HTTPSConnection
 
@@ -65,10 +66,10 @@ class ConnectionWire:
         self._timeout = timeout
         self._auth = authenticator.auth if isinstance(authenticator, RequestsAuthenticator) else None
         self._ssl_context = ssl_context
-        self._idle = _IdleConnections()
+        self._idle: IdlePool[Connection] = IdlePool()
         fixed = {"Host": url.netloc, "User-Agent": "resto", "Accept-Encoding": "identity"}
         if isinstance(authenticator, HeaderAuthenticator):
-            fixed |= authenticator.headers
+            fixed = _merged(fixed, authenticator.headers)
         self._fixed_headers = fixed
         self._fixed_lines = _lines(fixed)
 
@@ -83,19 +84,22 @@ class ConnectionWire:
         """
         if request.delay:
             time.sleep(request.delay)  # the host said that it is busy, and will not say when it no longer is
-        connection = self._idle.take()
+        connection = self._take()
         if connection is not None:
             try:
                 return self._exchange(connection, request)
-            except _STALE as error:
+            except STALE as error:
                 # It was closed, before anything was answered: servers do so to idle connections.
                 if not request.idempotent:
-                    raise _broken(error) from error
+                    raise broken(error) from error
+        return self._send_over_new_connection(request)
+
+    def _send_over_new_connection(self, request: Request) -> Response:
         connection = self._connect()
         try:
             return self._exchange(connection, request)
-        except _STALE as error:
-            raise _broken(error) from error
+        except STALE as error:
+            raise broken(error) from error
 
     def begin(self, request: Request) -> Callable[[], Response] | None:
         """Send a request without waiting, if a connection is idle and the body is small.
@@ -105,11 +109,14 @@ class ConnectionWire:
         """
         if request.delay or (request.body is not None and request.body.size > JOIN_SIZE):
             return None
-        connection = self._idle.take()
+        connection = self._take()
         if connection is None:
             return None
         try:
             sent = self._send_joined(connection, request)
+        except OSError as error:
+            connection.close()
+            raise broken(error) from error
         except BaseException:
             connection.close()
             raise
@@ -120,12 +127,20 @@ class ConnectionWire:
                 return self._receive(
                     connection, request, lambda: (self._begin_until(deadline, connection, request), sent)
                 )
-            except _STALE as error:
+            except STALE as error:
                 if not request.idempotent:
-                    raise _broken(error) from error
-            return self.send(request)
+                    raise broken(error) from error
+            return self._send_over_new_connection(request)
 
         return receive
+
+    def _take(self) -> Connection | None:
+        """Return an idle connection that the host has not closed."""
+        while (connection := self._idle.take()) is not None:
+            if connection.is_connected:
+                break
+            connection.close()
+        return connection
 
     def _connect(self) -> Connection:
         url = self._url
@@ -138,7 +153,7 @@ class ConnectionWire:
             connection.connect()
         except (OSError, HTTPError) as error:
             connection.close()
-            raise NoAnswerError(_connect_problem(error, self._timeout), ambiguous=False) from error
+            raise NoAnswerError(connect_problem(error, self._timeout), ambiguous=False) from error
         return connection
 
     def _exchange(self, connection: Connection, request: Request) -> Response:
@@ -159,12 +174,12 @@ class ConnectionWire:
         except TimeoutError as error:
             connection.close()
             raise NoAnswerError(f"no answer within {self._timeout:g} s", ambiguous=True) from error
-        except _STALE:
+        except STALE:
             connection.close()
             raise
         except (OSError, HTTPException) as error:
             connection.close()
-            raise _broken(error) from error
+            raise broken(error) from error
         except BaseException:
             connection.close()
             raise
@@ -201,15 +216,18 @@ class ConnectionWire:
         answer = HTTPResponse(sock, method=method)
         sock.settimeout(min(self._timeout, EXPECT_WAIT))
         try:
-            first = answer.fp.peek(1)
+            first = _peek(answer)
         except TimeoutError:
-            answer.close()
             answer = HTTPResponse(sock, method=method)  # a reader that timed out cannot be used again
-            first = b"HTTP/1.1 100"
+            first = _GO_ON
         finally:
             sock.settimeout(self._timeout)
-        # `begin` skips the interim answer by itself.
-        sent = first[9:12] == b"100" and _send(sock, body.blocks())
+        # Of a status that has not arrived as a whole nothing is known: it may be an interim one.
+        try:
+            sent = first[9:10] in (b"", b"1") and _send(sock, body.blocks())
+        except BaseException:
+            answer.close()  # else the socket stays open, and the file locked, as long as somebody keeps the error
+            raise
         return _begin(answer), sent
 
     def _head(self, request: Request) -> bytes:
@@ -234,79 +252,35 @@ class ConnectionWire:
         prepared = PreparedRequest()
         prepared.method = request.method
         prepared.url = f"{self._url.scheme}://{self._url.netloc}{request.target}"
-        prepared.headers = CaseInsensitiveDict(self._fixed_headers | headers)
+        prepared.headers = CaseInsensitiveDict(_merged(self._fixed_headers, headers))
         prepared.body = request.body.content if request.body else None  # type: ignore[assignment]  # files are allowed
-        prepared = self._auth(prepared)  # type: ignore[misc]  # only called when there is one
-        lines = _lines({name: _text(value) for name, value in prepared.headers.items()})
-        return b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method.encode(), prepared.path_url.encode(), lines)
-
-
-class _IdleConnections:
-    """Connections that wait for their next request, the latest one first."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._connections: deque[tuple[float, Connection]] = deque()
-        self._pid = os.getpid()
-        weakref.finalize(self, _close_all, self._connections)
-
-    def take(self) -> Connection | None:
-        self._check_process()
-        while True:
-            with self._lock:
-                self._close_expired()
-                if not self._connections:
-                    return None
-                _, connection = self._connections.pop()
-            if connection.is_connected:
-                return connection
-            connection.close()
-
-    def give(self, connection: Connection) -> None:
-        self._check_process()
-        with self._lock:
-            self._close_expired()
-            self._connections.append((time.monotonic(), connection))
-
-    def clear(self) -> None:
-        with self._lock:
-            _close_all(self._connections)
-
-    def _close_expired(self) -> None:
-        oldest = time.monotonic() - MAX_IDLE
-        while self._connections and self._connections[0][0] < oldest:
-            self._connections.popleft()[1].close()
-
-    def _check_process(self) -> None:
-        """Drop what a forked child has inherited: the parent still talks over these connections."""
-        if self._pid != os.getpid():
-            self._pid = os.getpid()
-            self._lock = threading.Lock()
-            _close_all(self._connections)
-
-
-def _close_all(connections: deque[tuple[float, Connection]]) -> None:
-    while connections:
-        connections.pop()[1].close()
+        try:
+            prepared = self._auth(prepared)  # type: ignore[misc]  # only called when there is one
+            lines = _lines(checked_headers(prepared.headers))
+            return b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method.encode(), prepared.path_url.encode(), lines)
+        except Exception as error:  # noqa: BLE001 - an auth object is the site's code, and may fail as it likes
+            raise cannot_prepare(error) from None
 
 
 class _AnswerStream(Stream):
     """The body of an answer; never ends early in silence, and gives its connection back when it is read to its end."""
 
-    def __init__(self, answer: HTTPResponse, connection: Connection, idle: _IdleConnections | None) -> None:
+    def __init__(self, answer: HTTPResponse, connection: Connection, idle: IdlePool[Connection] | None) -> None:
         self._answer = answer
         self._connection = connection
         self._idle = idle
+        self._closed = False
 
     def read(self, size: int = -1, /) -> bytes:
         try:
             block = self._answer.read(None if size < 0 else size)
         except (OSError, HTTPException) as error:
             self._connection.close()
-            raise _broken(error) from error
+            problem = "it stopped answering" if isinstance(error, TimeoutError) else "its answer broke off"
+            raise NoAnswerError(problem, ambiguous=True) from error
         if not block and size and self._answer.length:
             self._connection.close()
-            raise NoAnswerError(f"the answer ended {self._answer.length} bytes early", ambiguous=True)
+            raise NoAnswerError("its answer broke off", ambiguous=True)
         return block
 
     def drain(self) -> None:
@@ -317,6 +291,9 @@ class _AnswerStream(Stream):
         self.close()
 
     def close(self) -> None:
+        if self._closed:
+            return  # the connection may serve another request already
+        self._closed = True
         # At the end of its body, `http.client` closes an answer by itself.
         if self._idle is not None and (self._answer.isclosed() or self._answer.length == 0):
             self._answer.close()
@@ -324,40 +301,98 @@ class _AnswerStream(Stream):
         else:
             self._answer.close()
             self._connection.close()
-        self._idle = None
 
 
 def _send(sock: socket.socket, blocks: Iterable[bytes]) -> bool:
     """Send blocks; return False if the host stopped listening, in which case it may have answered all the same."""
+    limit = TLS_SEND_SIZE if isinstance(sock, ssl.SSLSocket) else None
     for block in blocks:
         rest = memoryview(block)
         while rest:
             try:
                 # Not sendall: that one counts the timeout from the first byte to the last.
-                rest = rest[sock.send(rest) :]
-            except _STALE:
+                rest = rest[sock.send(rest[:limit]) :]
+            except STALE:
                 return False
     return True
 
 
 def _begin(answer: HTTPResponse) -> HTTPResponse:
+    """Read the head of an answer.
+
+    Raises:
+        OSError: Nothing was answered.
+        NoAnswerError: The answer broke off.
+    """
+    _peek(answer)
     try:
-        answer.begin()
+        _begin_final(answer)
+    except STALE as error:
+        answer.close()
+        # Not that of a connection which was closed while it was idle: the host had begun to answer.
+        raise broken(error) from error
     except BaseException:
         answer.close()
         raise
     return answer
 
 
-def _lines(headers: dict[str, str]) -> bytes:
-    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("latin-1")
+def _peek(answer: HTTPResponse) -> bytes:
+    """Wait for the first bytes of an answer, and return them without taking them.
+
+    Raises:
+        OSError: There will be none.
+    """
+    try:
+        first = answer.fp.peek(1)
+    except OSError:
+        answer.close()
+        raise
+    if not first:
+        answer.close()
+        raise RemoteDisconnected("closed without an answer")
+    return first
 
 
-def _text(value: str | bytes) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else value
+def _begin_final(answer: HTTPResponse) -> None:
+    """Read the head of the first answer that is not an interim one (RFC 9110, section 15.2)."""
+    answer.begin()
+    while answer.status < HTTPStatus.OK:
+        # Of these, `http.client` skips 100 by itself; any other one would pass for the final answer.
+        answer.headers = None  # type: ignore[assignment]  # makes `begin` read another head
+        answer.begin()
 
 
-def _connect_problem(error: Exception, timeout: float) -> str:
+def _lines(headers: Mapping[str, str]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("ascii")
+
+
+def _merged(headers: dict[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    """Return headers with others added, which replace those of the same name in any case."""
+    names = {name.lower() for name in more}
+    return {name: value for name, value in headers.items() if name.lower() not in names} | dict(more)
+
+
+def checked_headers(headers: Mapping[str, str | bytes]) -> dict[str, str]:
+    """Return headers as text, all of them fit to be sent.
+
+    Raises:
+        ValueError: One contains a line break, or something else that would end it early.
+    """
+    texts = {name: value.decode("latin-1") if isinstance(value, bytes) else value for name, value in headers.items()}
+    for name, value in texts.items():
+        if not is_header(name, value):
+            raise ValueError(f"header {name!r}")
+    return texts
+
+
+def cannot_prepare(error: Exception) -> NoAnswerError:
+    """Return the error for a request that could not be made; not with its text, which may hold the credential."""
+    return NoAnswerError(f"the request cannot be authenticated: {type(error).__name__}", ambiguous=False)
+
+
+def connect_problem(error: Exception, timeout: float) -> str:
+    """Return why no connection was made, a sentence fragment."""
     cause = error.__cause__ or error
     if isinstance(cause, TimeoutError):
         return f"no connection within {timeout:g} s"
@@ -372,9 +407,10 @@ def _connect_problem(error: Exception, timeout: float) -> str:
     return f"no connection: {cause}"
 
 
-def _broken(error: Exception) -> NoAnswerError:
-    if isinstance(error, TimeoutError):
-        return NoAnswerError("it stopped answering", ambiguous=True)
-    if isinstance(error, _STALE):
+def broken(error: Exception) -> NoAnswerError:
+    """Return the error for a connection that was made, but brought no answer."""
+    if isinstance(error, STALE):
         return NoAnswerError("the connection broke before an answer", ambiguous=True)
+    if isinstance(error, ssl.SSLError):
+        return NoAnswerError(f"TLS failed: {error.reason or error}", ambiguous=True)
     return NoAnswerError(f"its answer cannot be understood: {type(error).__name__}", ambiguous=True)

@@ -1,0 +1,138 @@
+import io
+import tempfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resto.transports import bodies
+from resto.transports.bodies import Body, BodyFile, UnreadableBodyError, is_rewindable
+
+
+class Pipe(io.RawIOBase):
+    """A file that can be read once, a few bytes at a time."""
+
+    def __init__(self, content, fails=False):
+        self._content = io.BytesIO(content)
+        self._fails = fails
+
+    def readable(self):
+        return True
+
+    def seekable(self):
+        return False
+
+    def readinto(self, buffer):
+        if self._fails:
+            raise OSError("the disk is gone")
+        block = self._content.read(min(len(buffer), 7))
+        buffer[: len(block)] = block
+        return len(block)
+
+
+class Bare:
+    """The least that counts as a file."""
+
+    def __init__(self, content):
+        file = io.BytesIO(content)
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+
+
+@given(st.binary(max_size=3000), st.integers(1, 1000), st.sampled_from([bytes, bytearray, io.BytesIO, Pipe, Bare]))
+def test_blocks_are_the_content(content, block_size, kind):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bodies, "BLOCK_SIZE", block_size)
+        patch.setattr(bodies, "_SPOOL_SIZE", 100)
+        body = Body(kind(content))
+        assert body.size == len(content)
+        assert b"".join(body.blocks()) == content
+        assert b"".join(body.blocks()) == content  # again, from the start
+        body.close()
+
+
+@given(st.binary(max_size=500), st.lists(st.tuples(st.integers(0, 600), st.integers(1, 600)), max_size=5))
+def test_a_body_file_reads_like_the_content(content, reads):
+    for source in (content, io.BytesIO(content)):
+        file = BodyFile(Body(source))
+        for position, size in reads:
+            assert file.seek(position) == file.tell() == position
+            assert file.read(size) == content[position : position + size]
+        assert len(file) == len(content)
+
+
+def test_a_body_file_seeks_from_everywhere():
+    file = BodyFile(Body(b"0123456789"))
+    assert (file.seek(-4, io.SEEK_END), file.seek(1, io.SEEK_CUR), file.read()) == (6, 7, b"789")
+    assert file.seekable()
+    assert file.readable()
+
+
+def test_content_is_sent_from_its_start():
+    file = io.BytesIO(b"0123456789")
+    file.read(5)
+    assert b"".join(Body(file).blocks()) == b"0123456789"
+
+
+def test_the_file_that_was_given_stays_open():
+    file = io.BytesIO(b"content")
+    Body(file).close()
+    assert not file.closed
+
+
+def test_a_copy_on_disk_is_closed(monkeypatch):
+    monkeypatch.setattr(bodies, "_SPOOL_SIZE", 10)
+    body = Body(Pipe(bytes(100)))
+    body.close()
+    assert body.content.closed
+
+
+def test_a_copy_that_fails_is_closed(monkeypatch):
+    copies = []
+
+    def make(size):
+        copies.append(tempfile.TemporaryFile())  # noqa: SIM115 - to see that it is closed
+        return copies[0]
+
+    monkeypatch.setattr(bodies.tempfile, "SpooledTemporaryFile", make)
+    with pytest.raises(OSError, match="the disk is gone"):
+        Body(Pipe(b"content", fails=True))
+    assert copies[0].closed
+
+
+@pytest.mark.parametrize(
+    "read", [lambda body: list(body.blocks()), lambda body: BodyFile(body).read()], ids=["blocks", "file"]
+)
+def test_a_file_that_became_shorter_is_an_error(read, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(bytes(1000))
+    with path.open("rb") as file:
+        body = Body(file)
+        path.write_bytes(bytes(400))
+        with pytest.raises(UnreadableBodyError, match="600 bytes are missing"):
+            read(body)
+
+
+def test_a_file_that_became_longer_is_sent_as_announced(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"0123")
+    with path.open("rb") as file:
+        body = Body(file)
+        path.write_bytes(b"0123456789")
+        assert b"".join(body.blocks()) == b"0123"
+
+
+def test_a_closed_file_cannot_be_read():
+    file = io.BytesIO(b"content")
+    body = Body(file)
+    file.close()
+    with pytest.raises(UnreadableBodyError, match="closed file"):
+        list(body.blocks())
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(b"", True), (io.BytesIO(), True), (Pipe(b""), False), (Bare(b""), True), (object(), False)],
+    ids=["bytes", "BytesIO", "pipe", "bare", "object"],
+)
+def test_rewindable_content_is_known(content, expected):
+    assert is_rewindable(content) is expected

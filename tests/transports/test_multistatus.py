@@ -1,0 +1,247 @@
+import contextlib
+import io
+import random
+from datetime import UTC, datetime
+from urllib.parse import quote
+from xml.sax.saxutils import escape
+
+import pytest
+from defusedxml import ElementTree
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from resto.transports.multistatus import PROPFIND_BODY, Member, parse_members
+
+
+DIRECTORY = "<D:resourcetype><D:collection/></D:resourcetype>"
+FILE = (
+    "<D:resourcetype/><D:getcontentlength>5</D:getcontentlength><D:getetag>&quot;1&quot;</D:getetag>"
+    "<D:getlastmodified>Sun, 06 Nov 1994 08:49:37 GMT</D:getlastmodified>"
+)
+MISSING = "<D:propstat><D:prop><D:getetag/></D:prop><D:status>HTTP/1.1 404 Not Found</D:status></D:propstat>"
+
+
+def entry(href, properties=FILE, more=""):
+    ok = "<D:status>HTTP/1.1 200 OK</D:status>"
+    return (
+        f"<D:response><D:href>{escape(href)}</D:href>"
+        f"<D:propstat><D:prop>{properties}</D:prop>{ok}</D:propstat>{more}</D:response>"
+    )
+
+
+def listing(*entries, head='<?xml version="1.0"?>'):
+    return f'{head}<D:multistatus xmlns:D="DAV:">{"".join(entries)}</D:multistatus>'
+
+
+def parse(text, server=""):
+    return parse_members(io.BytesIO(text if isinstance(text, bytes) else text.encode()), server)
+
+
+def names(*hrefs, root="/media/d/", server=""):
+    return [member.name for member in parse(listing(entry(root, DIRECTORY), *map(entry, hrefs)), server)]
+
+
+def test_the_question_is_xml():
+    assert ElementTree.fromstring(PROPFIND_BODY).tag == "{DAV:}propfind"
+
+
+def test_files_and_directories():
+    text = listing(entry("/d/", DIRECTORY), entry("/d/a.txt"), entry("/d/sub/", DIRECTORY))
+    moment = datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)
+    assert parse(text) == [Member("a.txt", False, 5, moment, '"1"'), Member("sub", True, None, None, None)]
+
+
+def test_an_empty_directory():
+    assert names() == []
+
+
+def test_what_a_server_does_not_say_is_none():
+    text = listing(entry("/d/", DIRECTORY), entry("/d/a", "<D:resourcetype/>"))
+    assert parse(text) == [Member("a", False, None, None, None)]
+
+
+@pytest.mark.parametrize("size", ["", "x", "-5", "5.0", "9" * 5000])
+def test_a_size_that_is_none_is_unknown(size):
+    text = listing(entry("/d/", DIRECTORY), entry("/d/a", f"<D:getcontentlength>{size}</D:getcontentlength>"))
+    assert parse(text)[0].size is None
+
+
+def test_sizes_of_directories_do_not_count():
+    text = listing(entry("/d/", DIRECTORY), entry("/d/s/", f"{DIRECTORY}<D:getcontentlength>5</D:getcontentlength>"))
+    assert parse(text)[0].size is None
+
+
+def test_properties_that_were_refused_do_not_count():
+    refused = "<D:propstat><D:prop><D:getcontentlength>7</D:getcontentlength></D:prop>{}</D:propstat>"
+    status = "<D:status>HTTP/1.1 403 Forbidden</D:status>"
+    text = listing(entry("/d/", DIRECTORY), entry("/d/a", "<D:resourcetype/>", refused.format(status)))
+    assert parse(text)[0].size is None
+
+
+def test_a_status_may_be_left_out():
+    text = listing(entry("/d/", DIRECTORY), entry("/d/a")).replace("<D:status>HTTP/1.1 200 OK</D:status>", "")
+    assert parse(text)[0].size == 5
+
+
+@pytest.mark.parametrize(
+    ("prefix", "declaration"), [("", 'xmlns="DAV:"'), ("lp1:", 'xmlns:lp1="DAV:"'), ("ns0:", 'xmlns:ns0="DAV:"')]
+)
+def test_prefixes_do_not_matter(prefix, declaration):
+    text = listing(entry("/d/", DIRECTORY), entry("/d/a"))
+    text = text.replace('xmlns:D="DAV:"', declaration).replace("<D:", f"<{prefix}").replace("</D:", f"</{prefix}")
+    assert [member.name for member in parse(text)] == ["a"]
+
+
+def test_other_namespaces_do_not_count():
+    other = '<x:getcontentlength xmlns:x="urn:x">9</x:getcontentlength>'
+    assert parse(listing(entry("/d/", DIRECTORY), entry("/d/a", other)))[0].size is None
+
+
+@pytest.mark.parametrize(
+    ("href", "name"),
+    [
+        ("/media/d/caf%c3%a9", "café"),
+        ("/media/d/caf%C3%A9", "café"),
+        ("/media/d/café", "café"),
+        ("/media/d/a%26b&c", "a&b&c"),
+        ("/media/d/a+b%20c", "a+b c"),
+        ("/media/d/%2541", "%41"),
+        ("/media/d/%3F%23;", "?#;"),
+        ("http://media-1/media/d/a", "a"),
+        ("https://media-1:8443/media/d/a%2525", "a%25"),
+        ("/media//d/./a", "a"),
+        ("\n  /media/d/a\n", "a"),
+    ],
+)
+def test_hrefs_are_written_in_many_ways(href, name):
+    assert names(href) == [name]
+
+
+def test_full_urls_may_stand_beside_paths():
+    assert names("/media/d/a", root="http://media-1/media/d/") == ["a"]
+
+
+def test_the_root_of_a_server_can_be_listed():
+    assert names("/a", "/b", root="/") == ["a", "b"]
+
+
+def test_a_proxy_may_have_rewritten_the_paths():
+    """The paths are those behind the proxy; what was asked for does not matter."""
+    assert names("/internal/store/a", root="/internal/store/") == ["a"]
+
+
+def test_deeper_entries_are_left_out():
+    """Some servers list everything, whatever the Depth."""
+    assert names("/media/d/sub/deep", "/media/d/a") == ["a"]
+
+
+def test_the_order_does_not_matter():
+    entries = [entry("/d/", DIRECTORY), entry("/d/a"), entry("/d/b")]
+    random.shuffle(entries)
+    assert sorted(member.name for member in parse(listing(*entries))) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("server", "hidden"),
+    [
+        ("apache", ".davfs.tmpAbCdEf"),
+        ("lighttpd", "a.txt.12345.7~"),
+        ("nginx", "a.txt.0000000042"),
+        ("", ".resto-0123456789abcdef"),
+        ("rclone", ".resto-0123456789abcdef"),
+    ],
+)
+def test_leftovers_are_hidden(server, hidden):
+    assert names(f"/media/d/{hidden}", "/media/d/a", server=server) == ["a"]
+
+
+@pytest.mark.parametrize("name", [".davfs.tmpAbCdEf", "a.txt.12345.7~", "a.txt.0000000042"])
+def test_leftovers_of_one_server_are_files_on_another(name):
+    assert names(f"/media/d/{name}", server="rclone") == [name]
+
+
+@pytest.mark.parametrize(
+    "name", ["%2e%2e", "..%2F..%2Fetc", "a%2Fb", "%2Fetc", "a%5Cb", "a%00b", "a%0Ab", "%7F", "%FF%FE", "%2E"]
+)
+def test_names_that_lead_astray_are_left_out(name):
+    """A host that was broken into must not make others delete, or store, anything anywhere."""
+    assert names(f"/media/d/{name}", "/media/d/a") == ["a"]
+
+
+def test_dots_in_a_path_lead_nowhere():
+    with pytest.raises(ValueError, match="not about one directory"):
+        names("/media/d/../../etc")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "plain text",
+        "<html><body>It works!</body></html>",
+        listing(),
+        listing(entry("/d/", DIRECTORY))[:-9],
+        listing("<D:response><D:propstat/></D:response>"),
+        listing(entry("", DIRECTORY)),
+        listing(entry("/f.txt")),
+        listing(entry("/d/a"), entry("/d/b")),
+        listing(entry("/d/", DIRECTORY), entry("/d/", DIRECTORY)),
+        listing(entry("http://[/", DIRECTORY)),
+        listing(head='<?xml version="1.0" encoding="no-such-encoding"?>'),
+        listing(head='<?xml version="1.0" encoding="utf-16"?>'),
+    ],
+)
+def test_what_is_no_listing_is_an_error(text):
+    with pytest.raises(ValueError, match=r"."):
+        parse(text)
+
+
+def test_a_directory_that_does_not_name_itself_is_an_error():
+    """Else its files would pass for the directory, and the listing would be empty."""
+    with pytest.raises(ValueError, match="not about one directory"):
+        parse(listing(entry("/d/a")))
+
+
+BOMB = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 10}">' for i in range(1, 9))
+
+
+@pytest.mark.parametrize(
+    "doctype",
+    [
+        f'<!DOCTYPE x [<!ENTITY e0 "aaaaaaaaaa">{BOMB}]>',
+        '<!DOCTYPE x [<!ENTITY e8 SYSTEM "file:///etc/passwd">]>',
+        '<!DOCTYPE x [<!ENTITY e8 SYSTEM "http://127.0.0.1:9/">]>',
+        '<!DOCTYPE x [<!ENTITY % p SYSTEM "http://127.0.0.1:9/"> %p;]>',
+    ],
+    ids=["bomb", "file", "URL", "parameter"],
+)
+def test_entities_are_refused(doctype):
+    text = listing(entry("/d/", DIRECTORY), entry("/d/a").replace("/d/a", "/d/&e8;"), head=doctype)
+    with pytest.raises(ValueError, match="EntitiesForbidden"):
+        parse(text)
+
+
+@given(st.binary(), st.sampled_from(["", "nginx", "apache"]))
+@example(b"<?xml version='1.0' encoding='x'?><a/>", "")
+@example(b"<" * 10_000, "")
+@example(b"<a>" * 100_000, "")
+def test_garbage_is_a_value_error(data, server):
+    with pytest.raises(ValueError, match=r"."):
+        parse(data, server)
+
+
+@given(st.data())
+def test_a_damaged_listing_is_a_listing_or_a_value_error(data):
+    whole = listing(entry("/d/", DIRECTORY), entry("/d/a%20b"), entry("/d/s/", DIRECTORY, MISSING)).encode()
+    start = data.draw(st.integers(0, len(whole)))
+    damaged = whole[:start] + data.draw(st.binary(max_size=5)) + whole[data.draw(st.integers(start, len(whole))) :]
+    with contextlib.suppress(ValueError):
+        assert all(isinstance(member, Member) for member in parse(damaged))
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="/\\"), min_size=1), max_size=5)
+)
+def test_any_usable_name_is_found(texts):
+    usable = [text for text in texts if text not in (".", "..") and not text.startswith(".resto-")]
+    assert names(*(f"/media/d/{quote(text, safe='')}" for text in usable)) == usable

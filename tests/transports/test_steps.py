@@ -1,0 +1,293 @@
+"""What answers mean, without a network: steps are given answers and asked what they want."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resto.exceptions import RemoteFileNotFoundError, TransportError, UnexpectedStatusCode
+from resto.hosts import parse_url
+from resto.transports import steps
+from resto.transports.bodies import Body
+from resto.transports.messages import NoAnswerError, Response
+from resto.transports.steps import Action
+
+
+ACTION = Action("upload", "media-1", "a b/c.txt", parse_url("media-1", "http:///media/"))
+DATE = {"Last-Modified": "Sun, 06 Nov 1994 08:49:37 GMT"}
+LARGE = Body(bytes(steps.VERIFY_SIZE + 1))
+
+
+class FakeStream:
+    closed = False
+
+    def read(self, size=-1):
+        return b""
+
+    def close(self):
+        self.closed = True
+
+
+def run(sequence, *answers):
+    """Give steps their answers: statuses, or pairs of status and headers; return the result and the requests."""
+    requests, answers = [next(sequence)], list(answers)
+    while True:
+        answer = answers.pop(0)
+        try:
+            if isinstance(answer, Exception):
+                requests.append(sequence.throw(answer))
+            else:
+                status, headers, *stream = answer if isinstance(answer, tuple) else (answer, {})
+                requests.append(sequence.send(Response(status, "", headers, *stream)))
+        except StopIteration as stop:
+            assert not answers
+            return stop.value, requests
+
+
+def sent(requests):
+    return [(request.method, request.target) for request in requests]
+
+
+def test_an_action_knows_its_urls():
+    assert ACTION.target == "/media/a%20b/c.txt"
+    assert ACTION.target_of("%?#.txt") == "/media/%25%3F%23.txt"
+
+
+# Reads
+
+
+@pytest.mark.parametrize(("status", "expected"), [(200, True), (404, False), (410, False)])
+def test_exists(status, expected):
+    result, requests = run(steps.exists(ACTION), status)
+    assert result is expected
+    assert sent(requests) == [("HEAD", ACTION.target)]
+
+
+@pytest.mark.parametrize("status", [201, 204, 206, 301, 304, 400, 401, 403, 405, 416, 500, 503])
+@pytest.mark.parametrize("action", [steps.exists, steps.size, steps.modified_time, steps.download])
+def test_only_three_statuses_answer_a_read(action, status):
+    with pytest.raises(UnexpectedStatusCode) as info:
+        run(action(ACTION), status)
+    assert info.value.status == status
+
+
+@pytest.mark.parametrize("status", [404, 410])
+@pytest.mark.parametrize("action", [steps.size, steps.modified_time, steps.download])
+def test_a_missing_file_cannot_be_read(action, status):
+    with pytest.raises(RemoteFileNotFoundError) as info:
+        run(action(ACTION), status)
+    assert (info.value.host, info.value.name, info.value.action) == ("media-1", "a b/c.txt", "upload")
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"Content-Length": "0"}, 0),
+        ({"Content-Length": "12"}, 12),
+        ({"Server": "Apache/2.4"}, 0),
+        ({"Server": "Apache"}, 0),
+        ({"Server": "Apache", "Content-Length": "3"}, 3),
+    ],
+)
+def test_size(headers, expected):
+    assert run(steps.size(ACTION), (200, headers))[0] == expected
+
+
+@pytest.mark.parametrize("length", [None, "", "-1", "1, 1", "x", "1.0", "²", "٣", "9" * 5000])
+def test_a_size_that_is_none_is_an_error(length):
+    headers = {} if length is None else {"Content-Length": length}
+    with pytest.raises(TransportError, match="how large"):
+        run(steps.size(ACTION), (200, headers))
+
+
+def test_modified_time():
+    result, requests = run(steps.modified_time(ACTION), (200, DATE))
+    assert result == datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)
+    assert sent(requests) == [("HEAD", ACTION.target)]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Last-Modified": "yesterday"}])
+def test_a_time_that_is_none_is_an_error(headers):
+    with pytest.raises(TransportError, match="when the file was modified"):
+        run(steps.modified_time(ACTION), (200, headers))
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Content-Length": "0"}, {"Content-Length": "5"}, {"Transfer-Encoding": "Chunked"}], ids=str
+)
+def test_download_returns_the_stream(headers):
+    stream = FakeStream()
+    result, requests = run(steps.download(ACTION), (200, headers, stream))
+    assert result is stream
+    assert requests[0].stream
+    assert not stream.closed
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Content-Length": "x"}, {"Content-Length": "-1"}, {"Content-Length": "5, 6"}, {"Transfer-Encoding": "gzip"}],
+    ids=str,
+)
+def test_a_download_whose_end_cannot_be_known_is_an_error(headers):
+    """http.client reads such an answer to the end of the connection, whole or not."""
+    stream = FakeStream()
+    with pytest.raises(TransportError, match="where the file ends"):
+        run(steps.download(ACTION), (200, headers, stream))
+    assert stream.closed
+
+
+# Writes
+
+
+@pytest.mark.parametrize(("status", "existed"), [(201, False), (204, True)])
+def test_a_put_that_stored(status, existed):
+    assert steps.was_stored(ACTION, Response(status, "", {})) is existed
+
+
+@pytest.mark.parametrize("status", [100, 200, 202, 205, 207, 301, 304, 400, 401, 403, 404, 409, 410, 412, 500, 507])
+def test_a_put_that_did_not(status):
+    with pytest.raises(UnexpectedStatusCode) as info:
+        steps.was_stored(ACTION, Response(status, "", {}))
+    assert info.value.status == status
+
+
+def test_a_locked_file_is_tried_again_after_growing_delays():
+    response, requests = run(steps.put(ACTION, "/t", LARGE), 423, 423, 201)
+    assert response.status == 201
+    assert [request.delay for request in requests] == [0, *steps.LOCK_DELAYS[:2]]
+    assert all(request.body is LARGE for request in requests)
+
+
+def test_a_file_that_stays_locked_is_given_up():
+    response, requests = run(steps.put(ACTION, "/t", LARGE), *[423] * (len(steps.LOCK_DELAYS) + 1))
+    assert response.status == 423
+    assert len(requests) == len(steps.LOCK_DELAYS) + 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [(200, {"Content-Length": str(LARGE.size)}), (200, {}), 405, 403, 500, NoAnswerError("silent", ambiguous=True)],
+    ids=["right", "unknown", "405", "403", "500", "silent"],
+)
+def test_a_stored_file_is_believed_unless_the_host_contradicts(answer):
+    _, requests = run(steps.verify(ACTION, "/t", LARGE), answer)
+    assert sent(requests) == [("HEAD", "/t")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        ((200, {"Content-Length": "17"}), "17 of"),
+        ((200, {"Server": "Apache"}), "0 of"),
+        (404, "does not have it"),
+        (410, "does not have it"),
+    ],
+    ids=["short", "empty", "404", "410"],
+)
+def test_a_stored_file_that_is_not_whole_is_an_error(answer, problem):
+    with pytest.raises(TransportError, match=problem):
+        run(steps.verify(ACTION, "/t", LARGE), answer)
+
+
+def test_small_files_are_not_checked():
+    assert list(steps.verify(ACTION, "/t", Body(bytes(steps.VERIFY_SIZE)))) == []
+    assert next(steps.verify(ACTION, "/t", Body(b"a"), at_least=0)).method == "HEAD"
+
+
+@pytest.mark.parametrize(("status", "existed"), [(200, True), (204, True), (404, False), (410, False)])
+def test_delete(status, existed):
+    result, requests = run(steps.delete(ACTION, spares_directories=True), status)
+    assert result is existed
+    (request,) = requests
+    assert (request.method, request.target, request.headers, request.body) == (
+        "DELETE",
+        ACTION.target,
+        {"Depth": "0"},
+        None,
+    )
+
+
+@pytest.mark.parametrize("status", [201, 202, 207, 301, 400, 401, 403, 405, 409, 423, 500])
+def test_a_delete_that_failed(status):
+    tries = len(steps.LOCK_DELAYS) + 1 if status == 423 else 1
+    with pytest.raises(UnexpectedStatusCode):
+        run(steps.delete(ACTION, spares_directories=True), *[status] * tries)
+
+
+def test_delete_makes_sure_that_it_is_a_file():
+    result, requests = run(steps.delete(ACTION, spares_directories=False), (200, DATE), 423, 204)
+    assert result
+    assert sent(requests) == [("HEAD", ACTION.target), ("DELETE", ACTION.target), ("DELETE", ACTION.target)]
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_delete_of_what_is_not_there_asks_only(status):
+    result, requests = run(steps.delete(ACTION, spares_directories=False), status)
+    assert not result
+    assert sent(requests) == [("HEAD", ACTION.target)]
+
+
+@pytest.mark.parametrize("answer", [200, 207, 301, 405, 403, (405, DATE)], ids=str)
+def test_delete_of_what_may_be_a_directory_does_nothing(answer):
+    with pytest.raises(TransportError, match="not certain that this is a file"):
+        run(steps.delete(ACTION, spares_directories=False), answer)
+
+
+# Errors
+
+
+@pytest.mark.parametrize("status", [*steps._HINTS, 499, 599])
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "HEAD", "PROPFIND"])
+def test_an_unexpected_status_says_what_was_asked(method, status):
+    text = str(ACTION.unexpected(Response(status, "", {}), method))
+    assert f"{method} was answered {status}" in text
+    assert (": " in text.partition("answered")[2]) is (status in steps._HINTS)
+
+
+def test_a_directory_is_suspected_where_it_fits():
+    assert "a directory there" in str(ACTION.unexpected(Response(409, "", {}), "DELETE"))
+    assert "webdav" in str(ACTION.unexpected(Response(409, "", {}), "PUT"))
+    assert "dav_ext" in str(ACTION.unexpected(Response(405, "", {}), "PROPFIND"))
+
+
+# What headers say
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"],
+)
+def test_http_dates_have_three_forms(text):
+    assert steps.parse_http_date(text) == datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)
+
+
+@given(st.datetimes(min_value=datetime(1900, 1, 1), timezones=st.sampled_from([UTC, timezone(timedelta(hours=2))])))
+def test_dates_round_trip(moment):
+    text = moment.strftime("%a, %d %b %Y %H:%M:%S %z")
+    assert steps.parse_http_date(text) == moment.replace(microsecond=0)
+
+
+@given(st.one_of(st.none(), st.text(), st.from_regex(r"\w+, \d+ \w+ \d+ [\d:]+ [+-]?\w*", fullmatch=True)))
+def test_anything_else_is_no_date(text):
+    moment = steps.parse_http_date(text)
+    assert moment is None or moment.tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+        "Mon, 01 Jan 2026 00:00:00 +99999999999999",
+        "Mon, 99 Jan 2026 00:00:00 GMT",
+        " ",
+    ],
+)
+def test_impossible_dates_are_no_dates(text):
+    assert steps.parse_http_date(text) is None
+
+
+@given(st.text())
+def test_naturals(text):
+    number = steps.natural(text)
+    assert number is None or (number >= 0 and text == text.strip() and int(text) == number)

@@ -1,0 +1,469 @@
+import io
+import threading
+
+import pytest
+import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from resto.exceptions import ConfigurationError, HostUnavailableError, RemoteFileNotFoundError, TransportError
+from resto.names import MAX_PART_BYTES
+from resto.testing import TestHttpServer
+from resto.transports import steps, webdav
+from resto.transports.webdav import WebDAVTransport
+from servers import KINDS
+
+
+DAV_KINDS = [kind for kind, spec in KINDS.items() if spec.propfind and not spec.auth]
+MAKES_NOTHING = [kind for kind in DAV_KINDS if not KINDS[kind].makes_parents]
+SMALL, LARGE = b"content", bytes(webdav.ASK_FIRST_SIZE + 1)
+
+
+def methods(server, *wanted):
+    return [(method, path) for method, path, _ in server.log if not wanted or method in wanted]
+
+
+def temporaries(server):
+    return [name for name in server.files if ".resto-" in name]
+
+
+@pytest.fixture
+def in_place(resto_server_factory):
+    """A server that writes uploads under their final name from the first byte."""
+    return resto_server_factory(in_place=True)
+
+
+# Collections
+
+
+def test_collections_are_made_when_they_are_missing(transport, resto_server):
+    dav = transport("webdav", publish="put")
+    assert dav.create(resto_server.url, "a b/c/d.txt", SMALL) is False
+    assert methods(resto_server) == [
+        ("PUT", "/a%20b/c/d.txt"),
+        ("MKCOL", "/a%20b/"),
+        ("MKCOL", "/a%20b/c/"),
+        ("PUT", "/a%20b/c/d.txt"),
+    ]
+    assert resto_server.files == {"a b/c/d.txt": SMALL}
+
+
+def test_collections_are_made_before_a_large_body(transport, resto_server):
+    transport("webdav", publish="put").create(resto_server.url, "a/b/c.txt", LARGE)
+    assert [method for method, _ in methods(resto_server)] == ["MKCOL", "MKCOL", "PUT", "HEAD"]
+
+
+def test_collections_are_remembered_for_each_host(transport, resto_server_factory):
+    servers = [resto_server_factory(), resto_server_factory()]
+    dav = transport("webdav", publish="put")
+    for server in servers:
+        for name in ("a/b/1.txt", "a/b/2.txt", "a/3.txt"):
+            dav.create(server.url, name, LARGE)
+        assert [method for method, _ in methods(server, "MKCOL", "PUT")] == ["MKCOL", "MKCOL", "PUT", "PUT", "PUT"]
+
+
+def test_collections_that_vanished_are_made_again(transport, tmp_path, resto_server_factory):
+    server = resto_server_factory(root=tmp_path / "root")
+    dav = transport("webdav", publish="put")
+    dav.create(server.url, "a/b/1.txt", LARGE)
+    (tmp_path / "root/a").rename(tmp_path / "elsewhere")
+    assert dav.create(server.url, "a/b/2.txt", LARGE) is False
+    assert dav.create(server.url, "a/b/3.txt", SMALL) is False
+    assert (tmp_path / "root/a/b/2.txt").stat().st_size == len(LARGE)
+
+
+def test_files_at_the_top_need_no_collection(transport, resto_server):
+    transport("webdav", publish="put").create(resto_server.url, "a.txt", SMALL)
+    assert methods(resto_server) == [("PUT", "/a.txt")]
+
+
+def test_memory_of_collections_is_bounded(transport, resto_server, monkeypatch):
+    monkeypatch.setattr(webdav, "MAX_REMEMBERED_COLLECTIONS", 3)
+    dav = transport("webdav", publish="put")
+    for number in range(10):
+        dav.create(resto_server.url, f"{number}/a.txt", SMALL)
+    assert len(dav._collections[resto_server.url]) <= 4
+
+
+@pytest.mark.parametrize("code", [400, 401, 413, 507])
+def test_other_refusals_make_no_collection(transport, resto_server, code):
+    resto_server.refuse_code = code
+    with pytest.raises(TransportError):
+        transport("webdav", publish="put").create(resto_server.url, "a/b.txt", SMALL)
+    assert methods(resto_server, "MKCOL") == []
+
+
+def test_a_collection_that_cannot_be_made_is_an_error(transport, resto_server):
+    resto_server.fault_methods = {"MKCOL"}
+    resto_server.refuse_code = 507
+    with pytest.raises(TransportError, match="MKCOL was answered 507"):
+        transport("webdav", publish="put").create(resto_server.url, "a/b.txt", SMALL)
+
+
+@pytest.mark.parametrize("code", sorted(webdav.COLLECTION_MAYBE_THERE - {201}))
+def test_the_second_put_decides(transport, resto_server, monkeypatch, code):
+    """Whatever the answer to MKCOL, another client may have made the collection meanwhile."""
+    monkeypatch.setattr(steps, "LOCK_DELAYS", (0,))
+    resto_server.fault_methods = {"MKCOL"}
+    resto_server.override_code = code
+    assert transport("webdav", publish="put").create(resto_server.url, "a/b/c.txt", SMALL) is False
+
+
+def test_a_collection_that_somebody_else_makes_is_waited_for(transport, resto_server):
+    resto_server.fault_methods = {"MKCOL"}
+    resto_server.locked = 2
+    transport("webdav", publish="put").create(resto_server.url, "a/b/c.txt", SMALL)
+    assert [status for method, _, status in resto_server.log if method == "MKCOL"] == [423, 423, 201, 201]
+
+
+@pytest.mark.parametrize("kind", DAV_KINDS)
+def test_clients_that_make_the_same_collections_at_once_all_succeed(media_servers, kind):
+    url, path = media_servers(kind).new_folder()
+    together = threading.Barrier(6, timeout=10)
+    problems = []
+
+    def work(number):
+        dav = WebDAVTransport("/", timeout=10)
+        try:
+            dav.exists(url, "warm")
+            together.wait()
+            dav.create(url, f"a/b/c/d/{number}.txt", SMALL)
+        except Exception as error:  # noqa: BLE001 - told by the main thread
+            problems.append(error)
+        finally:
+            dav.close()
+
+    threads = [threading.Thread(target=work, args=[number]) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not problems
+    assert sorted(file.name for file in (path / "a/b/c/d").iterdir()) == [f"{number}.txt" for number in range(6)]
+
+
+# Publishing
+
+
+@pytest.mark.parametrize(
+    ("publish", "kind", "moves"),
+    [
+        ("put", "atomic", False),
+        ("move", "atomic", True),
+        ("auto", "atomic", False),
+        ("put", "in place", False),
+        ("move", "in place", True),
+        ("auto", "in place", True),
+    ],
+)
+def test_uploads_are_published(transport, resto_server_factory, publish, kind, moves):
+    server = resto_server_factory(in_place=kind == "in place")
+    dav = transport("webdav", publish=publish)
+    assert dav.create(server.url, "a/b.txt", SMALL) is False
+    assert dav.create(server.url, "a/b.txt", b"new") is True
+    assert bool(methods(server, "MOVE")) is moves
+    assert server.files == {"a/b.txt": b"new"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "moves"),
+    [
+        ("nginx", False),
+        ("nginx-dav", False),
+        ("nginx-no-parents", False),
+        ("apache", False),
+        ("lighttpd", False),
+        ("rclone", True),
+        ("rclone-1.60", True),
+        ("wsgidav", True),
+    ],
+)
+def test_auto_knows_the_servers(media_servers, transport, kind, moves):
+    url, _ = media_servers(kind).new_folder()
+    dav = transport("webdav", timeout=10)
+    dav.create(url, "a.txt", SMALL)
+    action = dav._action(url, "b.txt", "upload")
+    with pytest.raises(StopIteration) as info:
+        next(dav._moves(action))
+    assert info.value.value is moves
+
+
+def test_publish_is_one_of_three():
+    with pytest.raises(ConfigurationError, match="'auto', 'put' or 'move', not 'copy'"):
+        WebDAVTransport("/", publish="copy")
+
+
+def test_temporary_files_lie_beside_the_final_one(transport, in_place):
+    transport("webdav").create(in_place.url, "a/b.txt", SMALL)
+    (source,) = {path for _, path in methods(in_place, "MOVE")}
+    assert source.startswith("/a/.resto-")
+    move = next(request for request in in_place.requests if request.method == "MOVE")
+    assert move.headers["Destination"] == f"{in_place.url}a/b.txt"
+    assert move.headers["Overwrite"] == "F"
+
+
+@pytest.mark.parametrize("size", [100_000, 2_000_000])
+@pytest.mark.parametrize("cut", [0, 1, 50_000])
+def test_a_cut_upload_leaves_no_broken_file(transport, in_place, size, cut):
+    in_place.create_file("a.txt", b"old")
+    in_place.reset_after = cut
+    in_place.fault_methods = {"PUT"}
+    dav = transport("webdav")
+    for name in ("a.txt", "new.txt"):
+        with pytest.raises(HostUnavailableError):
+            dav.create(in_place.url, name, bytes(size))
+    assert {name: content for name, content in in_place.files.items() if ".resto-" not in name} == {"a.txt": b"old"}
+    in_place.heal()
+    assert dav.listdir(in_place.url, "") == ([], ["a.txt"])
+    assert [entry.name for entry in dav.scan(in_place.url, "")] == ["a.txt"]
+
+
+@pytest.mark.parametrize("kind", ["rclone", "rclone-1.60", "wsgidav"])
+def test_a_cut_upload_leaves_no_broken_file_on_real_servers(media_servers, transport, kind):
+    """The connection is cut by a file that becomes shorter while it is sent."""
+    url, _ = media_servers(kind).new_folder()
+    dav = transport("webdav", timeout=10)
+    dav.create(url, "a.txt", b"old")
+    for name in ("a.txt", "new.txt"):
+        with pytest.raises(TransportError, match="became shorter"):
+            dav.create(url, name, Shrinking(bytes(3_000_000)))
+    assert dav.listdir(url, "") == ([], ["a.txt"])
+    assert dav.content(url, "a.txt") == b"old"
+
+
+class Shrinking(io.BytesIO):
+    """A file that somebody makes empty while it is read."""
+
+    def read(self, size=-1):
+        block = super().read(size)
+        self.truncate(0)
+        return block
+
+
+@pytest.mark.parametrize(
+    ("faults", "problem"),
+    [
+        ({"fault_methods": {"MOVE"}, "refuse_code": 500}, "MOVE was answered 500"),
+        ({"fault_methods": {"MOVE"}, "refuse_code": 403}, "MOVE was answered 403"),
+        ({"truncate_upload": 3}, "it stored 3 of 7 bytes"),
+        ({"fault_methods": {"PUT"}, "override_code": 202}, "PUT was answered 202"),
+        ({"fault_methods": {"PUT"}, "disk_full": True}, "PUT was answered 507"),
+    ],
+)
+def test_refused_uploads_leave_nothing(transport, in_place, faults, problem):
+    dav = transport("webdav")
+    dav.exists(in_place.url, "a.txt")
+    for knob, value in faults.items():
+        setattr(in_place, knob, value)
+    with pytest.raises(TransportError, match=problem):
+        dav.create(in_place.url, "a.txt", SMALL)
+    assert in_place.files == {}
+
+
+def test_an_upload_that_cannot_be_read_leaves_nothing(transport, in_place):
+    with pytest.raises(TransportError, match="became shorter"):
+        transport("webdav").create(in_place.url, "a.txt", Shrinking(bytes(3_000_000)))
+    assert in_place.files == {}
+
+
+def test_the_error_of_an_upload_is_the_first_one(transport, in_place):
+    dav = transport("webdav", timeout=0.3)
+    dav.exists(in_place.url, "a.txt")
+    in_place.truncate_upload = 3
+    in_place.on_request = lambda method, path: setattr(in_place, "drop_answer", method == "DELETE")
+    with pytest.raises(TransportError, match="stored 3 of 7"):
+        dav.create(in_place.url, "a.txt", SMALL)
+
+
+def test_a_move_is_not_sent_again(transport, in_place):
+    """It may have been carried out; the second would delete the destination on rclone and Caddy."""
+    in_place.fault_methods = {"MOVE"}
+    in_place.drop_idle = True
+    with pytest.raises(HostUnavailableError) as info:
+        transport("webdav").create(in_place.url, "a.txt", SMALL)
+    assert info.value.ambiguous
+    assert methods(in_place, "MOVE") == []
+
+
+def test_a_move_whose_source_is_missing_is_not_sent(transport, in_place):
+    in_place.on_applied = lambda method, path: method == "PUT" and in_place.delete_file(path.strip("/"))
+    with pytest.raises(RemoteFileNotFoundError):
+        transport("webdav").create(in_place.url, "a.txt", SMALL)
+    assert methods(in_place, "MOVE") == []
+
+
+@pytest.mark.parametrize("kind", [*DAV_KINDS, "testing"])
+@pytest.mark.parametrize("publish", ["put", "move", "auto"])
+def test_an_upload_never_replaces_a_directory(media_servers, transport, in_place, kind, publish):
+    url = in_place.url if kind == "testing" else media_servers(kind).new_folder()[0]
+    dav = transport("webdav", timeout=10, publish=publish)
+    dav.create(url, "d/a.txt", SMALL)
+    with pytest.raises(TransportError):
+        dav.create(url, "d", b"new")
+    assert dav.content(url, "d/a.txt") == SMALL
+    assert dav.listdir(url, "") == (["d"], [])
+
+
+def test_a_second_move_may_fail(transport, in_place):
+    in_place.create_file("a.txt", b"old")
+    moves = []
+
+    def refuse_second(method, path):
+        moves.append(method)
+        in_place.readonly = moves.count("MOVE") == 1 and method == "HEAD"
+
+    in_place.fault_methods = {"MOVE"}
+    in_place.on_request = refuse_second
+    with pytest.raises(TransportError, match="MOVE was answered 403"):
+        transport("webdav").create(in_place.url, "a.txt", SMALL)
+    assert in_place.get_file("a.txt") == b"old"
+
+
+def test_locked_names_are_tried_again(transport, in_place):
+    dav = transport("webdav")
+    dav.exists(in_place.url, "a.txt")
+    in_place.fault_methods = {"MOVE"}
+    in_place.locked = 2
+    assert dav.create(in_place.url, "a.txt", SMALL) is False
+    assert [status for method, _, status in in_place.log if method == "MOVE"] == [423, 423, 201]
+
+
+def test_wsgidav_stores_directly_what_it_cannot_move(media_servers, transport):
+    url, _ = media_servers("wsgidav").new_folder()
+    dav = transport("webdav", timeout=10)
+    dav.create(url, "a?b;c.txt", SMALL)
+    assert dav.content(url, "a?b;c.txt") == SMALL
+
+
+def test_moves_make_sure_before_a_delete(transport, resto_server):
+    """Another server may stand behind the one that answers."""
+    resto_server.create_file("a.txt", SMALL)
+    dav = transport("webdav", publish="move")
+    dav.exists(resto_server.url, "b.txt")
+    dav.delete(resto_server.url, "a.txt")
+    assert [method for method, _ in methods(resto_server)] == ["HEAD", "HEAD", "DELETE"]
+
+
+# Listing
+
+
+def test_listdir_asks_for_one_directory(transport, resto_server):
+    resto_server.create_file("a b/c.txt", SMALL)
+    resto_server.create_file("a b/d/e.txt", SMALL)
+    assert transport("webdav").listdir(resto_server.url, "a b") == (["d"], ["c.txt"])
+    (request,) = resto_server.requests
+    assert (request.method, request.path, request.headers["Depth"]) == ("PROPFIND", "/a%20b/", "1")
+    assert request.headers["Content-Type"] == "application/xml"
+
+
+def test_the_root_can_be_listed(transport, resto_server):
+    dav = transport("webdav")
+    assert dav.listdir(resto_server.url, "") == ([], [])
+    resto_server.create_file("a.txt", SMALL)
+    assert dav.listdir(resto_server.url, "") == ([], ["a.txt"])
+
+
+@pytest.mark.parametrize("name", ["missing", "a.txt"])
+def test_only_directories_can_be_listed(transport, resto_server, name):
+    resto_server.create_file("a.txt", SMALL)
+    with pytest.raises(RemoteFileNotFoundError):
+        transport("webdav").listdir(resto_server.url, name)
+
+
+@pytest.mark.parametrize("kind", DAV_KINDS)
+def test_a_file_is_not_an_empty_directory(media_servers, transport, kind):
+    url, _ = media_servers(kind).new_folder()
+    dav = transport("webdav", timeout=10)
+    dav.create(url, "a.txt", SMALL)
+    with pytest.raises(TransportError):
+        dav.listdir(url, "a.txt")
+
+
+@pytest.mark.parametrize("code", [200, 301, 401, 403, 405, 500])
+def test_a_listing_that_is_refused_is_an_error(transport, resto_server, code):
+    resto_server.override_code = code
+    dav = transport("webdav")
+    with pytest.raises(TransportError, match=f"PROPFIND was answered {code}"):
+        dav.listdir(resto_server.url, "")
+    resto_server.heal()
+    assert dav.listdir(resto_server.url, "") == ([], [])
+    assert {request.connection for request in resto_server.requests} <= {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b"<html>", "cannot be understood: ParseError"),
+        (b'<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>', "cannot be understood: EntitiesForbidden"),
+        (b"<x/>", "cannot be understood: it names nothing"),
+    ],
+    ids=["HTML", "entities", "nothing"],
+)
+def test_a_listing_that_is_none_is_an_error(transport, script, body, problem):
+    def handle(peer):
+        head = peer.head()
+        peer.body(int(head[1]["content-length"]))
+        peer.say(b"HTTP/1.1 207 Multi-Status\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    with pytest.raises(TransportError, match=problem):
+        transport("webdav").listdir(script(handle).url, "")
+
+
+def test_a_listing_that_is_cut_is_an_error(transport, resto_server):
+    for number in range(200):
+        resto_server.create_file(f"{number}.txt", b"")
+    resto_server.reset_after = 30_000
+    with pytest.raises(HostUnavailableError, match="broke off"):
+        transport("webdav").listdir(resto_server.url, "")
+
+
+def test_scan_goes_through_all_directories(transport, resto_server):
+    files = {"a.txt": b"1", "d/b.txt": b"22", "d/e/f/c.txt": b"333", "x y/é.txt": b""}
+    for name, content in files.items():
+        resto_server.create_file(name, content)
+    dav = transport("webdav")
+    entries = {entry.name: entry for entry in dav.scan(resto_server.url, "")}
+    assert {name: entry.size for name, entry in entries.items()} == {name: len(body) for name, body in files.items()}
+    assert all(entry.modified.tzinfo and entry.etag for entry in entries.values())
+    assert sorted(entry.name for entry in dav.scan(resto_server.url, "d")) == ["d/b.txt", "d/e/f/c.txt"]
+
+
+def test_scan_is_lazy(transport, resto_server):
+    resto_server.create_file("a.txt", b"")
+    for number in range(5):
+        resto_server.create_file(f"{number}/b.txt", b"")
+    next(transport("webdav").scan(resto_server.url, ""))
+    assert len(resto_server.requests) <= 2
+
+
+def test_scan_of_what_is_missing_is_an_error(transport, resto_server):
+    with pytest.raises(RemoteFileNotFoundError):
+        next(transport("webdav").scan(resto_server.url, "missing"))
+
+
+PARTS = st.text(
+    st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="/\\"), min_size=1, max_size=20
+).filter(
+    lambda part: part not in (".", "..") and not part.startswith(".resto-") and len(part.encode()) <= MAX_PART_BYTES
+)
+NAMES = st.lists(PARTS, min_size=1, max_size=3).map("/".join)
+
+
+@settings(max_examples=50)
+@given(st.lists(NAMES, max_size=6, unique=True), st.booleans())
+def test_any_names_come_back_from_a_listing(names, through_requests):
+    names = [name for name in names if not any(other.startswith(f"{name}/") for other in names)]
+    options = {"session": requests.Session} if through_requests else {}
+    with TestHttpServer() as server:
+        dav = WebDAVTransport("/", **options)
+        for name in names:
+            dav.create(server.url, name, name.encode())
+        found = {entry.name: entry.size for entry in dav.scan(server.url, "")}
+        assert found == {name: len(name.encode()) for name in names}
+        directories, files = dav.listdir(server.url, "")
+        assert {*directories, *files} == {name.partition("/")[0] for name in names}
+        for name in names:
+            assert dav.content(server.url, name) == name.encode()
+            assert dav.delete(server.url, name)
+        dav.close()
+        assert not server.files

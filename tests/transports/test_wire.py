@@ -1,0 +1,760 @@
+import contextlib
+import gc
+import http.client
+import socket
+import ssl
+import struct
+import threading
+import time
+from functools import partial
+
+import pytest
+from requests.auth import AuthBase, HTTPBasicAuth
+
+from resto.testing import TestHttpServer
+from resto.transports import idle, wire
+from resto.transports.bodies import Body, UnreadableBodyError
+from resto.transports.messages import NoAnswerError, Request
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+CREATED = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
+GET = Request("GET", "/a", stream=True)
+HEAD = Request("HEAD", "/a")
+LARGE = wire.EXPECT_SIZE + 1
+
+
+def put(size=7, **options):
+    return Request("PUT", "/a", body=Body(bytes(size)), **options)
+
+
+def answering(*answers):
+    """Return a script that gives these answers in turn, over any number of connections."""
+    rest = list(answers)
+
+    def handle(peer):
+        while rest and (head := peer.head()):
+            if head[0].startswith("PUT"):
+                peer.body(int(head[1]["content-length"]))
+            peer.say(rest.pop(0))
+
+    return handle
+
+
+def connections(server):
+    return [request.connection for request in server.requests]
+
+
+def read(answer):
+    with contextlib.closing(answer.stream) as stream:
+        return stream.read()
+
+
+# Connections
+
+
+def test_connections_are_kept_alive(connection_wire, resto_server):
+    sender = connection_wire(resto_server.url)
+    assert [sender.send(request).status for request in (put(), GET.__class__("GET", "/a"), HEAD)] == [201, 200, 200]
+    assert connections(resto_server) == [1, 1, 1]
+
+
+def test_tls_connections_are_kept_alive(connection_wire, resto_server_factory, server_context, client_context):
+    server = resto_server_factory(ssl_context=server_context)
+    sender = connection_wire(server.url, context=client_context)
+    assert [sender.send(request).status for request in (put(), put(LARGE), HEAD)] == [201, 204, 200]
+    assert connections(server) == [1, 1, 1]
+
+
+def test_an_answer_that_closes_the_connection_is_believed(connection_wire, script):
+    server = script(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", OK))
+    sender = connection_wire(server.url)
+    sender.send(HEAD)
+    sender.send(Request("GET", "/a"))
+    assert len(server.received) == 2
+
+
+def test_an_answer_of_http_1_0_closes_the_connection(connection_wire, script):
+    server = script(answering(b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", OK))
+    sender = connection_wire(server.url)
+    sender.send(HEAD)
+    sender.send(Request("GET", "/a"))
+    assert len(server.received) == 2
+
+
+def test_connections_are_not_used_after_being_idle_for_long(connection_wire, resto_server, monkeypatch):
+    sender = connection_wire(resto_server.url)
+    sender.send(put())
+    monkeypatch.setattr(idle, "MAX_IDLE", -1)
+    sender.send(HEAD)
+    assert connections(resto_server) == [1, 2]
+
+
+def test_a_closed_wire_can_be_used_again(connection_wire, resto_server):
+    sender = connection_wire(resto_server.url)
+    sender.send(put())
+    sender.close()
+    assert sender.send(HEAD).status == 200
+    assert connections(resto_server) == [1, 2]
+
+
+def test_a_connection_over_which_a_server_spoke_unasked_is_dropped(connection_wire, script):
+    spoken = threading.Event()
+
+    def handle(peer):
+        peer.head()
+        peer.say(OK)
+        if peer.number == 1:
+            peer.say(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+            spoken.set()
+        peer.head()
+
+    server = script(handle)
+    sender = connection_wire(server.url)
+    sender.send(Request("GET", "/a"))
+    assert spoken.wait(5)
+    assert sender.send(Request("GET", "/a")).status == 200
+    assert len(server.received) == 2
+
+
+def test_a_dropped_connection_is_replaced_once(connection_wire, resto_server):
+    resto_server.create_file("a", b"old")
+    sender = connection_wire(resto_server.url)
+    sender.send(HEAD)
+    resto_server.drop_idle = True
+    assert sender.send(put(100_000)).status == 204
+    assert [(request.connection, request.body_size) for request in resto_server.requests] == [(1, 0), (2, 100_000)]
+
+
+def test_a_request_that_is_not_idempotent_is_not_sent_again(connection_wire, resto_server):
+    sender = connection_wire(resto_server.url)
+    sender.send(HEAD)
+    resto_server.drop_idle = True
+    with pytest.raises(NoAnswerError, match="broke before an answer") as info:
+        sender.send(Request("MOVE", "/a", {"Destination": f"{resto_server.url}b"}, idempotent=False))
+    assert info.value.ambiguous
+    assert len(resto_server.requests) == 1
+
+
+def test_a_new_connection_that_is_dropped_is_an_error(connection_wire, resto_server):
+    resto_server.reset_after = 50_000
+    with pytest.raises(NoAnswerError, match="broke before an answer") as info:
+        connection_wire(resto_server.url).send(put(100_000))
+    assert info.value.ambiguous
+    assert len(resto_server.requests) == 1
+    assert not resto_server.files
+
+
+def test_nothing_is_sent_again_once_an_answer_has_begun(connection_wire, script):
+    def handle(peer):
+        peer.head()
+        peer.say(OK)
+        if peer.head():
+            peer.say(b"HTTP/1.1 102 Processing\r\n\r\n")
+
+    server = script(handle)
+    sender = connection_wire(server.url)
+    sender.send(Request("GET", "/a"))
+    with pytest.raises(NoAnswerError) as info:
+        sender.send(Request("GET", "/a"))
+    assert info.value.ambiguous
+    assert len(server.received) == 1
+
+
+def test_nothing_is_sent_again_once_a_body_was_asked_for(connection_wire, script):
+    def handle(peer):
+        peer.head()
+        peer.say(OK)
+        peer.head()
+        peer.say(b"HTTP/1.1 100 Continue\r\n\r\n")
+        peer.body(10)
+
+    server = script(handle)
+    sender = connection_wire(server.url)
+    sender.send(Request("GET", "/a"))
+    with pytest.raises(NoAnswerError, match="broke before an answer"):
+        sender.send(put(LARGE))
+    assert len(server.received) == 1
+
+
+def test_unread_answers_are_never_mistaken_for_others(connection_wire, resto_server):
+    resto_server.create_file("a", bytes(300_000))
+    sender = connection_wire(resto_server.url)
+    answer = sender.send(GET)
+    answer.stream.read(10)
+    answer.stream.close()
+    assert sender.send(HEAD).status == 200
+    assert connections(resto_server) == [1, 2]
+
+
+def test_an_answer_that_was_read_gives_its_connection_back(connection_wire, resto_server):
+    resto_server.create_file("a", bytes(300_000))
+    sender = connection_wire(resto_server.url)
+    answer = sender.send(GET)
+    while answer.stream.read(65536):
+        pass
+    answer.stream.close()
+    answer.stream.close()  # does no harm
+    sender.send(HEAD)
+    sender.send(HEAD)
+    assert connections(resto_server) == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("size", "reused"), [(wire.DRAIN_SIZE, True), (wire.DRAIN_SIZE + 1, False)])
+def test_bodies_that_nobody_wants_are_read_if_they_are_small(connection_wire, resto_server, size, reused):
+    resto_server.create_file("a", bytes(size))
+    sender = connection_wire(resto_server.url)
+    assert sender.send(Request("GET", "/a")).stream is None
+    sender.send(HEAD)
+    assert connections(resto_server) == ([1, 1] if reused else [1, 2])
+
+
+def test_a_body_that_nobody_wants_may_break_off(connection_wire, script):
+    server = script(answering(b"HTTP/1.1 201 Created\r\nContent-Length: 9\r\nConnection: close\r\n\r\nabc"))
+    # the script ends, and closes the connection, after its last answer
+    assert connection_wire(server.url).send(put()).status == 201
+
+
+def test_a_body_that_nobody_sends_does_not_delay_an_answer_for_long(connection_wire, script):
+    def handle(peer):
+        peer.head()
+        peer.say(b"HTTP/1.1 201 Created\r\nContent-Length: 9\r\n\r\nabc")
+        peer.head()
+
+    assert connection_wire(script(handle).url, 0.2).send(HEAD.__class__("DELETE", "/a")).status == 201
+
+
+def test_an_abandoned_stream_closes_its_connection(transport, resto_server):
+    resto_server.create_file("a", bytes(1_000_000))
+    transport().open(resto_server.url, "a").read(1)
+    gc.collect()  # an unclosed socket would be a warning, and warnings are errors
+    assert resto_server.requests[0].status == 200
+
+
+# Answers
+
+
+@pytest.mark.parametrize("status", [b"100 Continue", b"102 Processing", b"103 Early Hints"])
+def test_interim_answers_are_skipped(connection_wire, script, status):
+    server = script(answering(b"HTTP/1.1 " + status + b"\r\nX-Interim: 1\r\n\r\n" + CREATED, OK))
+    sender = connection_wire(server.url)
+    assert sender.send(put()).status == 201
+    assert read(sender.send(GET)) == b"ok"
+    assert len(server.received) == 1
+
+
+@pytest.mark.parametrize("final", [CREATED, b""], ids=["then an answer", "then nothing"])
+def test_interim_answers_may_come_before_permission(connection_wire, script, final):
+    def handle(peer):
+        peer.head()
+        peer.say(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n")
+        peer.body(LARGE)
+        peer.say(final)
+
+    sender = connection_wire(script(handle).url)
+    if final:
+        assert sender.send(put(LARGE)).status == 201
+    else:
+        with pytest.raises(NoAnswerError):
+            sender.send(put(LARGE))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-server\r\n",
+        b"HTTP/9.9 200 OK\r\n\r\n",
+        b"HTTP/1.1 abc\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 101,
+    ],
+    ids=["SSH", "version", "status", "headers"],
+)
+def test_answers_that_are_not_http_are_errors(connection_wire, script, answer):
+    with pytest.raises(NoAnswerError, match="cannot be understood") as info:
+        connection_wire(script(answering(answer)).url).send(HEAD)
+    assert info.value.ambiguous
+
+
+def test_an_answer_may_be_closed_twice(connection_wire, resto_server):
+    """The connection may serve another request by then."""
+    sender = connection_wire(resto_server.url)
+    answer = sender.send(GET)  # a 404, which is read and closed at once
+    answer.stream.close()
+    sender.send(HEAD)
+    assert connections(resto_server) == [1, 1]
+
+
+def test_chunked_answers_are_read_to_their_end(connection_wire, script):
+    server = script(
+        answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", OK)
+    )
+    sender = connection_wire(server.url)
+    stream = sender.send(GET).stream
+    assert stream.read(2) + stream.read() == b"abcde"
+    stream.close()
+    sender.send(Request("GET", "/a"))
+    assert len(server.received) == 1
+
+
+@pytest.mark.parametrize("size", [-1, 2, 100], ids=["all", "pieces", "more"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"Content-Length: 9\r\n\r\nabc",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nabc",
+        b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+    ],
+    ids=["length", "in a chunk", "between chunks"],
+)
+def test_an_answer_never_ends_early_in_silence(any_wire, script, answer, size):
+    def handle(peer):
+        peer.head()
+        peer.say(b"HTTP/1.1 200 OK\r\n" + answer)
+
+    stream = any_wire(script(handle).url).send(GET).stream
+    with pytest.raises(NoAnswerError, match="broke off"):
+        list(iter(lambda: stream.read(size), b""))
+    stream.close()
+
+
+def test_an_answer_may_stop(any_wire, script):
+    def handle(peer):
+        peer.head()
+        peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
+        peer.head()
+
+    stream = any_wire(script(handle).url, 0.2).send(GET).stream
+    with pytest.raises(NoAnswerError, match="stopped answering"):
+        stream.read(9)
+    stream.close()
+
+
+# Bodies
+
+
+@pytest.mark.parametrize("size", [0, 1, wire.JOIN_SIZE, wire.JOIN_SIZE + 1, wire.EXPECT_SIZE, LARGE, 3_000_000])
+def test_bodies_arrive_with_their_length(any_wire, resto_server, size):
+    assert any_wire(resto_server.url).send(put(size)).status == 201
+    request = resto_server.requests[0]
+    assert request.headers["Content-Length"] == str(size)
+    assert request.headers["Transfer-Encoding"] is None
+    assert resto_server.files == {"a": bytes(size)}
+
+
+def test_large_bodies_are_announced(connection_wire, resto_server):
+    sender = connection_wire(resto_server.url)
+    sender.send(put(wire.EXPECT_SIZE))
+    sender.send(put(LARGE))
+    assert [request.headers["Expect"] for request in resto_server.requests] == [None, "100-continue"]
+
+
+def test_a_body_that_is_refused_is_not_sent(connection_wire, resto_server):
+    resto_server.refuse_code = 413
+    sender = connection_wire(resto_server.url)
+    assert sender.send(put(LARGE)).status == 413
+    assert resto_server.requests[0].body_size == 0
+    resto_server.heal()
+    assert sender.send(put(LARGE)).status == 201
+    assert connections(resto_server) == [1, 2]  # a body that was announced, and not sent, would confuse the server
+
+
+def test_servers_that_give_no_permission_get_the_body_too(connection_wire, script, monkeypatch):
+    monkeypatch.setattr(wire, "EXPECT_WAIT", 0.1)
+    server = script(answering(CREATED, OK))
+    sender = connection_wire(server.url)
+    assert sender.send(put(LARGE)).status == 201
+    assert read(sender.send(GET)) == b"ok"
+
+
+def test_permission_may_come_late(connection_wire, script, monkeypatch):
+    monkeypatch.setattr(wire, "EXPECT_WAIT", 0.1)
+
+    def handle(peer):
+        peer.head()
+        peer.body(1000)
+        peer.say(b"HTTP/1.1 100 Continue\r\n\r\n")
+        peer.body(LARGE - 1000)
+        peer.say(CREATED)
+
+    assert connection_wire(script(handle).url).send(put(LARGE)).status == 201
+
+
+@pytest.mark.parametrize("cut", [4, 9, 10, 15])
+def test_permission_may_come_in_pieces(connection_wire, script, cut):
+    permission = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+    def handle(peer):
+        peer.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        peer.head()
+        peer.say(permission[:cut])
+        peer.body(1000) if cut < 15 else None  # the rest comes when the client has seen the first piece
+        peer.say(permission[cut:])
+        peer.body(LARGE - 1000 if cut < 15 else LARGE)
+        peer.say(CREATED)
+
+    assert connection_wire(script(handle).url).send(put(LARGE)).status == 201
+
+
+@pytest.mark.parametrize("size", [wire.EXPECT_SIZE, 8 * wire.EXPECT_SIZE])
+@pytest.mark.parametrize("status", [401, 413])
+def test_an_answer_that_came_before_the_body_ended_is_read(any_wire, script, monkeypatch, status, size):
+    monkeypatch.setattr(wire, "EXPECT_SIZE", 8 * wire.EXPECT_SIZE)
+
+    def handle(peer):
+        peer.head()
+        peer.body(1000)
+        peer.say(b"HTTP/1.1 %d No\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno" % status)
+
+    assert any_wire(script(handle).url).send(put(size)).status == status
+
+
+@pytest.mark.parametrize("size", [1000, 900_000, 3_000_000])
+def test_a_body_that_cannot_be_read_ends_the_connection(any_wire, resto_server, tmp_path, size):
+    path = tmp_path / "file"
+    path.write_bytes(bytes(size))
+    with path.open("rb") as file:
+        body = Body(file)
+        path.write_bytes(bytes(size // 2))
+        with pytest.raises(UnreadableBodyError):
+            any_wire(resto_server.url).send(Request("PUT", "/a", body=body))
+    assert not resto_server.files
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_host_that_reads_slowly_is_not_silent(
+    connection_wire, script, server_context, client_context, monkeypatch, tls
+):
+    """Only silence counts, however long the whole upload takes."""
+    monkeypatch.setattr(wire, "EXPECT_SIZE", 10**9)
+    small = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)]  # else the whole body would fit
+    for kind in ("HTTPConnection", "HTTPSConnection"):
+        monkeypatch.setattr(wire, kind, partial(getattr(wire, kind), socket_options=small))
+    pace = threading.Event()
+
+    def handle(peer):
+        peer.head()
+        for _ in range(45):
+            pace.wait(0.03)
+            peer.body(10_000)
+        peer.body(350_000)  # what the buffers between the two can hold
+        peer.say(CREATED)
+
+    server = script(handle, ssl_context=server_context if tls else None, receive_buffer=65_536)
+    sender = connection_wire(server.url, 0.6, context=client_context)
+    start = time.monotonic()
+    assert sender.send(put(800_000)).status == 201
+    assert time.monotonic() - start > 1
+
+
+# Silence
+
+
+def test_a_host_that_does_not_answer_is_given_up(any_wire, resto_server):
+    resto_server.hang = True
+    with pytest.raises(NoAnswerError, match=r"no answer within 0\.2 s") as info:
+        any_wire(resto_server.url, 0.2).send(put())
+    assert info.value.ambiguous
+
+
+def test_a_host_that_does_not_read_is_given_up(any_wire, script):
+    def handle(peer):
+        peer.head()
+        threading.Event().wait(1)
+
+    server = script(handle, receive_buffer=4096)
+    start = time.monotonic()
+    with pytest.raises(NoAnswerError, match=r"no answer within 0\.2 s") as info:
+        any_wire(server.url, 0.2).send(put(20_000_000))
+    assert info.value.ambiguous
+    assert time.monotonic() - start < 0.9
+
+
+def test_a_connection_that_failed_is_closed_even_if_the_error_is_kept(connection_wire, script):
+    """Else the host would keep the file locked."""
+    closed = threading.Event()
+
+    def handle(peer):
+        peer.head()
+        threading.Event().wait(0.4)
+        try:
+            while peer.socket.recv(65536):
+                pass
+        except ConnectionError:
+            pass
+        closed.set()
+
+    server = script(handle, receive_buffer=4096)
+    with pytest.raises(NoAnswerError) as info:
+        connection_wire(server.url, 0.2).send(put(20_000_000))
+    assert closed.wait(5)
+    assert info.value
+
+
+def test_a_host_that_does_not_accept_is_given_up(any_wire):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        with socket.create_connection(address):  # takes the only place
+            with pytest.raises(NoAnswerError, match=r"no connection within 0\.2 s") as info:
+                any_wire(f"http://127.0.0.1:{address[1]}/", 0.2).send(HEAD)
+            assert not info.value.ambiguous
+
+
+def test_a_host_that_refuses_is_not_ambiguous(any_wire, resto_server):
+    resto_server.refuse = True
+    with pytest.raises(NoAnswerError, match="connection refused") as info:
+        any_wire(resto_server.url).send(put())
+    assert not info.value.ambiguous
+
+
+def test_a_hostname_that_nobody_has_is_not_ambiguous(any_wire):
+    with pytest.raises(NoAnswerError, match="name cannot be resolved") as info:
+        any_wire("http://media.invalid/").send(HEAD)  # RFC 6761 reserves it
+    assert not info.value.ambiguous
+
+
+def test_delays_are_waited_for(any_wire, resto_server):
+    start = time.monotonic()
+    any_wire(resto_server.url).send(Request("HEAD", "/a", delay=0.1))
+    assert time.monotonic() - start >= 0.1
+
+
+# TLS
+
+
+def test_certificates_are_verified(any_wire, resto_server_factory, server_context):
+    server = resto_server_factory(ssl_context=server_context)
+    with pytest.raises(NoAnswerError, match="certificate is not trusted") as info:
+        any_wire(server.url, context=ssl.create_default_context()).send(put())
+    assert not info.value.ambiguous
+    assert not server.requests
+
+
+def test_hostnames_are_verified(any_wire, resto_server_factory, server_context, client_context):
+    server = resto_server_factory(ssl_context=server_context)
+    with pytest.raises(NoAnswerError, match=r"certificate is not trusted: .*localhost"):
+        any_wire(server.url.replace("127.0.0.1", "localhost"), context=client_context).send(put())
+    assert not server.requests
+
+
+def test_a_server_without_tls_is_an_error(any_wire, resto_server, client_context):
+    with pytest.raises(NoAnswerError, match="TLS failed"):
+        any_wire(resto_server.url.replace("http:", "https:"), context=client_context).send(put())
+
+
+def test_a_server_that_hangs_up_during_the_handshake_was_not_reached(connection_wire, script, client_context):
+    def handle(peer):
+        peer.socket.recv(10)
+        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing resets
+
+    with pytest.raises(NoAnswerError, match=r"no connection: .*reset") as info:
+        connection_wire(script(handle).url.replace("http:", "https:"), context=client_context).send(put())
+    assert not info.value.ambiguous
+
+
+def test_a_server_that_wants_a_certificate_is_an_error(any_wire, resto_server_factory, authority, client_context):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    server = resto_server_factory(ssl_context=context)
+    with pytest.raises(NoAnswerError, match=r"TLS failed|connection broke"):
+        any_wire(server.url, context=client_context).send(HEAD)
+    assert not server.requests
+
+
+# Heads
+
+
+def test_the_head_of_a_request(connection_wire, script):
+    server = script(answering(CREATED))
+    connection_wire(server.url, auth=("user", "password")).send(
+        Request("PUT", "/media/a%20b", {"Depth": "0"}, Body(b"content"))
+    )
+    address = server.url.removeprefix("http://").removesuffix("/")
+    assert bytes(server.received[0]) == (
+        b"PUT /media/a%20b HTTP/1.1\r\nHost: " + address.encode() + b"\r\nUser-Agent: resto\r\n"
+        b"Accept-Encoding: identity\r\nAuthorization: Basic dXNlcjpwYXNzd29yZA==\r\n"
+        b"Depth: 0\r\nContent-Length: 7\r\n\r\ncontent"
+    )
+
+
+def test_headers_of_a_credential_replace_those_of_the_wire(connection_wire, resto_server):
+    connection_wire(resto_server.url, auth={"user-agent": "site", "X-Key": "abc"}).send(HEAD)
+    headers = resto_server.requests[0].headers
+    assert headers.get_all("User-Agent") == ["site"]
+    assert headers["X-Key"] == "abc"
+
+
+def test_hosts_may_have_ipv6_addresses(any_wire, resto_server_factory):
+    try:
+        server = resto_server_factory("::1")
+    except OSError:
+        pytest.skip("no IPv6 here")
+    assert any_wire(server.url).send(put()).status == 201
+    assert server.requests[0].headers["Host"] == server.address
+
+
+def test_ipv6_addresses_may_have_certificates(any_wire, resto_server_factory, authority, client_context):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("::1").configure_cert(context)
+    try:
+        server = resto_server_factory("::1", ssl_context=context)
+    except OSError:
+        pytest.skip("no IPv6 here")
+    assert any_wire(server.url, context=client_context).send(put()).status == 201
+
+
+# Auth objects
+
+
+class Changing(AuthBase):
+    """Sets a header to one value after another, the first two of which are usual."""
+
+    def __init__(self, *values):
+        self.values = ["one", "two", *values]
+
+    def __call__(self, request):
+        value = self.values.pop(0)
+        if isinstance(value, Exception):
+            raise value
+        request.headers["Authorization"] = value
+        return request
+
+
+@pytest.mark.parametrize("size", [7, LARGE])
+def test_stateless_auth_objects_are_applied(connection_wire, resto_server_factory, size):
+    server = resto_server_factory(credentials=("user", "password"))
+    assert connection_wire(server.url, auth=HTTPBasicAuth("user", "password")).send(put(size)).status == 201
+    headers = server.requests[0].headers
+    assert (headers["Content-Length"], headers["User-Agent"]) == (str(size), "resto")
+
+
+def test_stateless_auth_objects_see_each_request(connection_wire, resto_server):
+    sender = connection_wire(resto_server.url, auth=Changing(b"three"))
+    sender.send(HEAD)
+    sender.send(HEAD)
+    assert [request.headers["Authorization"] for request in resto_server.requests] == ["two", "three"]
+
+
+def test_auth_objects_may_sign_the_query(connection_wire, resto_server):
+    def sign(request):
+        request.url += "?signature=1"
+        return request
+
+    connection_wire(resto_server.url, auth=sign).send(Request("HEAD", "/a%3Fb%23c"))
+    assert resto_server.requests[0].path == "/a%3Fb%23c?signature=1"
+
+
+@pytest.mark.parametrize(
+    "value", ["s3cret\r\nX-Injected: 1", "s3cret\n", "s3cret é", 5, KeyError("s3cret"), ConnectionResetError("s3cret")]
+)
+def test_auth_objects_that_fail_later_send_nothing(any_wire, resto_server, value):
+    sender = any_wire(resto_server.url, auth=Changing(value))
+    sender.send(HEAD)
+    with pytest.raises(NoAnswerError, match="cannot be authenticated") as info:
+        sender.send(put())
+    assert len(resto_server.requests) == 1
+    assert not info.value.ambiguous
+    assert "s3cret" not in f"{info.value!r} {info.value.__cause__!r}"
+
+
+# Beginning without waiting
+
+
+def test_nothing_begins_without_an_idle_connection(connection_wire, resto_server):
+    assert connection_wire(resto_server.url).begin(HEAD) is None
+
+
+def test_only_what_can_be_sent_at_once_begins(connection_wire, resto_server):
+    sender = connection_wire(resto_server.url)
+    sender.send(HEAD)
+    assert sender.begin(put(wire.JOIN_SIZE + 1)) is None
+    assert sender.begin(Request("HEAD", "/a", delay=1)) is None
+    assert len(resto_server.requests) == 1
+
+
+def test_a_begun_request_is_on_its_way(connection_wire, resto_server):
+    sender = connection_wire(resto_server.url)
+    sender.send(HEAD)
+    arrived = threading.Event()
+    resto_server.on_applied = lambda method, path: arrived.set()
+    receive = sender.begin(put())
+    assert arrived.wait(5)
+    assert receive().status == 201
+    assert sender.send(HEAD).status == 200
+    assert connections(resto_server) == [1, 1, 1]
+
+
+def test_a_begun_request_shares_the_time_of_the_others(connection_wire, resto_server):
+    sender = connection_wire(resto_server.url, 0.3)
+    sender.send(HEAD)
+    resto_server.hang = True
+    receive = sender.begin(put())
+    threading.Event().wait(0.35)  # another host took that long
+    start = time.monotonic()
+    with pytest.raises(NoAnswerError, match="no answer within"):
+        receive()
+    assert time.monotonic() - start < 0.2
+
+
+def test_an_answer_that_came_long_ago_is_not_too_late(connection_wire, resto_server):
+    sender = connection_wire(resto_server.url, 0.2)
+    sender.send(HEAD)
+    receive = sender.begin(put())
+    threading.Event().wait(0.3)
+    assert receive().status == 201
+    resto_server.delay = 0.1
+    assert sender.send(HEAD).status == 200  # the connection has its timeout again
+
+
+def test_a_begun_request_is_sent_again_over_a_new_connection(connection_wire, resto_server):
+    sender = connection_wire(resto_server.url)
+    sender.send(HEAD)
+    resto_server.drop_idle = True
+    assert sender.begin(put())().status == 201
+    assert connections(resto_server) == [1, 2]
+
+
+def test_a_begun_request_that_is_not_idempotent_is_not_sent_again(connection_wire, resto_server):
+    sender = connection_wire(resto_server.url)
+    sender.send(HEAD)
+    resto_server.drop_idle = True
+    receive = sender.begin(Request("MOVE", "/a", idempotent=False))
+    with pytest.raises(NoAnswerError, match="broke before an answer"):
+        receive()
+    assert len(resto_server.requests) == 1
+
+
+def test_requests_do_not_begin_over_connections_that_were_closed(connection_wire):
+    with TestHttpServer() as server:
+        sender = connection_wire(server.url)
+        sender.send(HEAD)
+        server.stop()
+        assert sender.begin(HEAD) is None
+
+
+def test_a_body_that_cannot_be_read_does_not_begin(connection_wire, resto_server, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(bytes(100))
+    sender = connection_wire(resto_server.url)
+    sender.send(HEAD)
+    with path.open("rb") as file:
+        body = Body(file)
+        path.write_bytes(b"")
+        with pytest.raises(UnreadableBodyError):
+            sender.begin(Request("PUT", "/a", body=body))
+    assert sender.send(HEAD).status == 404
+
+
+def test_http_client_still_has_what_the_wire_relies_on():
+    """`fp` and `length` are not documented."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(OK)
+        answer = http.client.HTTPResponse(ours)
+        assert answer.fp.peek(1)[:8] == b"HTTP/1.1"
+        answer.begin()
+        assert answer.length == 2
+        answer.close()
