@@ -1,24 +1,25 @@
 """What all storages of resto have in common: options, hosts, and the execution of actions on them."""
 
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack
+from urllib.parse import urljoin
 
 from django.core.files.storage import Storage
 from django.core.signals import setting_changed
+from django.utils.encoding import filepath_to_uri
 
 from resto.exceptions import ConfigurationError, RemoteFileNotFoundError, ReplicationError, TransportError
 from resto.executors import Executor, Job
 from resto.hosts import Host, parse_hosts, parse_timeout
-from resto.outcomes import Outcome
+from resto.outcomes import Begun, Outcome
 from resto.plugins import get_plugin_manager
 from resto.settings import get_setting, media_url
 from resto.transports import Transport
 
 
-__all__ = ["ReplicatedStorage", "StorageOptions"]
+__all__ = ["ReplicatedStorage", "StorageOptions", "begun_by"]
 
 logger = logging.getLogger("resto")
 
@@ -31,7 +32,7 @@ _LOG_MESSAGES = {
 }
 
 # What an action is called in messages, where its method has another name.
-_ACTIONS = {"update": "upload", "remove": "delete", "withdraw": "delete"}
+_ACTIONS = {"_exists": "exists", "update": "upload", "remove": "delete", "withdraw": "delete"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,22 @@ class _Composition:
     transport: Transport
     transports: Mapping[str, Transport]
     executor: Executor
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def begun_by(begin: Callable[..., Begun[Any] | None]) -> Callable[[Method], Method]:
+    """Name the function that begins what a method of a storage does on one host, without waiting for the host.
+
+    It stands with the method, and not with its name, so that a subclass that overrides the method is not bypassed.
+    """
+
+    def decorate(method: Method) -> Method:
+        method.begin = begin  # type: ignore[attr-defined]  # an attribute of the function
+        return method
+
+    return decorate
 
 
 class StorageOptions(TypedDict, total=False):
@@ -90,7 +107,6 @@ class ReplicatedStorage(Storage):
             )
         self._options = {name.upper(): value for name, value in options.items()} | {"MEDIA_HOSTS": hosts}
         self._base_url = base_url
-        self._lock = threading.Lock()
         self._composition: _Composition | None = None
         setting_changed.connect(self._forget_composition)
 
@@ -114,6 +130,12 @@ class ReplicatedStorage(Storage):
     def show_traceback(self) -> bool:
         """Whether failures are logged with a traceback."""
         return bool(self._option("SHOW_TRACEBACK"))
+
+    @property
+    def base_url(self) -> str:
+        """Where files are served from; ends with ``/``."""
+        base_url = str(self._configured_base_url())
+        return base_url if base_url.endswith("/") else base_url + "/"
 
     @property
     def transport(self) -> Transport:
@@ -146,6 +168,9 @@ class ReplicatedStorage(Storage):
             transport.has_literal_credentials for transport in (composed.transport, *composed.transports.values())
         )
 
+    def _configured_base_url(self) -> str:
+        return media_url() if self._base_url is None else self._base_url
+
     def _option(self, name: str) -> Any:
         value = self._options.get(name)
         return get_setting(name) if value is None else value
@@ -167,8 +192,8 @@ class ReplicatedStorage(Storage):
     def _composed(self) -> _Composition:
         composition = self._composition
         if composition is None:
-            with self._lock:
-                composition = self._composition = self._composition or self._compose()
+            # Two threads may do so at the same time, with the same result. A lock could be held at a fork.
+            composition = self._composition = self._compose()
         return composition
 
     def _compose(self) -> _Composition:
@@ -193,9 +218,8 @@ class ReplicatedStorage(Storage):
         transport_class = get_plugin_manager().transport(self._option("TRANSPORT"))
         options = _mapping(self._option("TRANSPORT_OPTIONS"), "transport_options") | host_options
         timeout = parse_timeout(options.pop("timeout", self._option("TIMEOUT")))
-        base_url = media_url() if self._base_url is None else self._base_url
         try:
-            return transport_class(base_url, timeout=timeout, **options)
+            return transport_class(self._configured_base_url(), timeout=timeout, **options)
         except TypeError as error:
             raise ConfigurationError(f"wrong transport_options: {error}", code="E008") from error
 
@@ -213,6 +237,10 @@ class ReplicatedStorage(Storage):
                 code="E009",
             )
         return executor
+
+    def url(self, name: str | None) -> str:
+        """Return the URL where a file is served."""
+        return urljoin(self.base_url, (filepath_to_uri(name) or "").lstrip("/"))
 
     # The execution of actions.
 
@@ -245,7 +273,14 @@ class ReplicatedStorage(Storage):
         return outcomes
 
     def _job(self, func: Callable[..., Any], host: str, name: str, *args: Any, **kwargs: Any) -> Job:
-        return Job(_action(func), host, name, lambda: func(host, name, *args, **kwargs))
+        begin = getattr(func, "begin", None)
+        return Job(
+            _action(func),
+            host,
+            name,
+            lambda: func(host, name, *args, **kwargs),
+            begin=begin and (lambda: begin(self, host, name, *args, **kwargs)),
+        )
 
     def _report(self, outcome: Outcome) -> None:
         """Log a failure, and tell the observers."""

@@ -1,6 +1,7 @@
 """The files that storages open."""
 
 import contextlib
+import io
 import os
 import shutil
 import tempfile
@@ -20,29 +21,41 @@ SPOOL_SIZE = 1024 * 1024
 
 _BLOCK_SIZE = 256 * 1024
 
+_READING_MODES = ("rb", "r", "rt")
+
 
 class RemoteFile(File):  # type: ignore[type-arg]  # File is not generic at run time
     """A file that was downloaded from a host: seekable, read-only, in bounded memory.
 
     Args:
         name: The file's name.
+        mode: ``"rb"`` for bytes, ``"r"`` for text in UTF-8.
         download: Returns the file's content as a seekable file, from whichever host has it.
+
+    Raises:
+        ValueError: It can only be opened for reading.
     """
 
-    def __init__(self, name: str, download: Callable[[], IO[bytes]]) -> None:
+    def __init__(self, name: str, mode: str, download: Callable[[], IO[bytes]]) -> None:
         self._download = download
-        super().__init__(download(), name)
-        self.mode = "rb"
+        super().__init__(self._opened(name, mode), name)
+        self.mode = mode
 
     def open(self, mode: str | None = None, *args: Any, **kwargs: Any) -> Self:
-        """Rewind the file, or download it again if it was closed."""
-        if mode not in (None, "rb", "r"):
-            raise ValueError(f"{self.name!r} can only be opened for reading, not in mode {mode!r}")
-        if self.closed:
-            self.file = self._download()
+        """Rewind the file, or download it again if it was closed or is wanted in the other mode."""
+        if self.closed or mode not in (None, self.mode):
+            file = self._opened(self.name, mode or self.mode)
+            self.close()
+            self.file, self.mode = file, mode or self.mode
         else:
             self.seek(0)
         return self
+
+    def _opened(self, name: str | None, mode: str) -> IO[Any]:
+        if mode not in _READING_MODES:
+            raise io.UnsupportedOperation(f"{name!r} can only be opened for reading, not in mode {mode!r}")
+        file = self._download()
+        return file if mode == "rb" else io.TextIOWrapper(file, encoding="utf-8")
 
 
 class MasterFile(File):  # type: ignore[type-arg]  # File is not generic at run time
@@ -61,6 +74,7 @@ class MasterFile(File):  # type: ignore[type-arg]  # File is not generic at run 
     def __init__(self, master: MasterCopy, name: str, mode: str, published: Callable[[], object]) -> None:
         self._master = master
         self._published = published
+        self._replace = "x" not in mode
         self._temporary, file = _open_temporary(master, name, mode)
         super().__init__(file, name)
         self.mode = mode
@@ -76,13 +90,15 @@ class MasterFile(File):  # type: ignore[type-arg]  # File is not generic at run 
         """Publish the file under its name, and replicate it.
 
         Raises:
+            FileExistsError: It was opened for exclusive creation, and somebody else has created it since.
             ReplicationError: As for saving a file.
         """
         if self.closed:
             return
         try:
             super().close()
-            self._master.publish_over(self._temporary, str(self.name))
+            if not self._master.publish(self._temporary, str(self.name), replace=self._replace):
+                raise FileExistsError(f"{self.name!r} exists")
         finally:
             Path(self._temporary).unlink(missing_ok=True)
         self._published()
@@ -157,7 +173,7 @@ class ContentReader:
 
 
 def spool(stream: BinaryIO) -> IO[bytes]:
-    """Return what a stream holds as a seekable file: in memory if it is small, else in a temporary file."""
+    """Return what a stream holds as a seekable, read-only file: in memory if it is small, else in a temporary file."""
     copy: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOL_SIZE)  # noqa: SIM115 - the caller closes it
     try:
         with stream:
@@ -166,12 +182,14 @@ def spool(stream: BinaryIO) -> IO[bytes]:
         copy.close()
         raise
     copy.seek(0)
-    return copy
+    return io.BufferedReader(copy)  # type: ignore[type-var]  # reads as a raw file does
 
 
 def _open_temporary(master: MasterCopy, name: str, mode: str) -> tuple[str, IO[Any]]:
     """Open a temporary file in a writing mode, with the present content of the file where the mode keeps it."""
     path = Path(master.path(name))
+    if path.is_dir():
+        raise IsADirectoryError(f"{name!r} is a directory")
     if "x" in mode and path.exists():
         raise FileExistsError(f"{name!r} exists")
     if "w" not in mode and "x" not in mode and "a" not in mode and not path.exists():

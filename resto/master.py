@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 from django.core.files.move import file_move_safe
 from django.core.files.storage import FileSystemStorage
-from django.utils._os import safe_makedirs
 
 from resto.names import TEMPORARY_PREFIX, is_temporary, temporary_name
 
@@ -39,20 +39,17 @@ class MasterCopy(FileSystemStorage):
     def __init__(
         self,
         location: Any = None,
-        base_url: str | None = None,
         file_permissions_mode: int | None = None,
         directory_permissions_mode: int | None = None,
         *,
         allow_overwrite: bool = False,
     ) -> None:
-        super().__init__(
-            location, base_url, file_permissions_mode, directory_permissions_mode, allow_overwrite=allow_overwrite
-        )
+        super().__init__(location, None, file_permissions_mode, directory_permissions_mode, allow_overwrite)
         self._replaces = allow_overwrite
         self._swept: set[str] = set()
 
-    def store(self, name: str, content: "File[Any]", alternative: Callable[[str], str]) -> str:
-        """Write a new file, and return its name.
+    def store(self, name: str, content: "File[Any]", alternative: Callable[[str], str]) -> tuple[str, Fingerprint]:
+        """Write a new file, and return its name and its state.
 
         Args:
             name: The name that the file should have.
@@ -61,11 +58,14 @@ class MasterCopy(FileSystemStorage):
         """
         temporary = self._write_temporary(name, content)
         try:
-            while not self._publish(temporary, name):
+            # Now: once the file has its name, somebody else may replace it.
+            with Path(temporary).open("rb") as file:
+                state = _fingerprint(file)
+            while not self.publish(temporary, name, replace=self._replaces):
                 name = alternative(name)
         finally:
             Path(temporary).unlink(missing_ok=True)
-        return name
+        return name, state
 
     def _write_temporary(self, name: str, content: "File[Any]") -> str:
         temporary = self.create_temporary(name)
@@ -76,7 +76,6 @@ class MasterCopy(FileSystemStorage):
                 with Path(temporary).open("wb") as file:
                     for chunk in content.chunks():
                         file.write(chunk.encode() if isinstance(chunk, str) else chunk)
-            self._set_permissions(temporary)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
@@ -84,28 +83,24 @@ class MasterCopy(FileSystemStorage):
 
     def create_temporary(self, name: str) -> str:
         """Create an empty temporary file beside where a name's file is, and the directories for it; return its path."""
-        directory = os.path.dirname(self.path(name))  # noqa: PTH120 - Django's paths are strings
+        directory = Path(self.path(name)).parent
         try:
-            if self.directory_permissions_mode is not None:
-                safe_makedirs(directory, self.directory_permissions_mode, exist_ok=True)
-            else:
-                os.makedirs(directory, exist_ok=True)  # noqa: PTH103 - Path.mkdir differs in the modes of parents
+            _make_directory(directory, self.directory_permissions_mode)
         except (FileExistsError, NotADirectoryError) as error:
             raise FileExistsError(f"{directory} exists and is not a directory.") from error
-        self._sweep(directory)
+        self._sweep(str(directory))
         temporary = self.path(temporary_name(name))
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         return temporary
 
-    def publish_over(self, temporary: str, name: str) -> None:
-        """Give a temporary file its final name, in place of any file that has it."""
-        self._set_permissions(temporary)
-        Path(temporary).replace(self.path(name))
+    def publish(self, temporary: str, name: str, *, replace: bool) -> bool:
+        """Give a temporary file its final name; return False if that is taken, and must not be replaced.
 
-    def _publish(self, temporary: str, name: str) -> bool:
-        """Give a temporary file its final name; return False if that name is taken."""
+        The caller removes the temporary file.
+        """
+        self._set_permissions(temporary)
         path = self.path(name)
-        if self._replaces:
+        if replace:
             Path(temporary).replace(path)
             return True
         try:
@@ -122,7 +117,11 @@ class MasterCopy(FileSystemStorage):
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         except FileExistsError:
             return False
-        Path(temporary).replace(path)
+        try:
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(path).unlink()
+            raise
         return True
 
     def _set_permissions(self, path: str) -> None:
@@ -141,12 +140,14 @@ class MasterCopy(FileSystemStorage):
             self._swept.clear()
         self._swept.add(directory)
         oldest = time.time() - ABANDONED_AFTER
-        with os.scandir(directory) as entries:
+        # Whatever forbids to look or to remove is no reason not to save.
+        with contextlib.suppress(OSError), os.scandir(directory) as entries:
             abandoned = [entry for entry in entries if entry.name.startswith(TEMPORARY_PREFIX)]
-        for entry in abandoned:
-            with contextlib.suppress(FileNotFoundError):
-                if entry.stat(follow_symlinks=False).st_mtime < oldest:
-                    Path(entry.path).unlink()
+            for entry in abandoned:
+                with contextlib.suppress(OSError):
+                    # Not the time of modification: an uploaded file that was moved here has brought its own.
+                    if entry.stat(follow_symlinks=False).st_ctime < oldest:
+                        Path(entry.path).unlink()
 
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
         directories, files = super().listdir(path)
@@ -161,7 +162,8 @@ class MasterCopy(FileSystemStorage):
         path = Path(self.path(name))
         if path.is_dir() and not path.is_symlink():
             raise IsADirectoryError(f"{name!r} is a directory, and only files can be deleted")
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
 
     @contextlib.contextmanager
     def snapshot(self, name: str) -> Iterator[tuple[IO[bytes] | None, Fingerprint | None]]:
@@ -173,7 +175,7 @@ class MasterCopy(FileSystemStorage):
         """
         try:
             file = Path(self.path(name)).open("rb")  # noqa: SIM115 - closed below
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             if not os.path.isdir(self.location):  # noqa: PTH112
                 raise FileNotFoundError(
                     f"{self.location} is missing; is it mounted? Nothing is deleted on its account"
@@ -193,3 +195,22 @@ class MasterCopy(FileSystemStorage):
 def _fingerprint(file: IO[bytes]) -> Fingerprint:
     status = os.fstat(file.fileno())
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _make_directory(path: Path, mode: int | None) -> None:
+    """Create a directory and those above it, each with this mode, or as the umask wants.
+
+    ``os.makedirs`` applies its mode to the last directory only.
+    """
+    if path.is_dir():
+        return
+    _make_directory(path.parent, mode)
+    try:
+        path.mkdir(0o777 if mode is None else mode)
+    except FileExistsError:
+        if not path.is_dir():  # else somebody else has just made it
+            raise
+        return
+    if mode is not None:
+        # The group that a directory hands down stays as it was inherited.
+        path.chmod(mode | path.stat().st_mode & stat.S_ISGID)

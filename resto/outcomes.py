@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar, Union
 __all__ = ["Begun", "Outcome"]
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,15 @@ class Begun(Generic[T]):
     """
 
     resume: Callable[[], Union[T, "Begun[T]"]]
+
+    def then(self, function: Callable[[T], U]) -> "Begun[U]":
+        """Return the same action, with its result passed through a function."""
+
+        def resume() -> U | Begun[U]:
+            result = self.resume()
+            return result.then(function) if isinstance(result, Begun) else function(result)
+
+        return Begun(resume)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,20 @@ master copy sends its present state, and then looks again: if the master copy ha
 have got the two states in either order, and the present one is sent once more.
 """
 
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import IO, TypeVar
+
 from resto.exceptions import HostUnavailableError, TransportError
-from resto.master import MasterCopy
+from resto.master import Fingerprint, MasterCopy
+from resto.outcomes import Begun
 from resto.transports import Transport
 
 
-__all__ = ["replicate"]
+__all__ = ["begin_replication", "replicate"]
+
+T = TypeVar("T")
 
 # The master copy cannot change so often while one process looks that this is too few, unless something is wrong.
 MAX_ROUNDS = 20
@@ -33,22 +41,88 @@ def replicate(transport: Transport, master: MasterCopy, host: str, name: str, ac
         TransportError: The host failed, or the master copy kept changing.
         FileNotFoundError: The directory of the master copy is missing.
     """
-    existed: bool | None = None
-    for _ in range(MAX_ROUNDS):
-        with master.snapshot(name) as (content, before):
-            failure: TransportError | None = None
-            try:
-                told = transport.delete(host, name) if content is None else transport.create(host, name, content)  # type: ignore[arg-type]  # a file opened with "rb" is a BinaryIO
-                existed = told if existed is None else existed
-            except HostUnavailableError:
-                raise
-            except TransportError as error:
-                # Such as the wrong size of a file that somebody else has just replaced.
-                failure = error
-            # The file stays open until here, so that no other file can have got its inode.
-            unchanged = master.fingerprint(name) == before
-        if unchanged:
-            if failure is not None:
-                raise failure
-            return bool(existed)
-    raise TransportError(host, name, action, f"the master copy changed {MAX_ROUNDS} times while it was sent")
+    return _Replication(transport, master, host, name, action).run()
+
+
+def begin_replication(
+    transport: Transport, master: MasterCopy, host: str, name: str, action: str
+) -> Begun[bool] | None:
+    """Begin to do what `replicate` does, without waiting for the host.
+
+    Args:
+        transport: As for `replicate`.
+        master: As for `replicate`.
+        host: As for `replicate`.
+        name: As for `replicate`.
+        action: As for `replicate`.
+
+    Returns:
+        The replication under way; None if the transport cannot begin at once, in which case nothing was done.
+    """
+    return _Replication(transport, master, host, name, action).begin()
+
+
+@dataclass(frozen=True, slots=True)
+class _Replication:
+    transport: Transport
+    master: MasterCopy
+    host: str
+    name: str
+    action: str
+
+    def run(self, *, existed: bool | None = None) -> bool:
+        for _ in range(MAX_ROUNDS):
+            with self.master.snapshot(self.name) as (content, before):
+                told = _told(lambda: self._send(content))
+                # The file stays open until here, so that no other file can have got its inode.
+                unchanged = self.master.fingerprint(self.name) == before
+            if existed is None and isinstance(told, bool):
+                existed = told
+            if unchanged:
+                return _value(told, existed=existed)
+        problem = f"the master copy changed {MAX_ROUNDS} times while it was sent"
+        raise TransportError(self.host, self.name, self.action, problem)
+
+    def _send(self, content: IO[bytes] | None) -> bool:
+        if content is None:
+            return self.transport.delete(self.host, self.name)
+        return self.transport.create(self.host, self.name, content)  # type: ignore[arg-type]  # opened with "rb", it is a BinaryIO
+
+    def begin(self) -> Begun[bool] | None:
+        with ExitStack() as stack:
+            content, before = stack.enter_context(self.master.snapshot(self.name))
+            if content is None:
+                begun = self.transport.begin("delete", self.host, self.name)
+            else:
+                begun = self.transport.begin("create", self.host, self.name, content)
+            return None if begun is None else self._watched(begun, before, stack.pop_all())
+
+    def _watched(self, begun: Begun[bool], before: Fingerprint | None, snapshot: ExitStack) -> Begun[bool]:
+        def resume() -> bool | Begun[bool]:
+            with ExitStack() as stack:
+                stack.push(snapshot)
+                told = _told(begun.resume)
+                if isinstance(told, Begun):
+                    return self._watched(told, before, stack.pop_all())
+                unchanged = self.master.fingerprint(self.name) == before
+            existed = told if isinstance(told, bool) else None
+            return _value(told, existed=existed) if unchanged else self.run(existed=existed)
+
+        return Begun(resume)
+
+
+def _told(send: Callable[[], T]) -> T | TransportError:
+    """Return what a host told, even if it was a failure: that of an overtaken request does not count."""
+    try:
+        return send()
+    except HostUnavailableError:
+        raise
+    except TransportError as error:
+        # Such as the wrong size of a file that somebody else has just replaced.
+        return error
+
+
+def _value(told: "bool | TransportError", *, existed: bool | None) -> bool:
+    if isinstance(told, TransportError):
+        raise told
+    return bool(existed)

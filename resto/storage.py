@@ -4,26 +4,24 @@ A storage is composed of a transport, which speaks to hosts, and an executor, wh
 It knows neither HTTP nor threads.
 """
 
-import io
 import logging
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, TypeVar, Unpack, cast
-from urllib.parse import urljoin
 
 from django.utils.deconstruct import deconstructible
-from django.utils.encoding import filepath_to_uri
 
-from resto.base import ReplicatedStorage, StorageOptions
+from resto.base import ReplicatedStorage, StorageOptions, begun_by
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, ReplicationError
 from resto.executors import Job
 from resto.files import MasterFile, RemoteFile, SharedContent, spool
 from resto.master import Fingerprint, MasterCopy
 from resto.names import clean_directory, clean_name, require_storable
-from resto.outcomes import Outcome
-from resto.replication import replicate
-from resto.settings import media_url, use_tz
+from resto.outcomes import Begun, Outcome
+from resto.replication import begin_replication, replicate
+from resto.settings import use_tz
 from resto.transports import Transport
 
 
@@ -55,43 +53,46 @@ class DistributedStorage(ReplicatedStorage):
     def __init__(self, hosts: Any = None, base_url: str | None = None, **options: Unpack[StorageOptions]) -> None:
         super().__init__(hosts, base_url, **options)
 
-    @property
-    def base_url(self) -> str:
-        """Where files are served from; ends with ``/``."""
-        base_url = str(media_url() if self._base_url is None else self._base_url)
-        return base_url if base_url.endswith("/") else base_url + "/"
-
     # What runs on one host.
 
+    def _begin_upload(self, host: str, name: str, content: SharedContent) -> Begun[bool] | None:
+        begun = self.transport_for(host).begin("create", host, name, content.reader())
+        return begun and begun.then(partial(_uploaded, host, name))
+
+    @begun_by(_begin_upload)
     def upload(self, host: str, name: str, content: SharedContent) -> bool:
         """Send a file to one host; return whether a file had its name there."""
-        existed = self.transport_for(host).create(host, name, content.reader())
-        if existed:
-            logger.warning("PUT on existing file %s on %s.", name, host)
-        return existed
+        return _uploaded(host, name, self.transport_for(host).create(host, name, content.reader()))
 
+    def _begin_remove(self, host: str, name: str) -> Begun[bool] | None:
+        begun = self.transport_for(host).begin("delete", host, name)
+        return begun and begun.then(partial(_removed, host, name))
+
+    @begun_by(_begin_remove)
     def remove(self, host: str, name: str) -> bool:
         """Delete a file from one host; return whether it was there."""
-        existed = self.transport_for(host).delete(host, name)
-        if not existed:
-            logger.warning("DELETE on missing file %s on %s.", name, host)
-        return existed
+        return _removed(host, name, self.transport_for(host).delete(host, name))
 
     def withdraw(self, host: str, name: str) -> bool:
         """Delete from one host what a failed save may have left there."""
         return self.transport_for(host).delete(host, name)
 
+    def _begin_exists(self, host: str, name: str) -> Begun[bool] | None:
+        return self.transport_for(host).begin("exists", host, name)
+
+    @begun_by(_begin_exists)
+    def _exists(self, host: str, name: str) -> bool:
+        return self.transport_for(host).exists(host, name)
+
     # Django's storage API.
 
     def _open(self, name: str, mode: str = "rb") -> "File[Any]":
-        if mode not in ("rb", "r"):
-            raise io.UnsupportedOperation(f"{name!r} can only be opened for reading, not in mode {mode!r}")
         name = clean_name(name)
 
         def download() -> IO[bytes]:
             return self._read("download", name, lambda transport, host: spool(transport.open(host, name)))
 
-        return RemoteFile(name, download)
+        return RemoteFile(name, mode, download)
 
     def _save(self, name: str, content: "File[Any]") -> str:
         name = clean_name(name)
@@ -134,10 +135,7 @@ class DistributedStorage(ReplicatedStorage):
         if not name:
             return True
 
-        def exists(host: str, name: str) -> bool:
-            return self.transport_for(host).exists(host, name)
-
-        outcomes = self._run(exists, self.hosts, name)
+        outcomes = self._run(self._exists, self.hosts, name)
         if not any(outcome.ok for outcome in outcomes):
             raise ReplicationError("exists", name, outcomes)
         return any(outcome.value for outcome in outcomes)
@@ -178,10 +176,6 @@ class DistributedStorage(ReplicatedStorage):
         name = clean_name(name)
         moment = self._read("modified_time", name, lambda transport, host: transport.modified_time(host, name))
         return moment.astimezone(UTC) if use_tz() else moment.astimezone().replace(tzinfo=None)
-
-    def url(self, name: str | None) -> str:
-        """Return the URL where a file is served."""
-        return urljoin(self.base_url, (filepath_to_uri(name) or "").lstrip("/"))
 
     def _read(self, action: str, name: str, call: Callable[[Transport, str], T]) -> T:
         """Ask hosts in a random order, until one has the answer."""
@@ -227,28 +221,35 @@ class HybridStorage(ReplicatedStorage):
         super().__init__(hosts, base_url, **options)
         self._allow_overwrite = allow_overwrite
         self._master = MasterCopy(
-            location, base_url, file_permissions_mode, directory_permissions_mode, allow_overwrite=allow_overwrite
+            location, file_permissions_mode, directory_permissions_mode, allow_overwrite=allow_overwrite
         )
 
     # What runs on one host. Each makes the host equal to the master copy, whatever that is by then.
 
+    def _begin_upload(self, host: str, name: str) -> Begun[bool] | None:
+        begun = begin_replication(self.transport_for(host), self._master, host, name, "upload")
+        return begun and begun.then(partial(self._uploaded, host, name))
+
+    @begun_by(_begin_upload)
     def upload(self, host: str, name: str) -> bool:
         """Replicate a new file to one host; return whether a file had its name there."""
-        existed = replicate(self.transport_for(host), self._master, host, name, "upload")
-        if existed and not self._allow_overwrite:
-            logger.warning("PUT on existing file %s on %s.", name, host)
-        return existed
+        return self._uploaded(host, name, replicate(self.transport_for(host), self._master, host, name, "upload"))
+
+    def _uploaded(self, host: str, name: str, existed: bool) -> bool:  # noqa: FBT001 - what a transport told
+        return existed if self._allow_overwrite else _uploaded(host, name, existed)
 
     def update(self, host: str, name: str) -> bool:
         """Replicate a file that was opened for writing to one host; return whether the file was there before."""
         return replicate(self.transport_for(host), self._master, host, name, "upload")
 
+    def _begin_remove(self, host: str, name: str) -> Begun[bool] | None:
+        begun = begin_replication(self.transport_for(host), self._master, host, name, "delete")
+        return begun and begun.then(partial(_removed, host, name))
+
+    @begun_by(_begin_remove)
     def remove(self, host: str, name: str) -> bool:
         """Replicate a deletion to one host; return whether the file was there."""
-        existed = replicate(self.transport_for(host), self._master, host, name, "delete")
-        if not existed:
-            logger.warning("DELETE on missing file %s on %s.", name, host)
-        return existed
+        return _removed(host, name, replicate(self.transport_for(host), self._master, host, name, "delete"))
 
     def withdraw(self, host: str, name: str) -> bool:
         """Replicate the undoing of a failed save to one host; return whether the file was there."""
@@ -261,8 +262,7 @@ class HybridStorage(ReplicatedStorage):
         require_storable(name)
         self._require_sound_options()
         replaces = self._allow_overwrite and self._master.exists(name)
-        name = self._master.store(name, content, lambda taken: clean_name(self.get_available_name(taken)))
-        state = self._master.fingerprint(name)
+        name, state = self._master.store(name, content, self._alternative)
         try:
             self.execute(self.upload, name)
         except ReplicationError as error:
@@ -271,7 +271,12 @@ class HybridStorage(ReplicatedStorage):
             raise self._undone(error, state) from error.__cause__
         return name
 
-    def _undone(self, error: ReplicationError, state: Fingerprint | None) -> ReplicationError:
+    def _alternative(self, name: str) -> str:
+        name = clean_name(self.get_available_name(name))
+        require_storable(name)
+        return name
+
+    def _undone(self, error: ReplicationError, state: Fingerprint) -> ReplicationError:
         """Undo a failed save, unless somebody has changed the file since, and return the error that says so."""
         outcomes = cast("tuple[Outcome, ...]", error.outcomes)
         if self._master.fingerprint(error.name) != state:
@@ -314,11 +319,6 @@ class HybridStorage(ReplicatedStorage):
         """The absolute path of the directory of the master copy."""
         return str(self._master.location)
 
-    @property
-    def base_url(self) -> str | None:
-        """Where files are served from; ends with ``/``."""
-        return self._master.base_url
-
     def path(self, name: str) -> str:
         """Return the absolute path of a file of the master copy."""
         return self._master.path(name)
@@ -329,7 +329,9 @@ class HybridStorage(ReplicatedStorage):
 
     def is_name_available(self, name: str, max_length: int | None = None) -> bool:
         """Return whether a name can be used for a new file."""
-        return self._master.is_name_available(name, max_length=max_length)
+        if self._allow_overwrite:
+            return self._master.is_name_available(name, max_length=max_length)
+        return super().is_name_available(name, max_length=max_length)  # asks `exists`, which a subclass may refine
 
     def get_alternative_name(self, file_root: str, file_ext: str) -> str:
         """Return another name to try, made of the parts of one that is taken."""
@@ -342,10 +344,6 @@ class HybridStorage(ReplicatedStorage):
     def size(self, name: str) -> int:
         """Return the size of a file, in bytes."""
         return self._master.size(name)
-
-    def url(self, name: str | None) -> str:
-        """Return the URL where a file is served."""
-        return self._master.url(name)
 
     def get_accessed_time(self, name: str) -> datetime:
         """Return when the file of the master copy was last read; aware if ``USE_TZ`` is set, else local."""
@@ -405,6 +403,18 @@ class AsyncStorage(HybridStorage):
     def _background_job(self, func: Callable[..., Any], host: str, name: str, *args: Any, **kwargs: Any) -> Job:
         job = self._job(func, host, name, *args, **kwargs)
         return Job(job.action, job.host, job.name, job.call, self._report)
+
+
+def _uploaded(host: str, name: str, existed: bool) -> bool:  # noqa: FBT001 - what a transport told
+    if existed:
+        logger.warning("PUT on existing file %s on %s.", name, host)
+    return existed
+
+
+def _removed(host: str, name: str, existed: bool) -> bool:  # noqa: FBT001 - what a transport told
+    if not existed:
+        logger.warning("DELETE on missing file %s on %s.", name, host)
+    return existed
 
 
 def _hosts_to_undo(outcomes: tuple[Outcome, ...]) -> tuple[str, ...]:

@@ -63,7 +63,7 @@ _HINTS: Mapping[int, str] = {
     401: "the credentials are missing or wrong; see the transport option 'auth'",
     403: "the server does not allow this from here or with these credentials",
     405: "the server is not configured for this method, or its disk is full (rclone, Caddy)",
-    409: "the parent directory is missing, or is a file, or the name is that of a directory; transport 'webdav' makes directories",
+    409: "a parent directory is missing (transport 'webdav' makes those below the host's URL), or is a file, or the name is that of a directory",
     411: "the server wants a length and was told one; is a proxy in between?",
     413: "the file is larger than the server accepts (nginx: client_max_body_size)",
     414: "the name is too long for the server",
@@ -84,7 +84,7 @@ _METHOD_HINTS: Mapping[tuple[str, int], str] = {
     (
         "PUT",
         404,
-    ): "the parent directory is missing, or is a file, or the name is that of a directory; transport 'webdav' makes directories",
+    ): "a parent directory is missing (transport 'webdav' makes those below the host's URL), or is a file, or the name is that of a directory",
 }
 
 

@@ -1,0 +1,390 @@
+"""Options, hosts and the execution of actions, as all storages have them."""
+
+import gc
+import logging
+import pickle
+import threading
+import weakref
+
+import pytest
+from django.core.files.base import ContentFile
+
+from resto.base import StorageOptions
+from resto.exceptions import ConfigurationError, ReplicationError, TransportError
+from resto.executors import Executor
+from resto.executors.inline import InlineExecutor
+from resto.executors.thread import ThreadExecutor
+from resto.outcomes import Outcome
+from resto.settings import DEFAULTS
+from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
+from resto.transports import Transport
+from resto.transports.http import HttpTransport
+
+
+class MemoryTransport(Transport):
+    """Hosts that are dictionaries; one whose address starts with "bad" fails."""
+
+    def __init__(self, base_url, *, timeout=2, color="red", broken=False):
+        super().__init__(base_url, timeout=timeout)
+        if broken:
+            raise ConfigurationError("it is broken")
+        self.color = color
+        self.files = {}
+
+    def _check(self, host, name, action):
+        if host.startswith("bad"):
+            raise TransportError(host, name, action, "something went wrong")
+
+    def open(self, host, name):
+        raise NotImplementedError
+
+    def exists(self, host, name):
+        self._check(host, name, "exists")
+        return (host, name) in self.files
+
+    def size(self, host, name):
+        self._check(host, name, "size")
+        return len(self.files[host, name])
+
+    def create(self, host, name, content):
+        self._check(host, name, "upload")
+        existed = self.exists(host, name)
+        self.files[host, name] = content if isinstance(content, bytes) else content.read()
+        return existed
+
+    def delete(self, host, name):
+        self._check(host, name, "delete")
+        return self.files.pop((host, name), None) is not None
+
+
+class SubmitOnlyExecutor(Executor):
+    supports_run = False
+
+    def run(self, jobs):
+        raise NotImplementedError
+
+    def submit(self, jobs):
+        pass
+
+
+def make(hosts=("one", "two"), storage_class=DistributedStorage, **options):
+    return storage_class(hosts, "/media/", **{"transport": MemoryTransport, "executor": "inline"} | options)
+
+
+# Options.
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "other", "read"),
+    [
+        ("fatal_exceptions", False, True, lambda storage: storage.fatal_exceptions),
+        ("show_traceback", True, False, lambda storage: storage.show_traceback),
+        ("timeout", 7, 8, lambda storage: storage.transport.timeout),
+        ("transport", HttpTransport, MemoryTransport, lambda storage: type(storage.transport)),
+        ("transport_options", {"auth": None}, {"auth": {}}, lambda storage: {"auth": literal_auth(storage)}),
+        ("executor", InlineExecutor, ThreadExecutor, lambda storage: type(storage.executor)),
+    ],
+)
+def test_option_comes_before_its_setting(settings, option, value, other, read):
+    setattr(settings, f"RESTO_{option.upper()}", other)
+
+    assert read(DistributedStorage(["one"])) == other
+    assert read(DistributedStorage(["one"], **{option: value})) == value
+
+
+def literal_auth(storage):
+    return {} if storage.has_literal_credentials() else None
+
+
+def test_every_option_has_a_setting():
+    assert {option.upper() for option in StorageOptions.__annotations__} < set(DEFAULTS)
+
+
+def test_none_falls_back_to_the_setting(settings):
+    settings.RESTO_TIMEOUT = 9
+
+    assert make(timeout=None).transport.timeout == 9
+
+
+def test_hosts_fall_back_to_the_setting(settings):
+    storage = DistributedStorage(transport=MemoryTransport)
+    settings.RESTO_MEDIA_HOSTS = ["one", {"url": "two", "color": "blue"}]
+
+    assert storage.hosts == ("one", "two")
+    settings.RESTO_MEDIA_HOSTS = ["three"]
+    assert storage.hosts == ("three",)
+
+
+def test_host_has_options_of_its_own():
+    storage = make(["one", {"url": "two", "color": "blue", "timeout": 5}], transport_options={"color": "green"})
+
+    assert [storage.transport_for(host).color for host in storage.hosts] == ["green", "blue"]
+    assert [storage.transport_for(host).timeout for host in storage.hosts] == [2, 5]
+    assert storage.transport_for("one") is storage.transport
+
+
+def test_composition_is_made_once():
+    storage = make()
+
+    assert storage.transport is storage.transport
+    assert storage.executor is storage.executor
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "renewed"), [("RESTO_CREDENTIALS", {}, True), ("MEDIA_URL", "/x/", True), ("DEBUG", True, False)]
+)
+def test_composition_is_made_again_when_a_setting_changes(settings, name, value, renewed):
+    storage = make()
+    transport = storage.transport
+
+    setattr(settings, name, value)
+
+    assert (storage.transport is not transport) is renewed
+
+
+def test_storage_that_is_dropped_closes_its_connections(resto_server):
+    """Nothing else does so when the setting STORAGES changes."""
+    storage = DistributedStorage([resto_server.url], executor="inline")
+    storage.exists("a")
+    dropped = weakref.ref(storage)
+
+    del storage
+    gc.collect()  # an unclosed socket would be a warning
+
+    assert dropped() is None
+
+
+def test_storages_may_be_composed_by_several_threads_at_once():
+    storage, barrier, found = make(), threading.Barrier(4), []
+
+    def compose():
+        barrier.wait()
+        found.append(storage.transport)
+
+    threads = [threading.Thread(target=compose) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert all(isinstance(transport, MemoryTransport) for transport in found)
+
+
+def test_defaults():
+    storage = DistributedStorage(["one"])
+
+    assert (type(storage.transport), type(storage.executor)) == (HttpTransport, ThreadExecutor)
+    assert (storage.fatal_exceptions, storage.show_traceback, storage.transport.timeout) == (True, False, 2)
+
+
+def test_literal_credentials_are_noticed():
+    literal = {"url": "https://two.example.com/", "auth": ("user", "password")}
+
+    assert not DistributedStorage(["one"]).has_literal_credentials()
+    assert DistributedStorage(["one", literal]).has_literal_credentials()
+
+
+# What is wrong with them.
+
+
+BAD_OPTIONS = [
+    ({"hosts": []}, "no hosts"),
+    ({"hosts": "one"}, "hosts must be a list"),
+    ({"hosts": ["one", "one"]}, "hosts 'one' and 'one' are the same"),
+    ({"timeout": 0}, "the timeout must be a positive number, not 0"),
+    ({"hosts": [{"url": "one", "timeout": "long"}]}, "the timeout must be a positive number, not 'long'"),
+    ({"transport": "missing"}, "missing"),
+    ({"executor": "missing"}, "missing"),
+    ({"transport_options": []}, "transport_options must be a mapping, not list"),
+    ({"executor_options": []}, "executor_options must be a mapping, not list"),
+    ({"transport_options": {"colour": "red"}}, "wrong transport_options: .*colour"),
+    ({"executor_options": {"threads": 3}}, "wrong executor_options: "),
+    ({"transport_options": {"broken": True}}, "it is broken"),
+    ({"executor": SubmitOnlyExecutor}, "DistributedStorage waits for its hosts, which SubmitOnlyExecutor cannot do"),
+]
+
+
+@pytest.mark.parametrize(("options", "problem"), BAD_OPTIONS)
+def test_bad_option_is_found_without_sending_anything(options, problem):
+    with pytest.raises(ConfigurationError, match=problem):
+        make(**options).save("a", ContentFile(b""))
+    assert [type(found) for found in make(**options).problems()] == [ConfigurationError]
+
+
+@pytest.mark.parametrize("storage_class", [HybridStorage, AsyncStorage])
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda storage: storage.save("a", ContentFile(b"new")),
+        lambda storage: storage.delete("old"),
+        lambda storage: storage.open("old", "ab"),
+    ],
+    ids=["save", "delete", "open"],
+)
+def test_bad_option_is_found_before_the_master_copy_changes(storage_class, media_root, act):
+    media_root.mkdir()
+    (media_root / "old").write_bytes(b"old")
+
+    with pytest.raises(ConfigurationError):
+        act(make(transport="missing", storage_class=storage_class))
+    assert {path.name: path.read_bytes() for path in media_root.iterdir()} == {"old": b"old"}
+
+
+def test_all_problems_are_told_at_once():
+    storage = make(hosts=[], transport="missing", executor="missing", timeout=-1)
+
+    assert len(storage.problems()) == 4
+
+
+def test_good_options_have_no_problems():
+    assert make().problems() == []
+
+
+def test_async_storage_takes_an_executor_that_only_submits():
+    assert make(executor=SubmitOnlyExecutor, storage_class=AsyncStorage).problems() == []
+
+
+# Execution.
+
+
+def test_execute_returns_outcomes_in_the_order_of_the_hosts():
+    storage = make()
+
+    def touch(host, name, *args, **kwargs):
+        return host, name, args, kwargs
+
+    outcomes = storage.execute(touch, "a", 1, option=2)
+
+    assert [outcome.value for outcome in outcomes] == [(host, "a", (1,), {"option": 2}) for host in ("one", "two")]
+    assert {outcome.action for outcome in outcomes} == {"touch"}
+
+
+def test_execute_raises_every_failure_at_once():
+    with pytest.raises(ReplicationError) as caught:
+        make(["bad-1", "one", "bad-2"]).save("a", ContentFile(b""))
+
+    error = caught.value
+    assert [outcome.host for outcome in error.failures] == ["bad-1", "bad-2"]
+    assert [outcome.host for outcome in error.outcomes] == ["bad-1", "one", "bad-2"]
+    assert error.__cause__ is error.outcomes[0].error
+    assert str(error).startswith(
+        "upload of 'a' failed on 2 of 3 hosts: bad-1: something went wrong; bad-2: something went wrong"
+    )
+    assert pickle.loads(pickle.dumps(error)).failures[1].host == "bad-2"
+
+
+def test_execute_returns_failures_without_fatal_exceptions():
+    outcomes = make(["bad", "one"], fatal_exceptions=False).execute(lambda host, name: 1 / (host == "one"), "a")
+
+    assert [outcome.ok for outcome in outcomes] == [False, True]
+
+
+@pytest.mark.parametrize("storage_class", [HybridStorage, DistributedStorage])
+def test_execute_can_be_overridden(storage_class, media_root):
+    calls = []
+
+    class Recording(storage_class):
+        def execute(self, func, name, *args, **kwargs):
+            calls.append((func.__name__, name))
+            return super().execute(func, name, *args, **kwargs)
+
+    storage = make(storage_class=Recording)
+    storage.save("a", ContentFile(b""))
+    storage.delete("a")
+
+    assert calls == [("upload", "a"), ("remove", "a")]
+
+
+def test_fatal_exceptions_may_be_an_attribute_of_a_class():
+    class Available(DistributedStorage):
+        fatal_exceptions = False
+
+    assert make(["bad", "one"], storage_class=Available).save("a", ContentFile(b"")) == "a"
+
+
+def test_transport_for_an_unknown_host_is_an_error():
+    with pytest.raises(KeyError):
+        make().transport_for("three")
+
+
+# The log.
+
+
+def messages(caplog):
+    return [(record.name, record.levelname, record.getMessage()) for record in caplog.records]
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (lambda storage: storage.save("a", ContentFile(b"")), "Failed to upload a on bad. Something went wrong."),
+        (lambda storage: storage.delete("a"), "Failed to delete a on bad. Something went wrong."),
+    ],
+)
+@pytest.mark.parametrize("storage_class", [HybridStorage, AsyncStorage, DistributedStorage])
+def test_failed_write_is_logged(storage_class, media_root, caplog, act, message):
+    media_root.mkdir()
+    act(make(["bad", "one"], storage_class, fatal_exceptions=False))
+
+    assert ("resto", "ERROR", message) in messages(caplog)
+
+
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        ("download", "Failed to download a from bad. It broke."),
+        ("exists", "Failed to check if a exists on bad. It broke."),
+        ("size", "Failed to get the size of a from bad. It broke."),
+        ("listdir", "Failed to list a on bad. It broke."),
+        ("modified_time", "Failed to get the modification time of a from bad. It broke."),
+        ("polish", "Failed to polish a on bad. It broke."),
+    ],
+)
+def test_failure_of_each_action_has_its_message(caplog, action, message):
+    make()._report(Outcome(action, "bad", "a", 0.1, error=TransportError("bad", "a", action, "it broke")))
+
+    assert messages(caplog) == [("resto", "ERROR", message)]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [(ValueError("it broke"), "It broke."), (ValueError(), "ValueError."), (OSError(), "OSError.")]
+)
+def test_failure_of_any_kind_has_a_reason(caplog, error, reason):
+    make()._report(Outcome("upload", "bad", "a", 0.1, error=error))
+
+    assert messages(caplog) == [("resto", "ERROR", f"Failed to upload a on bad. {reason}")]
+
+
+@pytest.mark.parametrize("show", [True, False])
+def test_traceback_is_shown_on_demand(caplog, settings, show):
+    settings.RESTO_SHOW_TRACEBACK = show
+
+    make(["bad", "one"]).exists("a")
+
+    assert ("Traceback (most recent call last)" in caplog.text) is show
+
+
+def test_success_is_not_logged(caplog):
+    caplog.set_level(logging.DEBUG, "resto")
+
+    make().save("a", ContentFile(b""))
+
+    assert caplog.records == []
+
+
+def test_put_on_an_existing_file_is_logged(caplog):
+    storage = make()
+    storage.save("a", ContentFile(b""))
+
+    storage._save("a", ContentFile(b""))
+
+    assert messages(caplog) == [("resto", "WARNING", f"PUT on existing file a on {host}.") for host in ("one", "two")]
+
+
+@pytest.mark.parametrize("storage_class", [HybridStorage, AsyncStorage, DistributedStorage])
+def test_delete_of_a_missing_file_is_logged(storage_class, media_root, caplog):
+    media_root.mkdir()
+
+    make(storage_class=storage_class).delete("a")
+
+    assert messages(caplog) == [("resto", "WARNING", f"DELETE on missing file a on {host}.") for host in ("one", "two")]

@@ -1,0 +1,486 @@
+"""The master copy: files appear whole or not at all."""
+
+import contextlib
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from django.core.files import File
+from django.core.files.base import ContentFile
+from django.core.files.uploadedfile import TemporaryUploadedFile
+
+from resto import master as master_module
+from resto.master import ABANDONED_AFTER, MasterCopy
+
+
+@pytest.fixture
+def master(media_root):
+    return MasterCopy()
+
+
+@pytest.fixture
+def umask():
+    """The umask that most servers run with."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """Set the clock forward, by seconds."""
+    now = time.time
+    return lambda seconds: monkeypatch.setattr(time, "time", lambda: now() + seconds)
+
+
+def store(master, name, content=b"content", alternative=None):
+    return master.store(name, ContentFile(content), alternative)[0]
+
+
+def mode_of(path):
+    return path.stat().st_mode & 0o7777
+
+
+def fail_with(code):
+    def fail(*args, **kwargs):
+        raise OSError(code, os.strerror(code))
+
+    return fail
+
+
+@pytest.fixture(params=[True, False], ids=["links", "no links"])
+def links(request, monkeypatch):
+    """Whether the file system has hard links."""
+    if not request.param:
+        monkeypatch.setattr(os, "link", fail_with(errno.EPERM))
+    return request.param
+
+
+# Storing.
+
+
+def test_store_leaves_the_file_alone_in_its_directory(master, media_root, links):
+    assert store(master, "a/b.txt") == "a/b.txt"
+    assert [path.name for path in media_root.rglob("*")] == ["a", "b.txt"]
+    assert (media_root / "a" / "b.txt").read_bytes() == b"content"
+
+
+def test_store_takes_the_alternative_when_the_name_is_taken(master, media_root, links):
+    for name in ("a", "b"):
+        store(master, name, b"old")
+    alternatives = iter("bc")
+
+    assert store(master, "a", b"new", lambda name: next(alternatives)) == "c"
+    assert {path.name: path.read_bytes() for path in media_root.iterdir()} == {"a": b"old", "b": b"old", "c": b"new"}
+
+
+def test_store_replaces_with_allow_overwrite(media_root):
+    master = MasterCopy(allow_overwrite=True)
+    store(master, "a", b"old")
+
+    assert store(master, "a", b"new") == "a"
+    assert {path.name: path.read_bytes() for path in media_root.iterdir()} == {"a": b"new"}
+
+
+@pytest.mark.parametrize("overwrites", [True, False])
+def test_store_tells_the_state_of_its_own_file(media_root, links, overwrites):
+    master = MasterCopy(allow_overwrite=overwrites)
+
+    name, state = master.store("a", ContentFile(b"content"), None)
+
+    assert state == master.fingerprint(name)
+
+
+def test_store_reports_what_stands_in_the_way(master, media_root):
+    store(master, "a")
+
+    with pytest.raises(FileExistsError, match="a exists and is not a directory"):
+        store(master, "a/b")
+    with pytest.raises(FileExistsError, match="a/b exists and is not a directory"):
+        store(master, "a/b/c")
+
+
+class BrokenContent(File):
+    def __init__(self):
+        super().__init__(None, "x")
+
+    def chunks(self, chunk_size=None):
+        yield b"some"
+        raise KeyboardInterrupt
+
+
+def test_nothing_is_left_when_the_content_breaks_off(master, media_root):
+    with pytest.raises(KeyboardInterrupt):
+        master.store("a", BrokenContent(), None)
+
+    assert list(media_root.iterdir()) == []
+
+
+def test_nothing_is_left_when_the_file_cannot_get_its_name(master, media_root, monkeypatch):
+    monkeypatch.setattr(os, "link", fail_with(errno.EPERM))
+    monkeypatch.setattr(Path, "replace", fail_with(errno.EIO))
+
+    with pytest.raises(OSError, match="Input/output error"):
+        store(master, "a")
+    assert list(media_root.iterdir()) == []
+
+
+def test_a_temporary_upload_is_moved(master, media_root, settings):
+    media_root.mkdir()
+    settings.FILE_UPLOAD_TEMP_DIR = media_root  # the same file system
+    with TemporaryUploadedFile("a", "text/plain", 7, None) as content:
+        inode = Path(content.temporary_file_path()).stat().st_ino
+
+        master.store("a", content, None)
+
+    assert [(path.name, path.stat().st_ino) for path in media_root.iterdir()] == [("a", inode)]
+
+
+def test_writers_of_one_name_all_keep_their_content(master, media_root, links):
+    barrier = threading.Barrier(8)
+    names = {}
+
+    def write(number):
+        barrier.wait()
+        numbers = iter(range(100))
+        name = store(master, "a", b"%d" % number, lambda name: f"a{next(numbers)}")
+        names[name] = b"%d" % number
+
+    threads = [threading.Thread(target=write, args=[number]) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(names) == 8
+    assert {path.name: path.read_bytes() for path in media_root.iterdir()} == names
+
+
+def test_readers_never_see_a_part_of_a_file(media_root):
+    master = MasterCopy(allow_overwrite=True)
+    versions = [bytes([number]) * 300_000 for number in range(3)]
+    store(master, "a", versions[0])
+    seen = set()
+    done = threading.Event()
+
+    def read():
+        while not done.is_set():
+            seen.add((media_root / "a").read_bytes())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(150):
+        store(master, "a", versions[number % 3])
+    done.set()
+    reader.join()
+
+    assert seen <= set(versions)
+
+
+KILLED_WRITER = """
+import sys
+from django.conf import settings
+from django.core.files import File
+settings.configure(MEDIA_ROOT=sys.argv[1])
+from resto.master import MasterCopy
+
+class Endless(File):
+    def chunks(self, chunk_size=None):
+        yield b"some"
+        print("writing", flush=True)
+        sys.stdin.read()
+
+MasterCopy().store("a", Endless(None, "a"), None)
+"""
+
+
+@pytest.fixture
+def killed_writer(media_root):
+    """The directory of a writer that was killed in the middle of a file."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED_WRITER, str(media_root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with process:
+        process.stdout.readline()
+        os.kill(process.pid, signal.SIGKILL)
+    return media_root
+
+
+def test_killed_writer_leaves_a_temporary_file_that_is_not_listed(killed_writer, master):
+    assert [path.name.startswith(".resto-") for path in killed_writer.iterdir()] == [True]
+    assert master.listdir("") == ([], [])
+    assert not master.exists("a")
+
+
+def test_abandoned_temporary_file_is_swept_after_a_day(killed_writer, master, later):
+    later(ABANDONED_AFTER + 60)
+
+    store(master, "b")
+
+    assert [path.name for path in killed_writer.iterdir()] == ["b"]
+
+
+def test_temporary_file_that_may_be_in_use_is_not_swept(killed_writer, master, later):
+    later(ABANDONED_AFTER - 60)
+
+    store(master, "b")
+
+    assert len(list(killed_writer.iterdir())) == 2
+
+
+def test_moved_upload_with_an_old_date_is_not_swept(master, media_root):
+    """Another process, which writes there for the first time, must not take it for abandoned."""
+    media_root.mkdir()
+    temporary = media_root / ".resto-moved"
+    temporary.write_bytes(b"")
+    os.utime(temporary, (0, 0))
+
+    store(master, "a")
+
+    assert temporary.exists()
+
+
+def test_a_directory_is_swept_once(master, media_root, monkeypatch):
+    store(master, "a")
+    scanned = []
+    monkeypatch.setattr(os, "scandir", lambda path: scanned.append(path))
+
+    store(master, "b")
+
+    assert scanned == []
+
+
+def test_sweeping_remembers_a_bounded_number_of_directories(master, monkeypatch):
+    monkeypatch.setattr(master_module, "_MAX_SWEPT", 2)
+    for name in ("a/x", "b/x", "c/x"):
+        store(master, name)
+
+    assert len(master._swept) == 1
+
+
+@pytest.mark.parametrize(("target", "attribute"), [(os, "scandir"), (Path, "unlink")])
+def test_sweeping_that_fails_does_not_keep_anybody_from_saving(
+    killed_writer, master, monkeypatch, later, target, attribute
+):
+    later(ABANDONED_AFTER + 60)
+    with monkeypatch.context() as patch:
+        patch.setattr(target, attribute, fail_with(errno.EACCES))
+        temporary = master.create_temporary("b")
+    Path(temporary).unlink()
+
+    assert len(list(killed_writer.iterdir())) == 1
+
+
+# Permissions.
+
+
+def test_file_gets_the_mode_of_the_setting(master, media_root, settings, umask, links):
+    settings.FILE_UPLOAD_PERMISSIONS = 0o640
+
+    store(master, "a")
+
+    assert mode_of(media_root / "a") == 0o640
+
+
+def test_file_gets_the_mode_of_the_umask_without_a_setting(master, media_root, settings, links):
+    settings.FILE_UPLOAD_PERMISSIONS = None
+    before = os.umask(0o027)
+    try:
+        store(master, "a")
+    finally:
+        os.umask(before)
+
+    assert mode_of(media_root / "a") == 0o640
+
+
+def test_directories_get_the_mode_of_the_setting_on_each_level(master, media_root, settings, umask):
+    settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o775
+
+    store(master, "a/b/c")
+
+    assert [mode_of(path) for path in (media_root, media_root / "a", media_root / "a/b")] == [0o775] * 3
+
+
+def test_directories_get_the_mode_of_the_umask_without_a_setting(master, media_root, umask):
+    store(master, "a/b/c")
+
+    assert [mode_of(path) for path in (media_root, media_root / "a", media_root / "a/b")] == [0o755] * 3
+
+
+def test_directories_that_exist_keep_their_mode(master, media_root, settings):
+    settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o755
+    media_root.mkdir(0o700)
+
+    store(master, "a/b")
+
+    assert mode_of(media_root) == 0o700
+
+
+@pytest.mark.parametrize("mode", [None, 0o755])
+def test_directories_inherit_the_group(master, media_root, settings, umask, mode):
+    settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS = mode
+    media_root.mkdir()
+    media_root.chmod(0o2755)
+
+    store(master, "a/b")
+
+    assert mode_of(media_root / "a") == 0o2755
+
+
+def test_directory_that_somebody_else_makes_at_the_same_time_is_used(master, media_root, settings, monkeypatch):
+    settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o755
+    mkdir = Path.mkdir
+
+    def mkdir_second(path, *args):
+        mkdir(path, 0o700)
+        mkdir(path, *args)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir_second)
+
+    store(master, "a/b")
+
+    assert mode_of(media_root / "a") == 0o700
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may give files to any group")
+def test_file_gets_the_group_of_the_location(master, media_root):
+    media_root.mkdir()
+    os.chown(media_root, -1, 12345)
+
+    store(master, "a")
+
+    assert (media_root / "a").stat().st_gid == 12345
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may give directories to any group")
+def test_file_keeps_its_group_where_that_cannot_be_changed(master, media_root, monkeypatch):
+    media_root.mkdir()
+    os.chown(media_root, -1, 12345)
+    monkeypatch.setattr(os, "chown", fail_with(errno.EPERM))
+
+    store(master, "a")
+
+    assert (media_root / "a").stat().st_gid == os.getgid()
+
+
+# Deleting and looking.
+
+
+def test_delete(master, media_root):
+    store(master, "a")
+
+    master.delete("a")
+
+    assert list(media_root.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["missing", "missing/a", "file/a"])
+def test_delete_of_what_is_missing_does_nothing(master, name):
+    store(master, "file")
+
+    master.delete(name)
+
+    assert master.listdir("") == ([], ["file"])
+
+
+def test_delete_of_a_directory_is_refused(master):
+    store(master, "a/b")
+
+    with pytest.raises(IsADirectoryError, match="'a' is a directory"):
+        master.delete("a")
+    assert master.exists("a/b")
+
+
+def test_delete_removes_a_link_and_not_the_directory_behind_it(master, media_root):
+    store(master, "a/b")
+    (media_root / "link").symlink_to("a")
+
+    master.delete("link")
+
+    assert master.listdir("") == (["a"], [])
+
+
+def test_listdir_leaves_out_temporary_files(master):
+    store(master, "a")
+    master.create_temporary("b")
+
+    assert master.listdir("") == ([], ["a"])
+
+
+def test_location_follows_the_settings(master, tmp_path, settings):
+    store(master, "a")
+    settings.MEDIA_ROOT = tmp_path / "other"
+
+    store(master, "a")
+
+    assert (tmp_path / "other" / "a").exists()
+
+
+# Fingerprints.
+
+
+def test_snapshot_gives_the_file_and_its_state(master):
+    store(master, "a")
+
+    with master.snapshot("a") as (file, state):
+        assert file.read() == b"content"
+        assert state == master.fingerprint("a")
+    assert file.closed
+
+
+@pytest.mark.parametrize("name", ["missing", "missing/a", "file/a", "directory"])
+def test_fingerprint_of_what_is_no_file_is_none(master, name):
+    store(master, "file")
+    store(master, "directory/file")
+
+    assert master.fingerprint(name) is None
+
+
+def change_time(master, path):
+    os.utime(path, ns=(0, 0))
+
+
+def replace_by_twin(master, path):
+    """Same size, same time, another file."""
+    status = path.stat()
+    master.create_temporary("a")
+    temporary = next(path.parent.glob(".resto-*"))
+    temporary.write_bytes(b"CONTENT")
+    os.utime(temporary, ns=(status.st_mtime_ns, status.st_mtime_ns))
+    temporary.replace(path)
+
+
+def append(master, path):
+    status = path.stat()
+    with path.open("ab") as file:
+        file.write(b"!")
+    os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.parametrize("change", [change_time, replace_by_twin, append])
+def test_fingerprint_changes_with_the_file(master, media_root, change):
+    store(master, "a")
+
+    with master.snapshot("a") as (_, before):
+        change(master, media_root / "a")
+        assert master.fingerprint("a") != before
+
+
+@pytest.mark.parametrize("name", ["a", "a/b"])
+def test_missing_location_is_no_deletion(master, media_root, name):
+    with pytest.raises(FileNotFoundError, match="media is missing; is it mounted"):
+        master.fingerprint(name)
+
+
+def test_unreadable_file_is_no_deletion(master, monkeypatch):
+    store(master, "a")
+    monkeypatch.setattr(Path, "open", fail_with(errno.EACCES))
+
+    with pytest.raises(PermissionError), contextlib.ExitStack() as stack:
+        stack.enter_context(master.snapshot("a"))

@@ -1,0 +1,378 @@
+"""HybridStorage: the master copy is read, the hosts follow it."""
+
+import errno
+import os
+import threading
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.uploadedfile import TemporaryUploadedFile
+
+from resto.exceptions import ReplicationError
+from resto.storage import HybridStorage
+
+
+def address(server):
+    """The address of a host; one that hangs already is not waited for."""
+    return {"url": server.url, "timeout": 0.3 if server.hang else 10}
+
+
+@pytest.fixture
+def servers(resto_server_factory):
+    return [resto_server_factory(webdav=False) for _ in range(3)]
+
+
+@pytest.fixture
+def make(servers, media_root):
+    media_root.mkdir()
+    return lambda **options: HybridStorage([address(server) for server in servers], "/media/", **options)
+
+
+@pytest.fixture
+def storage(make):
+    return make()
+
+
+def master_files(media_root):
+    return {str(path.relative_to(media_root)): path.read_bytes() for path in media_root.rglob("*") if path.is_file()}
+
+
+# Reading is local.
+
+
+def test_reading_asks_no_host(storage, servers, media_root):
+    (media_root / "a").write_bytes(b"content")
+
+    with storage.open("a") as file:
+        assert file.read() == b"content"
+    assert (storage.exists("a"), storage.size("a"), storage.listdir("")) == (True, 7, ([], ["a"]))
+    assert storage.path("a") == str(media_root / "a")
+    for time in (storage.get_accessed_time, storage.get_created_time, storage.get_modified_time):
+        assert time("a") is not None
+    assert [server.requests for server in servers] == [[], [], []]
+
+
+def test_path_stays_inside_the_location(storage):
+    with pytest.raises(Exception, match="outside of the base path"):
+        storage.path("../a")
+
+
+def test_location_is_an_option(make, tmp_path):
+    storage = make(location=tmp_path / "other")
+
+    storage.save("a", ContentFile(b""))
+
+    assert storage.base_location == tmp_path / "other"
+    assert storage.location == str(tmp_path / "other")
+    assert (tmp_path / "other" / "a").exists()
+
+
+def test_location_follows_the_settings(storage, settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path / "other"
+
+    storage.save("a", ContentFile(b""))
+
+    assert master_files(tmp_path / "other") == {"a": b""}
+
+
+def test_modes_are_options(make, media_root):
+    make(file_permissions_mode=0o604, directory_permissions_mode=0o705).save("a/b", ContentFile(b""))
+
+    assert (media_root / "a").stat().st_mode & 0o777 == 0o705
+    assert (media_root / "a" / "b").stat().st_mode & 0o777 == 0o604
+
+
+# Saving.
+
+
+def test_a_temporary_upload_is_moved_and_not_copied(storage, servers, media_root, settings):
+    settings.FILE_UPLOAD_TEMP_DIR = media_root
+    with TemporaryUploadedFile("a", "text/plain", 7, None) as content:
+        content.write(b"content")
+        content.flush()
+
+        storage.save("a", content)
+
+    assert master_files(media_root) == {"a": b"content"}
+    assert servers[0].get_file("a") == b"content"
+
+
+def test_name_that_is_taken_in_the_meantime_is_replaced_by_another(storage, servers, media_root):
+    class Slow(ContentFile):
+        def chunks(self, chunk_size=None):
+            (media_root / "a.txt").write_bytes(b"theirs")
+            yield b"ours"
+
+    name = storage.save("a.txt", Slow(b""))
+
+    assert master_files(media_root) == {"a.txt": b"theirs", name: b"ours"}
+    assert [dict(server.files) for server in servers] == [{name: b"ours"}] * 3
+
+
+def test_alternative_that_is_too_long_for_media_servers_is_refused(storage, servers, media_root):
+    (media_root / ("a" * 240)).write_bytes(b"theirs")
+
+    with pytest.raises(Exception, match="media servers take 240"):
+        storage._save("a" * 240, ContentFile(b""))
+    assert len(list(media_root.iterdir())) == 1
+    assert servers[0].requests == []
+
+
+def test_a_subclass_may_refine_what_exists(make, servers):
+    class Careful(HybridStorage):
+        def exists(self, name):
+            return name == "a.txt" or super().exists(name)
+
+    storage = Careful([servers[0].url], "/media/")
+
+    assert storage.save("a.txt", ContentFile(b"")) != "a.txt"
+
+
+def test_allow_overwrite_replaces_on_every_host(make, servers, media_root, caplog):
+    storage = make(allow_overwrite=True)
+    for content in (b"old", b"new"):
+        assert storage.save("a.txt", ContentFile(content)) == "a.txt"
+
+    assert master_files(media_root) == {"a.txt": b"new"}
+    assert [dict(server.files) for server in servers] == [{"a.txt": b"new"}] * 3
+    assert caplog.records == []
+
+
+def test_allow_overwrite_keeps_to_max_length(make):
+    with pytest.raises(Exception, match="Storage can not find an available filename"):
+        make(allow_overwrite=True).save("a.abcdefgh", ContentFile(b""), max_length=3)
+
+
+def test_unexpected_file_on_a_host_is_replaced_and_logged(storage, servers, caplog):
+    servers[0].create_file("a.txt", b"stray")
+
+    storage.save("a.txt", ContentFile(b"content"))
+
+    assert servers[0].get_file("a.txt") == b"content"
+    assert [record.getMessage() for record in caplog.records] == [f"PUT on existing file a.txt on {servers[0].url}."]
+
+
+def test_directory_is_not_replaced(make, servers, media_root):
+    (media_root / "a").mkdir()
+
+    with pytest.raises(IsADirectoryError):
+        make(allow_overwrite=True).save("a", ContentFile(b""))
+    assert [path.name for path in media_root.iterdir()] == ["a"]
+    assert servers[0].requests == []
+
+
+# Failure.
+
+
+FAULTS = {
+    "refused": lambda server: setattr(server, "refuse", True),
+    "hanging": lambda server: setattr(server, "hang", True),
+    "read-only": lambda server: setattr(server, "readonly", True),
+    "full": lambda server: setattr(server, "disk_full", True),
+    "500": lambda server: setattr(server, "refuse_code", 500),
+}
+
+
+@pytest.mark.parametrize("break_", FAULTS.values(), ids=FAULTS)
+def test_failed_save_is_undone_everywhere(make, servers, media_root, break_):
+    break_(servers[1])
+
+    with pytest.raises(
+        ReplicationError, match=r"upload of 'a' failed on 1 of 3 hosts.*\(the save was undone"
+    ) as caught:
+        make().save("a", ContentFile(b"content"))
+
+    assert [outcome.host for outcome in caught.value.failures] == [servers[1].url]
+    assert master_files(media_root) == {}
+    assert [dict(server.files) for server in servers] == [{}, {}, {}]
+
+
+def test_failed_save_names_every_host_that_failed(storage, servers):
+    servers[0].refuse_code = servers[2].refuse_code = 500
+
+    with pytest.raises(ReplicationError, match="failed on 2 of 3 hosts") as caught:
+        storage.save("a", ContentFile(b""))
+
+    assert [outcome.host for outcome in caught.value.failures] == [servers[0].url, servers[2].url]
+    assert caught.value.__cause__ is caught.value.failures[0].error
+
+
+def test_file_of_an_answer_that_was_lost_is_undone(storage, servers):
+    servers[1].fault_methods, servers[1].drop_answer = {"PUT"}, True
+
+    with pytest.raises(ReplicationError, match=r"\(the save was undone\)"):
+        storage.save("a", ContentFile(b""))
+    assert servers[1].log[-1][0] == "DELETE"
+    assert [dict(server.files) for server in servers] == [{}, {}, {}]
+
+
+def test_host_where_undoing_fails_is_named(storage, servers):
+    servers[0].fault_methods, servers[0].refuse_code = {"DELETE"}, 500
+    servers[1].refuse = True
+
+    with pytest.raises(ReplicationError, match=rf"\(the save was undone, except on {servers[0].url}\)"):
+        storage.save("a", ContentFile(b""))
+
+
+def test_failed_save_is_kept_without_fatal_exceptions(make, servers, media_root, caplog):
+    servers[1].refuse = True
+
+    assert make(fatal_exceptions=False).save("a", ContentFile(b"content")) == "a"
+
+    assert master_files(media_root) == {"a": b"content"}
+    assert [dict(server.files) for server in servers] == [{"a": b"content"}, {}, {"a": b"content"}]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Failed to upload a on {servers[1].url}. Connection refused."
+    ]
+
+
+def test_failed_replacement_is_not_undone(make, servers, media_root):
+    """The old content is gone."""
+    storage = make(allow_overwrite=True)
+    storage.save("a", ContentFile(b"old"))
+    servers[1].refuse = True
+
+    with pytest.raises(ReplicationError):
+        storage.save("a", ContentFile(b"new"))
+    assert master_files(media_root) == {"a": b"new"}
+
+
+@pytest.mark.parametrize("follow", ["replace", "delete", "replace at once"])
+def test_failed_save_that_somebody_else_has_overtaken_is_not_undone(make, servers, media_root, follow):
+    storage = make(allow_overwrite=True, executor="inline")
+    servers[1].refuse_code = 500
+
+    def overtake(method=None, path=None):
+        servers[0].on_applied = None
+        storage._master.delete("a")
+        if follow != "delete":
+            storage._master.store("a", ContentFile(b"theirs"), None)
+
+    if follow == "replace at once":
+        store = storage._master.store
+
+        def store_and_be_overtaken(*args):
+            try:
+                return store(*args)
+            finally:
+                storage._master.store = store
+                overtake()
+
+        storage._master.store = store_and_be_overtaken
+    else:
+        servers[0].on_applied = overtake
+
+    with pytest.raises(ReplicationError, match="another save or delete has followed"):
+        storage.save("a", ContentFile(b"ours"))
+    assert master_files(media_root) == ({} if follow == "delete" else {"a": b"theirs"})
+
+
+def test_failed_delete_raises_and_the_file_is_gone_elsewhere(storage, servers, media_root):
+    storage.save("a", ContentFile(b""))
+    servers[1].refuse = True
+
+    with pytest.raises(ReplicationError, match="delete of 'a' failed on 1 of 3 hosts"):
+        storage.delete("a")
+    assert master_files(media_root) == {}
+    assert [list(server.files) for server in servers] == [[], ["a"], []]
+
+
+def test_failed_delete_is_logged_without_fatal_exceptions(make, servers, caplog):
+    storage = make(fatal_exceptions=False)
+    storage.save("a", ContentFile(b""))
+    servers[1].refuse = True
+
+    storage.delete("a")
+
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Failed to delete a on {servers[1].url}. Connection refused."
+    ]
+
+
+def test_delete_of_a_directory_is_refused(storage, servers):
+    storage.save("a/b", ContentFile(b""))
+    requests = [list(server.requests) for server in servers]
+
+    with pytest.raises(IsADirectoryError):
+        storage.delete("a")
+    assert [server.requests for server in servers] == requests
+
+
+def test_missing_media_root_deletes_nothing(storage, servers, media_root):
+    storage.save("a", ContentFile(b""))
+    media_root.rename(media_root.with_name("elsewhere"))
+
+    with pytest.raises(ReplicationError, match=r"delete of 'a' failed on 3 of 3 hosts: .*is it mounted"):
+        storage.delete("a")
+    assert [list(server.files) for server in servers] == [["a"]] * 3
+
+
+@pytest.mark.parametrize("slow", [0, 1, 2])
+def test_slow_host_does_not_hold_up_the_others(make, servers, slow):
+    """It answers only when they are done."""
+    others_done = threading.Semaphore(0)
+    for server in servers:
+        server.on_applied = lambda method, path: others_done.release()
+    servers[slow].on_applied = lambda method, path: [others_done.acquire(timeout=10) for _ in range(2)]
+
+    HybridStorage([server.url for server in servers], "/media/", timeout=5).save("a", ContentFile(b""))
+
+    assert [server.has_file("a") for server in servers] == [True] * 3
+
+
+# Files that are open for writing.
+
+
+@pytest.mark.parametrize(
+    ("mode", "after"),
+    [("wb", b"new"), ("w", b"new"), ("ab", b"beforenew"), ("a", b"beforenew"), ("r+b", b"newore"), ("r+", b"newore")],
+)
+def test_written_file_is_replicated_when_it_is_closed(storage, servers, media_root, mode, after):
+    storage.save("a", ContentFile(b"before"))
+
+    with storage.open("a", mode) as file:
+        file.write(b"new" if "b" in mode else "new")
+        file.flush()
+        assert [server.get_file("a") for server in servers] == [b"before"] * 3
+        assert master_files(media_root)["a"] == b"before"
+        assert storage.listdir("") == ([], ["a"])
+
+    assert [dict(server.files) for server in servers] == [{"a": after}] * 3
+    assert master_files(media_root) == {"a": after}
+
+
+def test_new_file_is_written(storage, servers):
+    with storage.open("a/b", "xb") as file:
+        file.write(b"new")
+
+    assert [dict(server.files) for server in servers] == [{"a/b": b"new"}] * 3
+    with pytest.raises(FileExistsError):
+        storage.open("a/b", "xb")
+
+
+def test_written_file_stays_when_replication_fails(storage, servers, media_root):
+    servers[1].refuse_code = 500
+
+    file = storage.open("a", "wb")
+    with pytest.raises(ReplicationError, match="upload of 'a' failed on 1 of 3 hosts"):
+        file.close()
+
+    assert master_files(media_root) == {"a": b""}
+
+
+def test_written_file_that_is_too_long_named_is_refused(storage, media_root):
+    with pytest.raises(Exception, match="media servers take 240"):
+        storage.open("a" * 241, "wb")
+    assert list(media_root.iterdir()) == []
+
+
+def test_disk_that_is_full_leaves_no_file(storage, servers, media_root, monkeypatch):
+    def fail(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "link", fail)
+    monkeypatch.setattr(os, "open", fail)
+
+    with pytest.raises(OSError, match="No space left"):
+        storage.save("a", ContentFile(b""))
+    assert (list(media_root.iterdir()), servers[0].requests) == ([], [])
