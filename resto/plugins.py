@@ -6,7 +6,9 @@ one that is broken hurts only those who ask for it.
 """
 
 import logging
+import os
 import threading
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -28,6 +30,10 @@ __all__ = ["PluginManager", "create_plugin_manager", "get_plugin_manager"]
 logger = logging.getLogger("resto")
 
 _EXTRAS = {"rq": "rq", "celery": "celery"}
+
+_CLASS_HINT = "Give the name of a plugin, or a class or its dotted path."
+
+_BUNDLED = frozenset({"resto.transports", "resto.executors"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +65,10 @@ class PluginManager:
         self._pluggy.add_hookspecs(hookspecs)
         self._pluggy.register(transports, "resto.transports")
         self._pluggy.register(executors, "resto.executors")
-        self._points = points
-        self._lock = threading.Lock()
-        self.load_errors: dict[str, Exception] = {}
+        self._points = deque(points)
+        # Reentrant: a plugin may use a storage while it is imported.
+        self._lock = threading.RLock()
+        self.load_errors: dict[str, BaseException] = {}
 
     def transport(self, choice: str | type) -> type[Transport]:
         """Return the transport class for a plugin's name, a dotted path, or a class.
@@ -84,7 +91,8 @@ class PluginManager:
         self.load_entry_points()
         for implementation in self._pluggy.hook.resto_action_finished.get_hookimpls():
             try:
-                implementation.function(outcome)
+                # As in pluggy, an implementation may leave out arguments that it does not need.
+                implementation.function(*({"outcome": outcome}[argument] for argument in implementation.argnames))
             except Exception:
                 logger.exception("Plugin %s failed to observe an outcome.", implementation.plugin_name)
 
@@ -99,26 +107,25 @@ class PluginManager:
         ]
 
     def load_entry_points(self) -> None:
-        """Load the plugins of other packages that are not loaded yet."""
-        if not self._points:
-            return
+        """Load the plugins of other packages that are not loaded yet; wait for a thread that does so already."""
         with self._lock:
-            points, self._points = self._points, ()
-            for point in points:
+            while self._points:
+                point = self._points.popleft()
                 try:
                     self._register(point)
-                except Exception as error:  # noqa: BLE001 - whatever it is, it must not hurt those who use other plugins
+                # Whatever it is, SystemExit too, it must not hurt those who use other plugins.
+                except (Exception, SystemExit) as error:  # noqa: BLE001
                     self.load_errors[_describe(point)] = error
-                    logger.warning("Failed to load plugin %s: %s.", _describe(point), error)
+                    logger.warning("Failed to load plugin %s: %r.", _describe(point), error)
 
     def _register(self, point: EntryPoint) -> None:
         plugin = point.load()
         name = _describe(point)
-        self._pluggy.register(plugin, name)
         try:
+            self._pluggy.register(plugin, name)
             self._pluggy.check_pending()
         except pluggy.PluginValidationError:
-            self._pluggy.unregister(name=name)
+            self._pluggy.unregister(name=name)  # does nothing if there is nothing to undo
             raise
 
     def _find(self, kind: _Kind, choice: str | type) -> type:
@@ -132,22 +139,22 @@ class PluginManager:
             offers = self._offers(kind)
         if choice not in offers:
             raise self._unknown(kind, choice, sorted(offers))
-        # Bundled plugins are registered first, and cannot be shadowed by accident.
         (provider, offered), *others = offers[choice]
-        if others and not provider.startswith("resto."):
+        if others and provider not in _BUNDLED:
             raise ConfigurationError(_clash(kind, choice, offers[choice]), "Uninstall one of them.", kind.code)
         if isinstance(offered, str):
             return _imported(kind, offered, f"{choice!r} of {provider}")
         return _checked(kind, offered, f"{choice!r} of {provider}")
 
     def _offers(self, kind: _Kind) -> dict[str, list[tuple[str, str | type]]]:
-        """Return, for each name, which plugins offer what under it, in the order of their registration."""
+        """Return, for each name, which plugins offer what under it, bundled ones first."""
         offers: dict[str, list[tuple[str, str | type]]] = {}
-        for implementation in getattr(self._pluggy.hook, kind.hook).get_hookimpls():
+        implementations = getattr(self._pluggy.hook, kind.hook).get_hookimpls()
+        # No plugin shadows a bundled one, even if its hooks ask to be called first.
+        for implementation in sorted(implementations, key=lambda one: one.plugin_name not in _BUNDLED):
             try:
                 offered = implementation.function()
-                if not isinstance(offered, Mapping):
-                    raise TypeError(f"{kind.hook} returned {type(offered).__name__}, a mapping is needed")  # noqa: TRY301
+                _check_offered(kind, offered)
             except Exception as error:  # noqa: BLE001 - as in load_entry_points
                 self.load_errors[implementation.plugin_name] = error
                 continue
@@ -156,7 +163,7 @@ class PluginManager:
         return offers
 
     def _unknown(self, kind: _Kind, choice: str, known: list[str]) -> ConfigurationError:
-        failed = "".join(f"; {plugin} failed to load: {error}" for plugin, error in self.load_errors.items())
+        failed = "".join(f"; {plugin} failed to load: {error!r}" for plugin, error in self.load_errors.items())
         extra = _EXTRAS.get(choice) if kind is _EXECUTOR else None
         package = f"django-resto-storage[{extra}]" if extra else f"resto-{choice}"
         return ConfigurationError(
@@ -182,11 +189,22 @@ def get_plugin_manager() -> PluginManager:
     return create_plugin_manager()
 
 
+# A forked child starts afresh: the parent may have been loading plugins, in a thread that the child does not have.
+os.register_at_fork(after_in_child=get_plugin_manager.cache_clear)
+
+
+def _check_offered(kind: _Kind, offered: object) -> None:
+    if not isinstance(offered, Mapping):
+        raise TypeError(f"{kind.hook} returned {type(offered).__name__}, a mapping is needed")
+    if not all(isinstance(name, str) for name in offered):
+        raise TypeError(f"{kind.hook} returned a mapping with a key that is not a string")
+
+
 def _imported(kind: _Kind, path: str, description: str) -> type:
     try:
         found = import_string(path)
-    except ImportError as error:
-        hint = f"Check the dotted path, and that its package is installed: {error}"
+    except Exception as error:  # a module may fail in any way while it is imported
+        hint = f"Check the dotted path, and that its package is installed: {type(error).__name__}: {error}"
         raise ConfigurationError(f"the {kind.noun} {description} cannot be imported", hint, kind.code) from error
     return _checked(kind, found, description)
 
@@ -194,10 +212,12 @@ def _imported(kind: _Kind, path: str, description: str) -> type:
 def _checked(kind: _Kind, found: object, description: str) -> type:
     if not isinstance(found, type) or not issubclass(found, kind.base):
         expected = f"{kind.base.__module__}.{kind.base.__name__}"
-        raise ConfigurationError(f"the {kind.noun} {description} is not a subclass of {expected}", code=kind.code)
+        raise ConfigurationError(
+            f"the {kind.noun} {description} is not a subclass of {expected}", _CLASS_HINT, kind.code
+        )
     missing = sorted(getattr(found, "__abstractmethods__", ()))
     if missing:
-        raise ConfigurationError(f"the {kind.noun} {description} lacks {', '.join(missing)}", code=kind.code)
+        raise ConfigurationError(f"the {kind.noun} {description} lacks {', '.join(missing)}", _CLASS_HINT, kind.code)
     return found
 
 

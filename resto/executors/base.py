@@ -1,15 +1,18 @@
 """The contract of executors."""
 
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from resto.outcomes import Outcome
+from resto.outcomes import Begun, Outcome
 
 
 __all__ = ["Executor", "Job"]
+
+logger = logging.getLogger("resto")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,9 @@ class Job:
         host: The host as it stands in the settings.
         name: The file's name. Jobs with the same host and name form a lane.
         call: Carries out the action, and returns its value or raises.
-        finished: Told the outcome, in whichever thread the job ran.
+        finished: Told the outcome, in whichever thread the job ran. What it raises is logged.
+        begin: Sends what the action needs first, without waiting for the host, and returns the action under way; or
+            returns None if that is not possible at once, in which case nothing was done.
     """
 
     action: str
@@ -29,20 +34,52 @@ class Job:
     name: str
     call: Callable[[], Any]
     finished: Callable[[Outcome], None] | None = None
+    begin: Callable[[], Begun[Any] | None] | None = None
 
     def run(self) -> Outcome:
         """Carry out the action, and return its outcome, whatever happens."""
         started = time.perf_counter()
-        value: Any = None
-        error: Exception | None = None
         try:
             value = self.call()
-        except Exception as raised:  # noqa: BLE001 - a failure of any kind is an outcome, and reported as such
-            error = raised
+        except Exception as error:  # noqa: BLE001 - a failure of any kind is an outcome, and reported as such
+            return self._outcome(started, error=error)
+        return self._outcome(started, value)
+
+    def start(self) -> Begun[Outcome] | None:
+        """Begin the action, if that is possible without waiting; if not, nothing is done, and `run` does it all."""
+        if self.begin is None:
+            return None
+        started = time.perf_counter()
+        try:
+            begun = self.begin()
+        except Exception as error:  # noqa: BLE001 - as in `run`
+            outcome = self._outcome(started, error=error)
+            return Begun(lambda: outcome)
+        return None if begun is None else self._under_way(started, begun)
+
+    def _under_way(self, started: float, begun: Begun[Any]) -> Begun[Outcome]:
+        def resume() -> Outcome | Begun[Outcome]:
+            try:
+                result = begun.resume()
+            except Exception as error:  # noqa: BLE001 - as in `run`
+                return self._outcome(started, error=error)
+            return self._under_way(started, result) if isinstance(result, Begun) else self._outcome(started, result)
+
+        return Begun(resume)
+
+    def _outcome(self, started: float, value: Any = None, error: Exception | None = None) -> Outcome:
         outcome = Outcome(self.action, self.host, self.name, time.perf_counter() - started, value, error)
-        if self.finished is not None:
-            self.finished(outcome)
+        self._tell(outcome)
         return outcome
+
+    def _tell(self, outcome: Outcome) -> None:
+        if self.finished is None:
+            return
+        try:
+            self.finished(outcome)
+        except Exception:
+            # The action has had its outcome, and the next job must have its turn.
+            logger.exception("Failed to process the outcome of the %s of %s on %s.", self.action, self.name, self.host)
 
 
 class Executor(ABC):

@@ -14,8 +14,7 @@ class InlineExecutor(Executor):
     """Runs jobs in the calling thread, one after another; `submit` returns when they are done."""
 
     def run(self, jobs: Sequence[Job]) -> list[Outcome]:
-        lanes = process_lanes()
-        return lanes.run_all(lanes.add(jobs))
+        return process_lanes().run(jobs)
 
     def submit(self, jobs: Sequence[Job]) -> None:
         self.run(jobs)

@@ -1,24 +1,32 @@
 """Lanes: jobs with the same host and name run one at a time, in the order in which they were given.
 
-A task is *waiting* while another one of its lane is before it, *ready* when it is at the head of its lane, *claimed*
-once a thread has taken it, and *done* afterwards. Whoever finds a task ready may claim it: a thread of the pool, or the
-caller who waits for it. All changes of state happen under one lock, and no job runs under it.
+A task is *new* before it is in its lane, *waiting* while another one of its lane is before it, *ready* when it is at
+the head of its lane, *claimed* once a thread has taken it, and *done* afterwards. Whoever finds a task ready may claim
+it: a thread of the pool, or the caller who waits for it. All changes of state happen under one lock, and no job runs
+under it.
+
+A caller who waits first begins those of its tasks that can be begun without waiting, so that all their requests are on
+their way at the same time; the others are for the pool, or for the caller afterwards. Over short distances this is
+several times faster than threads, which cost more than the requests.
 """
 
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import Enum, auto
+from typing import cast
 
 from resto.executors.base import Job
-from resto.outcomes import Outcome
+from resto.outcomes import Begun, Outcome
 
 
 __all__ = ["Lanes", "Task", "process_lanes"]
 
 
 class _State(Enum):
+    NEW = auto()
     WAITING = auto()
     READY = auto()
     CLAIMED = auto()
@@ -28,14 +36,16 @@ class _State(Enum):
 class Task:
     """A job in its lane."""
 
-    __slots__ = ("changed", "job", "offer", "outcome", "state")
+    __slots__ = ("changed", "job", "offer", "outcome", "raised", "runner", "state")
 
     def __init__(self, job: Job, changed: threading.Condition, offer: Callable[["Task"], None] | None) -> None:
         self.job = job
         self.changed = changed
         self.offer = offer
-        self.state = _State.WAITING
+        self.state = _State.NEW
+        self.runner: int | None = None
         self.outcome: Outcome | None = None
+        self.raised: BaseException | None = None
 
 
 class Lanes:
@@ -45,88 +55,149 @@ class Lanes:
         self._lock = threading.Lock()
         self._lanes: dict[tuple[str, str], deque[Task]] = {}
 
-    def add(self, jobs: Sequence[Job], offer: Callable[[Task], None] | None = None) -> list[Task]:
+    def submit(self, jobs: Sequence[Job], offer: Callable[[Task], None]) -> None:
         """Put jobs at the ends of their lanes, all at once.
 
         Args:
             jobs: The jobs of one caller.
-            offer: Called, not under the lock, with each task when it becomes ready.
+            offer: Called, not under the lock, with each task when it becomes ready; `attempt` then runs it.
         """
-        changed = threading.Condition(self._lock)
-        tasks = [Task(job, changed, offer) for job in jobs]
-        with self._lock:
-            for task in tasks:
-                lane = self._lanes.setdefault((task.job.host, task.job.name), deque())
-                lane.append(task)
-                if lane[0] is task:
-                    task.state = _State.READY
-            ready = [task for task in tasks if task.state is _State.READY]
-        if offer is not None:
+        with self._entered(jobs, offer) as (_, ready):
             for task in ready:
                 offer(task)
-        return tasks
 
-    def run(self, task: Task) -> bool:
-        """Run a task if it is ready; return whether it was."""
-        with self._lock:
-            if task.state is not _State.READY:
-                return False
-            task.state = _State.CLAIMED
+    def run(self, jobs: Sequence[Job], offer: Callable[[Task], None] | None = None) -> list[Outcome]:
+        """Put jobs at the ends of their lanes, run those that nobody else runs, wait for the others.
+
+        Args:
+            jobs: The jobs of one caller.
+            offer: As for `submit`; not called for the task that the caller starts with.
+
+        Returns:
+            One outcome per job, in the order of the jobs.
+        """
+        with self._entered(jobs, offer) as (tasks, ready):
+            begun = {task: action for task in ready if (action := self._begin(task))}
+            others = [task for task in ready if task not in begun]
+            for task in others if begun else others[1:]:
+                _offer(task)
+            while begun:
+                begun = {task: again for task, action in begun.items() if (again := self._resume(task, action))}
+            while (own := self._next(tasks)) is not None:
+                self.attempt(own)
+            for task in tasks:
+                if task.raised is not None:
+                    raise task.raised
+        return [cast("Outcome", task.outcome) for task in tasks]
+
+    def attempt(self, task: Task) -> bool:
+        """Run a task if it is ready; return whether it was.
+
+        Raises:
+            BaseException: What the job raised that is not an `Exception`; whoever waits for the task gets it too.
+        """
+        if not self._claim(task):
+            return False
         try:
             task.outcome = task.job.run()
+        except BaseException as error:
+            task.raised = error
+            raise
         finally:
             self._leave(task)
         return True
 
-    def run_all(self, tasks: Sequence[Task]) -> list[Outcome]:
-        """Run those of one caller's tasks that nobody else runs, wait for the others, and return all outcomes."""
+    def _claim(self, task: Task) -> bool:
+        with self._lock:
+            if task.state is not _State.READY:
+                return False
+            task.runner = threading.get_ident()
+            task.state = _State.CLAIMED
+            return True
+
+    def _begin(self, task: Task) -> Begun[Outcome] | None:
+        if task.job.begin is None or not self._claim(task):
+            return None
+        begun = task.job.start()
+        if begun is None:
+            with self._lock:
+                task.state = _State.READY
+        return begun
+
+    def _resume(self, task: Task, begun: Begun[Outcome]) -> Begun[Outcome] | None:
+        result = begun.resume()
+        if isinstance(result, Begun):
+            return result
+        task.outcome = result
+        self._leave(task)
+        return None
+
+    @contextmanager
+    def _entered(
+        self, jobs: Sequence[Job], offer: Callable[[Task], None] | None
+    ) -> Iterator[tuple[list[Task], list[Task]]]:
+        """Put jobs into their lanes; yield all tasks, and those of them that are ready at once."""
+        changed = threading.Condition(self._lock)
+        tasks = [Task(job, changed, offer) for job in jobs]
         try:
-            for task in tasks:
-                self._run_or_wait(task)
+            yield tasks, self._enter(tasks)
         except BaseException:
-            # An interrupted caller must not hold up the lanes for ever.
-            for task in tasks:
+            # An interrupted caller must not hold up the lanes for ever. Its last task leaves first: none becomes ready.
+            for task in reversed(tasks):
                 self._withdraw(task)
             raise
-        return [_outcome(task) for task in tasks]
 
-    def _run_or_wait(self, task: Task) -> None:
-        while not self.run(task):
-            with self._lock:
-                task.changed.wait_for(lambda: task.state in (_State.READY, _State.DONE))
-                if task.state is _State.DONE:
-                    return
+    def _enter(self, tasks: Sequence[Task]) -> list[Task]:
+        with self._lock:
+            for task in tasks:
+                lane = self._lanes.setdefault((task.job.host, task.job.name), deque())
+                lane.append(task)
+                task.state = _State.READY if lane[0] is task else _State.WAITING
+            return [task for task in tasks if task.state is _State.READY]
+
+    def _next(self, tasks: Sequence[Task]) -> Task | None:
+        """Wait until one of a caller's tasks is ready, and return it; None once all are done."""
+        with self._lock:
+            while unfinished := [task for task in tasks if task.state is not _State.DONE]:
+                for task in unfinished:
+                    if task.state is _State.READY:
+                        return task
+                unfinished[0].changed.wait()
+        return None
 
     def _withdraw(self, task: Task) -> None:
         with self._lock:
-            unclaimed = task.state in (_State.WAITING, _State.READY)
-            if unclaimed:
+            if task.state in (_State.WAITING, _State.READY):
+                task.runner = threading.get_ident()
                 task.state = _State.CLAIMED
-        if unclaimed:
+            # A task of this thread is still claimed if the interruption came between the claim and the job.
+            left = task.state is _State.CLAIMED and task.runner == threading.get_ident()
+        if left:
             self._leave(task)
 
     def _leave(self, task: Task) -> None:
         key = task.job.host, task.job.name
-        with self._lock:
-            task.state = _State.DONE
-            lane = self._lanes[key]
-            lane.remove(task)
-            successor = lane[0] if lane and lane[0].state is _State.WAITING else None
+        successor = None
+        try:
+            with self._lock:
+                lane = self._lanes[key]
+                lane.remove(task)
+                if not lane:
+                    del self._lanes[key]
+                elif lane[0].state is _State.WAITING:
+                    successor = lane[0]
+                    successor.state = _State.READY
+                    successor.changed.notify_all()
+                task.state = _State.DONE
+                task.changed.notify_all()
+        finally:
             if successor is not None:
-                successor.state = _State.READY
-                successor.changed.notify_all()
-            elif not lane:
-                del self._lanes[key]
-            task.changed.notify_all()
-        if successor is not None and successor.offer is not None:
-            successor.offer(successor)
+                _offer(successor)
 
 
-def _outcome(task: Task) -> Outcome:
-    if task.outcome is not None:
-        return task.outcome
-    job = task.job
-    return Outcome(job.action, job.host, job.name, 0.0, error=RuntimeError("the thread that ran it was interrupted"))
+def _offer(task: Task) -> None:
+    if task.offer is not None:
+        task.offer(task)
 
 
 _process_lanes = Lanes()

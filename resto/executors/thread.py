@@ -1,5 +1,6 @@
 """The executor that runs jobs in a pool of threads."""
 
+import logging
 import os
 import threading
 from collections import Counter, deque
@@ -12,6 +13,8 @@ from resto.outcomes import Outcome
 
 
 __all__ = ["ThreadExecutor"]
+
+logger = logging.getLogger("resto")
 
 MAX_THREADS = 64
 
@@ -28,16 +31,11 @@ class ThreadExecutor(Executor):
 
     def run(self, jobs: Sequence[Job]) -> list[Outcome]:
         lanes = process_lanes()
-
-        def offer(task: Task) -> None:
-            if task.job is not jobs[0]:  # the caller starts with that one
-                _pool.offer(lanes, task)
-
-        return lanes.run_all(lanes.add(jobs, offer))
+        return lanes.run(jobs, lambda task: _pool.offer(lanes, task))
 
     def submit(self, jobs: Sequence[Job]) -> None:
         lanes = process_lanes()
-        lanes.add(jobs, lambda task: _pool.offer(lanes, task))
+        lanes.submit(jobs, lambda task: _pool.offer(lanes, task))
 
 
 class _Pool:
@@ -57,35 +55,33 @@ class _Pool:
             if self._busy[host] >= MAX_THREADS_PER_HOST:
                 return
             self._busy[host] += 1
+        turn = threading.Lock()
         try:
-            self._threads.submit(self._serve, host)
+            self._threads.submit(self._serve, host, turn)
         except RuntimeError:
-            # The interpreter is on its way out and takes no more work: this thread does it.
-            self._serve(host)
+            # The interpreter is on its way out, or the system is out of threads: this thread does it. In the second
+            # case the pool has kept the request, and an older thread of it may have been faster.
+            self._serve(host, turn)
 
-    def _serve(self, host: str) -> None:
-        try:
-            while entry := self._next(host):
-                lanes, task = entry
-                lanes.run(task)
-        except BaseException:
-            with self._lock:
-                self._release(host)
-            raise
+    def _serve(self, host: str, turn: threading.Lock) -> None:
+        if not turn.acquire(blocking=False):
+            return
+        while entry := self._next(host):
+            lanes, task = entry
+            try:
+                lanes.attempt(task)
+            except BaseException:  # such as SystemExit: nothing that a job does may leave the rest of the queue alone
+                job = task.job
+                logger.exception("The %s of %s on %s tried to end its thread.", job.action, job.name, job.host)
 
     def _next(self, host: str) -> tuple[Lanes, Task] | None:
         with self._lock:
             if self._queues[host]:
                 return self._queues[host].popleft()
-            self._release(host)
+            self._busy[host] -= 1
+            if not self._busy[host]:
+                del self._busy[host], self._queues[host]
             return None
-
-    def _release(self, host: str) -> None:
-        self._busy[host] -= 1
-        if not self._busy[host]:
-            del self._busy[host]
-            if not self._queues[host]:
-                del self._queues[host]
 
 
 _pool = _Pool()

@@ -1,0 +1,449 @@
+"""Plugins of real packages: metadata and modules on the path."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+
+from resto import plugins
+from resto.exceptions import ConfigurationError
+from resto.executors import Executor
+from resto.executors.inline import InlineExecutor
+from resto.executors.thread import ThreadExecutor
+from resto.outcomes import Outcome
+from resto.plugins import create_plugin_manager, get_plugin_manager
+from resto.transports import Transport
+from resto.transports.http import HttpTransport
+from resto.transports.webdav import WebDAVTransport
+
+
+pytest_plugins = ["packages"]
+
+OUTCOME = Outcome("upload", "media-1", "a.txt", 0.1)
+
+MEMORY = """
+    import io
+    from resto import hookimpl
+    from resto.transports import Transport
+
+    class MemoryTransport(Transport):
+        files = {}
+
+        def open(self, host, name):
+            return io.BytesIO(self.files[host, name])
+
+        def exists(self, host, name):
+            return (host, name) in self.files
+
+        def size(self, host, name):
+            return len(self.files[host, name])
+
+        def create(self, host, name, content):
+            existed = self.exists(host, name)
+            self.files[host, name] = content if isinstance(content, bytes) else content.read()
+            return existed
+
+        def delete(self, host, name):
+            return self.files.pop((host, name), None) is not None
+
+    @hookimpl
+    def resto_register_transports():
+        return {"memory": MemoryTransport}
+"""
+
+COUNTING = """
+    from resto import hookimpl
+    from resto.executors.inline import InlineExecutor
+
+    class CountingExecutor(InlineExecutor):
+        jobs = 0
+
+        def run(self, jobs):
+            CountingExecutor.jobs += len(jobs)
+            return super().run(jobs)
+
+    @hookimpl
+    def resto_register_executors():
+        return {"counting": "resto_counting.CountingExecutor"}
+"""
+
+OBSERVER = """
+    from resto import hookimpl
+    outcomes = []
+
+    @hookimpl
+    def resto_action_finished(outcome):
+        outcomes.append(outcome)
+"""
+
+BROKEN = "raise RuntimeError('not today')"
+
+
+def claim(kind, **offers):
+    return f"""
+        from resto import hookimpl
+
+        @hookimpl
+        def resto_register_{kind}():
+            return {offers}
+    """
+
+
+@pytest.fixture
+def run_site(tmp_path, write_package):
+    """Run a program of a site that has a package with a plugin, which tells when it is loaded."""
+    write_package(tmp_path, "resto-telling", "import os; os.write(1, b'loaded ')")
+
+    def run(program):
+        start = """
+            import sys
+            from django.conf import settings
+            settings.configure(MEDIA_URL="/media/")
+            from resto.storage import DistributedStorage
+            storage = DistributedStorage(["127.0.0.1:1"])
+        """
+        code = textwrap.dedent(start) + textwrap.dedent(program)
+        env = os.environ | {"PYTHONPATH": str(tmp_path)}
+        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()
+
+    return run
+
+
+@pytest.mark.parametrize(("name", "transport"), [("http", HttpTransport), ("webdav", WebDAVTransport)])
+def test_bundled_transport(name, transport):
+    assert get_plugin_manager().transport(name) is transport
+
+
+@pytest.mark.parametrize(("name", "executor"), [("inline", InlineExecutor), ("thread", ThreadExecutor)])
+def test_bundled_executor(name, executor):
+    assert get_plugin_manager().executor(name) is executor
+
+
+def test_manager_is_one_for_the_process():
+    assert get_plugin_manager() is get_plugin_manager()
+
+
+def test_forked_child_has_a_manager_of_its_own(run_site):
+    program = """
+        import os
+        from resto.plugins import get_plugin_manager
+
+        manager = get_plugin_manager()
+        child = os.fork()
+        if not child:
+            os._exit(get_plugin_manager() is manager)
+        print(os.waitpid(child, 0)[1])
+    """
+    assert run_site(program) == ["0"]
+
+
+def test_plugins_are_used_by_name_in_storages(install, settings):
+    install("resto-memory", MEMORY)
+    install("resto-counting", COUNTING)
+    options = {"hosts": ["media-1", "media-2"], "transport": "memory", "executor": "counting"}
+    settings.STORAGES = {"media": {"BACKEND": "resto.storage.DistributedStorage", "OPTIONS": options}}
+    storages["media"].save("a.txt", ContentFile(b"content"))
+    with storages["media"].open("a.txt") as file:
+        assert file.read() == b"content"
+    from resto_counting import CountingExecutor
+    from resto_memory import MemoryTransport
+
+    assert set(MemoryTransport.files) == {("media-1", "a.txt"), ("media-2", "a.txt")}
+    assert CountingExecutor.jobs >= 2
+
+
+def test_installed_plugins_can_be_left_out(install):
+    install("resto-memory", MEMORY)
+    with pytest.raises(ConfigurationError, match="no transport named 'memory'; known: http, webdav"):
+        create_plugin_manager(load_installed=False).transport("memory")
+
+
+def test_dotted_path():
+    assert get_plugin_manager().transport("resto.transports.http.HttpTransport") is HttpTransport
+    assert get_plugin_manager().executor("resto.executors.inline.InlineExecutor") is InlineExecutor
+
+
+def test_class():
+    assert get_plugin_manager().transport(HttpTransport) is HttpTransport
+    assert get_plugin_manager().executor(InlineExecutor) is InlineExecutor
+
+
+@pytest.mark.parametrize("path", ["resto.transports.http.Missing", "missing.Transport", "a.b", ".http", "http.", "."])
+def test_dotted_path_that_cannot_be_imported(path):
+    with pytest.raises(ConfigurationError, match="cannot be imported") as caught:
+        get_plugin_manager().transport(path)
+    assert caught.value.code == "E006"
+    assert "Check the dotted path" in caught.value.hint
+
+
+def test_dotted_path_of_a_module_that_fails(install):
+    """Whatever the module raises."""
+    install("resto-broken", BROKEN)
+    with pytest.raises(ConfigurationError, match="RuntimeError: not today") as caught:
+        get_plugin_manager().executor("resto_broken.Executor")
+    assert caught.value.code == "E007"
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+@pytest.mark.parametrize(
+    "choice", [InlineExecutor, 42, None, HttpTransport("/"), "resto.executors.inline.InlineExecutor", "os.path"]
+)
+def test_transport_of_the_wrong_type(choice):
+    with pytest.raises(ConfigurationError, match=r"is not a subclass of resto\.transports\.base\.Transport") as caught:
+        get_plugin_manager().transport(choice)
+    assert caught.value.code == "E006"
+    assert caught.value.hint
+
+
+def test_executor_of_the_wrong_type():
+    with pytest.raises(ConfigurationError, match=r"is not a subclass of resto\.executors\.base\.Executor") as caught:
+        get_plugin_manager().executor(HttpTransport)
+    assert caught.value.code == "E007"
+
+
+def test_transport_with_missing_methods():
+    class HalfTransport(Transport):
+        def open(self, host, name):
+            raise NotImplementedError
+
+    with pytest.raises(ConfigurationError, match="lacks create, delete, exists, size"):
+        get_plugin_manager().transport(HalfTransport)
+
+
+def test_contract_itself_is_no_executor():
+    with pytest.raises(ConfigurationError, match="lacks run, submit"):
+        get_plugin_manager().executor(Executor)
+
+
+def test_unknown_name_lists_the_known_ones(install):
+    install("resto-memory", MEMORY)
+    with pytest.raises(ConfigurationError, match="no transport named 'ftp'; known: http, memory, webdav") as caught:
+        get_plugin_manager().transport("ftp")
+    assert caught.value.hint == "If another package provides it: pip install resto-ftp"
+    assert caught.value.code == "E006"
+
+
+@pytest.mark.parametrize("extra", ["rq", "celery"])
+def test_hint_for_an_executor_of_an_extra(extra):
+    problem = get_plugin_manager()._unknown(plugins._EXECUTOR, extra, ["inline", "thread"])
+    assert problem.hint.endswith(f"pip install django-resto-storage[{extra}]")
+    assert problem.code == "E007"
+
+
+def test_extra_of_executors_is_not_one_of_transports():
+    with pytest.raises(ConfigurationError) as caught:
+        get_plugin_manager().transport("rq")
+    assert caught.value.hint.endswith("pip install resto-rq")
+
+
+@pytest.mark.parametrize("source", [BROKEN, "import sys; sys.exit(3)", "import resto_missing", "1 +"])
+def test_plugin_that_is_broken_hurts_nobody_else(install, source, caplog):
+    install("resto-broken", source)
+    install("resto-memory", MEMORY)
+    assert get_plugin_manager().transport("memory").__name__ == "MemoryTransport"
+    assert [*get_plugin_manager().load_errors] == ["resto_broken of resto-broken 1.0"]
+    assert "Failed to load plugin resto_broken of resto-broken 1.0" in caplog.text
+
+
+def test_unknown_name_tells_what_failed_to_load(install):
+    install("resto-broken", BROKEN)
+    with pytest.raises(ConfigurationError, match=r"resto_broken of resto-broken 1\.0 failed to load: RuntimeError"):
+        get_plugin_manager().transport("ftp")
+
+
+def test_bundled_name_does_not_load_a_broken_plugin(install):
+    install("resto-broken", BROKEN)
+    assert get_plugin_manager().transport("http") is HttpTransport
+    assert get_plugin_manager().load_errors == {}
+
+
+def test_clash_names_both_plugins(install):
+    install("resto-one", claim("transports", ftp="one.Transport"))
+    install("resto-two", claim("transports", ftp="two.Transport"))
+    with pytest.raises(ConfigurationError, match="'ftp' is claimed by") as caught:
+        get_plugin_manager().transport("ftp")
+    assert "resto_one of resto-one 1.0" in str(caught.value)
+    assert "resto_two of resto-two 1.0" in str(caught.value)
+    assert caught.value.hint == "Uninstall one of them."
+
+
+def test_clash_does_not_hurt_other_names(install):
+    install("resto-one", claim("transports", ftp="one.Transport", here="resto.transports.http.HttpTransport"))
+    install("resto-two", claim("transports", ftp="two.Transport"))
+    assert get_plugin_manager().transport("here") is HttpTransport
+
+
+@pytest.mark.parametrize("options", ["", "(tryfirst=True)", "(trylast=True)"])
+def test_bundled_name_cannot_be_shadowed(install, options):
+    source = claim("transports", http="resto.transports.webdav.WebDAVTransport")
+    install("resto-greedy", source.replace("@hookimpl", f"@hookimpl{options}"))
+    manager = get_plugin_manager()
+    [conflict] = manager.conflicts()
+    assert (
+        conflict == "the transport name 'http' is claimed by resto.transports and by resto_greedy of resto-greedy 1.0"
+    )
+    assert manager.transport("http") is HttpTransport
+
+
+def test_executor_and_transport_may_share_a_name(install):
+    install("resto-one", claim("transports", thread="resto.transports.http.HttpTransport"))
+    assert get_plugin_manager().transport("thread") is HttpTransport
+    assert get_plugin_manager().executor("thread") is ThreadExecutor
+    assert get_plugin_manager().conflicts() == []
+
+
+def test_offered_class_of_the_wrong_type(install):
+    install("resto-wrong", claim("transports", ftp="resto.executors.inline.InlineExecutor"))
+    with pytest.raises(ConfigurationError, match=r"'ftp' of resto_wrong of resto-wrong 1\.0 is not a subclass"):
+        get_plugin_manager().transport("ftp")
+
+
+def test_offered_path_that_cannot_be_imported(install):
+    install("resto-wrong", claim("transports", ftp="missing.Transport"))
+    with pytest.raises(ConfigurationError, match=r"'ftp' of resto_wrong of resto-wrong 1\.0 cannot be imported"):
+        get_plugin_manager().transport("ftp")
+
+
+@pytest.mark.parametrize(
+    ("returned", "problem"),
+    [
+        ("['ftp']", "returned list, a mapping is needed"),
+        ("None", "returned NoneType, a mapping is needed"),
+        ("{21: 'ftp.Transport'}", "a key that is not a string"),
+        ("1 / 0", "division by zero"),
+    ],
+)
+def test_hook_that_returns_something_else(install, returned, problem):
+    """It is reported, and hurts nobody else."""
+    install("resto-memory", MEMORY)
+    install("resto-wrong", claim("transports").replace("{}", returned))
+    with pytest.raises(ConfigurationError, match=problem):
+        get_plugin_manager().transport("ftp")
+    assert get_plugin_manager().transport("memory").__name__ == "MemoryTransport"
+    assert [*get_plugin_manager().load_errors] == ["resto_wrong of resto-wrong 1.0"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [claim("transprots", ftp="ftp.Transport"), OBSERVER.replace("(outcome)", "(result)")],
+    ids=["name", "argument"],
+)
+def test_misspelt_hook(install, source):
+    """It is reported, and nothing of the plugin is used."""
+    install("resto-memory", MEMORY)
+    install("resto-misspelt", source)
+    manager = get_plugin_manager()
+    assert manager.transport("memory").__name__ == "MemoryTransport"
+    assert [*manager.load_errors] == ["resto_misspelt of resto-misspelt 1.0"]
+    assert not manager._pluggy.has_plugin("resto_misspelt of resto-misspelt 1.0")
+
+
+def test_observer_is_told(install):
+    install("resto-observer", OBSERVER)
+    get_plugin_manager().notify(OUTCOME)
+    import resto_observer
+
+    assert resto_observer.outcomes == [OUTCOME]
+
+
+def test_observer_may_leave_out_the_outcome(install):
+    install("resto-observer", OBSERVER.replace("(outcome)", "()", 1).replace("append(outcome)", "append(1)"))
+    get_plugin_manager().notify(OUTCOME)
+    import resto_observer
+
+    assert resto_observer.outcomes == [1]
+
+
+def test_observer_that_raises_is_logged_and_harmless(install, caplog):
+    install("resto-one", OBSERVER)
+    install("resto-raising", OBSERVER.replace("outcomes.append(outcome)", "1 / 0"))
+    install("resto-two", OBSERVER)
+    get_plugin_manager().notify(OUTCOME)
+    import resto_one
+    import resto_two
+
+    assert resto_one.outcomes == resto_two.outcomes == [OUTCOME]
+    [record] = caplog.records
+    assert record.getMessage() == "Plugin resto_raising of resto-raising 1.0 failed to observe an outcome."
+    assert record.exc_info[0] is ZeroDivisionError
+
+
+def test_broken_plugin_does_not_hurt_observers(install):
+    install("resto-broken", BROKEN)
+    install("resto-observer", OBSERVER)
+    get_plugin_manager().notify(OUTCOME)
+    import resto_observer
+
+    assert resto_observer.outcomes == [OUTCOME]
+
+
+def test_plugins_are_loaded_once(install):
+    install("resto-counted", "import builtins; builtins.resto_loads = getattr(builtins, 'resto_loads', 0) + 1")
+    import builtins
+
+    for _ in range(3):
+        get_plugin_manager().load_entry_points()
+    assert builtins.resto_loads == 1
+    del builtins.resto_loads
+
+
+def test_plugin_may_use_resto_while_it_is_loaded(install):
+    install("resto-memory", MEMORY)
+    install("resto-eager", "from resto.plugins import get_plugin_manager as get; got = get().transport('memory')")
+    install("resto-second", "from resto.plugins import get_plugin_manager as get; got = get().transport('memory')")
+    get_plugin_manager().load_entry_points()
+    assert get_plugin_manager().load_errors == {}
+
+
+def test_plugin_that_another_thread_is_loading_is_waited_for(install):
+    install("resto-memory", MEMORY)
+    install("resto-aslow", "import threading; go = threading.Event(); go.wait(10)")
+    get_plugin_manager()._points = sort_slow_first(get_plugin_manager()._points)
+    found = []
+
+    def find():
+        found.append(get_plugin_manager().transport("memory").__name__)
+
+    threads = [threading.Thread(target=find), threading.Thread(target=find)]
+    threads[0].start()
+    while not hasattr(sys.modules.get("resto_aslow"), "go"):
+        threads[0].join(0.001)
+    threads[1].start()
+    threads[1].join(0.2)  # as long as it takes to find nothing
+    sys.modules["resto_aslow"].go.set()
+    for thread in threads:
+        thread.join(10)
+    assert found == ["MemoryTransport"] * 2
+
+
+def sort_slow_first(points):
+    return type(points)(sorted(points, key=lambda point: point.value != "resto_aslow"))
+
+
+def test_bundled_plugins_load_no_entry_point(run_site):
+    assert run_site("storage.transport_for('127.0.0.1:1'), storage.executor") == []
+
+
+def test_bundled_plugins_import_no_optional_package(run_site):
+    program = """
+        storage.transport_for("127.0.0.1:1").identify("127.0.0.1:1"), storage.executor
+        print(*{"requests", "rq", "celery", "redis"} & set(sys.modules))
+    """
+    assert run_site(program) == []
+
+
+def test_observers_are_loaded_by_the_first_action(run_site):
+    program = """
+        try:
+            storage.exists("a.txt")
+        except OSError:
+            print("refused")
+    """
+    assert run_site(program) == ["loaded", "refused"]
