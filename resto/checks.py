@@ -1,17 +1,18 @@
 """System checks: what is wrong with the settings, before it hurts (``manage.py check``)."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
 
-from django.apps import apps
+from django.apps import AppConfig, apps
 from django.core import checks
 from django.core.checks import CheckMessage, Error
 from django.core.files.storage import default_storage, storages
 from django.db.models import FileField
+from django.utils.functional import LazyObject
 from django.utils.module_loading import import_string
 
 from resto.base import ReplicatedStorage
-from resto.exceptions import ConfigurationError
 from resto.plugins import get_plugin_manager
 from resto.settings import storage_settings
 from resto.storage import DistributedStorage
@@ -19,15 +20,22 @@ from resto.storage import DistributedStorage
 
 __all__ = ["check_plugins", "check_storages"]
 
+_REFERENCE_HINT = "See the settings reference for the options that there are."
 
-def check_storages(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+
+def check_storages(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Check the storages of ``STORAGES`` and those of the fields of models."""
     messages: list[CheckMessage] = []
-    for where, storage in _configured_storages():
-        if isinstance(storage, CheckMessage):
-            messages.append(storage)
-        else:
-            messages += _check_storage(where, storage)
+    seen: set[int] = set()
+    for where, get_storage in _configured_storages(app_configs):
+        try:
+            storage = get_storage()
+            if isinstance(storage, ReplicatedStorage) and id(storage) not in seen:
+                seen.add(id(storage))
+                messages += _check_storage(where, storage)
+        # A check reports; it must not keep the others from doing so, whatever a subclass or a plugin raises.
+        except Exception as error:  # noqa: BLE001
+            messages.append(Error(f"{where}: wrong options: {error}", hint=_REFERENCE_HINT, id="resto.E001"))
     return messages
 
 
@@ -36,54 +44,51 @@ def check_plugins(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     manager = get_plugin_manager()
     conflicts = [Error(conflict, hint="Uninstall one of them.", id="resto.E010") for conflict in manager.conflicts()]
     broken = [
-        checks.Warning(f"plugin {plugin} failed to load: {error}", hint="Update it, or uninstall it.", id="resto.W003")
+        checks.Warning(
+            f"plugin {plugin} failed to load: {error!r}", hint="Update it, or uninstall it.", id="resto.W003"
+        )
         for plugin, error in manager.load_errors.items()
     ]
     return [*conflicts, *broken]
 
 
-def _configured_storages() -> Iterator[tuple[str, ReplicatedStorage | CheckMessage]]:
-    seen: set[int] = set()
+def _configured_storages(app_configs: Iterable[AppConfig] | None) -> Iterator[tuple[str, Callable[[], Any]]]:
     for alias, parameters in storage_settings().items():
-        if _is_ours(parameters.get("BACKEND")):
-            storage = _created(alias)
-            seen.add(id(storage))
-            yield f"STORAGES[{alias!r}]", storage
-    for field in _file_fields():
-        if field.storage is default_storage:
-            continue  # checked above, and cannot even be looked at if its options are wrong
-        if isinstance(field.storage, ReplicatedStorage) and id(field.storage) not in seen:
-            seen.add(id(field.storage))
-            yield str(field), field.storage
+        if isinstance(parameters, Mapping) and _is_ours(parameters.get("BACKEND")):
+            yield f"STORAGES[{alias!r}]", partial(storages.__getitem__, alias)
+    for field in _file_fields(app_configs):
+        if field.storage is not default_storage:  # which is checked above
+            yield str(field), partial(_unwrapped, field.storage)
 
 
 def _is_ours(backend: Any) -> bool:
     try:
         found = import_string(backend) if isinstance(backend, str) else backend
-    except ImportError:
-        return False  # Django says so
+    except Exception:  # noqa: BLE001 - Django says so
+        return False
     return isinstance(found, type) and issubclass(found, ReplicatedStorage)
 
 
-def _created(alias: str) -> ReplicatedStorage | CheckMessage:
-    try:
-        return cast("ReplicatedStorage", storages[alias])
-    except (TypeError, ConfigurationError) as error:
-        hint = "See the settings reference for the options that there are."
-        return Error(f"STORAGES[{alias!r}]: wrong OPTIONS: {error}", hint=hint, id="resto.E001")
+def _unwrapped(storage: Any) -> Any:
+    """Return the storage itself if it is lazy, such as a `DefaultStorage`."""
+    if isinstance(storage, LazyObject):
+        str(storage.__class__)  # makes it
+        return storage._wrapped  # noqa: SLF001 - there is no other way
+    return storage
 
 
-def _file_fields() -> Iterator[FileField]:
-    for model in apps.get_models():
-        for field in model._meta.get_fields():  # noqa: SLF001 - a public API of Django (ref/models/meta)
-            if isinstance(field, FileField):
-                yield field
+def _file_fields(app_configs: Iterable[AppConfig] | None) -> Iterator[FileField]:
+    for config in apps.get_app_configs() if app_configs is None else app_configs:
+        for model in config.get_models():
+            for field in model._meta.get_fields():  # noqa: SLF001 - a public API of Django (ref/models/meta)
+                if isinstance(field, FileField):
+                    yield field
 
 
 def _check_storage(where: str, storage: ReplicatedStorage) -> Iterable[CheckMessage]:
     problems = storage.problems()
     for problem in problems:
-        yield Error(f"{where}: {problem.problem}", hint=problem.hint or None, id=f"resto.{problem.code}")
+        yield Error(f"{where}: {problem.problem}", hint=problem.hint or _REFERENCE_HINT, id=f"resto.{problem.code}")
     if not problems and storage.has_literal_credentials():
         yield checks.Warning(
             f"{where}: the options contain a credential, which migrations and task queues would write down",

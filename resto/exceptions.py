@@ -145,12 +145,12 @@ class ReplicationError(RestoError, OSError):
         self.name = name
         self.outcomes = tuple(outcomes)
         self.consequence = consequence
-        self.__cause__ = next((outcome.error for outcome in self.outcomes if outcome.error), None)
+        self.__cause__ = next((outcome.error for outcome in self.failures), None)
 
     @property
     def failures(self) -> tuple[FailedOutcome, ...]:
         """The outcomes of the hosts that failed."""
-        return tuple(outcome for outcome in self.outcomes if outcome.error)
+        return tuple(outcome for outcome in self.outcomes if outcome.error is not None)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.action, self.name, self.outcomes, self.consequence)

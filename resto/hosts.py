@@ -1,9 +1,12 @@
 """Hosts as they stand in the settings, and the URLs that they stand for. Nothing here touches the network."""
 
+import re
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from resto.exceptions import ConfigurationError
 
@@ -11,6 +14,11 @@ from resto.exceptions import ConfigurationError
 __all__ = ["Host", "HostURL", "parse_hosts", "parse_timeout", "parse_url"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+
+# Underscores are not allowed in the DNS, but in the names of containers.
+_HOSTNAME = re.compile(r"[a-z0-9._-]+")
+
+_BASE_URL_HINT = "Set MEDIA_URL, or the option 'base_url', to '/media/' or 'https://example.com/media/'."
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +31,7 @@ class Host:
     """
 
     address: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # may hold a credential
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +69,9 @@ def parse_hosts(values: Iterable[str | Mapping[str, Any]]) -> tuple[Host, ...]:
     Raises:
         ConfigurationError: There is none, or one is neither.
     """
-    if isinstance(values, str):
-        raise ConfigurationError(f"hosts must be a list, not the string {_shown(values)}", code="E003")
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        hint = "Set RESTO_MEDIA_HOSTS, or the option 'hosts', to a list of addresses."
+        raise ConfigurationError(f"hosts must be a list, not of type {type(values).__name__}", hint, code="E003")
     hosts = tuple(_parse_host(value) for value in values)
     if not hosts:
         raise ConfigurationError("no hosts", "Set RESTO_MEDIA_HOSTS, or the option 'hosts'.", code="E002")
@@ -91,47 +100,73 @@ def parse_url(address: str, base_url: str) -> HostURL:
     Raises:
         ConfigurationError: The URL has a query, fragment or user information, or is not one of HTTP.
     """
-    full = address
-    if "://" not in address:
-        base = urlsplit(str(base_url))
-        if base.query or base.fragment:
-            raise ConfigurationError("base_url must not contain a query or fragment", code="E003")
-        if not address.isprintable() or any(character in address for character in "/?#@ "):
-            raise _invalid(address, "it is neither a full URL nor 'hostname:port'")
-        full = f"{base.scheme or 'http'}://{address}{base.path or '/'}"
-    return _split(address, full)
-
-
-def _split(address: str, full: str) -> HostURL:
-    try:
-        url = urlsplit(full)
-        port = url.port
-        hostname = (url.hostname or "").encode("ascii" if ":" in (url.hostname or "") else "idna").decode()
-    except (ValueError, UnicodeError) as error:
-        raise _invalid(address, "it is not a URL") from error
-    if url.scheme not in _DEFAULT_PORTS:
-        raise _invalid(address, "it must start with http:// or https://")
-    if url.username is not None or url.password is not None:
+    if "@" in address:
         raise ConfigurationError(
-            f"the URL of host {hostname!r} contains user information",
+            f"the URL of host {_shown(address)} contains user information",
             "Put the credentials into RESTO_CREDENTIALS and name them in the transport option 'auth'.",
             code="E003",
         )
-    if url.query or url.fragment or full.endswith(("?", "#")):
+    if "?" in address or "#" in address:
         raise _invalid(address, "it must not contain a query or fragment")
-    if not hostname or not hostname.isprintable() or " " in hostname or port == 0:
+    # Parsers of URLs drop newlines and tabs in silence.
+    if not address.isprintable() or address != address.strip():
+        raise _invalid(address, "it contains white space or control characters")
+    if "://" in address:
+        return _parse_full(address, address)
+    if "/" in address or " " in address:
+        raise _invalid(address, "it is neither a full URL nor 'hostname:port'")
+    base = _split_base(str(base_url))
+    return _parse_full(address, f"{base.scheme or 'http'}://{address}/{base.path.lstrip('/')}")
+
+
+def _split_base(base_url: str) -> SplitResult:
+    try:
+        base = urlsplit(base_url)
+    except ValueError as error:
+        raise ConfigurationError("base_url is not a URL", _BASE_URL_HINT, code="E003") from error
+    if base.query or base.fragment:
+        raise ConfigurationError("base_url must not contain a query or fragment", _BASE_URL_HINT, code="E003")
+    return base
+
+
+def _parse_full(address: str, full: str) -> HostURL:
+    try:
+        url = urlsplit(full)
+        port = url.port
+        hostname = _parse_hostname(url)
+    except ValueError as error:
+        raise _invalid(address, "it is not a URL") from error
+    if url.scheme not in _DEFAULT_PORTS:
+        raise _invalid(address, "it must start with http:// or https://")
+    if not hostname or port == 0:
         raise _invalid(address, "it needs a hostname, and a port between 1 and 65535 if any")
     path = quote(url.path, safe="/%:@!$&'()*+,;=-._~")
     return HostURL(url.scheme, hostname, port or _DEFAULT_PORTS[url.scheme], path if path.endswith("/") else path + "/")
+
+
+def _parse_hostname(url: SplitResult) -> str:
+    """Return the canonical form of a hostname or address: two spellings of it become the same.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    hostname = url.hostname or ""
+    if "[" in url.netloc:
+        return IPv6Address(hostname).compressed
+    hostname = hostname.encode("idna").decode()
+    if hostname and not _HOSTNAME.fullmatch(hostname):
+        raise ValueError(hostname)
+    return hostname
 
 
 def parse_timeout(value: object) -> float:
     """Return a timeout, in seconds.
 
     Raises:
-        ConfigurationError: It is not a positive, finite number.
+        ConfigurationError: It is not a positive number, or it is one of centuries.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+    # What is longer overflows a clock of the operating system, at the first request.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= threading.TIMEOUT_MAX:
         raise ConfigurationError(
             f"the timeout must be a positive number, not {value!r}",
             "Give the option 'timeout' in seconds.",
@@ -146,6 +181,8 @@ def _invalid(address: str, reason: str) -> ConfigurationError:
 
 
 def _shown(address: str) -> str:
-    """Quote what a person wrote, without what may be a password."""
-    scheme, separator, rest = address.rpartition("://")
-    return repr(f"{scheme}{separator}***@{rest.rpartition('@')[2]}" if "@" in rest else address)
+    """Quote what a person wrote, without what may be a password or a token."""
+    _, at, rest = address.rpartition("@")
+    shown = f"***@{rest}" if at else rest
+    path, question_mark, _ = shown.partition("?")
+    return repr(f"{path}?***" if question_mark else path)

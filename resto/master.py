@@ -173,13 +173,8 @@ class MasterCopy(FileSystemStorage):
             FileNotFoundError: The directory of the master copy is missing. It may be a file system that is not mounted,
                 and must not be taken for the deletion of everything.
         """
-        try:
-            file = Path(self.path(name)).open("rb")  # noqa: SIM115 - closed below
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            if not os.path.isdir(self.location):  # noqa: PTH112
-                raise FileNotFoundError(
-                    f"{self.location} is missing; is it mounted? Nothing is deleted on its account"
-                ) from None
+        file = self._opened(name)
+        if file is None:
             yield None, None
             return
         with file:
@@ -188,8 +183,22 @@ class MasterCopy(FileSystemStorage):
     def fingerprint(self, name: str) -> Fingerprint | None:
         """Return the state of a name's file: any change of the file changes it; None if there is no file."""
         # Not stat: NFS serves that from a cache, and looks again when a file is opened.
-        with self.snapshot(name) as (_, fingerprint):
-            return fingerprint
+        file = self._opened(name)
+        if file is None:
+            return None
+        with file:
+            return _fingerprint(file)
+
+    def _opened(self, name: str) -> IO[bytes] | None:
+        try:
+            # Often enough that Path, and a buffer that nobody needs, can be measured.
+            return open(self.path(name), "rb", buffering=0)  # noqa: PTH123 - the callers close it
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            if not os.path.isdir(self.location):  # noqa: PTH112
+                raise FileNotFoundError(
+                    f"{self.location} is missing; is it mounted? Nothing is deleted on its account"
+                ) from None
+            return None
 
 
 def _fingerprint(file: IO[bytes]) -> Fingerprint:

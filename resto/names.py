@@ -2,6 +2,7 @@
 
 import posixpath
 import secrets
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from django.core.exceptions import SuspiciousFileOperation
@@ -38,7 +39,7 @@ def clean_name(name: str) -> str:
         SuspiciousFileOperation: The name is absolute, contains ``..``, a control character or text that UTF-8 cannot
             express, names a directory, or is one of resto's temporary names.
     """
-    name = str(name).replace("\\", "/")
+    name = str(name or "").replace("\\", "/")  # a null field has the name None, not a file of that name
     if not name:
         raise ValueError("the name of a file must not be empty")
     if name.endswith("/") or posixpath.basename(name) == ".":
@@ -100,6 +101,7 @@ def temporary_name(name: str) -> str:
     return posixpath.join(posixpath.dirname(name), TEMPORARY_PREFIX + secrets.token_hex(8))
 
 
+@lru_cache(1024)  # the same name goes to all hosts
 def quote_name(name: str) -> str:
     """Return a name as the path of a URL, each part percent-encoded with nothing left to interpretation.
 

@@ -51,6 +51,6 @@ def use_tz() -> bool:
     return settings.USE_TZ
 
 
-def storage_settings() -> dict[str, dict[str, Any]]:
+def storage_settings() -> dict[str, Any]:
     """Return ``STORAGES``: alias -> ``{"BACKEND": ..., "OPTIONS": ...}``."""
     return settings.STORAGES

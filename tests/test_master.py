@@ -480,7 +480,7 @@ def test_missing_location_is_no_deletion(master, media_root, name):
 
 def test_unreadable_file_is_no_deletion(master, monkeypatch):
     store(master, "a")
-    monkeypatch.setattr(Path, "open", fail_with(errno.EACCES))
+    monkeypatch.setattr("resto.master.open", fail_with(errno.EACCES), raising=False)
 
     with pytest.raises(PermissionError), contextlib.ExitStack() as stack:
         stack.enter_context(master.snapshot("a"))

@@ -1,0 +1,331 @@
+"""What `manage.py check` says, by code."""
+
+import inspect
+import re
+import socket
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.core import checks
+from django.core.files.storage import DefaultStorage, FileSystemStorage, default_storage, storages
+from django.db import models
+from django.test.utils import isolate_apps
+
+import resto
+from resto import checks as checks_module
+from resto.checks import check_storages
+from resto.executors.inline import InlineExecutor
+from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
+from resto.transports.http import HttpTransport
+
+
+pytest_plugins = ["packages"]
+
+DISTRIBUTED, HYBRID, ASYNC = (f"resto.storage.{name}Storage" for name in ("Distributed", "Hybrid", "Async"))
+HOSTS = ["media-1", "media-2"]
+
+
+class QueueExecutor(InlineExecutor):
+    """Hands jobs over to somebody else."""
+
+    supports_run = False
+
+
+class RaisingTransport(HttpTransport):
+    def __init__(self, base_url, **options):
+        raise RuntimeError("no licence")
+
+
+class RaisingStorage(DistributedStorage):
+    def __init__(self):
+        raise RuntimeError("no licence")
+
+
+def run():
+    """Run the checks as `manage.py check` does."""
+    return [message for message in checks.run_checks(tags=["files"]) if message.id.startswith("resto.")]
+
+
+@pytest.fixture
+def check(settings):
+    """Check one storage of STORAGES."""
+
+    def check_storage(backend=DISTRIBUTED, **options):
+        settings.STORAGES = settings.STORAGES | {"media": {"BACKEND": backend, "OPTIONS": options}}
+        return run()
+
+    return check_storage
+
+
+@pytest.fixture
+def check_field():
+    """Check the storage of a field of a model."""
+
+    def check_storage(*fields):
+        with isolate_apps("django.contrib.auth") as isolated:
+            meta = type("Meta", (), {"app_label": "auth"})
+            attributes = {f"file_{number}": field for number, field in enumerate(fields)}
+            type("Attachment", (models.Model,), {"__module__": __name__, "Meta": meta, **attributes})
+            return check_storages(isolated.get_app_configs())
+
+    return check_storage
+
+
+SOUND = [
+    (DISTRIBUTED, {}),
+    (HYBRID, {}),
+    (ASYNC, {}),
+    (HYBRID, {"executor": "inline", "transport": "webdav", "timeout": 0.5, "fatal_exceptions": False}),
+    (ASYNC, {"executor": QueueExecutor}),
+    (DISTRIBUTED, {"transport_options": {"auth": "media"}}),
+    (HYBRID, {"location": "/nowhere", "allow_overwrite": True, "file_permissions_mode": 0o644}),
+]
+
+
+@pytest.mark.parametrize(("backend", "options"), SOUND)
+def test_nothing_is_wrong(check, settings, backend, options):
+    settings.RESTO_CREDENTIALS = {"media": ("user", "password")}
+    assert check(backend, hosts=HOSTS, **options) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "code"),
+    [
+        ("RESTO_MEDIA_HOSTS", ["media-1", "ftp://media-2/"], "E003"),
+        ("RESTO_MEDIA_HOSTS", None, "E003"),
+        ("RESTO_TIMEOUT", 0, "E005"),
+        ("RESTO_TRANSPORT", "ftp", "E006"),
+        ("RESTO_EXECUTOR", "gevent", "E007"),
+        ("RESTO_TRANSPORT_OPTIONS", {"auth": "media"}, "E008"),
+        ("RESTO_TRANSPORT_OPTIONS", None, "E008"),
+        ("RESTO_EXECUTOR_OPTIONS", ["threads"], "E008"),
+        ("MEDIA_URL", "/media/?query", "E003"),
+    ],
+)
+def test_settings_are_checked_too(check, settings, setting, value, code):
+    settings.RESTO_MEDIA_HOSTS = HOSTS
+    setattr(settings, setting, value)
+    assert [message.id for message in check()] == [f"resto.{code}"]
+
+
+WRONG = [
+    ("E001", DISTRIBUTED, {"hots": HOSTS}, "has no option hots"),
+    ("E001", HYBRID, {"hots": HOSTS}, "has no option hots"),
+    ("E001", f"{__name__}.RaisingStorage", {}, "no licence"),
+    ("E001", DISTRIBUTED, {"hosts": HOSTS, "transport": RaisingTransport}, "no licence"),
+    ("E002", DISTRIBUTED, {}, "no hosts"),
+    ("E002", ASYNC, {"hosts": []}, "no hosts"),
+    ("E003", DISTRIBUTED, {"hosts": "media-1"}, "hosts must be a list"),
+    ("E003", DISTRIBUTED, {"hosts": ["media-1", None]}, "has no address"),
+    ("E003", DISTRIBUTED, {"hosts": ["http://media-1/?query"]}, "query or fragment"),
+    ("E003", DISTRIBUTED, {"hosts": ["http://media-1/#fragment"]}, "query or fragment"),
+    ("E003", DISTRIBUTED, {"hosts": ["http://user:secret@media-1/"]}, "user information"),
+    ("E003", DISTRIBUTED, {"hosts": ["ftp://media-1/"]}, "must start with http"),
+    ("E003", DISTRIBUTED, {"hosts": ["media-1:99999"]}, "not a URL"),
+    ("E003", DISTRIBUTED, {"hosts": HOSTS, "base_url": "/media/?query"}, "base_url"),
+    ("E003", DISTRIBUTED, {"hosts": HOSTS, "base_url": "http://[media/"}, "base_url"),
+    ("E004", DISTRIBUTED, {"hosts": ["media-1", "media-1"]}, "are the same"),
+    ("E004", HYBRID, {"hosts": ["media-1", "http://MEDIA-1:80/media"]}, "are the same"),
+    ("E004", HYBRID, {"hosts": ["media-1", {"url": "media-1", "timeout": 3}]}, "are the same"),
+    ("E005", DISTRIBUTED, {"hosts": HOSTS, "timeout": 0}, "timeout must be a positive number"),
+    ("E005", DISTRIBUTED, {"hosts": HOSTS, "timeout": "2"}, "timeout must be a positive number"),
+    ("E005", DISTRIBUTED, {"hosts": [{"url": "media-1", "timeout": -1}]}, "timeout must be a positive number"),
+    ("E006", DISTRIBUTED, {"hosts": HOSTS, "transport": "ftp"}, "no transport named 'ftp'"),
+    ("E006", DISTRIBUTED, {"hosts": HOSTS, "transport": "missing.Transport"}, "cannot be imported"),
+    ("E006", DISTRIBUTED, {"hosts": HOSTS, "transport": InlineExecutor}, "not a subclass"),
+    ("E007", DISTRIBUTED, {"hosts": HOSTS, "executor": "gevent"}, "no executor named 'gevent'"),
+    ("E007", DISTRIBUTED, {"hosts": HOSTS, "executor": HttpTransport}, "not a subclass"),
+    ("E007", DISTRIBUTED, {"hosts": HOSTS, "executor_options": {"threads": 3}}, "wrong executor_options"),
+    ("E008", DISTRIBUTED, {"hosts": HOSTS, "transport_options": {"aut": "media"}}, "wrong transport_options"),
+    ("E008", DISTRIBUTED, {"hosts": HOSTS, "transport_options": ["auth"]}, "must be a mapping"),
+    (
+        "E008",
+        DISTRIBUTED,
+        {"hosts": HOSTS, "transport_options": {"auth": "media"}},
+        "no credential of the name that is given as 'auth'",
+    ),
+    ("E008", DISTRIBUTED, {"hosts": [{"url": "media-1", "aut": "media"}]}, "wrong transport_options"),
+    (
+        "E008",
+        DISTRIBUTED,
+        {"hosts": [{"url": "media-1", "auth": "media"}]},
+        "no credential of the name that is given as 'auth'",
+    ),
+    ("E009", DISTRIBUTED, {"hosts": HOSTS, "executor": QueueExecutor}, "waits for its hosts"),
+    ("E009", HYBRID, {"hosts": HOSTS, "executor": QueueExecutor}, "waits for its hosts"),
+]
+
+
+@pytest.mark.parametrize(("code", "backend", "options", "problem"), WRONG)
+def test_error(check, code, backend, options, problem):
+    """It has its code, names the storage, and comes with a hint."""
+    [message] = check(backend, **options)
+    assert (message.id, message.level) == (f"resto.{code}", checks.ERROR)
+    assert message.msg.startswith("STORAGES['media']: ")
+    assert problem in message.msg
+    assert message.hint
+    assert "secret" not in message.msg + message.hint
+
+
+LITERALS = [
+    {"hosts": HOSTS, "transport_options": {"auth": ("user", "secret")}},
+    {"hosts": HOSTS, "transport_options": {"auth": {"X-Token": "secret"}}},
+    {"hosts": ["media-1", {"url": "media-2", "auth": ("user", "secret")}]},
+]
+
+
+@pytest.mark.parametrize("options", LITERALS)
+def test_literal_credential(check, options):
+    [message] = check(HYBRID, **options)
+    assert (message.id, message.level) == ("resto.W001", checks.WARNING)
+    assert "RESTO_CREDENTIALS" in message.hint
+    assert "secret" not in str(message)
+
+
+def test_distributed_without_exceptions(check):
+    [message] = check(DISTRIBUTED, hosts=HOSTS, fatal_exceptions=False)
+    assert (message.id, message.level) == ("resto.W002", checks.WARNING)
+    assert "files can be lost without an exception" in message.msg
+    assert "HybridStorage" in message.hint
+
+
+def test_distributed_without_exceptions_by_setting(check, settings):
+    settings.RESTO_FATAL_EXCEPTIONS = False
+    assert [message.id for message in check(DISTRIBUTED, hosts=HOSTS)] == ["resto.W002"]
+
+
+def test_broken_plugin(install):
+    install("resto-broken", "raise RuntimeError('not today')")
+    [message] = run()
+    assert (message.id, message.level) == ("resto.W003", checks.WARNING)
+    assert message.msg == "plugin resto_broken of resto-broken 1.0 failed to load: RuntimeError('not today')"
+    assert message.hint
+
+
+def test_conflict_of_plugins(install):
+    source = """
+        from resto import hookimpl
+
+        @hookimpl
+        def resto_register_transports():
+            return {"http": "resto_greedy.Transport"}
+    """
+    install("resto-greedy", source)
+    [message] = run()
+    assert (message.id, message.level) == ("resto.E010", checks.ERROR)
+    assert "claimed by resto.transports and by resto_greedy of resto-greedy 1.0" in message.msg
+    assert message.hint == "Uninstall one of them."
+
+
+def test_several_problems_are_told_at_once(check):
+    messages = check(DISTRIBUTED, hosts=[], timeout=-1, transport="ftp", executor="gevent", fatal_exceptions=False)
+    codes = ["resto.E002", "resto.E005", "resto.E006", "resto.E007", "resto.W002"]
+    assert sorted(message.id for message in messages) == codes
+
+
+def test_wrong_storage_does_not_hide_another(settings):
+    settings.STORAGES = {
+        "one": {"BACKEND": DISTRIBUTED, "OPTIONS": {"hots": HOSTS}},
+        "two": {"BACKEND": f"{__name__}.RaisingStorage"},
+        "three": {"BACKEND": DISTRIBUTED, "OPTIONS": {"hosts": []}},
+    }
+    assert [message.msg.partition(":")[0] for message in run()] == [
+        "STORAGES['one']",
+        "STORAGES['two']",
+        "STORAGES['three']",
+    ]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"BACKEND": "missing.Storage"}, {"BACKEND": f"{__name__}.RUN"}, {"BACKEND": ".x"}, {"BACKEND": None}, {}, None, 5],
+    ids=repr,
+)
+def test_storage_that_is_not_ours_is_left_to_django(settings, parameters):
+    settings.STORAGES = settings.STORAGES | {"media": parameters}
+    assert check_storages(None) == []
+
+
+def test_backend_may_be_a_class(settings):
+    settings.STORAGES = settings.STORAGES | {"media": {"BACKEND": DistributedStorage}}
+    assert [message.id for message in check_storages(None)][:1] in (["resto.E001"], ["resto.E002"])
+
+
+@pytest.mark.parametrize("storage_class", [DistributedStorage, HybridStorage, AsyncStorage])
+def test_storage_of_a_field(check_field, storage_class):
+    [message] = check_field(models.FileField(storage=storage_class(hosts=["ftp://media-1/"])))
+    assert message.id == "resto.E003"
+    assert message.msg.startswith("auth.Attachment.file_0: ")
+
+
+def test_storage_of_an_image_field(check_field):
+    assert [message.id for message in check_field(models.ImageField(storage=DistributedStorage()))] == ["resto.E002"]
+
+
+def test_callable_storage_of_a_field(check_field):
+    [message] = check_field(models.FileField(storage=DistributedStorage))
+    assert message.id == "resto.E002"
+
+
+def test_sound_storage_of_a_field(check_field):
+    assert check_field(models.FileField(storage=DistributedStorage(HOSTS)), models.TextField()) == []
+
+
+def test_storage_shared_by_fields_is_reported_once(check_field):
+    storage = DistributedStorage()
+    assert len(check_field(models.FileField(storage=storage), models.FileField(storage=storage))) == 1
+
+
+def test_storage_of_storages_in_a_field_is_reported_once(check_field, settings):
+    settings.STORAGES = settings.STORAGES | {"media": {"BACKEND": DISTRIBUTED}}
+    [message] = check_field(models.FileField(storage=storages["media"]))
+    assert message.msg.startswith("STORAGES['media']")
+
+
+@pytest.mark.parametrize("storage", [default_storage, DefaultStorage()], ids=["shared", "own"])
+def test_default_storage_in_a_field_is_reported_once(check_field, settings, storage):
+    settings.STORAGES = settings.STORAGES | {"default": {"BACKEND": DISTRIBUTED}}
+    [message] = check_field(models.FileField(storage=storage))
+    assert (message.id, message.msg[:19]) == ("resto.E002", "STORAGES['default']")
+
+
+def test_default_storage_that_cannot_be_made(check_field, settings):
+    settings.STORAGES = settings.STORAGES | {"default": {"BACKEND": DISTRIBUTED, "OPTIONS": {"hots": HOSTS}}}
+    assert [message.id for message in check_field(models.FileField())] == ["resto.E001"]
+
+
+def test_field_of_another_storage(check_field):
+    assert check_field(models.FileField(storage=FileSystemStorage()), models.FileField()) == []
+
+
+def test_only_the_applications_asked_for_are_checked(check_field):
+    """As for `manage.py check auth`."""
+    check_field(models.FileField(storage=DistributedStorage()))
+    assert check_storages([apps.get_app_config("resto")]) == []
+
+
+def test_nothing_is_sent(check):
+    """Hosts that listen get no connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        for backend in (DISTRIBUTED, HYBRID, ASYNC):
+            for transport in ("http", "webdav"):
+                assert check(backend, hosts=[address], transport=transport) == []
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+def test_codes_are_unique():
+    """Each code that `checks` gives a message of its own stands there once; those of other modules have their table."""
+    codes = re.findall(r'id="resto\.([EW]\d{3})"', inspect.getsource(checks_module))
+    assert sorted(codes) == ["E001", "E010", "W001", "W002", "W003"]
+
+
+def test_codes_are_tested():
+    """A new code comes with a test."""
+    sources = [path.read_text() for path in Path(resto.__file__).parent.rglob("*.py")]
+    codes = {code for source in sources for code in re.findall(r'"(?:resto\.)?([EW]\d{3})"', source)}
+    tested = {code for code, *_ in WRONG} | {"E010", "W001", "W002", "W003"}
+    assert codes == tested

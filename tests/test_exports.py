@@ -1,0 +1,100 @@
+"""What the package exports, and that each module has its tests."""
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import resto
+
+
+NAMES = ["resto", *sorted(found.name for found in pkgutil.walk_packages(resto.__path__, "resto."))]
+MODULES = [name for name in NAMES if not name.startswith("resto.migrations.")]
+
+# What is public of the test server is what the package exports: its modules are its own affair.
+LIBRARIES = [name for name in MODULES if not name.startswith("resto.testing.")]
+
+TESTS = Path(__file__).parent
+
+# Modules whose tests have another name, or none of their own.
+TESTED_ELSEWHERE = {
+    "resto": "test_exports.py",
+    "resto.settings": "test_settings_module.py",  # tests/settings.py is the Django settings of the tests
+    "resto.executors": "test_plugins.py",  # offers what is bundled
+    "resto.transports": "test_plugins.py",  # the same
+    "resto.testing": "testing/test_init.py",
+    "resto.testing.__main__": "testing/test_main.py",
+}
+
+# Methods that need no docstring.
+AS_FOR_ANY_FILE = {"read", "readinto", "close"}
+
+
+def exported():
+    """Yield what the modules export that can have a docstring."""
+    for name in LIBRARIES:
+        module = importlib.import_module(name)
+        for export in getattr(module, "__all__", ()):
+            value = getattr(module, export)
+            if inspect.isclass(value) or inspect.isroutine(value):
+                yield pytest.param(value, id=f"{name}.{export}")
+
+
+EXPORTED = [*exported()]
+
+
+def own_members(cls):
+    """Yield the public methods and properties that the package defines, by name."""
+    for name, value in vars(cls).items():
+        if not name.startswith("_") and (inspect.isroutine(value) or isinstance(value, property)):
+            yield name, getattr(cls, name)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_module_has_a_docstring(name):
+    assert inspect.getdoc(importlib.import_module(name))
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_module_exports_what_is_there(name):
+    module = importlib.import_module(name)
+    assert [export for export in module.__all__ if not hasattr(module, export)] == []
+    assert len(set(module.__all__)) == len(module.__all__)
+
+
+@pytest.mark.parametrize("value", EXPORTED)
+def test_export_is_documented(value):
+    if dataclasses.is_dataclass(value):
+        assert not value.__doc__.startswith(f"{value.__name__}(")  # what a dataclass says when nobody did
+    assert value.__doc__
+
+
+@pytest.mark.parametrize("value", [param for param in EXPORTED if inspect.isclass(param.values[0])])
+def test_members_of_export_are_documented(value):
+    """By the class itself, or by the contract that it implements."""
+    assert [
+        name for name, member in own_members(value) if not inspect.getdoc(member) and name not in AS_FOR_ANY_FILE
+    ] == []
+
+
+def test_version():
+    assert resto.__version__.count(".") == 2
+
+
+def expected_tests(name):
+    if name in TESTED_ELSEWHERE:
+        return TESTS / TESTED_ELSEWHERE[name]
+    *packages, module = name.split(".")[1:]
+    return TESTS.joinpath(*packages, f"test_{module}.py")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_module_has_tests(name):
+    assert expected_tests(name).is_file()
+
+
+def test_exceptions_to_the_names_of_tests_are_of_use():
+    assert set(TESTED_ELSEWHERE) <= set(MODULES)

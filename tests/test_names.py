@@ -1,0 +1,179 @@
+import pytest
+from django.core.exceptions import SuspiciousFileOperation
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resto.names import (
+    MAX_PART_BYTES,
+    TEMPORARY_PREFIX,
+    clean_directory,
+    clean_name,
+    is_temporary,
+    quote_name,
+    require_storable,
+    temporary_name,
+    unquote_name,
+)
+
+
+CONTROL = [chr(number) for number in [*range(0x20), 0x7F]]
+UNRESERVED = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+characters = st.characters(exclude_categories=["Cs"], exclude_characters=[*CONTROL, "/", "\\"])
+parts = st.text(characters, min_size=1).filter(lambda part: part not in (".", ".."))
+names = st.lists(parts, min_size=1, max_size=4).map("/".join).filter(lambda name: not is_temporary(name))
+# What is most likely to go wrong, often.
+texts = st.text(st.one_of(st.sampled_from("/\\.. %?#\n\0\udcff"), st.characters()))
+
+
+@given(names)
+def test_canonical_name_is_left_alone(name):
+    assert clean_name(name) == name
+    assert clean_directory(name) == name
+
+
+@given(texts)
+def test_name_is_made_canonical_or_refused(text):
+    try:
+        name = clean_name(text)
+    except (ValueError, SuspiciousFileOperation):
+        return
+    assert clean_name(name) == name
+    assert not {"", ".", ".."} & set(name.split("/"))
+    assert not set(CONTROL) & set(name)
+    assert name.encode().decode() == name
+
+
+@given(texts)
+def test_directory_is_made_canonical_or_refused(text):
+    try:
+        name = clean_directory(text)
+    except SuspiciousFileOperation:
+        return
+    assert clean_directory(name) == name
+    assert name == "" or not {"", ".", ".."} & set(name.split("/"))
+
+
+@pytest.mark.parametrize(
+    ("name", "cleaned"),
+    [
+        ("a.txt", "a.txt"),
+        ("./a.txt", "a.txt"),
+        ("d//a.txt", "d/a.txt"),
+        ("d/./e/a.txt", "d/e/a.txt"),
+        ("d\\a.txt", "d/a.txt"),
+        ("...", "..."),
+        ("a..b", "a..b"),
+        (" a ", " a "),
+        ("d.resto-/a", "d.resto-/a"),
+        ("été/日本.txt", "été/日本.txt"),
+    ],
+)
+def test_clean_name(name, cleaned):
+    assert clean_name(name) == cleaned
+
+
+@pytest.mark.parametrize("name", ["", None])
+def test_empty_name_is_refused(name):
+    with pytest.raises(ValueError, match="must not be empty"):
+        clean_name(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("/a.txt", "absolute"),
+        ("\\a.txt", "absolute"),
+        ("//host/a.txt", "absolute"),
+        ("..", "contains '..'"),
+        ("../a.txt", "contains '..'"),
+        ("d/../a.txt", "contains '..'"),
+        ("d\\..\\a.txt", "contains '..'"),
+        ("d/..", "contains '..'"),
+        (".", "names a directory"),
+        ("d/", "names a directory"),
+        ("d/.", "names a directory"),
+        ("d\\", "names a directory"),
+        ("/", "names a directory"),
+        ("d/\udcff", "UTF-8"),
+        ("\ud800/a", "UTF-8"),
+        (".resto-0123", "unfinished uploads"),
+        ("d/.resto-0123", "unfinished uploads"),
+        *((f"d/a{character}b", "control character") for character in CONTROL),
+        *((f"d{character}/a", "control character") for character in CONTROL),
+    ],
+)
+def test_name_is_refused(name, problem):
+    with pytest.raises(SuspiciousFileOperation, match=problem):
+        clean_name(name)
+
+
+@pytest.mark.parametrize("name", ["", ".", "./", "./."])
+def test_root_directory(name):
+    assert clean_directory(name) == ""
+
+
+def test_directory_may_end_in_a_slash():
+    assert clean_directory("d/e/") == "d/e"
+
+
+@pytest.mark.parametrize("name", ["/", "/d", "..", "d/../e", "d\0", "d\r\n", "\udcff"])
+def test_directory_is_refused(name):
+    with pytest.raises(SuspiciousFileOperation):
+        clean_directory(name)
+
+
+def test_lone_surrogate_can_be_logged():
+    """The text of the error is printable, whatever the name was."""
+    with pytest.raises(SuspiciousFileOperation) as caught:
+        clean_name("\udcff")
+    assert str(caught.value).encode()
+
+
+@given(names)
+def test_quoted_name_can_be_unquoted(name):
+    assert unquote_name(quote_name(name)) == name
+
+
+@given(names)
+def test_quoted_name_leaves_nothing_to_interpretation(name):
+    quoted = quote_name(name)
+    assert quoted.count("/") == name.count("/")
+    assert set(quoted) <= UNRESERVED | {"%", "/"}
+
+
+def test_quote_name():
+    assert quote_name("d e/100%?#é+&.txt") == "d%20e/100%25%3F%23%C3%A9%2B%26.txt"
+
+
+@given(st.binary())
+def test_foreign_bytes_can_be_unquoted(data):
+    """What another program has stored is listed, and refused as a name where it is not UTF-8."""
+    path = "".join(f"%{byte:02X}" for byte in data)
+    assert unquote_name(path).encode(errors="surrogateescape") == data
+
+
+@pytest.mark.parametrize("part", ["a" * MAX_PART_BYTES, "é" * (MAX_PART_BYTES // 2)])
+def test_longest_part_is_storable(part):
+    require_storable(f"{part}/{part}")
+
+
+@pytest.mark.parametrize("part", ["a" * (MAX_PART_BYTES + 1), "é" * (MAX_PART_BYTES // 2) + "a"])
+def test_part_that_is_too_long_is_refused(part):
+    with pytest.raises(SuspiciousFileOperation, match="241 bytes long, media servers take 240"):
+        require_storable(f"d/{part}/a")
+
+
+@given(names)
+def test_temporary_name(name):
+    """A temporary name is in the same directory, is known as one, is storable, and is used once."""
+    temporary = temporary_name(name)
+    assert temporary.rpartition("/")[0] == name.rpartition("/")[0]
+    assert is_temporary(temporary)
+    assert temporary.rpartition("/")[2].startswith(TEMPORARY_PREFIX)
+    assert temporary != temporary_name(name)
+    require_storable(temporary.rpartition("/")[2])
+
+
+def test_file_in_a_directory_with_the_prefix_is_not_temporary():
+    assert not is_temporary(".resto-d/a.txt")

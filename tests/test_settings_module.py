@@ -1,0 +1,54 @@
+"""`resto.settings`; tests/settings.py has the name that mirrors it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from resto.settings import DEFAULTS, get_setting, media_url, storage_settings, use_tz
+
+
+@pytest.mark.parametrize(("name", "default"), DEFAULTS.items())
+def test_default(name, default):
+    assert get_setting(name) == default
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_setting_is_read_at_each_use(name, settings):
+    setattr(settings, f"RESTO_{name}", "first")
+    assert get_setting(name) == "first"
+    setattr(settings, f"RESTO_{name}", "second")
+    assert get_setting(name) == "second"
+
+
+def test_setting_that_is_false_is_not_the_default(settings):
+    settings.RESTO_FATAL_EXCEPTIONS = False
+    assert get_setting("FATAL_EXCEPTIONS") is False
+
+
+def test_unknown_setting():
+    with pytest.raises(KeyError, match="TIMEUOT"):
+        get_setting("TIMEUOT")
+
+
+def test_media_url(settings):
+    settings.MEDIA_URL = "https://media.example.com/"
+    assert media_url() == "https://media.example.com/"
+
+
+def test_use_tz(settings):
+    settings.USE_TZ = False
+    assert use_tz() is False
+
+
+def test_storage_settings(settings):
+    assert storage_settings() == settings.STORAGES
+
+
+def test_defaults_without_settings_of_django():
+    """A storage that is built from its arguments alone needs no settings module."""
+    env = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    code = "from resto.settings import get_setting; print(get_setting('TIMEOUT'))"
+    done = subprocess.run([sys.executable, "-c", code], env=env, check=True, capture_output=True, text=True)
+    assert done.stdout == "2\n"
