@@ -144,11 +144,17 @@ def test_jobs_that_cannot_begin_are_offered_when_the_caller_waits_for_others():
     assert [task.job.host for task in offered] == ["media-2", "media-3"]
 
 
-def test_submitted_job_is_not_begun(executor):
+def test_submitted_job_is_not_begun():
     """Nobody waits for it: the thread that runs it can wait for the host."""
     log, done = [], threading.Event()
-    one = Job("upload", "media-1", "a", lambda: log.append("ran"), lambda outcome: done.set())
-    ThreadExecutor().submit([one])
+
+    def begin():
+        log.append("begun")
+        return Begun(lambda: None)
+
+    ThreadExecutor().submit(
+        [Job("upload", "media-1", "a", lambda: log.append("ran"), lambda outcome: done.set(), begin)]
+    )
     assert done.wait(10)
     assert log == ["ran"]
 
