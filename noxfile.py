@@ -7,8 +7,8 @@ nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = ["3.11", "3.12", "3.13"]
-DJANGOS = ["5.2", "6.0"]
-MATRIX = [(python, django) for django in DJANGOS for python in PYTHONS if (python, django) != ("3.11", "6.0")]
+DJANGOS = ["5.2", "6.0", "6.1"]
+MATRIX = [(python, django) for django in DJANGOS for python in PYTHONS if python != "3.11" or django == "5.2"]
 
 
 def install(session: nox.Session, *groups: str, editable: bool = True) -> None:

@@ -403,9 +403,7 @@ def test_plugin_may_use_resto_while_it_is_loaded(install):
 
 
 def test_plugin_that_another_thread_is_loading_is_waited_for(install):
-    install("resto-memory", MEMORY)
-    install("resto-aslow", "import threading; go = threading.Event(); go.wait(10)")
-    get_plugin_manager()._points = sort_slow_first(get_plugin_manager()._points)
+    install("resto-memory", "import threading; go = threading.Event(); go.wait(10)" + textwrap.dedent(MEMORY))
     found = []
 
     def find():
@@ -413,18 +411,14 @@ def test_plugin_that_another_thread_is_loading_is_waited_for(install):
 
     threads = [threading.Thread(target=find), threading.Thread(target=find)]
     threads[0].start()
-    while not hasattr(sys.modules.get("resto_aslow"), "go"):
+    while not hasattr(sys.modules.get("resto_memory"), "go"):
         threads[0].join(0.001)
     threads[1].start()
-    threads[1].join(0.2)  # as long as it takes to find nothing
-    sys.modules["resto_aslow"].go.set()
+    threads[1].join(0.2)  # as long as it would take to find nothing
+    sys.modules["resto_memory"].go.set()
     for thread in threads:
         thread.join(10)
     assert found == ["MemoryTransport"] * 2
-
-
-def sort_slow_first(points):
-    return type(points)(sorted(points, key=lambda point: point.value != "resto_aslow"))
 
 
 def test_bundled_plugins_load_no_entry_point(run_site):

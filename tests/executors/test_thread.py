@@ -7,7 +7,7 @@ from resto.executors import Job
 from resto.executors.thread import MAX_THREADS, MAX_THREADS_PER_HOST, ThreadExecutor
 
 
-TIMEOUT = 0.4  # seconds; after which a dead host is given up
+TIMEOUT = 0.5  # seconds; after which a dead host is given up
 
 
 def job(host, name, call=lambda: None, finished=None):
@@ -176,6 +176,14 @@ def test_jobs_are_done_when_no_thread_can_be_started(run_program):
         executor.submit([job("media-1", "a", lambda: say("second"))])
     """)
     assert said == ["first", "second"]
+
+
+def test_request_to_the_pool_is_served_once(pool):
+    """When no thread can be started, the pool may still find a request that the caller has served."""
+    turn = threading.Lock()
+    turn.acquire()
+    pool._serve("media-1", turn)
+    assert not pool._busy
 
 
 def test_fork_while_jobs_run(run_program):
