@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -76,7 +77,9 @@ def submit(browser: Chrome, button: str) -> None:
     """Click what a CSS selector finds, and wait for the next page."""
     page = browser.find_element(By.TAG_NAME, "html")
     browser.find_element(By.CSS_SELECTOR, button).click()
-    WebDriverWait(browser, DEADLINE, poll_frequency=0.02).until(staleness_of(page))
+    # While one page makes way for the next, chromedriver may answer with an error of its own instead of "stale".
+    wait = WebDriverWait(browser, DEADLINE, poll_frequency=0.02, ignored_exceptions=[WebDriverException])
+    wait.until(staleness_of(page))
 
 
 def _wait_for_processes(home: str) -> None:

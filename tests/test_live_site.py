@@ -116,14 +116,15 @@ def headline() -> str:
 # What visitors of the media servers find.
 
 
-def fetch(url: str) -> bytes | None:
-    """Return what a media server serves, None if it has no such file."""
+def fetch(url: str) -> bytes | str | None:
+    """Return what a media server serves, None if it has no such file, a text if it does not know."""
     answer = requests.get(url, timeout=DEADLINE)
-    assert answer.status_code in (200, 404)
+    if answer.status_code not in (200, 404):
+        return f"answered {answer.status_code}"  # as rclone does while a file is being deleted
     return answer.content if answer.status_code == 200 else None
 
 
-def copies(hosts: Sequence[str], name: str) -> list[bytes | None]:
+def copies(hosts: Sequence[str], name: str) -> list[bytes | str | None]:
     return [fetch(urljoin(host, quote(name))) for host in hosts]
 
 

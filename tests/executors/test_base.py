@@ -101,7 +101,7 @@ def test_job_that_fails_after_it_began(begin):
 
 
 def test_executor_is_abstract():
-    with pytest.raises(TypeError, match="run'?, '?submit"):
+    with pytest.raises(TypeError, match=r"run'?, '?submit"):
         Executor()
 
 
