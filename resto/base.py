@@ -148,8 +148,16 @@ class ReplicatedStorage(Storage):
         return self._composed().executor
 
     def transport_for(self, host: str) -> Transport:
-        """Return the transport that speaks to a host."""
-        return self._composed().transports[host]
+        """Return the transport that speaks to a host.
+
+        Raises:
+            ValueError: The storage has no such host.
+        """
+        transports = self._composed().transports
+        try:
+            return transports[host]
+        except KeyError:
+            raise ValueError(f"{host!r} is not a host of this storage, which has {', '.join(transports)}") from None
 
     def problems(self) -> list[ConfigurationError]:
         """Return what is wrong with the options, without sending anything."""
@@ -267,7 +275,12 @@ class ReplicatedStorage(Storage):
     def _run(
         self, func: Callable[..., Any], hosts: tuple[str, ...], name: str, *args: Any, **kwargs: Any
     ) -> list[Outcome]:
-        outcomes = self.executor.run([self._job(func, host, name, *args, **kwargs) for host in hosts])
+        try:
+            outcomes = self.executor.run([self._job(func, host, name, *args, **kwargs) for host in hosts])
+        except BaseException:
+            for host in hosts:
+                self._log(_action(func), name, host, "It was interrupted, and perhaps not carried out")
+            raise
         for outcome in outcomes:
             self._report(outcome)
         return outcomes
@@ -286,11 +299,19 @@ class ReplicatedStorage(Storage):
         """Log a failure, and tell the observers."""
         if outcome.error is not None and not isinstance(outcome.error, RemoteFileNotFoundError):
             error = outcome.error
-            problem = error.problem if isinstance(error, TransportError) else str(error) or type(error).__name__
-            message = _LOG_MESSAGES.get(outcome.action, f"Failed to {outcome.action} %s on %s. %s")
-            sentence = f"{problem[:1].upper()}{problem[1:]}."
-            logger.error(message, outcome.name, outcome.host, sentence, exc_info=error if self.show_traceback else None)
+            problem = error.problem if isinstance(error, TransportError) else _described(error)
+            self._log(outcome.action, outcome.name, outcome.host, problem, error if self.show_traceback else None)
         get_plugin_manager().notify(outcome)
+
+    def _log(self, action: str, name: str, host: str, problem: str, error: Exception | None = None) -> None:
+        message = _LOG_MESSAGES.get(action, f"Failed to {action} %s on %s. %s")
+        sentence = f"{problem[:1].upper()}{problem[1:]}" + ("" if problem.endswith(("?", ".")) else ".")
+        logger.error(message, name or "/", host, sentence, exc_info=error)
+
+
+def _described(error: Exception) -> str:
+    """Return the text of an error, which may not say enough without its class."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def _action(func: Callable[..., Any]) -> str:

@@ -5,9 +5,9 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Self
+from typing import IO, Any, BinaryIO, Self, cast
 
 from django.core.files import File
 
@@ -61,8 +61,8 @@ class RemoteFile(File):  # type: ignore[type-arg]  # File is not generic at run 
 class MasterFile(File):  # type: ignore[type-arg]  # File is not generic at run time
     """A file of the master copy that is open for writing; it is published and replicated when it is closed.
 
-    Until then, readers see the file as it was before. It is published whatever happens before it is closed; a file that
-    is never closed is never published.
+    Until then, readers see the file as it was before, and they go on to do so if writing fails, if a ``with`` block ends
+    with an exception, or if the file is never closed.
 
     Args:
         master: The master copy.
@@ -78,6 +78,35 @@ class MasterFile(File):  # type: ignore[type-arg]  # File is not generic at run 
         self._temporary, file = _open_temporary(master, name, mode)
         super().__init__(file, name)
         self.mode = mode
+        self._is_whole = True
+
+    def write(self, data: Any) -> int:
+        """Write bytes or text, as the mode wants; return how many."""
+        with self._watched():
+            return cast("IO[Any]", self.file).write(data)
+
+    def writelines(self, lines: Iterable[Any]) -> None:
+        """Write several pieces of bytes or text."""
+        with self._watched():
+            cast("IO[Any]", self.file).writelines(lines)
+
+    def flush(self) -> None:
+        """Write what is buffered to the disk."""
+        with self._watched():
+            cast("IO[Any]", self.file).flush()
+
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._is_whole = False
+            raise
+
+    def __exit__(self, exc_type: type[BaseException] | None, *args: object) -> None:
+        if exc_type is not None:
+            self._is_whole = False
+        self.close()
 
     def open(self, mode: str | None = None, *args: Any, **kwargs: Any) -> Self:
         """Rewind the file; once closed, it must be opened through its storage."""
@@ -87,7 +116,7 @@ class MasterFile(File):  # type: ignore[type-arg]  # File is not generic at run 
         return self
 
     def close(self) -> None:
-        """Publish the file under its name, and replicate it.
+        """Publish the file under its name, and replicate it; forget it if writing has failed.
 
         Raises:
             FileExistsError: It was opened for exclusive creation, and somebody else has created it since.
@@ -97,6 +126,8 @@ class MasterFile(File):  # type: ignore[type-arg]  # File is not generic at run 
             return
         try:
             super().close()
+            if not self._is_whole:
+                return
             if not self._master.publish(self._temporary, str(self.name), replace=self._replace):
                 raise FileExistsError(f"{self.name!r} exists")
         finally:

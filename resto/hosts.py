@@ -184,5 +184,5 @@ def _shown(address: str) -> str:
     """Quote what a person wrote, without what may be a password or a token."""
     _, at, rest = address.rpartition("@")
     shown = f"***@{rest}" if at else rest
-    path, question_mark, _ = shown.partition("?")
-    return repr(f"{path}?***" if question_mark else path)
+    end = min((shown.find(mark) for mark in "?#" if mark in shown), default=len(shown))
+    return repr(shown[:end] + f"{shown[end]}***" if end < len(shown) else shown)

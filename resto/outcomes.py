@@ -5,10 +5,23 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, Union
 
 
-__all__ = ["Begun", "Outcome"]
+__all__ = ["Arrival", "Begun", "Outcome"]
 
 T = TypeVar("T")
 U = TypeVar("U")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How to notice that an answer has arrived, without reading it.
+
+    Attributes:
+        descriptor: Becomes readable when the answer, or the end of the connection, arrives.
+        deadline: When to stop waiting for it, by `time.monotonic`.
+    """
+
+    descriptor: int
+    deadline: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +33,11 @@ class Begun(Generic[T]):
     Attributes:
         resume: Waits for the answer, within the time that the host had since the request was sent. Returns the result of
             the action; or a `Begun` if it took another request, which is on its way then. Raises if the action failed.
+        arrival: When `resume` need not wait; None if that cannot be known.
     """
 
     resume: Callable[[], Union[T, "Begun[T]"]]
+    arrival: Arrival | None = None
 
     def then(self, function: Callable[[T], U]) -> "Begun[U]":
         """Return the same action, with its result passed through a function."""
@@ -31,7 +46,7 @@ class Begun(Generic[T]):
             result = self.resume()
             return result.then(function) if isinstance(result, Begun) else function(result)
 
-        return Begun(resume)
+        return Begun(resume, self.arrival)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
@@ -28,8 +29,6 @@ from resto.transports import Transport
 __all__ = ["PluginManager", "create_plugin_manager", "get_plugin_manager"]
 
 logger = logging.getLogger("resto")
-
-_EXTRAS = {"rq": "rq", "celery": "celery"}
 
 _CLASS_HINT = "Give the name of a plugin, or a class or its dotted path."
 
@@ -164,11 +163,11 @@ class PluginManager:
 
     def _unknown(self, kind: _Kind, choice: str, known: list[str]) -> ConfigurationError:
         failed = "".join(f"; {plugin} failed to load: {error!r}" for plugin, error in self.load_errors.items())
-        extra = _EXTRAS.get(choice) if kind is _EXECUTOR else None
-        package = f"django-resto-storage[{extra}]" if extra else f"resto-{choice}"
+        similar = get_close_matches(choice, known, 1)
+        package = f"If a package that you trust provides it, such as resto-{choice}: pip install resto-{choice}"
         return ConfigurationError(
             f"no {kind.noun} named {choice!r}; known: {', '.join(known)}{failed}",
-            f"If another package provides it: pip install {package}",
+            f"Did you mean {similar[0]!r}?" if similar else package,
             kind.code,
         )
 

@@ -18,6 +18,9 @@ from resto.transports import Transport
 
 __all__ = ["begin_replication", "replicate"]
 
+# How often to send again what a host says it has stored, and then does not have.
+MAX_OVERTAKEN = 2
+
 T = TypeVar("T")
 
 # The master copy cannot change so often while one process looks that this is too few, unless something is wrong.
@@ -71,6 +74,7 @@ class _Replication:
     action: str
 
     def run(self, *, existed: bool | None = None) -> bool:
+        overtaken = 0
         for _ in range(MAX_ROUNDS):
             with self.master.snapshot(self.name) as (content, before):
                 told = _told(lambda: self._send(content))
@@ -78,8 +82,9 @@ class _Replication:
                 unchanged = self.master.fingerprint(self.name) == before
             if existed is None and isinstance(told, bool):
                 existed = told
-            if unchanged:
+            if unchanged and (overtaken == MAX_OVERTAKEN or not _may_be_overtaken(told)):
                 return _value(told, existed=existed)
+            overtaken += unchanged
         problem = f"the master copy changed {MAX_ROUNDS} times while it was sent"
         raise TransportError(self.host, self.name, self.action, problem)
 
@@ -106,9 +111,10 @@ class _Replication:
                     return self._watched(told, before, stack.pop_all())
                 unchanged = self.master.fingerprint(self.name) == before
             existed = told if isinstance(told, bool) else None
-            return _value(told, existed=existed) if unchanged else self.run(existed=existed)
+            settled = unchanged and not _may_be_overtaken(told)
+            return _value(told, existed=existed) if settled else self.run(existed=existed)
 
-        return Begun(resume)
+        return Begun(resume, begun.arrival)
 
 
 def _told(send: Callable[[], T]) -> T | TransportError:
@@ -120,6 +126,11 @@ def _told(send: Callable[[], T]) -> T | TransportError:
     except TransportError as error:
         # Such as the wrong size of a file that somebody else has just replaced.
         return error
+
+
+def _may_be_overtaken(told: object) -> bool:
+    """Tell whether a host contradicts itself: another process may send another state of the file at the same time."""
+    return type(told) is TransportError
 
 
 def _value(told: "bool | TransportError", *, existed: bool | None) -> bool:

@@ -6,6 +6,7 @@ It knows neither HTTP nor threads.
 
 import logging
 import random
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -14,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar, Unpack, cast
 from django.utils.deconstruct import deconstructible
 
 from resto.base import ReplicatedStorage, StorageOptions, begun_by
-from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, ReplicationError
+from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, ReplicationError, UnexpectedStatusCode
 from resto.executors import Job
 from resto.files import MasterFile, RemoteFile, SharedContent, spool
 from resto.master import Fingerprint, MasterCopy
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["AsyncStorage", "DistributedStorage", "HybridStorage"]
 
 logger = logging.getLogger("resto")
+
+# Statuses after which no server has stored anything: credentials, permission, size.
+_REFUSALS = frozenset({401, 403, 413})
 
 T = TypeVar("T")
 
@@ -52,6 +56,8 @@ class DistributedStorage(ReplicatedStorage):
 
     def __init__(self, hosts: Any = None, base_url: str | None = None, **options: Unpack[StorageOptions]) -> None:
         super().__init__(hosts, base_url, **options)
+        # The name that this thread has just found to be free, on its way from `get_available_name` to `_save`.
+        self._free = threading.local()
 
     # What runs on one host.
 
@@ -98,24 +104,36 @@ class DistributedStorage(ReplicatedStorage):
         name = clean_name(name)
         require_storable(name)
         self._require_sound_options()
+        was_free = vars(self._free).pop("name", None) == name
         shared = SharedContent(content)
         try:
             outcomes = self.execute(self.upload, name, shared)
         except ReplicationError as error:
-            raise self._undone(error) from error.__cause__
+            raise self._undone(error, was_free=was_free) from error.__cause__
         finally:
             shared.close()
         if outcomes is not None and not any(outcome.ok for outcome in outcomes):
             raise ReplicationError("upload", name, outcomes, "the file is not stored")
         return name
 
-    def _undone(self, error: ReplicationError) -> ReplicationError:
-        """Delete what a failed save has left, and return the error that says so."""
-        hosts = _hosts_to_undo(cast("tuple[Outcome, ...]", error.outcomes))
-        failed = [outcome.host for outcome in self._run(self.withdraw, hosts, error.name) if not outcome.ok]
-        return ReplicationError(
-            error.action, error.name, cast("tuple[Outcome, ...]", error.outcomes), _undone_text(failed)
-        )
+    def _undone(self, error: ReplicationError, *, was_free: bool) -> ReplicationError:
+        """Delete what a failed save has left, unless that may be another file, and return the error that says so."""
+        outcomes = cast("tuple[Outcome, ...]", error.outcomes)
+        existed = [outcome.value for outcome in outcomes if outcome.ok]
+        if any(existed):
+            text = "it has replaced a file on some hosts, and was not undone"
+        elif not existed and not was_free:
+            text = "no host confirms that it has stored the file"
+        else:
+            withdrawn = self._run(self.withdraw, _hosts_to_undo(outcomes), error.name)
+            text = _undone_text([outcome.host for outcome in withdrawn if not outcome.ok])
+        return _with_consequence(error, text)
+
+    def get_available_name(self, name: str, max_length: int | None = None) -> str:
+        """Return a name that no host uses that answers."""
+        name = super().get_available_name(name, max_length)
+        self._free.name = clean_name(name)
+        return name
 
     def delete(self, name: str) -> None:
         """Delete a file from all hosts, if it is there.
@@ -179,6 +197,7 @@ class DistributedStorage(ReplicatedStorage):
 
     def _read(self, action: str, name: str, call: Callable[[Transport, str], T]) -> T:
         """Ask hosts in a random order, until one has the answer."""
+        self._require_sound_options()
         outcomes: list[Outcome] = []
         for host in random.sample(self.hosts, len(self.hosts)):
             outcome = Job(action, host, name, lambda host=host: call(self.transport_for(host), host)).run()  # type: ignore[misc]  # mypy cannot type the default
@@ -267,7 +286,7 @@ class HybridStorage(ReplicatedStorage):
             self.execute(self.upload, name)
         except ReplicationError as error:
             if replaces:
-                raise
+                raise _with_consequence(error, "the master copy is replaced, and was not undone") from error.__cause__
             raise self._undone(error, state) from error.__cause__
         return name
 
@@ -280,12 +299,12 @@ class HybridStorage(ReplicatedStorage):
         """Undo a failed save, unless somebody has changed the file since, and return the error that says so."""
         outcomes = cast("tuple[Outcome, ...]", error.outcomes)
         if self._master.fingerprint(error.name) != state:
-            return ReplicationError(error.action, error.name, outcomes, "another save or delete has followed")
+            return _with_consequence(error, "another save or delete has followed")
         self._master.delete(error.name)
         failed = [
             outcome.host for outcome in self._run(self.withdraw, _hosts_to_undo(outcomes), error.name) if not outcome.ok
         ]
-        return ReplicationError(error.action, error.name, outcomes, _undone_text(failed))
+        return _with_consequence(error, _undone_text(failed))
 
     def delete(self, name: str) -> None:
         """Delete a file from the master copy and from all hosts, if it is there.
@@ -297,7 +316,10 @@ class HybridStorage(ReplicatedStorage):
         name = clean_name(name)
         self._require_sound_options()
         self._master.delete(name)
-        self.execute(self.remove, name)
+        try:
+            self.execute(self.remove, name)
+        except ReplicationError as error:
+            raise _with_consequence(error, "the master copy is deleted, and was not undone") from error.__cause__
 
     def _open(self, name: str, mode: str = "rb") -> "File[Any]":
         if set(mode).isdisjoint("wax+"):
@@ -305,7 +327,13 @@ class HybridStorage(ReplicatedStorage):
         name = clean_name(name)
         require_storable(name)
         self._require_sound_options()
-        return MasterFile(self._master, name, mode, lambda: self.execute(self.update, name))
+        return MasterFile(self._master, name, mode, lambda: self._replicate_written(name))
+
+    def _replicate_written(self, name: str) -> None:
+        try:
+            self.execute(self.update, name)
+        except ReplicationError as error:
+            raise _with_consequence(error, "the master copy is written, and was not undone") from error.__cause__
 
     # Django's storage API: reading, all of it from the master copy.
 
@@ -417,13 +445,19 @@ def _removed(host: str, name: str, existed: bool) -> bool:  # noqa: FBT001 - wha
     return existed
 
 
+def _with_consequence(error: ReplicationError, consequence: str) -> ReplicationError:
+    return ReplicationError(error.action, error.name, error.outcomes, consequence)
+
+
 def _hosts_to_undo(outcomes: tuple[Outcome, ...]) -> tuple[str, ...]:
     """Return the hosts that may have got a file, in spite of an error or without one."""
-    return tuple(
-        outcome.host
-        for outcome in outcomes
-        if not isinstance(outcome.error, HostUnavailableError) or outcome.error.ambiguous
-    )
+    return tuple(outcome.host for outcome in outcomes if not _has_refused(outcome.error))
+
+
+def _has_refused(error: Exception | None) -> bool:
+    if isinstance(error, HostUnavailableError):
+        return not error.ambiguous
+    return isinstance(error, UnexpectedStatusCode) and error.status in _REFUSALS
 
 
 def _undone_text(failed: list[str]) -> str:

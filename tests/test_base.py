@@ -303,7 +303,7 @@ def test_fatal_exceptions_may_be_an_attribute_of_a_class():
 
 
 def test_transport_for_an_unknown_host_is_an_error():
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="'three' is not a host of this storage, which has one, two"):
         make().transport_for("three")
 
 
@@ -347,7 +347,8 @@ def test_failure_of_each_action_has_its_message(caplog, action, message):
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"), [(ValueError("it broke"), "It broke."), (ValueError(), "ValueError."), (OSError(), "OSError.")]
+    ("error", "reason"),
+    [(ValueError("it broke"), "ValueError: it broke."), (ValueError(), "ValueError."), (OSError(), "OSError.")],
 )
 def test_failure_of_any_kind_has_a_reason(caplog, error, reason):
     make()._report(Outcome("upload", "bad", "a", 0.1, error=error))
@@ -388,3 +389,30 @@ def test_delete_of_a_missing_file_is_logged(storage_class, media_root, caplog):
     make(storage_class=storage_class).delete("a")
 
     assert messages(caplog) == [("resto", "WARNING", f"DELETE on missing file a on {host}.") for host in ("one", "two")]
+
+
+def test_interruption_is_logged_for_each_host(caplog, monkeypatch):
+    """Nobody can say what the hosts have got, and there is no outcome that would be logged."""
+    storage = make()
+    monkeypatch.setattr(storage.executor, "run", fail_with_interruption)
+
+    def upload(host, name):
+        raise AssertionError
+
+    with pytest.raises(KeyboardInterrupt):
+        storage.execute(upload, "a")
+
+    problem = "It was interrupted, and perhaps not carried out."
+    assert [text for _, _, text in messages(caplog)] == [
+        f"Failed to upload a on {host}. {problem}" for host in ("one", "two")
+    ]
+
+
+def fail_with_interruption(jobs):
+    raise KeyboardInterrupt
+
+
+def test_sentence_in_the_log_ends_once(caplog):
+    make()._report(Outcome("upload", "one", "a", 0.1, error=TransportError("one", "a", "upload", "is it on?")))
+
+    assert messages(caplog) == [("resto", "ERROR", "Failed to upload a on one. Is it on?")]

@@ -368,3 +368,64 @@ def test_master_file_has_the_mode_of_the_setting(open_file, media_root, settings
     open_file("a", "wb").close()
 
     assert (media_root / "a").stat().st_mode & 0o777 == 0o604
+
+
+# A file of the master copy that is not written to its end.
+
+
+@pytest.fixture
+def written(media_root):
+    """Open the file "a", which holds "old", for writing; and what its closing calls."""
+    media_root.mkdir()
+    (media_root / "a").write_bytes(b"old")
+    calls = []
+    return MasterFile(MasterCopy(), "a", "wb", lambda: calls.append("published")), calls
+
+
+class FullDisk(io.BytesIO):
+    def write(self, data):
+        raise OSError(28, "No space left on device")
+
+    def writelines(self, lines):
+        raise OSError(28, "No space left on device")
+
+    def flush(self):
+        raise OSError(28, "No space left on device")
+
+
+def assert_unchanged(media_root, calls):
+    assert calls == []
+    assert [(path.name, path.read_bytes()) for path in media_root.iterdir()] == [("a", b"old")]
+
+
+def test_exception_in_a_with_block_leaves_the_file_as_it_was(written, media_root):
+    file, calls = written
+    file.write(b"half")
+    with pytest.raises(ZeroDivisionError), file:
+        raise ZeroDivisionError
+    assert_unchanged(media_root, calls)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [lambda file: file.write(b"x"), lambda file: file.writelines([b"x"]), lambda file: file.flush()],
+    ids=["write", "writelines", "flush"],
+)
+def test_write_that_fails_leaves_the_file_as_it_was(written, media_root, write):
+    file, calls = written
+    file.file.close()
+    file.file = FullDisk()
+    with pytest.raises(OSError, match="No space left"):
+        write(file)
+    file.close()
+    assert_unchanged(media_root, calls)
+
+
+def test_pieces_that_are_written_are_published(written, media_root):
+    file, calls = written
+    with file:
+        file.writelines([b"n", b"e"])
+        assert file.write(b"w") == 1
+        file.flush()
+    assert calls == ["published"]
+    assert (media_root / "a").read_bytes() == b"new"

@@ -264,3 +264,10 @@ def test_timeout_is_refused(value):
         parse_timeout(value)
     assert caught.value.code == "E005"
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("address", ["http://media-1/#S3cr3t", "http://media-1/?S3cr3t", "http://media-1/?S3#S3cr3t"])
+def test_what_follows_a_mark_is_not_shown(address):
+    with pytest.raises(ConfigurationError) as caught:
+        parse_url(address, "/media/")
+    assert "S3" not in str(caught.value)

@@ -8,6 +8,7 @@ from resto.master import MasterCopy
 from resto.outcomes import Begun
 from resto.replication import MAX_ROUNDS, begin_replication, replicate
 from resto.transports.http import HttpTransport
+from resto.transports.steps import VERIFY_SIZE
 
 
 @pytest.fixture
@@ -214,3 +215,28 @@ def test_replication_that_cannot_begin_at_once_does_nothing(master, server):
 
     assert begin_replication(PlainTransport(""), master, server.url, "a", "upload") is None
     assert server.requests == []
+
+
+LARGE = b"content" * VERIFY_SIZE  # so that its size is checked
+
+
+@pytest.mark.parametrize("run", [replicate], indirect=True)
+def test_host_that_another_process_overwrites_meanwhile_is_sent_the_file_again(master, server, run):
+    """The other process sends an older state, and has not yet noticed."""
+    store(master, LARGE)
+    once(server, lambda: server.create_file("a", b"older"))
+
+    run()
+
+    assert server.get_file("a") == LARGE
+    assert methods(server) == ["PUT", "PUT"]
+
+
+@pytest.mark.parametrize("run", [replicate], indirect=True)
+def test_host_that_never_keeps_what_it_gets_is_an_error(master, server, run):
+    server.truncate_upload = 3
+    store(master, LARGE)
+
+    with pytest.raises(TransportError, match="it stored 3 of"):
+        run()
+    assert 1 < len(methods(server)) < MAX_ROUNDS

@@ -8,7 +8,7 @@ import sys
 import pytest
 from django.core.files.base import ContentFile
 
-from resto.exceptions import RemoteFileNotFoundError, ReplicationError
+from resto.exceptions import ConfigurationError, RemoteFileNotFoundError, ReplicationError
 from resto.files import SPOOL_SIZE
 from resto.storage import DistributedStorage
 from resto.transports.http import HttpTransport
@@ -80,7 +80,7 @@ READS = {
     "download": (lambda storage: storage.open("a").close(), "Failed to download a from {}."),
     "size": (lambda storage: storage.size("a"), "Failed to get the size of a from {}."),
     "time": (lambda storage: storage.get_modified_time("a"), "Failed to get the modification time of a from {}."),
-    "listdir": (lambda storage: storage.listdir(""), "Failed to list  on {}."),
+    "listdir": (lambda storage: storage.listdir(""), "Failed to list / on {}."),
     "exists": (lambda storage: storage.exists("a"), "Failed to check if a exists on {}."),
 }
 
@@ -361,3 +361,55 @@ def test_on_real_servers(media_servers, kinds):
     storage.delete(name)
     assert [(path / name).exists() for _, path in folders] == [False, False]
     assert not storage.exists(name)
+
+
+# A save that fails and may not be of a new file.
+
+
+def names_on(servers):
+    return [dict(server.files) for server in servers]
+
+
+def test_failed_save_over_a_file_deletes_nothing(storage, servers):
+    """As `_save` called directly does, or a save of the same new name at the same time."""
+    create_everywhere(servers, "a")
+    servers[1].refuse_code = 507
+
+    with pytest.raises(ReplicationError, match="it has replaced a file on some hosts, and was not undone"):
+        storage._save("a", ContentFile(b"new"))
+
+    servers[1].heal()
+    assert [server.has_file("a") for server in servers] == [True, True]
+
+
+def test_failed_save_that_nobody_confirms_deletes_nothing_unless_the_name_was_free(storage, servers):
+    create_everywhere(servers, "a")
+    for server in servers:
+        server.refuse_code = 507
+
+    with pytest.raises(ReplicationError, match="no host confirms that it has stored the file"):
+        storage._save("a", ContentFile(b"new"))
+
+    for server in servers:
+        server.heal()
+    assert [server.has_file("a") for server in servers] == [True, True]
+
+
+def test_refused_save_is_not_undone_where_it_was_refused(make, servers):
+    servers[0].refuse_code = 401
+    servers[0].fault_methods = {"PUT"}
+
+    with pytest.raises(ReplicationError, match="the save was undone"):
+        make().save("a", ContentFile(b"new"))
+
+    assert names_on(servers) == [{}, {}]
+    assert "DELETE" not in [method for method, _, _ in servers[0].log]
+
+
+@pytest.mark.parametrize(
+    "act", [lambda storage: storage.open("a"), lambda storage: storage.size("a")], ids=["open", "size"]
+)
+def test_wrong_options_are_not_taken_for_failures_of_hosts(make, act, caplog):
+    with pytest.raises(ConfigurationError):
+        act(make(transport_options={"auth": "missing"}))
+    assert caplog.messages == []

@@ -65,7 +65,7 @@ class Job:
                 return self._outcome(started, error=error)
             return self._under_way(started, result) if isinstance(result, Begun) else self._outcome(started, result)
 
-        return Begun(resume)
+        return Begun(resume, begun.arrival)
 
     def _outcome(self, started: float, value: Any = None, error: Exception | None = None) -> Outcome:
         outcome = Outcome(self.action, self.host, self.name, time.perf_counter() - started, value, error)

@@ -11,9 +11,11 @@ several times faster than threads, which cost more than the requests.
 """
 
 import os
+import select
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum, auto
 from typing import cast
@@ -82,7 +84,10 @@ class Lanes:
             for task in others if begun else others[1:]:
                 _offer(task)
             while begun:
-                begun = {task: again for task, action in begun.items() if (again := self._resume(task, action))}
+                for task in _answered(begun):
+                    again = self._resume(task, begun.pop(task))
+                    if again is not None:
+                        begun[task] = again
             while (own := self._next(tasks)) is not None:
                 self.attempt(own)
             for task in tasks:
@@ -167,7 +172,7 @@ class Lanes:
 
     def _withdraw(self, task: Task) -> None:
         with self._lock:
-            if task.state in (_State.WAITING, _State.READY):
+            if task.state in (_State.NEW, _State.WAITING, _State.READY):
                 task.runner = threading.get_ident()
                 task.state = _State.CLAIMED
             # A task of this thread is still claimed if the interruption came between the claim and the job.
@@ -180,10 +185,12 @@ class Lanes:
         successor = None
         try:
             with self._lock:
-                lane = self._lanes[key]
-                lane.remove(task)
+                # An interruption may have come before it was in the lane, or when it had half left it.
+                lane = self._lanes.get(key, deque())
+                if task in lane:
+                    lane.remove(task)
                 if not lane:
-                    del self._lanes[key]
+                    self._lanes.pop(key, None)
                 elif lane[0].state is _State.WAITING:
                     successor = lane[0]
                     successor.state = _State.READY
@@ -193,6 +200,24 @@ class Lanes:
         finally:
             if successor is not None:
                 _offer(successor)
+
+
+def _answered(begun: Mapping[Task, Begun[Outcome]]) -> list[Task]:
+    """Wait until some of the answers have arrived, or are overdue; a slow host must not hold up the lanes of others."""
+    if len(begun) == 1:
+        return list(begun)
+    poller = select.poll()
+    waiting: dict[int, Task] = {}
+    for task, action in begun.items():
+        if action.arrival is None:
+            return [task]
+        waiting[action.arrival.descriptor] = task
+        poller.register(action.arrival.descriptor, select.POLLIN)
+    deadline = min(action.arrival.deadline for action in begun.values() if action.arrival)
+    arrived = poller.poll(max(deadline - time.monotonic(), 0) * 1000)
+    if arrived:
+        return [waiting[descriptor] for descriptor, _ in arrived]
+    return [task for task, action in begun.items() if action.arrival and action.arrival.deadline <= deadline]
 
 
 def _offer(task: Task) -> None:

@@ -62,6 +62,12 @@ class _Pool:
             # The interpreter is on its way out, or the system is out of threads: this thread does it. In the second
             # case the pool has kept the request, and an older thread of it may have been faster.
             self._serve(host, turn)
+        except BaseException:
+            # An interruption: unless the request has got through, nobody serves it.
+            if turn.acquire(blocking=False):
+                with self._lock:
+                    self._release(host)
+            raise
 
     def _serve(self, host: str, turn: threading.Lock) -> None:
         if not turn.acquire(blocking=False):
@@ -78,10 +84,15 @@ class _Pool:
         with self._lock:
             if self._queues[host]:
                 return self._queues[host].popleft()
-            self._busy[host] -= 1
-            if not self._busy[host]:
-                del self._busy[host], self._queues[host]
+            self._release(host)
             return None
+
+    def _release(self, host: str) -> None:
+        self._busy[host] -= 1
+        if not self._busy[host]:
+            del self._busy[host]
+            if not self._queues[host]:
+                del self._queues[host]
 
 
 _pool = _Pool()

@@ -29,6 +29,9 @@ class Body:
     Attributes:
         content: The bytes, or a file that can be rewound.
         size: In bytes.
+
+    Raises:
+        UnreadableBodyError: Reading the file failed.
     """
 
     def __init__(self, content: bytes | BinaryIO) -> None:
@@ -46,6 +49,9 @@ class Body:
         self._spool = spool
         try:
             shutil.copyfileobj(content, spool, BLOCK_SIZE)
+        except (OSError, ValueError) as error:
+            self.close()
+            raise UnreadableBodyError(f"the file cannot be read: {error}") from error
         except BaseException:
             self.close()
             raise
@@ -132,5 +138,8 @@ def is_rewindable(content: bytes | BinaryIO) -> bool:
 
 
 def _size(content: BinaryIO) -> int:
-    content.seek(0, os.SEEK_END)
-    return content.tell()
+    try:
+        content.seek(0, os.SEEK_END)
+        return content.tell()
+    except (OSError, ValueError) as error:
+        raise UnreadableBodyError(f"the file cannot be read: {error}") from error

@@ -5,9 +5,8 @@ Statuses are interpreted one by one, never by their class: "202 Accepted" is no 
 
 import io
 import ssl
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TypedDict, TypeVar, cast
@@ -87,18 +86,18 @@ class HttpTransport(Transport):
         if self._session and (ca_bundle or client_cert):
             problem = "ca_bundle and client_cert have no effect on a session"
             raise ConfigurationError(problem, "Set the session's own 'verify' and 'cert'.", code="E008")
-        self._lock = threading.Lock()
         self._wires: dict[str, tuple[HostURL, Wire]] = {}
         self._server_products: dict[str, str] = {}
         self._context: ssl.SSLContext | None = None
+        if ca_bundle or client_cert:
+            self._ssl_context()  # so that what cannot be loaded is found before anything is written
 
     def identify(self, host: str) -> str:
         return str(parse_url(host, self.base_url))
 
     def close(self) -> None:
-        with self._lock:
-            for _, wire in self._wires.values():
-                wire.close()
+        for _, wire in list(self._wires.values()):
+            wire.close()
 
     def open(self, host: str, name: str) -> BinaryIO:
         action = self._action(host, name, "download")
@@ -119,11 +118,8 @@ class HttpTransport(Transport):
 
     def create(self, host: str, name: str, content: bytes | BinaryIO) -> bool:
         action = self._action(host, name, "upload")
-        body = Body(content)
-        try:
+        with _translated_errors(action), closing(Body(content)) as body:
             return self._perform(action, self._upload(action, body))
-        finally:
-            body.close()
 
     def delete(self, host: str, name: str) -> bool:
         action = self._action(host, name, "delete")
@@ -146,7 +142,9 @@ class HttpTransport(Transport):
         # Content that cannot be rewound is used up by the attempt.
         if not is_rewindable(content):
             return None
-        return self._begin(action, self._upload(action, Body(content)))
+        with _translated_errors(action):
+            body = Body(content)
+        return self._begin(action, self._upload(action, body))
 
     def _begin(self, action: Action, sequence: Steps[T]) -> Begun[T] | None:
         with _translated_errors(action):
@@ -179,15 +177,12 @@ class HttpTransport(Transport):
         return wire if host in self._server_products else _AttentiveWire(wire, host, self._server_products)
 
     def _wire(self, host: str) -> tuple[HostURL, Wire]:
-        try:
-            return self._wires[host]
-        except KeyError:
-            pass
-        with self._lock:
-            if host not in self._wires:
-                url = parse_url(host, self.base_url)
-                self._wires[host] = url, self._create_wire(url)
-            return self._wires[host]
+        known = self._wires.get(host)
+        if known is not None:
+            return known
+        url = parse_url(host, self.base_url)
+        # Two threads may do so at the same time, and one wire is kept. A lock could be held at a fork.
+        return self._wires.setdefault(host, (url, self._create_wire(url)))
 
     def _create_wire(self, url: HostURL) -> Wire:
         context = self._ssl_context() if url.scheme == "https" else None
@@ -201,15 +196,12 @@ class HttpTransport(Transport):
 
     def _ssl_context(self) -> ssl.SSLContext:
         if self._context is None:
-            try:
+            with _loading("ca_bundle", "a PEM file with certificates"):
                 context = ssl.create_default_context(cafile=self._ca_bundle)
-                if self._client_cert:
+            if self._client_cert:
+                with _loading("client_cert", "a PEM file with a certificate and its key, not encrypted"):
                     # Without a password, OpenSSL would ask for that of an encrypted key on the terminal.
-                    cert, key = self._client_cert[0], self._client_cert[-1]
-                    context.load_cert_chain(cert, key, password="")
-            except OSError as error:
-                problem = f"ca_bundle or client_cert cannot be loaded: {error.strerror or error}"
-                raise ConfigurationError(problem, code="E008") from error
+                    context.load_cert_chain(self._client_cert[0], self._client_cert[-1], password="")
             self._context = context
         return self._context
 
@@ -277,12 +269,21 @@ def _translated(action: Action, begun: Begun[T]) -> Begun[T]:
             result = begun.resume()
         return _translated(action, result) if isinstance(result, Begun) else result
 
-    return Begun(resume)
+    return Begun(resume, begun.arrival)
 
 
 def unavailable(action: Action, error: NoAnswerError) -> HostUnavailableError:
     """Return the error that tells that a host gave no answer."""
     return HostUnavailableError(action.host, action.name, action.kind, error.problem, error.ambiguous)
+
+
+@contextmanager
+def _loading(option: str, wanted: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        problem = f"{option} cannot be loaded: {error.strerror or error}"
+        raise ConfigurationError(problem, f"It must name {wanted}.", code="E008") from error
 
 
 def _existing(path: str | None, option: str) -> str | None:

@@ -9,11 +9,11 @@ from email.message import Message
 from functools import partial
 from typing import Protocol, TypeVar
 
-from resto.outcomes import Begun
+from resto.outcomes import Arrival, Begun
 from resto.transports.bodies import Body
 
 
-__all__ = ["NoAnswerError", "Request", "Response", "Steps", "Stream", "Wire", "begin_steps", "run_steps"]
+__all__ = ["NoAnswerError", "Request", "Response", "Sent", "Steps", "Stream", "Wire", "begin_steps", "run_steps"]
 
 T = TypeVar("T")
 
@@ -82,18 +82,27 @@ class NoAnswerError(Exception):
         self.ambiguous = ambiguous
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request that is on its way.
+
+    Attributes:
+        receive: Waits for the answer and returns it, or raises `NoAnswerError`.
+        arrival: When it need not wait.
+    """
+
+    receive: Callable[[], Response]
+    arrival: Arrival
+
+
 class Wire(Protocol):
     """Moves requests and responses between this machine and hosts."""
 
     def send(self, request: Request) -> Response:
         """Send a request and return the answer, or raise `NoAnswerError`."""
 
-    def begin(self, request: Request) -> Callable[[], Response] | None:
-        """Send a request without waiting, if that is possible at once.
-
-        Returns:
-            What does the rest of `send`; None if nothing was sent.
-        """
+    def begin(self, request: Request) -> Sent | None:
+        """Send a request without waiting, if that is possible at once; None if nothing was sent."""
 
     def close(self) -> None:
         """Close idle connections."""
@@ -111,24 +120,34 @@ def run_steps(steps: Steps[T], wire: Wire) -> T:
 
 def begin_steps(steps: Steps[T], wire: Wire) -> Begun[T] | None:
     """Begin to carry out steps, if the first request can be sent without waiting; if not, nothing is done."""
-    receive = wire.begin(next(steps))
-    if receive is None:
+    sent = wire.begin(next(steps))
+    if sent is None:
         steps.close()
         return None
-    return _begun(steps, wire, receive)
+    return _begun(steps, wire, sent)
 
 
-def _begun(steps: Steps[T], wire: Wire, receive: Callable[[], Response]) -> Begun[T]:
+def _begun(steps: Steps[T], wire: Wire, sent: Sent) -> Begun[T]:
     def resume() -> T | Begun[T]:
         try:
-            request = _proceed(steps, receive)
-            while (begun := wire.begin(request)) is None:
-                request = _proceed(steps, partial(wire.send, request))
+            return _begun(steps, wire, _send_next(steps, wire, _proceed(steps, sent.receive)))
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]  # as above
-        return _begun(steps, wire, begun)
 
-    return Begun(resume)
+    return Begun(resume, sent.arrival)
+
+
+def _send_next(steps: Steps[T], wire: Wire, request: Request) -> Sent:
+    """Carry out steps from a request on, until one is on its way that need not be waited for."""
+    while True:
+        try:
+            sent = wire.begin(request)
+        except Exception as error:  # noqa: BLE001 - the steps decide what a failure means
+            request = steps.throw(error)
+            continue
+        if sent is not None:
+            return sent
+        request = _proceed(steps, partial(wire.send, request))
 
 
 def _proceed(steps: Steps[T], receive: Callable[[], Response]) -> Request:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from resto.exceptions import RemoteFileNotFoundError, TransportError, UnexpectedStatusCode
 from resto.hosts import HostURL
@@ -69,7 +70,7 @@ _HINTS: Mapping[int, str] = {
     414: "the name is too long for the server",
     423: "another upload of this file kept it locked",
     431: "the name is too long for the server",
-    500: "on nginx a missing directory, missing permission or a full disk; its error log tells",
+    500: "often a missing directory, missing permission or a full disk; its error log tells",
     507: "its disk is full",
 }
 
@@ -131,13 +132,21 @@ class Action:
 
 
 def exists(action: Action) -> Steps[bool]:
-    """Return whether the host has the file."""
+    """Return whether the host has the file, or a directory of that name."""
     response = yield Request("HEAD", action.target)
     if response.status in ABSENT:
         return False
-    if response.status != 200:
+    if response.status != 200 and not _is_of_directory(action, response):
         raise action.unexpected(response, "HEAD")
     return True
+
+
+def _is_of_directory(action: Action, response: Response) -> bool:
+    """Tell whether a HEAD was answered as a server does for the name of a directory: then the name is taken."""
+    if response.status in (301, 308):  # nginx, Apache, lighttpd
+        return urlsplit(response.headers.get("Location") or "").path == action.target + "/"
+    server = (response.headers.get("Server") or "").lower()
+    return (response.status, server.partition("/")[0]) in ((405, "rclone"), (207, "caddy"))
 
 
 def size(action: Action) -> Steps[int]:
@@ -236,11 +245,16 @@ def unlocked(request: Request) -> Steps[Response]:
 
 def expect_file(action: Action, response: Response, method: str) -> Response:
     """Return the answer if it is that of a file, and raise if it is not."""
-    if response.status in ABSENT:
+    if response.status in ABSENT or _is_directory_of_wsgidav(response):
         raise action.missing()
     if response.status != 200:
         raise action.unexpected(response, method)
     return response
+
+
+def _is_directory_of_wsgidav(response: Response) -> bool:
+    """Tell whether the answer is that of wsgidav to the name of a directory, which it does not date."""
+    return (response.headers.get("Server") or "").startswith("WsgiDAV") and "Last-Modified" not in response.headers
 
 
 def content_length(response: Response) -> int | None:

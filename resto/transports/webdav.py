@@ -1,6 +1,5 @@
 """The transport over WebDAV (RFC 4918): makes collections on demand, lists, and publishes uploads whole."""
 
-import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
@@ -68,7 +67,6 @@ class WebDAVTransport(HttpTransport):
             raise ConfigurationError(f"publish must be 'auto', 'put' or 'move', not {publish!r}", code="E008")
         self._publish = publish
         self._collections: defaultdict[str, set[str]] = defaultdict(set)
-        self._collections_lock = threading.Lock()
 
     def listdir(self, host: str, name: str) -> tuple[list[str], list[str]]:
         members = self._members(self._action(host, name, "listdir"))
@@ -166,11 +164,11 @@ class WebDAVTransport(HttpTransport):
                 raise action.unexpected(response, "MKCOL")
 
     def _remember(self, host: str, parents: list[str]) -> None:
-        with self._collections_lock:
-            known = self._collections[host]
-            if len(known) > MAX_REMEMBERED_COLLECTIONS:
-                known.clear()
-            known.update(parents)
+        # No lock: one could be held at a fork, and to forget a collection only costs a request.
+        known = self._collections[host]
+        if len(known) > MAX_REMEMBERED_COLLECTIONS:
+            known.clear()
+        known.update(parents)
 
 
 def _move(action: Action, temporary: str, body: Body) -> Steps[bool]:

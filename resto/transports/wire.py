@@ -8,6 +8,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 
@@ -15,10 +16,11 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
 
 from resto.hosts import HostURL
+from resto.outcomes import Arrival
 from resto.transports.bodies import Body
 from resto.transports.credentials import Authenticator, HeaderAuthenticator, RequestsAuthenticator, is_header
 from resto.transports.idle import IdlePool
-from resto.transports.messages import NoAnswerError, Request, Response, Stream
+from resto.transports.messages import NoAnswerError, Request, Response, Sent, Stream
 
 
 __all__ = ["DRAIN_SIZE", "STALE", "ConnectionWire", "broken", "cannot_prepare", "checked_headers", "connect_problem"]
@@ -101,12 +103,8 @@ class ConnectionWire:
         except STALE as error:
             raise broken(error) from error
 
-    def begin(self, request: Request) -> Callable[[], Response] | None:
-        """Send a request without waiting, if a connection is idle and the body is small.
-
-        Returns:
-            What does the rest of `send`; None if nothing was sent.
-        """
+    def begin(self, request: Request) -> Sent | None:
+        """Send a request without waiting, if a connection is idle and the body is small; None if nothing was sent."""
         if request.delay or (request.body is not None and request.body.size > JOIN_SIZE):
             return None
         connection = self._take()
@@ -120,19 +118,19 @@ class ConnectionWire:
         except BaseException:
             connection.close()
             raise
-        deadline = time.monotonic() + self._timeout
+        arrival = Arrival(connection.sock.fileno(), time.monotonic() + self._timeout)
 
         def receive() -> Response:
             try:
                 return self._receive(
-                    connection, request, lambda: (self._begin_until(deadline, connection, request), sent)
+                    connection, request, lambda: (self._begin_until(arrival.deadline, connection, request), sent)
                 )
             except STALE as error:
                 if not request.idempotent:
                     raise broken(error) from error
             return self._send_over_new_connection(request)
 
-        return receive
+        return Sent(receive, arrival)
 
     def _take(self) -> Connection | None:
         """Return an idle connection that the host has not closed."""
@@ -275,20 +273,22 @@ class _AnswerStream(Stream):
         try:
             block = self._answer.read(None if size < 0 else size)
         except (OSError, HTTPException) as error:
-            self._connection.close()
+            self._abandon()
             problem = "it stopped answering" if isinstance(error, TimeoutError) else "its answer broke off"
             raise NoAnswerError(problem, ambiguous=True) from error
         if not block and size and self._answer.length:
-            self._connection.close()
+            self._abandon()
             raise NoAnswerError("its answer broke off", ambiguous=True)
         return block
 
     def drain(self) -> None:
-        try:
-            self._answer.read(DRAIN_SIZE)
-        except (OSError, HTTPException):
-            self._idle = None  # nobody wanted the body, but the connection is of no use any more
+        with suppress(NoAnswerError):  # nobody wanted the body
+            self.read(DRAIN_SIZE)
         self.close()
+
+    def _abandon(self) -> None:
+        self._idle = None  # the connection is of no use any more
+        self._connection.close()
 
     def close(self) -> None:
         if self._closed:
@@ -413,4 +413,6 @@ def broken(error: Exception) -> NoAnswerError:
         return NoAnswerError("the connection broke before an answer", ambiguous=True)
     if isinstance(error, ssl.SSLError):
         return NoAnswerError(f"TLS failed: {error.reason or error}", ambiguous=True)
+    if isinstance(error, OSError):
+        return NoAnswerError(f"the connection broke: {(error.strerror or str(error)).lower()}", ambiguous=True)
     return NoAnswerError(f"its answer cannot be understood: {type(error).__name__}", ambiguous=True)

@@ -1,6 +1,8 @@
 import queue
 import signal
+import socket
 import threading
+import time
 from collections import defaultdict
 
 import pytest
@@ -11,7 +13,7 @@ from resto.executors import Job
 from resto.executors.inline import InlineExecutor
 from resto.executors.lanes import Lanes, process_lanes
 from resto.executors.thread import ThreadExecutor
-from resto.outcomes import Begun
+from resto.outcomes import Arrival, Begun
 
 
 def job(host, name, call=lambda: None, begin=None):
@@ -276,3 +278,65 @@ def test_interrupted_submission_does_not_block_the_lanes():
     with pytest.raises(KeyboardInterrupt):
         own.submit([job("media-1", "a"), job("media-1", "a"), job("media-2", "a")], interrupt)
     assert not own._lanes
+
+
+# Answers that arrive in another order than they were asked for.
+
+
+class Line:
+    """A connection to a host: what is begun over it ends when somebody answers."""
+
+    def __init__(self, order, name, seconds=10):
+        self.near, self.far = socket.socketpair()
+        self.order, self.name = order, name
+        self.arrival = Arrival(self.near.fileno(), time.monotonic() + seconds)
+
+    def begin(self):
+        return Begun(self._resume, self.arrival)
+
+    def _resume(self):
+        self.near.settimeout(max(self.arrival.deadline - time.monotonic(), 0.001))
+        answer = self.near.recv(1)
+        self.order.append(self.name)
+        return answer
+
+    def close(self):
+        self.near.close()
+        self.far.close()
+
+
+@pytest.fixture
+def lines():
+    made = []
+
+    def make(*args, **kwargs):
+        made.append(Line(*args, **kwargs))
+        return made[-1]
+
+    yield make
+    for line in made:
+        line.close()
+
+
+def test_host_that_answers_late_does_not_hold_up_the_lanes_of_others(lines):
+    order = []
+    slow, fast = lines(order, "slow"), lines(order, "fast")
+    caller = threading.Thread(
+        target=InlineExecutor().run, args=[[job("slow", "a", begin=slow.begin), job("fast", "a", begin=fast.begin)]]
+    )
+    caller.start()
+    fast.far.send(b"x")
+    # This one waits for its turn in the lane of the fast host, which comes while the slow one is still waited for.
+    assert InlineExecutor().run([job("fast", "a", lambda: order.copy())])[0].value == ["fast"]
+    slow.far.send(b"x")
+    caller.join(10)
+    assert order == ["fast", "slow"]
+
+
+def test_hosts_that_never_answer_cost_one_timeout_together(lines):
+    order = []
+    silent = [lines(order, number, seconds=0.3) for number in range(4)]
+    started = time.monotonic()
+    outcomes = InlineExecutor().run([job(f"media-{line.name}", "a", begin=line.begin) for line in silent])
+    assert [type(outcome.error) for outcome in outcomes] == [TimeoutError] * 4
+    assert time.monotonic() - started < 0.9

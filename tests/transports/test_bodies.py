@@ -94,7 +94,7 @@ def test_a_copy_that_fails_is_closed(monkeypatch):
         return copies[0]
 
     monkeypatch.setattr(bodies.tempfile, "SpooledTemporaryFile", make)
-    with pytest.raises(OSError, match="the disk is gone"):
+    with pytest.raises(UnreadableBodyError, match="the disk is gone"):
         Body(Pipe(b"content", fails=True))
     assert copies[0].closed
 

@@ -445,9 +445,8 @@ def test_certificates_must_exist(option):
 @pytest.mark.parametrize("option", ["ca_bundle", "client_cert"])
 def test_certificates_must_be_certificates(transport, tmp_path, option):
     (tmp_path / "ca.pem").write_text("not a certificate")
-    http = transport(**{option: str(tmp_path / "ca.pem")})
-    with pytest.raises(ConfigurationError, match="cannot be loaded"):
-        http.exists("https://127.0.0.1:9/", "a.txt")
+    with pytest.raises(ConfigurationError, match=f"{option} cannot be loaded"):
+        transport(**{option: str(tmp_path / "ca.pem")})
 
 
 def test_a_key_with_a_password_is_an_error_and_no_question(transport, tmp_path, authority):
@@ -460,9 +459,8 @@ def test_a_key_with_a_password_is_an_error_and_no_question(transport, tmp_path, 
         formats.Encoding.PEM, formats.PrivateFormat.PKCS8, formats.BestAvailableEncryption(b"s3cret")
     )
     (tmp_path / "both.pem").write_bytes(certificate.cert_chain_pems[0].bytes() + locked)
-    http = transport(client_cert=str(tmp_path / "both.pem"))
-    with pytest.raises(ConfigurationError, match="cannot be loaded"):
-        http.exists("https://127.0.0.1:9/", "a.txt")
+    with pytest.raises(ConfigurationError, match="client_cert cannot be loaded"):
+        transport(client_cert=str(tmp_path / "both.pem"))
 
 
 # Credentials

@@ -1,7 +1,7 @@
 import pytest
 
-from resto.outcomes import Begun
-from resto.transports.messages import NoAnswerError, Request, Response, begin_steps, run_steps
+from resto.outcomes import Arrival, Begun
+from resto.transports.messages import NoAnswerError, Request, Response, Sent, begin_steps, run_steps
 
 
 FIRST, SECOND = Request("PUT", "/a"), Request("HEAD", "/a")
@@ -25,7 +25,7 @@ class FakeWire:
     def begin(self, request):
         if not (self.begins and self.begins.pop(0)):
             return None
-        return lambda: self.send(request)
+        return Sent(lambda: self.send(request), Arrival(0, 0.0))
 
     def close(self):
         pass
@@ -90,3 +90,23 @@ def test_a_later_request_that_cannot_begin_is_waited_for():
 def test_begun_steps_may_handle_a_failure():
     wire = FakeWire(NoAnswerError("refused", ambiguous=False), begins=[True])
     assert begin_steps(forgiving_steps(), wire).resume() == "refused"
+
+
+def test_a_later_request_that_fails_to_begin_is_for_the_steps_to_judge():
+    """As `wire.send` would leave it to them."""
+
+    class BreakingWire(FakeWire):
+        def begin(self, request):
+            if request is SECOND:
+                raise NoAnswerError("broken", ambiguous=True)
+            return super().begin(request)
+
+    def forgiving():
+        yield FIRST
+        try:
+            yield SECOND
+        except NoAnswerError:
+            return "forgiven"
+
+    begun = begin_steps(forgiving(), BreakingWire(201, begins=[True]))
+    assert begun.resume() == "forgiven"

@@ -291,3 +291,47 @@ def test_impossible_dates_are_no_dates(text):
 def test_naturals(text):
     number = steps.natural(text)
     assert number is None or (number >= 0 and text == text.strip() and int(text) == number)
+
+
+def test_directory_of_wsgidav_is_no_file():
+    """It answers 200 to the name of a directory, without a date."""
+    action = Action("size", "media-1", "d", parse_url("http://media-1/", ""))
+    sequence = steps.size(action)
+    next(sequence)
+    with pytest.raises(RemoteFileNotFoundError):
+        sequence.send(Response(200, "OK", {"Server": "WsgiDAV/4.3", "Content-Length": "0"}))
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "expected"),
+    [
+        (301, {"Location": "/media/d/"}, True),
+        (301, {"Location": "https://other.example.com/media/d/"}, True),
+        (308, {"Location": "/media/d/"}, True),
+        (405, {"Server": "rclone/v1.75.2"}, True),
+        (207, {"Server": "Caddy"}, True),
+    ],
+)
+def test_directory_takes_its_name(status, headers, expected):
+    sequence = steps.exists(Action("exists", "media-1", "d", parse_url("http://media-1/media/", "")))
+    next(sequence)
+    with pytest.raises(StopIteration) as stop:
+        sequence.send(Response(status, "", headers))
+    assert stop.value.value is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (301, {"Location": "/login/"}),
+        (301, {}),
+        (405, {"Server": "nginx"}),
+        (207, {"Server": "Apache"}),
+        (302, {"Location": "/media/d/"}),
+    ],
+)
+def test_other_answers_do_not_make_a_directory(status, headers):
+    sequence = steps.exists(Action("exists", "media-1", "d", parse_url("http://media-1/media/", "")))
+    next(sequence)
+    with pytest.raises(UnexpectedStatusCode):
+        sequence.send(Response(status, "", headers))

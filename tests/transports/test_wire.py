@@ -680,7 +680,7 @@ def test_a_begun_request_is_on_its_way(connection_wire, resto_server):
     sender.send(HEAD)
     arrived = threading.Event()
     resto_server.on_applied = lambda method, path: arrived.set()
-    receive = sender.begin(put())
+    receive = sender.begin(put()).receive
     assert arrived.wait(5)
     assert receive().status == 201
     assert sender.send(HEAD).status == 200
@@ -691,7 +691,7 @@ def test_a_begun_request_shares_the_time_of_the_others(connection_wire, resto_se
     sender = connection_wire(resto_server.url, 0.3)
     sender.send(HEAD)
     resto_server.hang = True
-    receive = sender.begin(put())
+    receive = sender.begin(put()).receive
     threading.Event().wait(0.35)  # another host took that long
     start = time.monotonic()
     with pytest.raises(NoAnswerError, match="no answer within"):
@@ -702,7 +702,7 @@ def test_a_begun_request_shares_the_time_of_the_others(connection_wire, resto_se
 def test_an_answer_that_came_long_ago_is_not_too_late(connection_wire, resto_server):
     sender = connection_wire(resto_server.url, 0.2)
     sender.send(HEAD)
-    receive = sender.begin(put())
+    receive = sender.begin(put()).receive
     threading.Event().wait(0.3)
     assert receive().status == 201
     resto_server.delay = 0.1
@@ -713,7 +713,7 @@ def test_a_begun_request_is_sent_again_over_a_new_connection(connection_wire, re
     sender = connection_wire(resto_server.url)
     sender.send(HEAD)
     resto_server.drop_idle = True
-    assert sender.begin(put())().status == 201
+    assert sender.begin(put()).receive().status == 201
     assert connections(resto_server) == [1, 2]
 
 
@@ -721,7 +721,7 @@ def test_a_begun_request_that_is_not_idempotent_is_not_sent_again(connection_wir
     sender = connection_wire(resto_server.url)
     sender.send(HEAD)
     resto_server.drop_idle = True
-    receive = sender.begin(Request("MOVE", "/a", idempotent=False))
+    receive = sender.begin(Request("MOVE", "/a", idempotent=False)).receive
     with pytest.raises(NoAnswerError, match="broke before an answer"):
         receive()
     assert len(resto_server.requests) == 1
