@@ -35,7 +35,8 @@ def resto_register_executors() -> Mapping[str, str | type]:  # type: ignore[empt
 def resto_action_finished(outcome: Outcome) -> None:
     """Observe an action that has finished on one host, successfully or not.
 
-    Called in whichever thread finished the action. An exception raised here is logged and goes no further.
+    Called in whichever thread finished the action, which may still hold up other actions on the same file: it must not
+    use a storage of resto itself. An exception raised here is logged and goes no further.
 
     Args:
         outcome: What happened.

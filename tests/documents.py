@@ -20,6 +20,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 import types
 from dataclasses import dataclass
 from pathlib import Path
@@ -228,6 +229,18 @@ class Reader:
         if not expected or os.geteuid() != 0 or not Path("/usr/lib/nginx/modules/ngx_http_dav_ext_module.so").exists():
             return None
         return self.succeed(f"nginx -t -e stderr -c /etc/nginx/nginx.conf -g 'pid {self.directory}/pid;'", expected)
+
+    def run_find(self, command, expected):
+        """It removes what was left long ago, and nothing else."""
+        folder = Path(self.substitute("/srv/media/files"))
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, days in [(".resto-old", 3), (".resto-new", 0), ("old.jpg", 3)]:
+            (folder / name).touch()
+            os.utime(folder / name, (time.time() - days * 86_400,) * 2)
+        output = self.succeed(command, expected)
+        assert {path.name for path in folder.iterdir()} >= {".resto-new", "old.jpg"}
+        assert not (folder / ".resto-old").exists()
+        return output
 
     def run_curl(self, command, expected):
         if not shutil.which("curl"):
