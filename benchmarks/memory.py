@@ -1,6 +1,5 @@
 """How much memory the save of a large file takes."""
 
-import resource
 import subprocess
 import sys
 import tempfile
@@ -11,6 +10,7 @@ from django.core.files import File
 from django.core.files.base import ContentFile
 
 from benchmarks.rivals import RIVALS
+from memory import forget_peak, peak
 
 
 __all__ = ["growth", "report"]
@@ -38,11 +38,8 @@ def growth(rival: str, addresses: list[str], megabytes: int) -> tuple[float, flo
                 file.write(b"x" * MEGABYTE)
         storage = RIVALS[rival](addresses, f"{directory}/media")
         storage.save("warm-up", ContentFile(b"x"))
-        before, started = _peak_memory(), time.perf_counter()
+        forget_peak()
+        before, started = peak(), time.perf_counter()
         with path.open("rb") as file:
             storage.save("large", File(file))
-        return _peak_memory() - before, time.perf_counter() - started
-
-
-def _peak_memory() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
+        return (peak() - before) * 1024, time.perf_counter() - started

@@ -11,6 +11,7 @@ import threading
 import traceback
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
@@ -34,6 +35,8 @@ from resto.transports.http import HttpTransport
 from resto.transports.requests_wire import RequestsWire
 from resto.transports.wire import ConnectionWire
 
+
+TESTS = Path(__file__).resolve().parent.parent
 
 DOTTED = f"{__name__}.create_session"
 
@@ -713,7 +716,8 @@ def test_a_transport_builds_one_wire_per_host(transport):
 # Memory
 
 MEASURE = """
-    import io, resource, socket, sys, threading
+    import io, sys
+    from memory import forget_peak, peak
     from resto.transports.http import HttpTransport
 
     class Endless(io.RawIOBase):
@@ -733,13 +737,14 @@ MEASURE = """
     http = HttpTransport("/", timeout=10, session={session})
     http.create(sys.argv[1], "warm", b"up")
     http.content(sys.argv[1], "warm")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    forget_peak()
+    before = peak()
     if {upload}:
         http.create(sys.argv[1], "large", Endless())
     else:
         with http.open(sys.argv[1], "large") as stream:
             assert sum(map(len, iter(lambda: stream.read(65536), b""))) == 100_000_000
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    print(peak() - before)
 """
 
 
@@ -753,7 +758,12 @@ def test_memory_does_not_grow_with_the_file(resto_server_factory, tmp_path, way,
     code = code.replace("{session}", session).replace("{upload}", str("upload" in way))
     with ExitStack() as stack:
         process = stack.enter_context(
-            subprocess.Popen([sys.executable, "-c", code, server.url], stdout=subprocess.PIPE, text=True)
+            subprocess.Popen(
+                [sys.executable, "-c", code, server.url],
+                stdout=subprocess.PIPE,
+                text=True,
+                env=os.environ | {"PYTHONPATH": str(TESTS)},
+            )
         )
         grown = int(process.communicate(timeout=60)[0])
     assert grown < 10_000  # kilobytes
