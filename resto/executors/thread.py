@@ -66,6 +66,7 @@ class _Pool:
             # An interruption: unless the request has got through, nobody serves it.
             if turn.acquire(blocking=False):
                 with self._lock:
+                    self._queues[host].remove((lanes, task))
                     self._release(host)
             raise
 

@@ -276,3 +276,15 @@ def test_jobs_of_a_child_of_multiprocessing_are_done_at_its_end(run_program):
         measured=False,
     )
     assert said == ["child", "0"]
+
+
+def test_interrupted_submission_gives_the_hosts_share_back(executor, pool, monkeypatch):
+    """Nobody would ever serve the request, and eight of them would block the host for ever."""
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pool._threads, "submit", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        executor.submit([job("media-1", "a")])
+    assert not pool._busy

@@ -136,3 +136,11 @@ def test_a_closed_file_cannot_be_read():
 )
 def test_rewindable_content_is_known(content, expected):
     assert is_rewindable(content) is expected
+
+
+def test_a_file_without_a_size_is_an_error_of_the_file():
+    file = io.BytesIO(b"content")
+    file.close()
+    file.seekable = lambda: True
+    with pytest.raises(UnreadableBodyError, match="closed file"):
+        Body(file)
