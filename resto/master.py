@@ -128,7 +128,7 @@ class MasterCopy(FileSystemStorage):
         if self.file_permissions_mode is not None:
             Path(path).chmod(self.file_permissions_mode)
         location_group = os.stat(self.location).st_gid  # noqa: PTH116 - beside chown
-        if os.stat(path).st_gid != location_group:  # noqa: PTH116
+        if os.stat(path).st_gid != location_group:  # noqa: PTH116 - beside chown
             with contextlib.suppress(PermissionError):
                 os.chown(path, -1, location_group)
 
@@ -194,7 +194,7 @@ class MasterCopy(FileSystemStorage):
             # Often enough that Path, and a buffer that nobody needs, can be measured.
             return open(self.path(name), "rb", buffering=0)  # noqa: PTH123 - the callers close it
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            if not os.path.isdir(self.location):  # noqa: PTH112
+            if not os.path.isdir(self.location):  # noqa: PTH112 - a string, as Django has it
                 raise FileNotFoundError(
                     f"{self.location} is missing; is it mounted? Nothing is deleted on its account"
                 ) from None

@@ -152,7 +152,6 @@ class DistributedStorage(ReplicatedStorage):
         name = clean_directory(name)
         if not name:
             return True
-
         outcomes = self._run(self._exists, self.hosts, name)
         if not any(outcome.ok for outcome in outcomes):
             raise ReplicationError("exists", name, outcomes)

@@ -216,8 +216,7 @@ class _AttentiveWire:
 
     def send(self, request: Request) -> Response:
         response = self._wire.send(request)
-        product = response.headers.get("Server") or ""
-        self._products[self._host] = product.partition("/")[0].partition(" ")[0].lower()
+        self._products[self._host] = steps.server_product(response)
         return response
 
     def begin(self, request: Request) -> None:

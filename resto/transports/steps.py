@@ -30,6 +30,7 @@ __all__ = [
     "natural",
     "parse_http_date",
     "put",
+    "server_product",
     "size",
     "unlocked",
     "verify",
@@ -145,8 +146,7 @@ def _is_of_directory(action: Action, response: Response) -> bool:
     """Tell whether a HEAD was answered as a server does for the name of a directory: then the name is taken."""
     if response.status in (301, 308):  # nginx, Apache, lighttpd
         return urlsplit(response.headers.get("Location") or "").path == action.target + "/"
-    server = (response.headers.get("Server") or "").lower()
-    return (response.status, server.partition("/")[0]) in ((405, "rclone"), (207, "caddy"))
+    return (response.status, server_product(response)) in ((405, "rclone"), (207, "caddy"))
 
 
 def size(action: Action) -> Steps[int]:
@@ -254,7 +254,7 @@ def expect_file(action: Action, response: Response, method: str) -> Response:
 
 def _is_directory_of_wsgidav(response: Response) -> bool:
     """Tell whether the answer is that of wsgidav to the name of a directory, which it does not date."""
-    return (response.headers.get("Server") or "").startswith("WsgiDAV") and "Last-Modified" not in response.headers
+    return server_product(response) == "wsgidav" and "Last-Modified" not in response.headers
 
 
 def content_length(response: Response) -> int | None:
@@ -262,8 +262,13 @@ def content_length(response: Response) -> int | None:
     length = response.headers.get("Content-Length")
     if length is None:
         # Apache leaves it out for an empty file.
-        return 0 if (response.headers.get("Server") or "").startswith("Apache") else None
+        return 0 if server_product(response).startswith("apache") else None
     return natural(length)
+
+
+def server_product(response: Response) -> str:
+    """Return the first product of the Server header, in lower case; empty if there is none (RFC 9110, section 10.2.4)."""
+    return (response.headers.get("Server") or "").partition("/")[0].partition(" ")[0].lower()
 
 
 def natural(text: str | None) -> int | None:
