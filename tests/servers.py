@@ -25,7 +25,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, Self
 
@@ -72,62 +72,44 @@ class Kind:
     changes_user: bool = True  # started as root, it becomes another user
 
 
+NGINX = Kind(
+    config="nginx.conf",
+    program="nginx",
+    command=NGINX_COMMAND,
+    files=NGINX_DAV[:1],
+    package="Debian's nginx",
+    propfind=False,
+    makes_parents=True,
+)
+
+NGINX_WEBDAV = Kind(
+    config="nginx-dav.conf",
+    program="nginx",
+    command=NGINX_COMMAND,
+    modules=NGINX_MODULES,
+    files=NGINX_DAV,
+    package="Debian's nginx and libnginx-mod-http-dav-ext",
+    makes_parents=True,
+)
+
+APACHE = Kind(
+    config="apache.conf",
+    program="apache2",
+    command=APACHE_COMMAND,
+    modules=APACHE_MODULES,
+    files=APACHE_FILES,
+    package="Debian's apache2-bin and media-types",
+)
+
 KINDS = {
-    "nginx": Kind(
-        config="nginx.conf",
-        program="nginx",
-        command=NGINX_COMMAND,
-        files=NGINX_DAV[:1],
-        package="Debian's nginx",
-        propfind=False,
-        makes_parents=True,
+    "nginx": NGINX,
+    "nginx-dav": NGINX_WEBDAV,
+    "nginx-no-parents": replace(
+        NGINX, edits={"create_full_put_path on;": "create_full_put_path off;"}, makes_parents=False
     ),
-    "nginx-dav": Kind(
-        config="nginx-dav.conf",
-        program="nginx",
-        command=NGINX_COMMAND,
-        modules=NGINX_MODULES,
-        files=NGINX_DAV,
-        package="Debian's nginx and libnginx-mod-http-dav-ext",
-        makes_parents=True,
-    ),
-    "nginx-no-parents": Kind(
-        config="nginx.conf",
-        program="nginx",
-        command=NGINX_COMMAND,
-        files=NGINX_DAV[:1],
-        package="Debian's nginx",
-        edits={"create_full_put_path on;": "create_full_put_path off;"},
-        propfind=False,
-    ),
-    "nginx-https": Kind(
-        config="nginx-https.conf",
-        program="nginx",
-        command=NGINX_COMMAND,
-        modules=NGINX_MODULES,
-        files=NGINX_DAV,
-        package="Debian's nginx and libnginx-mod-http-dav-ext",
-        makes_parents=True,
-        tls=True,
-        auth="basic",
-    ),
-    "apache": Kind(
-        config="apache.conf",
-        program="apache2",
-        command=APACHE_COMMAND,
-        modules=APACHE_MODULES,
-        files=APACHE_FILES,
-        package="Debian's apache2-bin and media-types",
-    ),
-    "apache-digest": Kind(
-        config="apache-digest.conf",
-        program="apache2",
-        command=APACHE_COMMAND,
-        modules=APACHE_MODULES,
-        files=APACHE_FILES,
-        package="Debian's apache2-bin and media-types",
-        auth="digest",
-    ),
+    "nginx-https": replace(NGINX_WEBDAV, config="nginx-https.conf", tls=True, auth="basic"),
+    "apache": APACHE,
+    "apache-digest": replace(APACHE, config="apache-digest.conf", auth="digest"),
     "lighttpd": Kind(
         config="lighttpd.conf",
         program="lighttpd",
