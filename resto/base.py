@@ -1,21 +1,23 @@
 """What all storages of resto have in common: options, hosts, and the execution of actions on them."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pickle import PicklingError
 from typing import Any, TypedDict, TypeVar, Unpack
 from urllib.parse import urljoin
 
 from django.core.files.storage import Storage
 from django.core.signals import setting_changed
 from django.utils.encoding import filepath_to_uri
+from django.utils.module_loading import import_string
 
 from resto.exceptions import ConfigurationError, RemoteFileNotFoundError, ReplicationError, TransportError
 from resto.executors import Executor, Job
 from resto.hosts import Host, parse_hosts, parse_timeout
 from resto.outcomes import Begun, Outcome
 from resto.plugins import get_plugin_manager
-from resto.settings import get_setting, media_url
+from resto.settings import get_setting, media_url, storage_settings
 from resto.transports import Transport
 
 
@@ -42,6 +44,7 @@ class _Composition:
     transport: Transport
     transports: Mapping[str, Transport]
     executor: Executor
+    alias: str | None
 
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -111,6 +114,11 @@ class ReplicatedStorage(Storage):
         setting_changed.connect(self._forget_composition)
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if self.has_literal_credentials():
+            # Whoever can read a task queue or a cache would read it.
+            raise PicklingError(
+                f"the options of this {type(self).__name__} hold a credential; put it into RESTO_CREDENTIALS"
+            )
         args, kwargs = self._constructor_args
         return _rebuild, (type(self), args, kwargs)
 
@@ -172,9 +180,8 @@ class ReplicatedStorage(Storage):
     def has_literal_credentials(self) -> bool:
         """Return whether the options hold a credential instead of the name of one."""
         composed = self._composed()
-        return any(
-            transport.has_literal_credentials for transport in (composed.transport, *composed.transports.values())
-        )
+        parts: tuple[Executor | Transport, ...] = (composed.executor, composed.transport, *composed.transports.values())
+        return any(part.has_literal_credentials for part in parts)
 
     def _configured_base_url(self) -> str:
         return media_url() if self._base_url is None else self._base_url
@@ -190,7 +197,7 @@ class ReplicatedStorage(Storage):
         return parse_hosts(self._option("MEDIA_HOSTS"))
 
     def _forget_composition(self, *, setting: str, **kwargs: Any) -> None:
-        if setting.startswith("RESTO_") or setting == "MEDIA_URL":
+        if setting.startswith("RESTO_") or setting in ("MEDIA_URL", "STORAGES"):
             self._composition = None
 
     def _require_sound_options(self) -> None:
@@ -206,7 +213,17 @@ class ReplicatedStorage(Storage):
 
     def _compose(self) -> _Composition:
         transport, transports = self._create_transports()
-        return _Composition(transport, transports, self._create_executor())
+        return _Composition(transport, transports, self._create_executor(), self._find_alias())
+
+    def _find_alias(self) -> str | None:
+        """Return the alias in ``STORAGES`` that stands for a storage like this one."""
+        args, kwargs = self._constructor_args
+        for alias, parameters in storage_settings().items():
+            # By its options, not by identity: two threads that ask for an alias at once get two storages.
+            same_options = not args and dict(parameters.get("OPTIONS") or {}) == kwargs
+            if same_options and _is_class(parameters.get("BACKEND"), type(self)):
+                return alias
+        return None
 
     def _create_transports(self) -> tuple[Transport, dict[str, Transport]]:
         common = self._create_transport({})
@@ -244,6 +261,12 @@ class ReplicatedStorage(Storage):
                 "Use AsyncStorage, or the executor 'thread'.",
                 code="E009",
             )
+        if executor.needs_alias and self._find_alias() is None:
+            raise ConfigurationError(
+                f"{executor_class.__name__} works for storages in STORAGES only: workers find them by alias",
+                "Add this storage to STORAGES, and use storages[alias].",
+                code="E011",
+            )
         return executor
 
     def url(self, name: str | None) -> str:
@@ -275,8 +298,13 @@ class ReplicatedStorage(Storage):
     def _run(
         self, func: Callable[..., Any], hosts: tuple[str, ...], name: str, *args: Any, **kwargs: Any
     ) -> list[Outcome]:
+        return self._run_on(self.executor, func, hosts, name, *args, **kwargs)
+
+    def _run_on(
+        self, executor: Executor, func: Callable[..., Any], hosts: Sequence[str], name: str, *args: Any, **kwargs: Any
+    ) -> list[Outcome]:
         try:
-            outcomes = self.executor.run([self._job(func, host, name, *args, **kwargs) for host in hosts])
+            outcomes = executor.run([self._job(func, host, name, *args, **kwargs) for host in hosts])
         except BaseException:
             for host in hosts:
                 self._log(_action(func), name, host, "It was interrupted, and perhaps not carried out")
@@ -317,6 +345,13 @@ def _described(error: Exception) -> str:
 def _action(func: Callable[..., Any]) -> str:
     name: str = func.__name__
     return _ACTIONS.get(name, name)
+
+
+def _is_class(backend: Any, expected: type) -> bool:
+    try:
+        return import_string(backend) is expected
+    except Exception:  # noqa: BLE001 - another storage of the site, of which Django says what is wrong
+        return False
 
 
 def _rebuild(

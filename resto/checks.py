@@ -92,7 +92,7 @@ def _check_storage(where: str, storage: ReplicatedStorage) -> Iterable[CheckMess
     if not problems and storage.has_literal_credentials():
         yield checks.Warning(
             f"{where}: the options contain a credential, which migrations and task queues would write down",
-            hint="Put it into RESTO_CREDENTIALS, and give its name as 'auth'.",
+            hint="Put it into RESTO_CREDENTIALS, and give its name as 'auth' or 'url'.",
             id="resto.W001",
         )
     if isinstance(storage, DistributedStorage) and not storage.fatal_exceptions:

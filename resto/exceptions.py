@@ -8,7 +8,8 @@
     │   ├── HostUnavailableError                      no answer
     │   ├── UnexpectedStatusCode                      an answer that is not a success
     │   └── RemoteFileNotFoundError (FileNotFoundError)
-    └── ReplicationError (OSError)                    one action, several hosts
+    ├── ReplicationError (OSError)                    one action, several hosts
+    └── JobRefusedError                               a task queue brought something else than a job of resto
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from django.core.exceptions import ImproperlyConfigured
 __all__ = [
     "ConfigurationError",
     "HostUnavailableError",
+    "JobRefusedError",
     "RemoteFileNotFoundError",
     "ReplicationError",
     "RestoError",
@@ -160,6 +162,14 @@ class ReplicationError(RestoError, OSError):
         problems = "; ".join(_describe(failure) for failure in failures)
         summary = f"{self.action} of {self.name!r} failed on {len(failures)} of {len(self.outcomes)} hosts: {problems}"
         return f"{summary} ({self.consequence})" if self.consequence else summary
+
+
+class JobRefusedError(RestoError):
+    """A worker of a task queue got a message that is not one of resto, or not for its settings; nothing was done.
+
+    Args:
+        problem: What is wrong with the message, a sentence fragment.
+    """
 
 
 def _describe(outcome: FailedOutcome) -> str:

@@ -189,6 +189,16 @@ class MasterCopy(FileSystemStorage):
         with file:
             return _fingerprint(file)
 
+    def require_mounted(self, name: str) -> None:
+        """Raise unless the master copy has a file, or at least other files.
+
+        Raises:
+            FileNotFoundError: The directory of the master copy is missing or empty, as a mount point is without its file
+                system.
+        """
+        if self.fingerprint(name) is None and not os.listdir(self.location):  # noqa: PTH208 - a string, as Django has it
+            raise FileNotFoundError(f"{self.location} is empty; is it mounted? Nothing is deleted on its account")
+
     def _opened(self, name: str) -> IO[bytes] | None:
         try:
             # Often enough that Path, and a buffer that nobody needs, can be measured.

@@ -5,8 +5,18 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from resto.exceptions import ConfigurationError
 
-__all__ = ["DEFAULTS", "get_setting", "media_url", "storage_settings", "use_tz"]
+
+__all__ = [
+    "DEFAULTS",
+    "get_credential",
+    "get_setting",
+    "media_url",
+    "rq_queues",
+    "storage_settings",
+    "use_tz",
+]
 
 DEFAULTS: dict[str, Any] = {
     "MEDIA_HOSTS": (),
@@ -41,6 +51,27 @@ def get_setting(name: str) -> Any:
         return default
 
 
+def get_credential(name: str, *, option: str, code: str) -> Any:
+    """Return what ``RESTO_CREDENTIALS`` holds under a name.
+
+    Args:
+        name: What an option gives in place of a secret.
+        option: The option, for the error.
+        code: As for `ConfigurationError`.
+
+    Raises:
+        ConfigurationError: There is no such name.
+    """
+    credentials = get_setting("CREDENTIALS")
+    try:
+        return credentials[name]
+    except KeyError:
+        known = ", ".join(sorted(credentials)) or "none"
+        # Without what was given: it may be the secret itself.
+        problem = f"RESTO_CREDENTIALS has no credential of the name that is given as {option!r}"
+        raise ConfigurationError(problem, f"It has: {known}.", code) from None
+
+
 def media_url() -> str:
     """Return ``MEDIA_URL``, where files are served from unless a storage has a ``base_url`` of its own."""
     return settings.MEDIA_URL
@@ -53,4 +84,15 @@ def use_tz() -> bool:
 
 def storage_settings() -> dict[str, Any]:
     """Return ``STORAGES``: alias -> ``{"BACKEND": ..., "OPTIONS": ...}``."""
-    return settings.STORAGES
+    try:
+        return settings.STORAGES
+    except ImproperlyConfigured:
+        return {}  # as in `get_setting`
+
+
+def rq_queues() -> dict[str, Any]:
+    """Return ``RQ_QUEUES``, the queues of django-rq: name -> options; empty where django-rq is not configured."""
+    try:
+        return getattr(settings, "RQ_QUEUES", {})
+    except ImproperlyConfigured:
+        return {}  # as in `get_setting`

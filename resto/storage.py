@@ -7,7 +7,7 @@ It knows neither HTTP nor threads.
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, TypeVar, Unpack, cast
@@ -16,11 +16,12 @@ from django.utils.deconstruct import deconstructible
 
 from resto.base import ReplicatedStorage, StorageOptions, begun_by
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, ReplicationError, UnexpectedStatusCode
-from resto.executors import Job
+from resto.executors import Job, RemoteCall
 from resto.files import MasterFile, RemoteFile, SharedContent, spool
 from resto.master import Fingerprint, MasterCopy
 from resto.names import clean_directory, clean_name, require_storable
 from resto.outcomes import Begun, Outcome
+from resto.plugins import get_plugin_manager
 from resto.replication import begin_replication, replicate
 from resto.settings import use_tz
 from resto.transports import Transport
@@ -30,12 +31,15 @@ if TYPE_CHECKING:
     from django.core.files import File
 
 
-__all__ = ["AsyncStorage", "DistributedStorage", "HybridStorage"]
+__all__ = ["REMOTE_ACTIONS", "AsyncStorage", "DistributedStorage", "HybridStorage"]
 
 logger = logging.getLogger("resto")
 
 # Statuses after which no server has stored anything: credentials, permission, size.
 _REFUSALS = frozenset({401, 403, 413})
+
+# The methods that a worker of a task queue may be asked to call. Each is called with a host and a name.
+REMOTE_ACTIONS = frozenset({"upload", "update", "remove"})
 
 T = TypeVar("T")
 
@@ -389,7 +393,8 @@ class HybridStorage(ReplicatedStorage):
 class AsyncStorage(HybridStorage):
     """Keeps files locally, in the master copy, and on all hosts; does not wait for the hosts.
 
-    Failures on hosts are logged, whatever ``fatal_exceptions`` is. Nothing is lost at a normal exit of the process.
+    Failures on hosts are logged, whatever ``fatal_exceptions`` is. Nothing is lost at a normal exit of the process. With an
+    executor for a task queue, workers send the files, and a queue that does not answer is a failure on all hosts.
 
     Args:
         hosts: As for `HybridStorage`.
@@ -429,7 +434,37 @@ class AsyncStorage(HybridStorage):
 
     def _background_job(self, func: Callable[..., Any], host: str, name: str, *args: Any, **kwargs: Any) -> Job:
         job = self._job(func, host, name, *args, **kwargs)
-        return Job(job.action, job.host, job.name, job.call, self._report)
+        remote = None if args or kwargs else self._remote_call(func)
+        return Job(job.action, job.host, job.name, job.call, self._report, remote=remote)
+
+    def _remote_call(self, func: Callable[..., Any]) -> RemoteCall | None:
+        alias, action = self._composed().alias, func.__name__
+        if alias is None or action not in REMOTE_ACTIONS or getattr(func, "__self__", None) is not self:
+            return None
+        return RemoteCall(alias, action)
+
+    def perform(self, action: str, hosts: Sequence[str], name: str) -> list[Outcome]:
+        """Do in a worker of a task queue what `execute` has handed over: on all hosts at once, and wait for them.
+
+        Args:
+            action: One of `REMOTE_ACTIONS`.
+            hosts: Which of the storage's hosts.
+            name: The file's name.
+
+        Returns:
+            What happened on each host, in the order of the hosts. Failures are logged. A file that was written and is not
+            there, in a master copy without any file, is a failure: it may be a file system that is not mounted.
+        """
+        func = getattr(self, action)
+        try:
+            if action != "remove":
+                self._master.require_mounted(name)
+        except FileNotFoundError as error:
+            outcomes = [self._job(func, host, name).fail(error) for host in hosts]
+            for outcome in outcomes:
+                self._report(outcome)
+            return outcomes
+        return self._run_on(get_plugin_manager().executor("thread")(), func, hosts, name)
 
 
 def _uploaded(host: str, name: str, existed: bool) -> bool:  # noqa: FBT001 - what a transport told

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 
-pytest_plugins = ["servers"]
+pytest_plugins = ["servers", "brokers"]
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.register_profile("explore", settings.get_profile("default"), max_examples=5_000, deadline=timedelta(minutes=1))

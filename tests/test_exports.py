@@ -25,6 +25,7 @@ TESTED_ELSEWHERE = {
     "resto.settings": "test_settings_module.py",  # tests/settings.py is the Django settings of the tests
     "resto.executors": "test_plugins.py",  # offers what is bundled
     "resto.transports": "test_plugins.py",  # the same
+    "resto.workers": "workers/test_jobs.py",
     "resto.testing": "testing/test_init.py",
     "resto.testing.__main__": "testing/test_main.py",
 }

@@ -1,16 +1,19 @@
 """Executors decide where and when actions run. They know nothing of protocols."""
 
-from resto.executors.base import Executor, Job
+from resto.executors.base import Executor, Job, RemoteCall
 from resto.hookspecs import hookimpl
 
 
-__all__ = ["Executor", "Job", "resto_register_executors"]
+__all__ = ["Executor", "Job", "RemoteCall", "resto_register_executors"]
 
 
 @hookimpl
 def resto_register_executors() -> dict[str, str]:
     """Offer the bundled executors."""
     return {
+        "celery": "resto.executors.celery.CeleryExecutor",
         "inline": "resto.executors.inline.InlineExecutor",
+        "rq": "resto.executors.rq.RqExecutor",
+        "tasks": "resto.executors.tasks.TasksExecutor",
         "thread": "resto.executors.thread.ThreadExecutor",
     }

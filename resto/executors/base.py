@@ -10,9 +10,22 @@ from typing import Any
 from resto.outcomes import Begun, Outcome
 
 
-__all__ = ["Executor", "Job"]
+__all__ = ["Executor", "Job", "RemoteCall"]
 
 logger = logging.getLogger("resto")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteCall:
+    """How another process does the same as a job: it calls a method of a storage that its own settings name.
+
+    Attributes:
+        storage: Alias of the storage in ``STORAGES``.
+        action: Name of the method, which is called with the job's host and name.
+    """
+
+    storage: str
+    action: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +40,7 @@ class Job:
         finished: Told the outcome, in whichever thread the job ran. What it raises is logged.
         begin: Sends what the action needs first, without waiting for the host, and returns the action under way; or
             returns None if that is not possible at once, in which case nothing was done.
+        remote: How another process does the same; None if only this one can.
     """
 
     action: str
@@ -35,6 +49,7 @@ class Job:
     call: Callable[[], Any]
     finished: Callable[[Outcome], None] | None = None
     begin: Callable[[], Begun[Any] | None] | None = None
+    remote: RemoteCall | None = None
 
     def run(self) -> Outcome:
         """Carry out the action, and return its outcome, whatever happens."""
@@ -56,6 +71,10 @@ class Job:
             outcome = self._outcome(started, error=error)
             return Begun(lambda: outcome)
         return None if begun is None else self._under_way(started, begun)
+
+    def fail(self, error: Exception) -> Outcome:
+        """Return the outcome of an action that could not even be attempted."""
+        return self._outcome(time.perf_counter(), error=error)
 
     def _under_way(self, started: float, begun: Begun[Any]) -> Begun[Outcome]:
         def resume() -> Outcome | Begun[Outcome]:
@@ -87,13 +106,18 @@ class Executor(ABC):
 
     An executor takes its options as keyword arguments. It is shared by all threads of a process. Jobs of one lane, that
     is with the same host and name, run one at a time, in the order in which they were given; so do jobs given to
-    different executors of the same process.
+    different executors of the same process. Executors that hand jobs to other processes keep no order: a job makes a
+    host equal to the master copy as that is by then, so that any order ends well.
 
     Attributes:
         supports_run: Whether `run` can wait for outcomes. Executors that hand jobs to another process cannot.
+        needs_alias: Whether jobs must have a `RemoteCall`, so that only storages in ``STORAGES`` can use the executor.
+        has_literal_credentials: Whether the options hold a credential instead of the name of one.
     """
 
     supports_run = True
+    needs_alias = False
+    has_literal_credentials = False
 
     @abstractmethod
     def run(self, jobs: Sequence[Job]) -> list[Outcome]:

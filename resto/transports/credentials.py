@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from resto.exceptions import ConfigurationError
-from resto.settings import get_setting
+from resto.settings import get_credential
 
 
 __all__ = [
@@ -65,7 +65,7 @@ def authenticator(auth: Any, scheme: str | None) -> Authenticator | None:
         if scheme is not None:
             raise ConfigurationError("auth_scheme is given without auth", _HINT, code="E008")
         return None
-    credential = _look_up(auth) if isinstance(auth, str) else auth
+    credential = get_credential(auth, option="auth", code="E008") if isinstance(auth, str) else auth
     if scheme not in (None, "basic", "digest"):
         raise ConfigurationError(f"auth_scheme must be 'basic' or 'digest', not {scheme!r}", code="E008")
     if isinstance(credential, tuple | list):
@@ -81,17 +81,6 @@ def authenticator(auth: Any, scheme: str | None) -> Authenticator | None:
     raise ConfigurationError(
         f"a credential of type {type(credential).__name__} is of no known form", _HINT, code="E008"
     )
-
-
-def _look_up(name: str) -> Any:
-    credentials = get_setting("CREDENTIALS")
-    try:
-        return credentials[name]
-    except KeyError:
-        known = ", ".join(sorted(credentials)) or "none"
-        # Without what was given: it may be the secret itself.
-        problem = "RESTO_CREDENTIALS has no credential of the name that is given as 'auth'"
-        raise ConfigurationError(problem, f"It has: {known}.", code="E008") from None
 
 
 def _for_user(credential: tuple[Any, ...] | list[Any], scheme: str) -> Authenticator:

@@ -1,0 +1,59 @@
+"""The Celery task, where Celery's ``autodiscover_tasks`` looks for it.
+
+Other task queues look for modules of this name too, so that it must not fail without Celery.
+"""
+
+from importlib.util import find_spec
+from typing import Any
+
+from resto.exceptions import JobRefusedError, ReplicationError
+from resto.executors.queue import MAX_RETRIES, retry_delay
+from resto.workers.jobs import failures, perform
+
+
+__all__: list[str] = []
+
+if find_spec("celery"):
+    from celery import Task, shared_task
+    from celery.exceptions import Reject
+
+    __all__ += ["replicate"]
+
+    @shared_task(  # type: ignore[untyped-decorator]  # Celery has no types
+        name="resto.replicate",
+        bind=True,
+        # A worker that dies has not done its work.
+        acks_late=True,
+        reject_on_worker_lost=True,
+        ignore_result=True,
+        serializer="json",
+        # They are logged by then.
+        throws=(JobRefusedError, ReplicationError),
+    )
+    def replicate(self: Task, *args: Any, **message: Any) -> None:
+        """Make hosts equal to the master copy; those that fail get tasks of their own.
+
+        Args:
+            self: The task.
+            *args: None; a message that has some is refused.
+            **message: As in `resto.executors.queue.Message`.
+
+        Raises:
+            JobRefusedError: As for `resto.workers.perform`.
+            ReplicationError: Hosts failed, and were tried often enough.
+        """
+        outcomes = perform(message | {"args": args} if args else message)
+        failed = failures(message, outcomes)  # type: ignore[arg-type]  # it is a Message, as it was not refused
+        if not failed:
+            return
+        retries = self.request.retries
+        if retries >= MAX_RETRIES or self.request.is_eager:
+            raise ReplicationError(message["action"], message["name"], outcomes)
+        try:
+            for again in failed:
+                self.signature_from_request(
+                    args=(), kwargs=dict(again), retries=retries + 1, countdown=retry_delay(retries)
+                ).apply_async()
+        except Exception as error:
+            # The broker is down. It still has this task, and hands it out again.
+            raise Reject(error, requeue=True) from error

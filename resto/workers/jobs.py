@@ -1,0 +1,108 @@
+"""The one thing that a worker does, whichever queue the message came through."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.files.storage import storages
+
+from resto.exceptions import JobRefusedError
+from resto.executors.queue import Message
+from resto.names import clean_name, require_storable
+from resto.outcomes import Outcome
+from resto.settings import storage_settings
+from resto.storage import REMOTE_ACTIONS, AsyncStorage
+
+
+__all__ = ["failures", "perform"]
+
+logger = logging.getLogger("resto")
+
+_SHOWN = 200  # characters of a value that is refused
+
+
+def perform(message: Mapping[str, Any]) -> list[Outcome]:
+    """Do what a message of a queue asks for.
+
+    Only the actions that `AsyncStorage` hands over are carried out, of a storage in ``STORAGES``, on its own hosts.
+    Failures on hosts are logged, as in the process that saved the file.
+
+    Args:
+        message: As in `resto.executors.queue.Message`; whoever can write to the queue may have made it.
+
+    Returns:
+        One outcome per host, in the order of the hosts. To try again, send the message with the hosts that failed.
+
+    Raises:
+        JobRefusedError: The message asks for something else. Nothing was done, and trying again is of no use.
+    """
+    try:
+        request = _parsed(message)
+    except JobRefusedError as refusal:
+        logger.error("Refused a job: %s.", refusal)  # noqa: TRY400 - there is nothing to see in the traceback
+        raise
+    return request.storage.perform(request.action, request.hosts, request.name)
+
+
+def failures(message: Message, outcomes: list[Outcome]) -> list[Message]:
+    """Return one message for each host that failed: a host is tried again alone, and holds up no other."""
+    return [cast("Message", {**message, "hosts": [outcome.host]}) for outcome in outcomes if not outcome.ok]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    storage: AsyncStorage
+    action: str
+    hosts: list[str]
+    name: str
+
+
+def _parsed(message: Mapping[str, Any]) -> _Request:
+    if set(message) != set(Message.__annotations__):
+        raise JobRefusedError(f"it has {_shown(sorted(message))}, and should have {sorted(Message.__annotations__)}")
+    action = message["action"]
+    if not isinstance(action, str) or action not in REMOTE_ACTIONS:
+        raise JobRefusedError(f"{_shown(action)} is not one of the actions {', '.join(sorted(REMOTE_ACTIONS))}")
+    storage = _find_storage(message["storage"])
+    return _Request(storage, action, _checked_hosts(storage, message["hosts"]), _checked_name(message["name"]))
+
+
+def _find_storage(alias: Any) -> AsyncStorage:
+    known = storage_settings()
+    if not isinstance(alias, str) or alias not in known:
+        raise JobRefusedError(f"STORAGES of this worker has no {_shown(alias)}; it has {', '.join(known)}")
+    storage = storages[alias]
+    if not isinstance(storage, AsyncStorage):
+        raise JobRefusedError(f"STORAGES[{alias!r}] is not an AsyncStorage")
+    return storage
+
+
+def _checked_hosts(storage: AsyncStorage, hosts: Any) -> list[str]:
+    if not isinstance(hosts, list) or not hosts or not all(isinstance(host, str) for host in hosts):
+        raise JobRefusedError(f"{_shown(hosts)} is not a list of hosts")
+    for host in hosts:
+        if host not in storage.hosts:
+            raise JobRefusedError(f"{_shown(host)} is not a host of the storage, which has {', '.join(storage.hosts)}")
+    if len(set(hosts)) < len(hosts):
+        raise JobRefusedError(f"{_shown(hosts)} has a host twice")
+    return hosts
+
+
+def _checked_name(name: Any) -> str:
+    try:
+        if isinstance(name, str) and clean_name(name) == name:
+            require_storable(name)
+            return name
+    except (ValueError, SuspiciousFileOperation) as error:
+        raise JobRefusedError(f"the name of the file: {_shortened(str(error))}") from error
+    raise JobRefusedError(f"{_shown(name)} is not the name of a file")
+
+
+def _shown(value: Any) -> str:
+    return _shortened(repr(value))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -1,0 +1,101 @@
+"""What a worker of rq does with a message, and a worker that does it faster."""
+
+import logging
+from typing import Any
+
+import django
+from django.apps import apps
+
+
+# The plain worker knows nothing of Django, and imports this module for each job.
+if not apps.ready:
+    django.setup()
+
+from django.core.files.storage import storages
+from rq import Queue, Worker, get_current_job
+from rq.job import Job
+from rq.scheduler import RQScheduler
+
+from resto.exceptions import JobRefusedError, ReplicationError
+from resto.executors.queue import Message
+from resto.settings import storage_settings
+from resto.storage import AsyncStorage
+from resto.workers.jobs import failures, perform
+
+
+__all__ = ["DjangoWorker", "replicate"]
+
+logger = logging.getLogger("resto")
+
+
+def replicate(*args: Any, **message: Any) -> None:
+    """Make hosts equal to the master copy; those that fail get a job of their own, as long as there are retries left.
+
+    Args:
+        *args: None; a message that has some is refused.
+        **message: As in `resto.executors.queue.Message`.
+
+    Raises:
+        JobRefusedError: As for `resto.workers.perform`.
+        ReplicationError: The only host failed; rq tries it again if there are retries left. Or hosts failed, and there
+            are none.
+    """
+    job = get_current_job()
+    try:
+        outcomes = perform(message | {"args": args} if args else message)
+    except JobRefusedError:
+        if job is not None:
+            job.retries_left = 0
+        raise
+    failed = failures(message, outcomes)  # type: ignore[arg-type]  # it is a Message, as it was not refused
+    if not failed:
+        return
+    if job is not None and job.should_retry:
+        _warn_without_scheduler(job)
+        if len(outcomes) > 1:
+            _retry_alone(job, failed)
+            return
+    raise ReplicationError(message["action"], message["name"], outcomes)
+
+
+def _retry_alone(job: Job, messages: list[Message]) -> None:
+    queue = Queue(job.origin, connection=job.connection, job_class=type(job), serializer=job.serializer)
+    with job.connection.pipeline() as pipeline:
+        for message in messages:
+            again = queue.create_job(
+                f"{__name__}.{replicate.__name__}",
+                kwargs=dict(message),
+                timeout=job.timeout,  # type: ignore[arg-type]  # it was an integer when it was given
+                result_ttl=job.result_ttl,
+                failure_ttl=job.failure_ttl,
+                description=job.description,
+            )
+            again.retries_left, again.retry_intervals = job.retries_left, job.retry_intervals
+            again.enqueue_at_front_on_retry = job.enqueue_at_front_on_retry
+            again.retry(queue, pipeline)
+        pipeline.execute()
+
+
+def _warn_without_scheduler(job: Job) -> None:
+    """Say so if the retry of a job would wait for ever: rq needs a scheduler to do something later."""
+    if job.get_retry_interval() and not job.connection.exists(RQScheduler.get_locking_key(job.origin)):
+        logger.warning(
+            "The retry waits for a scheduler of the queue %s. Start a worker with one: rq worker --with-scheduler",
+            job.origin,
+        )
+
+
+class DjangoWorker(Worker):
+    """rq's worker, which loads Django and the site's storages once, before it forks for each job.
+
+    It does several times as many jobs as rq's own, which loads them again for each. Start it with
+    ``rq worker --worker-class resto.workers.rq.DjangoWorker``.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        for alias in storage_settings():
+            storage = storages[alias]
+            if isinstance(storage, AsyncStorage):
+                for host in storage.hosts:
+                    storage.transport_for(host)  # loads what an upload needs
+        super().__init__(*args, **kwargs)

@@ -1,0 +1,233 @@
+"""Real brokers for the tests: Redis, and RabbitMQ.
+
+A pytest plugin, as `servers`. The session shares one of each kind (``redis_server``, ``rabbitmq``); a test that stops its
+broker starts one of its own (``start_redis``).
+"""
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from servers import ADDRESS, REQUIRED, SYSTEM_PROGRAMS, VENV_PROGRAMS, ServerError, clean_environment, free_port
+
+
+RABBITMQ_PROGRAMS = "/usr/lib/rabbitmq/bin"  # Debian's /usr/sbin/rabbitmq-server insists on the user of its own
+DEADLINE = 60.0  # seconds for a broker to start, or to go away; RabbitMQ takes ten on an idle machine
+
+
+class Broker:
+    """One broker with a folder and a port of its own.
+
+    ``stop``, ``kill`` and ``start`` may follow each other in any order: what is queued, port and URL stay.
+    """
+
+    name = "broker"
+    scheme = ""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix=f"resto-{self.name}-"))
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        self._output = self.folder / "output.log"
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{ADDRESS}:{self.port}/"
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def environment(self) -> dict[str, str]:
+        return clean_environment()
+
+    def answers(self) -> bool:
+        raise NotImplementedError
+
+    def start(self) -> Self:
+        """Start, and return when the broker answers."""
+        with self._output.open("ab") as output:
+            self.process = subprocess.Popen(
+                self.command(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=self.folder,
+                env=self.environment(),
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + DEADLINE
+        while not self.answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise ServerError(f"{self.name} did not start\n{self._output.read_text(errors='replace')[-3000:]}")
+            time.sleep(0.02)
+        return self
+
+    def stop(self) -> None:
+        """Ask the broker to stop (SIGTERM), and wait until it has."""
+        if self.process is not None:
+            self.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(DEADLINE)
+            self.kill()
+
+    def kill(self) -> None:
+        """Kill the broker and the processes that it started (SIGKILL)."""
+        process, self.process = self.process, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def close(self) -> None:
+        """Stop, and remove all files."""
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class RedisServer(Broker):
+    """Redis; what is in it survives that it is killed."""
+
+    name = "redis"
+    scheme = "redis"
+
+    @staticmethod
+    def program() -> str | None:
+        return shutil.which("redis-server", path=os.pathsep.join([VENV_PROGRAMS, SYSTEM_PROGRAMS]))
+
+    def command(self) -> list[str]:
+        options = {"--bind": ADDRESS, "--port": str(self.port), "--appendonly": "yes", "--appendfsync": "no"}
+        return [str(self.program()), *(word for pair in options.items() for word in pair)]
+
+    def answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection((ADDRESS, self.port), timeout=1) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16).startswith(b"+PONG")  # and not that it is still loading
+        return False
+
+
+class RabbitMQ(Broker):
+    """RabbitMQ, with the process that tells its nodes where others are."""
+
+    name = "rabbitmq"
+    scheme = "amqp"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._mapper_port, self._distribution_port = free_port(), free_port()
+        self._node = f"resto{secrets.token_hex(4)}@localhost"
+        (self.folder / "rabbitmq.conf").write_text("log.console = true\n", encoding="ascii")
+        (self.folder / "plugins").write_text("[].", encoding="ascii")
+        self._mapper = subprocess.Popen(
+            [str(shutil.which("epmd", path=SYSTEM_PROGRAMS)), "-port", str(self._mapper_port), "-address", ADDRESS],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    @staticmethod
+    def program() -> str | None:
+        return shutil.which("rabbitmq-server", path=RABBITMQ_PROGRAMS)
+
+    def command(self) -> list[str]:
+        return [str(self.program())]
+
+    def environment(self) -> dict[str, str]:
+        return clean_environment() | {
+            "HOME": str(self.folder),  # for the secret that nodes share
+            "ERL_EPMD_PORT": str(self._mapper_port),
+            "ERL_EPMD_ADDRESS": ADDRESS,
+            "RABBITMQ_NODENAME": self._node,
+            "RABBITMQ_NODE_IP_ADDRESS": ADDRESS,
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(self._distribution_port),
+            "RABBITMQ_MNESIA_BASE": str(self.folder / "database"),
+            "RABBITMQ_LOG_BASE": str(self.folder / "log"),
+            "RABBITMQ_GENERATED_CONFIG_DIR": str(self.folder / "config"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "plugins"),
+            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
+            "RABBITMQ_CONF_ENV_FILE": os.devnull,
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        }
+
+    def answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection((ADDRESS, self.port), timeout=5) as connection:
+            connection.sendall(b"AMQP\x00\x00\x09\x01")
+            return connection.recv(1) == b"\x01"  # it begins to negotiate
+        return False
+
+    def close(self) -> None:
+        super().close()
+        self._mapper.kill()
+        self._mapper.wait()
+
+
+def require(kind: type[RedisServer] | type[RabbitMQ]) -> None:
+    """Skip the test that needs this broker; fail it where all of them must be there."""
+    if kind.program() is None:
+        reason = f"needs {kind.name}: Debian's {kind.name}-server"
+        if os.environ.get(REQUIRED) == "1":
+            pytest.fail(f"{reason} ({REQUIRED} is set)")
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """The session's Redis; a test uses queues with names of its own."""
+    require(RedisServer)
+    server = RedisServer()
+    try:
+        yield server.start()
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def start_redis() -> Iterator[Callable[[], RedisServer]]:
+    """A function that starts a Redis for this test only."""
+    require(RedisServer)
+    with contextlib.ExitStack() as stack:
+
+        def start() -> RedisServer:
+            server = RedisServer()
+            stack.callback(server.close)
+            return server.start()
+
+        yield start
+
+
+@pytest.fixture
+def configure_django_rq(settings, monkeypatch):
+    """A function that sets ``RQ_QUEUES``, which django-rq reads when it is imported."""
+
+    def configure(queues: dict[str, Any]) -> None:
+        settings.RQ_QUEUES = queues
+        import django_rq.settings
+
+        monkeypatch.setattr(django_rq.settings, "QUEUES", queues)
+
+    return configure
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitMQ]:
+    """The session's RabbitMQ; a test that stops it starts it again."""
+    require(RabbitMQ)
+    server = RabbitMQ()
+    try:
+        yield server.start()
+    finally:
+        server.close()

@@ -1,0 +1,170 @@
+"""The executor of Celery, on real brokers: what it sends, and what it does when there is none."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import celery
+import pytest
+from celery import Celery
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from kombu import Connection, Queue
+
+from resto.executors.celery import CeleryExecutor
+from resto.testing import TestHttpServer
+from servers import ADDRESS, free_port
+
+
+MESSAGE = {"storage": "default", "action": "upload", "hosts": ["media-1", "media-2"], "name": "a #?.txt"}
+
+
+@pytest.fixture
+def make_app():
+    """A function that makes the app of this process."""
+    apps = []
+
+    def make(broker, **options):
+        app = Celery("site", broker=broker, set_as_current=True, **options)
+        apps.append(app)
+        return app
+
+    yield make
+    for app in apps:
+        app.close()
+    celery._state._set_current_app(None)
+
+
+@pytest.fixture(params=["redis_server", "rabbitmq"])
+def broker(request):
+    return request.getfixturevalue(request.param).url
+
+
+@pytest.fixture
+def received(broker):
+    """A function that returns the messages of a queue."""
+
+    def receive(queue):
+        with Connection(broker) as connection:
+            bound = Queue(queue)(connection.default_channel)
+            return list(iter(lambda: bound.get(no_ack=True), None))
+
+    return receive
+
+
+@pytest.fixture
+def queue(request):
+    return f"queue-{os.urandom(4).hex()}"
+
+
+def test_message_is_the_arguments_of_a_task(make_app, broker, received, queue):
+    make_app(broker)
+    CeleryExecutor(queue=queue).enqueue(MESSAGE)
+    [message] = received(queue)
+    assert message.headers["task"] == "resto.replicate"
+    assert message.headers["ignore_result"]
+    assert message.content_type == "application/json"
+    args, kwargs, _ = json.loads(message.body)
+    assert (args, kwargs) == ([], MESSAGE)
+
+
+def test_options_are_those_of_apply_async(make_app, broker, received, queue):
+    make_app(broker)
+    CeleryExecutor(queue=queue, priority=7, expires=60).enqueue(MESSAGE)
+    [message] = received(queue)
+    assert message.properties["priority"] == 7
+    assert message.headers["expires"]
+
+
+def test_routes_of_the_app_count(make_app, broker, received, queue):
+    make_app(broker).conf.task_routes = {"resto.*": {"queue": queue}}
+    CeleryExecutor().enqueue(MESSAGE)
+    assert len(received(queue)) == 1
+
+
+def test_connection_that_died_in_the_meantime(make_app, broker, received, queue):
+    make_app(broker)
+    executor = CeleryExecutor(queue=queue)
+    executor.enqueue(MESSAGE)
+    with executor._open_producers().acquire() as producer:
+        channel = producer.channel
+        sockets = [channel.connection.sock] if broker.startswith("amqp") else [channel.client.connection_pool]
+        for one in sockets:
+            one.shutdown(socket.SHUT_RDWR) if hasattr(one, "shutdown") else one.disconnect()
+    executor.enqueue(MESSAGE)
+    assert len(received(queue)) == 2
+
+
+def test_forked_child_has_connections_of_its_own(make_app, broker, received, queue):
+    make_app(broker)
+    executor = CeleryExecutor(queue=queue)
+    executor.enqueue(MESSAGE)
+    pool = executor._open_producers()
+    assert executor._open_producers() is pool
+    executor._producers = os.getpid() + 1, pool
+    assert executor._open_producers() is not pool
+
+
+# No broker, or no app.
+
+
+@pytest.fixture
+def storage(settings, media_root):
+    settings.RESTO_MEDIA_HOSTS = ["http://media-1.example.com/"]
+    options = {"executor": "celery"}
+    settings.STORAGES = {"default": {"BACKEND": "resto.storage.AsyncStorage", "OPTIONS": options}}
+    return storages["default"]
+
+
+@pytest.mark.parametrize("scheme", ["redis", "amqp"])
+def test_refused(make_app, storage, media_root, caplog, scheme):
+    """Left alone, Celery tries for six seconds."""
+    make_app(f"{scheme}://{ADDRESS}:{free_port()}//")
+    started = time.monotonic()
+    assert storage.save("a", ContentFile(b"content")) == "a"
+    assert time.monotonic() - started < 2
+    assert (media_root / "a").read_bytes() == b"content"
+    [record] = [record for record in caplog.records if record.name == "resto"]
+    assert "Failed to upload a on http://media-1.example.com/. The task queue did not take it: " in record.getMessage()
+    assert "Connection refused." in record.getMessage()
+
+
+@pytest.mark.parametrize("scheme", ["redis", "amqp"])
+def test_silent_broker_is_waited_for_once(make_app, settings, storage, caplog, scheme):
+    """Left alone, Celery waits for a silent Redis for ever."""
+    settings.RESTO_TIMEOUT = 0.3
+    with socket.create_server((ADDRESS, 0)) as listener:
+        make_app(f"{scheme}://{ADDRESS}:{listener.getsockname()[1]}//")
+        started = time.monotonic()
+        assert storage.save("a", ContentFile(b"content")) == "a"
+        assert time.monotonic() - started < 1.5
+    assert "The task queue did not take it: " in caplog.text
+
+
+def test_no_app():
+    """Celery makes one up, whose broker nobody has chosen."""
+    code = "from resto.executors.celery import CeleryExecutor; CeleryExecutor()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "ConfigurationError: the executor 'celery' found no Celery app (Import the site's app" in done.stderr
+
+
+def test_eager_app_does_it_at_once(make_app, storage, settings):
+    """As the tests of sites do."""
+    make_app(f"redis://{ADDRESS}:{free_port()}//").conf.task_always_eager = True
+    with TestHttpServer(webdav=False) as server:
+        settings.RESTO_MEDIA_HOSTS = [server.url]
+        storage.save("a", ContentFile(b"content"))
+        assert server.get_file("a") == b"content"
+
+
+def test_eager_app_does_not_try_again(make_app, storage, settings, caplog):
+    make_app(f"redis://{ADDRESS}:{free_port()}//").conf.task_always_eager = True
+    with TestHttpServer(webdav=False) as server:
+        server.refuse_code = 500
+        settings.RESTO_MEDIA_HOSTS = [server.url]
+        assert storage.save("a", ContentFile(b"content")) == "a"
+        assert len(server.requests) == 1
+    assert "Failed to upload a on" in caplog.text

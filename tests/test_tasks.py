@@ -1,0 +1,115 @@
+"""The Celery task, called in this process; `workers/test_live_queues.py` has real workers."""
+
+import importlib
+import importlib.util
+
+import pytest
+from celery import Celery
+from celery.exceptions import Reject
+from django.core.files.storage import storages
+
+import resto.tasks
+from resto.exceptions import JobRefusedError, ReplicationError
+from resto.executors.queue import MAX_RETRIES
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """An app of this process, whose messages are kept."""
+    messages = []
+    with Celery("site", broker="memory://", set_as_current=True) as app:
+        task = app.tasks["resto.replicate"]
+        monkeypatch.setattr(
+            type(task), "apply_async", lambda self, args, kwargs, **options: messages.append((args, kwargs, options))
+        )
+        yield messages
+
+
+@pytest.fixture
+def servers(resto_server_factory):
+    return [resto_server_factory(webdav=False) for _ in range(3)]
+
+
+@pytest.fixture
+def message(settings, media_root, servers):
+    media_root.mkdir()
+    (media_root / "a").write_bytes(b"content")
+    settings.RESTO_MEDIA_HOSTS = [server.url for server in servers]
+    settings.STORAGES = {"default": {"BACKEND": "resto.storage.AsyncStorage"}}
+    return {"storage": "default", "action": "upload", "hosts": list(storages["default"].hosts), "name": "a"}
+
+
+@pytest.fixture
+def call(sent):
+    """A function that does what a worker does with a message."""
+
+    def call_task(message, **request):
+        task = resto.tasks.replicate._get_current_object()
+        task.push_request(args=(), kwargs=message, called_directly=False, **request)
+        try:
+            return task.run(**message)
+        finally:
+            task.pop_request()
+
+    return call_task
+
+
+def test_task_replicates_to_all_hosts(call, message, servers, sent):
+    call(message)
+    assert [server.files for server in servers] == [{"a": b"content"}] * 3
+    assert sent == []
+
+
+def test_task_is_as_durable_as_celery_has_it(sent):
+    task = resto.tasks.replicate
+    assert (task.acks_late, task.reject_on_worker_lost, task.ignore_result) == (True, True, True)
+    assert (task.name, task.serializer) == ("resto.replicate", "json")
+
+
+def test_hosts_that_fail_get_tasks_of_their_own(call, message, servers, sent):
+    servers[0].refuse = servers[2].refuse = True
+    call(message, retries=3, delivery_info={"exchange": "", "routing_key": "media", "priority": 4})
+    assert [(args, kwargs["hosts"]) for args, kwargs, _ in sent] == [((), [servers[number].url]) for number in (0, 2)]
+    for _, kwargs, options in sent:
+        assert kwargs == {**message, "hosts": kwargs["hosts"]}
+        assert (options["retries"], options["queue"], options["priority"]) == (4, "media", 4)
+        assert 6.4 <= options["countdown"] <= 9.6  # seconds: 2 to the third, with jitter
+
+
+def test_hosts_that_fail_too_often_are_given_up(call, message, servers, sent):
+    servers[0].refuse = True
+    with pytest.raises(ReplicationError, match="failed on 1 of 3 hosts"):
+        call(message, retries=MAX_RETRIES)
+    assert sent == []
+
+
+def test_broker_that_is_down_keeps_the_task(call, message, servers, monkeypatch):
+    def fail(*args, **kwargs):
+        raise ConnectionError("no broker")
+
+    monkeypatch.setattr(type(resto.tasks.replicate._get_current_object()), "apply_async", fail)
+    servers[0].refuse = True
+    with pytest.raises(Reject) as caught:
+        call(message)
+    assert caught.value.requeue
+
+
+def test_refused_message_is_not_tried_again(call, message, sent):
+    with pytest.raises(JobRefusedError):
+        call({**message, "storage": "foreign"})
+    assert sent == []
+
+
+def test_positional_arguments_are_refused(sent, message):
+    with pytest.raises(JobRefusedError):
+        resto.tasks.replicate.run("default", **message)
+
+
+def test_other_task_queues_may_import_it_without_celery(monkeypatch):
+    """They look for modules of this name, too."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    spec = importlib.util.spec_from_file_location("resto_tasks_without_celery", resto.tasks.__file__)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.__all__ == []
+    assert not hasattr(module, "replicate")
