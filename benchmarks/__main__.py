@@ -27,6 +27,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=400, help="saves of each size for each package (%(default)s)")
     parser.add_argument("--large", type=int, default=300, help="megabytes of the large file (%(default)s)")
+    parser.add_argument("--queued", type=int, default=600, help="saves that workers replicate (%(default)s)")
+    parser.add_argument("--only", choices=["saves", "memory", "queues"], help="one of the parts")
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     parser.add_argument("--addresses", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -36,7 +38,7 @@ def main() -> None:
     # django-resto's timeout is for a whole upload, resto's for a silence.
     settings.configure(RESTO_TIMEOUT=60, LOGGING_CONFIG=None)
     django.setup()
-    from benchmarks import memory, saves
+    from benchmarks import memory, queues, saves
 
     if arguments.memory_of:
         print(*memory.growth(arguments.memory_of, arguments.addresses, arguments.large))
@@ -46,8 +48,12 @@ def main() -> None:
     with ExitStack() as stack:
         servers = [stack.enter_context(MediaServer("nginx")) for _ in range(3)]
         addresses = [server.url.removeprefix("http://").rstrip("/") for server in servers]
-        saves.report(addresses, arguments.rounds, {"1 KB": 1_000, "100 KB": 100_000})
-        memory.report(addresses, arguments.large)
+        if arguments.only in (None, "saves"):
+            saves.report(addresses, arguments.rounds, {"1 KB": 1_000, "100 KB": 100_000})
+        if arguments.only in (None, "memory"):
+            memory.report(addresses, arguments.large)
+        if arguments.only in (None, "queues"):
+            queues.report(addresses, [server.root for server in servers], arguments.rounds, arguments.queued)
 
 
 if __name__ == "__main__":

@@ -220,8 +220,8 @@ class ReplicatedStorage(Storage):
         args, kwargs = self._constructor_args
         for alias, parameters in storage_settings().items():
             # By its options, not by identity: two threads that ask for an alias at once get two storages.
-            same_options = not args and dict(parameters.get("OPTIONS") or {}) == kwargs
-            if same_options and _is_class(parameters.get("BACKEND"), type(self)):
+            same = isinstance(parameters, Mapping) and (parameters.get("OPTIONS") or {}) == kwargs and not args
+            if same and _is_class(parameters.get("BACKEND"), type(self)):
                 return alias
         return None
 

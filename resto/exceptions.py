@@ -9,7 +9,7 @@
     │   ├── UnexpectedStatusCode                      an answer that is not a success
     │   └── RemoteFileNotFoundError (FileNotFoundError)
     ├── ReplicationError (OSError)                    one action, several hosts
-    └── JobRefusedError                               a task queue brought something else than a job of resto
+    └── JobRefusedError (ValueError)                  a task queue brought something else than a job of resto
 """
 
 from collections.abc import Sequence
@@ -164,7 +164,7 @@ class ReplicationError(RestoError, OSError):
         return f"{summary} ({self.consequence})" if self.consequence else summary
 
 
-class JobRefusedError(RestoError):
+class JobRefusedError(RestoError, ValueError):
     """A worker of a task queue got a message that is not one of resto, or not for its settings; nothing was done.
 
     Args:

@@ -142,7 +142,8 @@ class PluginManager:
         if others and provider not in _BUNDLED:
             raise ConfigurationError(_clash(kind, choice, offers[choice]), "Uninstall one of them.", kind.code)
         if isinstance(offered, str):
-            return _imported(kind, offered, f"{choice!r} of {provider}")
+            extra = choice if provider in _BUNDLED else None
+            return _imported(kind, offered, f"{choice!r} of {provider}", extra)
         return _checked(kind, offered, f"{choice!r} of {provider}")
 
     def _offers(self, kind: _Kind) -> dict[str, list[tuple[str, str | type]]]:
@@ -199,11 +200,16 @@ def _check_offered(kind: _Kind, offered: object) -> None:
         raise TypeError(f"{kind.hook} returned a mapping with a key that is not a string")
 
 
-def _imported(kind: _Kind, path: str, description: str) -> type:
+def _imported(kind: _Kind, path: str, description: str, extra: str | None = None) -> type:
     try:
         found = import_string(path)
     except Exception as error:  # a module may fail in any way while it is imported
-        hint = f"Check the dotted path, and that its package is installed: {type(error).__name__}: {error}"
+        advice = (
+            f"Install what it needs: pip install 'django-resto-storage[{extra}]'"
+            if extra
+            else "Check the dotted path, and that its package is installed"
+        )
+        hint = f"{advice}: {type(error).__name__}: {error}"
         raise ConfigurationError(f"the {kind.noun} {description} cannot be imported", hint, kind.code) from error
     return _checked(kind, found, description)
 

@@ -10,6 +10,8 @@ The blocks of a page are done in their order, in one directory and one namespace
 - A ``console`` block is run command by command, and the output below a command is compared; ``...`` stands for anything.
   What needs a machine of its own is checked for its syntax only.
 - An ``ini`` block is the description of a service.
+- ``redis://localhost:6379/0`` is a Redis of the tests. Workers are started, and go on; what is shown after a save may take
+  them a moment.
 """
 
 import configparser
@@ -27,6 +29,8 @@ from pathlib import Path
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+
+from workshop.site import Worker, wait_until
 
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -103,6 +107,10 @@ class Queue:
         func(*args, **kwargs)
 
 
+# What a worker logs when it is ready.
+READY = {"rq": "Listening on", "celery": " ready.", "rqworker": "Listening on", "db_worker": "Starting worker"}
+
+
 class Reader:
     """Does what a page says.
 
@@ -110,10 +118,13 @@ class Reader:
         directory: An empty one.
         settings: Those of the tests, from pytest-django.
         servers: Media servers, started.
+        find_redis: Returns the URL of an empty Redis.
     """
 
-    def __init__(self, directory, settings, servers):
+    def __init__(self, directory, settings, servers, find_redis):
         self.directory = directory
+        self.find_redis = find_redis
+        self.workers = []
         self.settings = settings
         self.servers = servers
         self.module = types.ModuleType("page")
@@ -159,7 +170,7 @@ class Reader:
 
     def do_console(self, text):
         for command, expected in read_commands(text):
-            program = shlex.split(command, comments=True)[0]
+            program = next(word for word in shlex.split(command, comments=True) if not re.match("[A-Z_]+=", word))
             run = getattr(self, f"run_{program.replace('-', '_')}", None)
             assert run or program in ELSEWHERE, f"what to do with {program}?"
             checked = self.run(command, "-n")
@@ -170,18 +181,21 @@ class Reader:
 
     def run(self, command, *options):
         """Run a command in the directory of the page, with the servers and folders of the test."""
-        environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
-        environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}:/usr/sbin"
         return subprocess.run(
             ["bash", *options, "-c", self.substitute(command)],
             cwd=self.directory,
-            env=environment,
+            env=self.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             timeout=PATIENCE,
         )
+
+    def environment(self):
+        """That of a person who has no settings of their own."""
+        environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+        return environment | {"PATH": f"{Path(sys.executable).parent}:{environment['PATH']}:/usr/sbin"}
 
     def succeed(self, command, expected):
         """Run a command and return its output; it fails only if that is what the page shows."""
@@ -194,7 +208,24 @@ class Reader:
     def run_python(self, command, expected):
         if " -m pip " in command:
             return None
+        if any(f"manage.py {name}" in command for name in READY):
+            return self.run_worker(command, expected)
         return self.succeed(command, expected)
+
+    def run_worker(self, command, expected):
+        """Start a worker, in the place of one that a page has started before."""
+        assert not expected
+        self.stop_workers()
+        self.workers.append(
+            Worker(["bash", "-c", f"exec env {self.substitute(command)}"], self.directory, self.environment())
+        )
+        self.workers[-1].wait_for(next(ready for name, ready in READY.items() if name in command))
+
+    run_rq = run_celery = run_worker
+
+    def stop_workers(self):
+        while self.workers:
+            self.workers.pop().kill()
 
     def run_make(self, command, expected):
         """Targets exist; what the demo shows is what it says."""
@@ -248,6 +279,8 @@ class Reader:
         (self.directory / "photo.jpg").write_bytes(b"photo")
         for server in self.servers:
             server.readonly = "403" in command
+        if self.workers:
+            wait_until(lambda: self.run(command).returncode == 0, lambda: self.workers[0].log)
         output = self.succeed(command, expected)
         assert ("403" in command) == ("403" in output)
         return output
@@ -271,6 +304,8 @@ class Reader:
     # The conventions.
 
     def substitute(self, text):
+        if "redis://localhost" in text:
+            text = text.replace("redis://localhost:6379/0", self.find_redis())
         text = re.sub("https?://media-([1-3])(?:[.]example[.]com|:8080)", self._url, text)
         text = re.sub("(?<![.\\w])media-([1-3]):8080", lambda match: self.servers[int(match[1]) - 1].address, text)
         for folder in ("/srv/", "/etc/nginx/"):

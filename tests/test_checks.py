@@ -32,6 +32,12 @@ class QueueExecutor(InlineExecutor):
     supports_run = False
 
 
+class ListExecutor(InlineExecutor):
+    """Hands jobs to workers, which find a storage by its alias."""
+
+    needs_alias = True
+
+
 class RaisingTransport(HttpTransport):
     def __init__(self, base_url, **options):
         raise RuntimeError("no licence")
@@ -78,6 +84,7 @@ SOUND = [
     (ASYNC, {}),
     (HYBRID, {"executor": "inline", "transport": "webdav", "timeout": 0.5, "fatal_exceptions": False}),
     (ASYNC, {"executor": QueueExecutor}),
+    (ASYNC, {"executor": ListExecutor}),
     (DISTRIBUTED, {"transport_options": {"auth": "media"}}),
     (HYBRID, {"location": "/nowhere", "allow_overwrite": True, "file_permissions_mode": 0o644}),
 ]
@@ -183,6 +190,13 @@ def test_literal_credential(check, options):
     assert "secret" not in str(message)
 
 
+def test_literal_credential_of_a_queue(check):
+    [message] = check(ASYNC, hosts=HOSTS, executor="rq", executor_options={"url": "redis://:secret@localhost/0"})
+    assert message.id == "resto.W001"
+    assert "'url'" in message.hint
+    assert "secret" not in str(message)
+
+
 def test_distributed_without_exceptions(check):
     [message] = check(DISTRIBUTED, hosts=HOSTS, fatal_exceptions=False)
     assert (message.id, message.level) == ("resto.W002", checks.WARNING)
@@ -268,6 +282,13 @@ def test_callable_storage_of_a_field(check_field):
     assert message.id == "resto.E002"
 
 
+def test_storage_of_a_field_that_no_worker_would_find(check_field):
+    [message] = check_field(models.FileField(storage=AsyncStorage(HOSTS, executor=ListExecutor)))
+    assert (message.id, message.level) == ("resto.E011", checks.ERROR)
+    assert "workers find them by alias" in message.msg
+    assert "storages[alias]" in message.hint
+
+
 def test_sound_storage_of_a_field(check_field):
     assert check_field(models.FileField(storage=DistributedStorage(HOSTS)), models.TextField()) == []
 
@@ -327,5 +348,5 @@ def test_codes_are_tested():
     """A new code comes with a test."""
     sources = [path.read_text() for path in Path(resto.__file__).parent.rglob("*.py")]
     codes = {code for source in sources for code in re.findall(r'"(?:resto\.)?([EW]\d{3})"', source)}
-    tested = {code for code, *_ in WRONG} | {"E010", "W001", "W002", "W003"}
+    tested = {code for code, *_ in WRONG} | {"E010", "E011", "W001", "W002", "W003"}
     assert codes == tested

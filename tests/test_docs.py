@@ -8,6 +8,7 @@ import tomllib
 
 import pytest
 from django.core.files.base import ContentFile
+from redis import Redis
 
 from documents import (
     CREDENTIALS,
@@ -44,13 +45,22 @@ def page_id(page):
 
 
 @pytest.fixture
-def reader(tmp_path, settings, monkeypatch, resto_server_factory, caplog):
+def reader(request, tmp_path, settings, monkeypatch, resto_server_factory, caplog):
     caplog.set_level(logging.CRITICAL + 1, logger="resto")
     monkeypatch.setenv("MEDIA_USER", CREDENTIALS[0])
     monkeypatch.setenv("MEDIA_PASSWORD", CREDENTIALS[1])
-    reader = Reader(tmp_path, settings, start_servers(resto_server_factory))
+
+    def find_redis():
+        url = request.getfixturevalue("redis_server").url
+        with Redis.from_url(url) as redis:
+            if not reader.workers:
+                redis.flushdb()
+        return url
+
+    reader = Reader(tmp_path, settings, start_servers(resto_server_factory), find_redis)
     monkeypatch.setitem(sys.modules, "page", reader.module)  # what it defines can be pickled
-    return reader
+    yield reader
+    reader.stop_workers()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)

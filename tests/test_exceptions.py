@@ -8,6 +8,7 @@ from resto import exceptions
 from resto.exceptions import (
     ConfigurationError,
     HostUnavailableError,
+    JobRefusedError,
     RemoteFileNotFoundError,
     ReplicationError,
     RestoError,
@@ -51,6 +52,7 @@ ERRORS = [
         OSError,
         "upload of 'a.txt' failed on 1 of 2 hosts: media-2: it stopped answering (the save was undone)",
     ),
+    (JobRefusedError("'a/' names a directory"), ValueError, "'a/' names a directory"),
 ]
 
 

@@ -182,6 +182,17 @@ def test_dotted_path_that_cannot_be_imported(path):
     assert "Check the dotted path" in caught.value.hint
 
 
+@pytest.mark.parametrize("name", ["rq", "celery"])
+def test_bundled_executor_whose_package_is_missing(monkeypatch, name):
+    monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, f"resto.executors.{name}", raising=False)
+    with pytest.raises(
+        ConfigurationError, match=f"the executor '{name}' of resto.executors cannot be imported"
+    ) as caught:
+        get_plugin_manager().executor(name)
+    assert f"pip install 'django-resto-storage[{name}]'" in caught.value.hint
+
+
 def test_dotted_path_of_a_module_that_fails(install):
     """Whatever the module raises."""
     install("resto-broken", BROKEN)
