@@ -35,10 +35,17 @@ def make_storage(settings, media_root, servers, redis_server, queue):
     return make
 
 
+class Worker(rq.SimpleWorker):
+    """Leaves the signals of this process alone."""
+
+    def _install_signal_handlers(self):
+        pass
+
+
 @pytest.fixture
 def work(redis, queue):
     """A function that does in this process what is in the queue."""
-    return lambda: rq.SimpleWorker([queue], connection=redis).work(burst=True, logging_level="WARNING")
+    return lambda: Worker([queue], connection=redis).work(burst=True, logging_level="WARNING")
 
 
 @pytest.fixture

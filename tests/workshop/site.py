@@ -160,7 +160,6 @@ class Workshop:
             "WORKSHOP_CONFIG": str(config),
             "PYTHONPATH": str(TESTS),
             "PYTHONUNBUFFERED": "1",
-            **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE")},
             **(environment or {}),
         }
 
