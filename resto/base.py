@@ -12,8 +12,15 @@ from django.core.signals import setting_changed
 from django.utils.encoding import filepath_to_uri
 from django.utils.module_loading import import_string
 
-from resto.exceptions import ConfigurationError, RemoteFileNotFoundError, ReplicationError, TransportError
+from resto.exceptions import (
+    ConfigurationError,
+    HostUnavailableError,
+    RemoteFileNotFoundError,
+    ReplicationError,
+    TransportError,
+)
 from resto.executors import Executor, Job
+from resto.health import Breaker, find_breaker
 from resto.hosts import Host, parse_hosts, parse_timeout
 from resto.outcomes import Begun, Outcome
 from resto.plugins import get_plugin_manager
@@ -43,11 +50,13 @@ class _Composition:
 
     transport: Transport
     transports: Mapping[str, Transport]
+    identities: Mapping[str, str]
     executor: Executor
     alias: str | None
 
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 def begun_by(begin: Callable[..., Begun[Any] | None]) -> Callable[[Method], Method]:
@@ -212,8 +221,8 @@ class ReplicatedStorage(Storage):
         return composition
 
     def _compose(self) -> _Composition:
-        transport, transports = self._create_transports()
-        return _Composition(transport, transports, self._create_executor(), self._find_alias())
+        transport, transports, identities = self._create_transports()
+        return _Composition(transport, transports, identities, self._create_executor(), self._find_alias())
 
     def _find_alias(self) -> str | None:
         """Return the alias in ``STORAGES`` that stands for a storage like this one."""
@@ -225,7 +234,7 @@ class ReplicatedStorage(Storage):
                 return alias
         return None
 
-    def _create_transports(self) -> tuple[Transport, dict[str, Transport]]:
+    def _create_transports(self) -> tuple[Transport, dict[str, Transport], dict[str, str]]:
         common = self._create_transport({})
         transports: dict[str, Transport] = {}
         known: dict[str, str] = {}
@@ -237,7 +246,7 @@ class ReplicatedStorage(Storage):
                 raise ConfigurationError(problem, "List each host once.", code="E004")
             known[identity] = host.address
             transports[host.address] = transport
-        return common, transports
+        return common, transports, {address: identity for identity, address in known.items()}
 
     def _create_transport(self, host_options: dict[str, Any]) -> Transport:
         transport_class = get_plugin_manager().transport(self._option("TRANSPORT"))
@@ -315,13 +324,30 @@ class ReplicatedStorage(Storage):
 
     def _job(self, func: Callable[..., Any], host: str, name: str, *args: Any, **kwargs: Any) -> Job:
         begin = getattr(func, "begin", None)
-        return Job(
+        return self._guarded_job(
             _action(func),
             host,
             name,
             lambda: func(host, name, *args, **kwargs),
-            begin=begin and (lambda: begin(self, host, name, *args, **kwargs)),
+            begin and (lambda: begin(self, host, name, *args, **kwargs)),
         )
+
+    def _guarded_job(
+        self,
+        action: str,
+        host: str,
+        name: str,
+        call: Callable[[], T],
+        begin: Callable[[], Begun[T] | None] | None = None,
+    ) -> Job:
+        """Return a job that asks the breaker of its host first. No action of a storage gets by it in another way."""
+        guard = _Guard(self._breaker, action, host, name)
+        return Job(
+            action, host, name, lambda: guard.run(call), begin=None if begin is None else lambda: guard.begin(begin)
+        )
+
+    def _breaker(self, host: str) -> Breaker:
+        return find_breaker(self._composed().identities.get(host, host))
 
     def _report(self, outcome: Outcome) -> None:
         """Log a failure, and tell the observers."""
@@ -335,6 +361,59 @@ class ReplicatedStorage(Storage):
         message = _LOG_MESSAGES.get(action, f"Failed to {action} %s on %s. %s")
         sentence = f"{problem[:1].upper()}{problem[1:]}" + ("" if problem.endswith(("?", ".")) else ".")
         logger.error(message, name or "/", host, sentence, exc_info=error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Guard:
+    """Lets an action happen only if the breaker of the host does, and tells the breaker how it went."""
+
+    find_breaker: Callable[[str], Breaker]
+    action: str
+    host: str
+    name: str
+
+    def run(self, act: Callable[[], T]) -> T:
+        breaker = self.find_breaker(self.host)
+        turn = breaker.admit(self.host, self.name, self.action)
+        value = _watched(breaker, turn, act)
+        breaker.reached()
+        return value
+
+    def begin(self, act: Callable[[], Begun[T] | None]) -> Begun[T] | None:
+        breaker = self.find_breaker(self.host)
+        turn = breaker.admit(self.host, self.name, self.action)
+        begun = _watched(breaker, turn, act)
+        if begun is None:
+            breaker.abandoned(turn)  # nothing was done; `run` asks again
+            return None
+        return _under_way(breaker, turn, begun)
+
+
+def _under_way(breaker: Breaker, turn: int, begun: Begun[T]) -> Begun[T]:
+    def resume() -> T | Begun[T]:
+        result = _watched(breaker, turn, begun.resume)
+        if isinstance(result, Begun):
+            return _under_way(breaker, turn, result)
+        breaker.reached()
+        return result
+
+    return Begun(resume, begun.arrival)
+
+
+def _watched(breaker: Breaker, turn: int, act: Callable[[], T]) -> T:
+    """Do a part of an action, and tell the breaker if it fails."""
+    try:
+        return act()
+    except HostUnavailableError as error:
+        breaker.failed(turn, error.problem)
+        raise
+    except TransportError:
+        breaker.reached()  # that was an answer, if a bad one
+        raise
+    except BaseException:
+        # A file of this machine that cannot be read, an interruption: it tells nothing about the host.
+        breaker.abandoned(turn)
+        raise
 
 
 def _described(error: Exception) -> str:

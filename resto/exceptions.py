@@ -79,7 +79,7 @@ class TransportError(RestoError, OSError):
 
 
 class HostUnavailableError(TransportError):
-    """The host gave no answer: refused, unreachable, timed out, or the connection broke.
+    """The host gave no answer: refused, unreachable, timed out, or the connection broke; or it is not asked for a while.
 
     Args:
         host: As in `TransportError`.

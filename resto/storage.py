@@ -203,7 +203,7 @@ class DistributedStorage(ReplicatedStorage):
         self._require_sound_options()
         outcomes: list[Outcome] = []
         for host in random.sample(self.hosts, len(self.hosts)):
-            outcome = Job(action, host, name, lambda host=host: call(self.transport_for(host), host)).run()  # type: ignore[misc]  # mypy cannot type the default
+            outcome = self._read_from(host, action, name, call)
             self._report(outcome)
             if outcome.ok:
                 return cast("T", outcome.value)
@@ -211,6 +211,9 @@ class DistributedStorage(ReplicatedStorage):
         if all(isinstance(outcome.error, RemoteFileNotFoundError) for outcome in outcomes):
             raise cast("RemoteFileNotFoundError", outcomes[0].error)
         raise ReplicationError(action, name, outcomes)
+
+    def _read_from(self, host: str, action: str, name: str, call: Callable[[Transport, str], T]) -> Outcome:
+        return self._guarded_job(action, host, name, lambda: call(self.transport_for(host), host)).run()
 
 
 @deconstructible(path="resto.storage.HybridStorage")

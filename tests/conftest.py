@@ -2,9 +2,13 @@
 
 import os
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from clock import Clock
+from resto import health
 
 
 pytest_plugins = ["servers", "brokers"]
@@ -20,6 +24,20 @@ def _no_proxies(monkeypatch):
     for variable in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(variable, raising=False)
         monkeypatch.delenv(variable.upper(), raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_breakers():
+    """No test depends on the hosts that another one could not reach."""
+    health.forget()
+
+
+@pytest.fixture
+def breaker_clock(monkeypatch):
+    """The clock of all breakers, whose pauses have no jitter."""
+    clock = Clock()
+    monkeypatch.setattr(health, "Breaker", partial(health.Breaker, clock, lambda low, high: 1))
+    return clock
 
 
 @pytest.fixture

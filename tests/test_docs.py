@@ -21,7 +21,7 @@ from documents import (
     start_servers,
     without_blocks,
 )
-from resto import base, exceptions, hookspecs, names
+from resto import base, exceptions, health, hookspecs, names
 from resto.base import StorageOptions
 from resto.executors import thread
 from resto.settings import DEFAULTS
@@ -170,6 +170,10 @@ def test_hooks_are_those_documented():
 def test_numbers_are_those_of_the_code():
     assert f"up to {thread.MAX_THREADS} for the process, up to {thread.MAX_THREADS_PER_HOST} for one host" in CHOOSING
     assert f"more than {names.MAX_PART_BYTES} bytes" in SETTINGS
+    assert f"no answer, {health.MAX_FAILURES} times in a row" in CHOOSING
+    assert f"not asked for about {health.FIRST_PAUSE} second:" in CHOOSING
+    assert f"twice as long, up to about {health.LONGEST_PAUSE} seconds" in CHOOSING
+    assert f"for up to {health.PROBE_PATIENCE} seconds; then another one" in CHOOSING
 
 
 def test_import_paths_lead_somewhere():

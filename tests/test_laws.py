@@ -11,6 +11,7 @@ from hypothesis import Phase, example, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from resto import health
 from resto.exceptions import ReplicationError
 from resto.executors import Executor
 from resto.master import MasterCopy
@@ -178,6 +179,7 @@ def four_servers():
 
 @contextmanager
 def faults_on(servers, names):
+    health.forget()
     for server, name in zip(servers, names, strict=True):
         server.fault_methods = {"PUT"}
         for knob, value in FAULTS[name].items():

@@ -11,6 +11,7 @@ import pytest
 from django.core.files.base import ContentFile
 
 from resto.executors import Executor
+from resto.health import MAX_FAILURES
 from resto.storage import AsyncStorage
 
 
@@ -76,6 +77,19 @@ def test_failure_is_logged_and_the_file_is_kept(make, servers, media_root, caplo
     ]
     assert (media_root / "a").exists()
     assert servers[1].get_file("a") == b"content"
+
+
+def test_host_that_cannot_be_reached_is_not_asked(make, servers, caplog, breaker_clock):
+    storage = make(executor="inline")
+    servers[0].drop_answer = True
+    names = [f"{number}" for number in range(MAX_FAILURES + 2)]
+    for name in names:
+        storage.save(name, ContentFile(b""))
+
+    assert len(servers[0].requests) == MAX_FAILURES
+    reasons = [record.getMessage().partition(". ")[2] for record in caplog.records]
+    assert ["it is not asked again for 1 s" in reason for reason in reasons] == [False] * MAX_FAILURES + [True] * 2
+    assert sorted(servers[1].files) == names
 
 
 def test_delete_then_save_of_one_name_keeps_their_order(make, servers):

@@ -12,6 +12,7 @@ from django.core.files.base import ContentFile
 
 from resto.exceptions import ConfigurationError, RemoteFileNotFoundError, ReplicationError
 from resto.files import SPOOL_SIZE
+from resto.health import FIRST_PAUSE, MAX_FAILURES
 from resto.storage import DistributedStorage
 from resto.transports.http import HttpTransport
 
@@ -96,6 +97,36 @@ def test_read_fails_over_to_the_next_host(make, servers, in_order, caplog, read,
     read(make())
 
     assert [text.startswith(message.format(servers[0].url)) for text in messages(caplog)] == [True]
+
+
+@pytest.mark.parametrize(("read", "message"), READS.values(), ids=READS)
+def test_read_goes_to_the_next_host_at_once(make, servers, in_order, caplog, breaker_clock, read, message):
+    create_everywhere(servers, "a")
+    servers[0].drop_answer = True
+    storage = make()
+    for _ in range(MAX_FAILURES):
+        read(storage)
+    asked = len(servers[0].requests)
+    caplog.clear()
+
+    read(storage)
+
+    assert len(servers[0].requests) == asked
+    assert messages(caplog) == [
+        f"{message.format(servers[0].url)} It could not be reached 3 times in a row (the connection broke before an "
+        "answer); it is not asked again for 1 s."
+    ]
+    servers[0].heal()
+    breaker_clock.pass_(FIRST_PAUSE)
+    read(storage)
+    assert len(servers[0].requests) == asked + 1
+
+
+def test_file_that_may_be_on_the_host_that_is_not_asked_is_not_called_missing(storage, servers, breaker_clock):
+    servers[0].refuse = True
+    for _ in range(MAX_FAILURES + 1):
+        with pytest.raises(ReplicationError):
+            storage.open("a")
 
 
 @pytest.mark.parametrize(("read", "message"), READS.values(), ids=READS)

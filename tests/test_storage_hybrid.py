@@ -3,12 +3,14 @@
 import errno
 import os
 import threading
+from time import monotonic
 
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import TemporaryUploadedFile
 
 from resto.exceptions import ReplicationError
+from resto.health import FIRST_PAUSE, MAX_FAILURES
 from resto.storage import HybridStorage
 
 
@@ -318,6 +320,88 @@ def test_slow_host_does_not_hold_up_the_others(make, servers, slow):
     HybridStorage([server.url for server in servers], "/media/", timeout=5).save("a", ContentFile(b""))
 
     assert [server.has_file("a") for server in servers] == [True] * 3
+
+
+# The breaker.
+
+
+def open_breaker(storage, server, **fault):
+    """Let saves fail on a host until it is not asked any more."""
+    for knob, value in fault.items():
+        setattr(server, knob, value)
+    for number in range(MAX_FAILURES):
+        storage.save(f"missed-{number}", ContentFile(b""))
+
+
+@pytest.mark.parametrize("executor", ["inline", "thread"])
+def test_hanging_host_costs_a_save_almost_nothing(servers, media_root, breaker_clock, executor):
+    timeout = 0.4
+    hosts = [{"url": server.url, "timeout": timeout if server is servers[1] else 10} for server in servers]
+    storage = HybridStorage(hosts, "/media/", executor=executor, fatal_exceptions=False)
+    open_breaker(storage, servers[1], hang=True)
+    assert len(servers[1].requests) == MAX_FAILURES
+
+    started = monotonic()
+    for number in range(5):
+        storage.save(f"{number}", ContentFile(b""))
+
+    assert monotonic() - started < timeout
+    assert len(servers[1].requests) == MAX_FAILURES
+    assert [len(server.files) for server in servers] == [MAX_FAILURES + 5, 0, MAX_FAILURES + 5]
+
+
+def test_save_is_undone_without_the_host_that_is_not_asked(make, servers, media_root, breaker_clock):
+    open_breaker(make(fatal_exceptions=False), servers[1], refuse=True)
+    servers[1].refuse = False
+    kept = master_files(media_root)
+
+    with pytest.raises(
+        ReplicationError, match=r"3 times in a row \(connection refused\); .* for 1 s \(the save was undone\)$"
+    ) as caught:
+        make().save("a", ContentFile(b""))
+
+    assert [outcome.host for outcome in caught.value.failures] == [servers[1].url]
+    assert [server.has_file("a") for server in servers] == [False] * 3
+    assert [servers[0].log[-1][0], servers[1].log, servers[2].log[-1][0]] == ["DELETE", [], "DELETE"]
+    assert master_files(media_root) == kept
+
+
+def test_host_whose_failure_has_opened_the_breaker_may_have_the_file(make, servers, breaker_clock):
+    """It is not asked to delete it, and the error says so."""
+    servers[1].drop_answer = True
+    for name in ("a", "b"):
+        with pytest.raises(ReplicationError, match=rf"\(the save was undone, except on {servers[1].url}\)"):
+            make().save(name, ContentFile(b""))
+
+    assert [request.method for request in servers[1].requests] == ["PUT", "HEAD", "PUT"]
+    assert servers[1].has_file("b")
+
+
+def test_first_action_after_the_pause_finds_out(make, servers, breaker_clock):
+    storage = make(fatal_exceptions=False)
+    open_breaker(storage, servers[1], drop_answer=True)
+    asked = len(servers[1].requests)
+
+    breaker_clock.pass_(FIRST_PAUSE)
+    for name in ("a", "b"):
+        storage.save(name, ContentFile(b""))
+    assert len(servers[1].requests) == asked + 1
+    servers[1].heal()
+    storage.save("c", ContentFile(b""))
+    assert len(servers[1].requests) == asked + 1
+
+    breaker_clock.pass_(2 * FIRST_PAUSE)
+    for name in ("d", "e"):
+        storage.save(name, ContentFile(b""))
+    assert [name for name in servers[1].files if name in "bcde"] == ["d", "e"]
+
+
+def test_host_that_says_no_is_asked_again_and_again(make, servers, breaker_clock):
+    storage = make(fatal_exceptions=False)
+    open_breaker(storage, servers[1], refuse_code=500)
+
+    storage.save("a", ContentFile(b""))
+    assert len(servers[1].requests) == MAX_FAILURES + 1
 
 
 # Files that are open for writing.

@@ -36,7 +36,8 @@ class Transport(ABC):
     A transport is built as ``Transport(base_url, *, timeout, **options)``, without network access. Its methods block, may
     be called from several threads at once, and get names in canonical form (`resto.names.clean_name`).
 
-    Every method that acts raises `TransportError`, or one of its subclasses, when the host fails, and nothing else.
+    Every method that acts raises `TransportError`, or one of its subclasses, when the host fails, and nothing else:
+    `HostUnavailableError` when it gives no answer, and only then. A host that does so repeatedly is not asked for a while.
     ``timeout`` bounds how long a host may stay silent: while connecting, and at each read or write.
 
     Attributes:

@@ -17,6 +17,7 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
+from resto import health
 from resto.exceptions import JobRefusedError
 from resto.executors import thread
 from resto.executors.lanes import Lanes
@@ -305,6 +306,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     def teardown(self):
         try:
+            health.forget()  # the workers start again
             while self.messages:
                 message = self.messages.pop()
                 assert failures(message, perform(message)) == []
