@@ -39,4 +39,6 @@ def tests(session: nox.Session, django: str) -> None:
     """Run the suite on the built wheel, for each Python and Django."""
     install(session, "test", editable=False)
     session.install(f"Django~={django}.0")
-    session.run("pytest", "--numprocesses", "2", "--dist", "loadfile", *session.posargs)  # not "python -m pytest", which would find the checkout
+    session.run(
+        "pytest", "--numprocesses", "2", "--dist", "loadfile", *session.posargs
+    )  # not "python -m pytest", which would find the checkout

@@ -1,4 +1,4 @@
-"""The Django application; it is needed for system checks only."""
+"""The Django application: system checks, and the durable record."""
 
 from django.apps import AppConfig
 from django.core.checks import Tags, register
@@ -11,9 +11,11 @@ class RestoConfig(AppConfig):
     """Registers the system checks."""
 
     name = "resto"
+    default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from resto.checks import check_plugins, check_storages  # needs the models of all applications
+        from resto.checks import check_plugins, check_record, check_storages  # needs the models of all applications
 
         register(check_storages, Tags.files)
         register(check_plugins, Tags.files)
+        register(check_record, Tags.files)

@@ -319,7 +319,7 @@ class ReplicatedStorage(Storage):
                 self._log(_action(func), name, host, "It was interrupted, and perhaps not carried out")
             raise
         for outcome in outcomes:
-            self._report(outcome)
+            self.report(outcome)
         return outcomes
 
     def _job(self, func: Callable[..., Any], host: str, name: str, *args: Any, **kwargs: Any) -> Job:
@@ -349,7 +349,7 @@ class ReplicatedStorage(Storage):
     def _breaker(self, host: str) -> Breaker:
         return find_breaker(self._composed().identities.get(host, host))
 
-    def _report(self, outcome: Outcome) -> None:
+    def report(self, outcome: Outcome) -> None:
         """Log a failure, and tell the observers."""
         if outcome.error is not None and not isinstance(outcome.error, RemoteFileNotFoundError):
             error = outcome.error

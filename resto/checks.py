@@ -8,17 +8,18 @@ from django.apps import AppConfig, apps
 from django.core import checks
 from django.core.checks import CheckMessage, Error
 from django.core.files.storage import default_storage, storages
+from django.db import connections
 from django.db.models import FileField
 from django.utils.functional import LazyObject
 from django.utils.module_loading import import_string
 
 from resto.base import ReplicatedStorage
 from resto.plugins import get_plugin_manager
-from resto.settings import storage_settings
+from resto.settings import get_setting, storage_settings
 from resto.storage import DistributedStorage
 
 
-__all__ = ["check_plugins", "check_storages"]
+__all__ = ["check_plugins", "check_record", "check_storages"]
 
 _REFERENCE_HINT = "See the settings reference for the options that there are."
 
@@ -37,6 +38,42 @@ def check_storages(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> li
         except Exception as error:  # noqa: BLE001
             messages.append(Error(f"{where}: wrong options: {error}", hint=_REFERENCE_HINT, id="resto.E001"))
     return messages
+
+
+def check_record(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Check the settings of the durable record."""
+    messages: list[CheckMessage] = []
+    alias, lease, grace = get_setting("DATABASE"), get_setting("LEASE"), get_setting("GRACE")
+    if alias not in connections:
+        messages.append(
+            Error(
+                f"RESTO_DATABASE names the database {alias!r}, which DATABASES does not have",
+                hint=f"It has: {', '.join(connections)}.",
+                id="resto.E013",
+            )
+        )
+    elif connections[alias].vendor == "sqlite":
+        messages += _check_sqlite(alias)
+    if not all(isinstance(value, int | float) and value > 0 for value in (lease, grace)) or lease <= grace:
+        messages.append(
+            Error(
+                f"RESTO_LEASE is {lease!r} and RESTO_GRACE {grace!r}",
+                hint="Both are seconds, and the lease is the longer one: by default 300 and 60.",
+                id="resto.E014",
+            )
+        )
+    return messages
+
+
+def _check_sqlite(alias: str) -> Iterable[CheckMessage]:
+    """Warn if a rollback takes rows of the record back: a second connection would wait for the first one for ever."""
+    if connections[alias].settings_dict["ATOMIC_REQUESTS"]:
+        yield checks.Warning(
+            f"the record is in the SQLite database {alias!r}, whose requests are transactions: a request that fails after it "
+            "has saved or deleted a file takes back what the record says of hosts that missed it",
+            hint="Give the record a SQLite file of its own: another alias in DATABASES, named by RESTO_DATABASE.",
+            id="resto.W004",
+        )
 
 
 def check_plugins(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:

@@ -9,6 +9,7 @@
     │   ├── UnexpectedStatusCode                      an answer that is not a success
     │   └── RemoteFileNotFoundError (FileNotFoundError)
     ├── ReplicationError (OSError)                    one action, several hosts
+    ├── LeaseLostError (OSError)                      somebody else may write now
     └── JobRefusedError (ValueError)                  a task queue brought something else than a job of resto
 """
 
@@ -22,6 +23,7 @@ __all__ = [
     "ConfigurationError",
     "HostUnavailableError",
     "JobRefusedError",
+    "LeaseLostError",
     "RemoteFileNotFoundError",
     "ReplicationError",
     "RestoError",
@@ -162,6 +164,14 @@ class ReplicationError(RestoError, OSError):
         problems = "; ".join(_describe(failure) for failure in failures)
         summary = f"{self.action} of {self.name!r} failed on {len(failures)} of {len(self.outcomes)} hosts: {problems}"
         return f"{summary} ({self.consequence})" if self.consequence else summary
+
+
+class LeaseLostError(RestoError, OSError):
+    """A lease in the durable record could not be renewed in time; what needs it was not done, or was broken off.
+
+    Args:
+        problem: Why, a sentence fragment.
+    """
 
 
 class JobRefusedError(RestoError, ValueError):

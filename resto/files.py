@@ -69,10 +69,19 @@ class MasterFile(File):  # type: ignore[type-arg]  # File is not generic at run 
         name: The file's name.
         mode: As for the builtin `open`: writing, appending, updating or exclusive creation.
         published: Called after the file has been published.
+        announced: Called before the file is published.
     """
 
-    def __init__(self, master: MasterCopy, name: str, mode: str, published: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        master: MasterCopy,
+        name: str,
+        mode: str,
+        published: Callable[[], object],
+        announced: Callable[[], object] = lambda: None,
+    ) -> None:
         self._master = master
+        self._announced = announced
         self._published = published
         self._replace = "x" not in mode
         self._temporary, file = _open_temporary(master, name, mode)
@@ -128,6 +137,7 @@ class MasterFile(File):  # type: ignore[type-arg]  # File is not generic at run 
             super().close()
             if not self._is_whole:
                 return
+            self._announced()
             if not self._master.publish(self._temporary, str(self.name), replace=self._replace):
                 raise FileExistsError(f"{self.name!r} exists")
         finally:

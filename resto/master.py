@@ -48,21 +48,30 @@ class MasterCopy(FileSystemStorage):
         self._replaces = allow_overwrite
         self._swept: set[str] = set()
 
-    def store(self, name: str, content: "File[Any]", alternative: Callable[[str], str]) -> tuple[str, Fingerprint]:
+    def store(
+        self,
+        name: str,
+        content: "File[Any]",
+        alternative: Callable[[str], str],
+        announced: Callable[[str], object] = lambda name: None,
+    ) -> tuple[str, Fingerprint]:
         """Write a new file, and return its name and its state.
 
         Args:
             name: The name that the file should have.
             content: What to write, at any position, text or bytes; an uploaded temporary file is moved.
             alternative: Returns another name, for the case that somebody else has just taken this one.
+            announced: Called with each name just before the file may get it.
         """
         temporary = self._write_temporary(name, content)
         try:
             # Now: once the file has its name, somebody else may replace it.
             with Path(temporary).open("rb") as file:
                 state = _fingerprint(file)
+            announced(name)
             while not self.publish(temporary, name, replace=self._replaces):
                 name = alternative(name)
+                announced(name)
         finally:
             Path(temporary).unlink(missing_ok=True)
         return name, state

@@ -5,14 +5,16 @@ master copy sends its present state, and then looks again: if the master copy ha
 have got the two states in either order, and the present one is sent once more.
 """
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import IO, TypeVar
+from typing import IO, BinaryIO, TypeVar, cast
 
 from resto.exceptions import HostUnavailableError, TransportError
 from resto.master import Fingerprint, MasterCopy
 from resto.outcomes import Begun
+from resto.pending import Lease
 from resto.transports import Transport
 
 
@@ -27,7 +29,9 @@ T = TypeVar("T")
 MAX_ROUNDS = 20
 
 
-def replicate(transport: Transport, master: MasterCopy, host: str, name: str, action: str) -> bool:
+def replicate(
+    transport: Transport, master: MasterCopy, host: str, name: str, action: str, lease: Lease | None = None
+) -> bool:
     """Make a host's copy of a file equal to the master copy.
 
     Args:
@@ -36,6 +40,7 @@ def replicate(transport: Transport, master: MasterCopy, host: str, name: str, ac
         host: The host as it stands in the settings.
         name: The file's name.
         action: What to call it in errors: ``"upload"`` or ``"delete"``.
+        lease: Holds the row of this host and name; None if nothing is recorded.
 
     Returns:
         What the first request told: whether the host had the file.
@@ -43,12 +48,13 @@ def replicate(transport: Transport, master: MasterCopy, host: str, name: str, ac
     Raises:
         TransportError: The host failed, or the master copy kept changing.
         FileNotFoundError: The directory of the master copy is missing.
+        LeaseLostError: Somebody else may replicate the file by now.
     """
-    return _Replication(transport, master, host, name, action).run()
+    return _Replication(transport, master, host, name, action, lease).run()
 
 
 def begin_replication(
-    transport: Transport, master: MasterCopy, host: str, name: str, action: str
+    transport: Transport, master: MasterCopy, host: str, name: str, action: str, lease: Lease | None = None
 ) -> Begun[bool] | None:
     """Begin to do what `replicate` does, without waiting for the host.
 
@@ -58,11 +64,12 @@ def begin_replication(
         host: As for `replicate`.
         name: As for `replicate`.
         action: As for `replicate`.
+        lease: As for `replicate`.
 
     Returns:
         The replication under way; None if the transport cannot begin at once, in which case nothing was done.
     """
-    return _Replication(transport, master, host, name, action).begin()
+    return _Replication(transport, master, host, name, action, lease).begin()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,7 @@ class _Replication:
     host: str
     name: str
     action: str
+    lease: Lease | None
 
     def run(self, *, existed: bool | None = None) -> bool:
         overtaken = 0
@@ -89,17 +97,27 @@ class _Replication:
         raise TransportError(self.host, self.name, self.action, problem)
 
     def _send(self, content: IO[bytes] | None) -> bool:
+        self._keep()
         if content is None:
             return self.transport.delete(self.host, self.name)
-        return self.transport.create(self.host, self.name, content)  # type: ignore[arg-type]  # opened with "rb", it is a BinaryIO
+        return self.transport.create(self.host, self.name, self._watched_content(content))
+
+    def _keep(self) -> None:
+        if self.lease is not None:
+            self.lease.keep()
+
+    def _watched_content(self, content: IO[bytes]) -> BinaryIO:
+        # Opened with "rb", it is a BinaryIO.
+        return cast("BinaryIO", content if self.lease is None else _LeasedContent(content, self.lease))
 
     def begin(self) -> Begun[bool] | None:
         with ExitStack() as stack:
             content, before = stack.enter_context(self.master.snapshot(self.name))
+            self._keep()
             if content is None:
                 begun = self.transport.begin("delete", self.host, self.name)
             else:
-                begun = self.transport.begin("create", self.host, self.name, content)
+                begun = self.transport.begin("create", self.host, self.name, self._watched_content(content))
             return None if begun is None else self._watched(begun, before, stack.pop_all())
 
     def _watched(self, begun: Begun[bool], before: Fingerprint | None, snapshot: ExitStack) -> Begun[bool]:
@@ -115,6 +133,27 @@ class _Replication:
             return _value(told, existed=existed) if settled else self.run(existed=existed)
 
         return Begun(resume, begun.arrival)
+
+
+class _LeasedContent:
+    """A file that can be read as long as a lease is held: an upload that takes longer is broken off."""
+
+    def __init__(self, file: IO[bytes], lease: Lease) -> None:
+        self._file = file
+        self._lease = lease
+
+    def read(self, size: int = -1) -> bytes:
+        self._lease.keep()
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seekable(self) -> bool:
+        return self._file.seekable()
 
 
 def _told(send: Callable[[], T]) -> T | TransportError:

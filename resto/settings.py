@@ -28,6 +28,9 @@ DEFAULTS: dict[str, Any] = {
     "EXECUTOR": "thread",
     "EXECUTOR_OPTIONS": {},
     "CREDENTIALS": {},
+    "DATABASE": "default",
+    "LEASE": 300,
+    "GRACE": 60,
 }
 
 

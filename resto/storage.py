@@ -7,20 +7,25 @@ It knows neither HTTP nor threads.
 import logging
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
+from django.db import transaction
 from django.utils.deconstruct import deconstructible
 
+from resto import pending
 from resto.base import ReplicatedStorage, StorageOptions, begun_by
+from resto.changes import Change, call_holding, current_lease, holding, settled_together
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, ReplicationError, UnexpectedStatusCode
 from resto.executors import Job, RemoteCall
 from resto.files import MasterFile, RemoteFile, SharedContent, spool
 from resto.master import Fingerprint, MasterCopy
 from resto.names import clean_directory, clean_name, require_storable
 from resto.outcomes import Begun, Outcome
+from resto.pending import Lease
 from resto.plugins import get_plugin_manager
 from resto.replication import begin_replication, replicate
 from resto.settings import use_tz
@@ -31,7 +36,7 @@ if TYPE_CHECKING:
     from django.core.files import File
 
 
-__all__ = ["REMOTE_ACTIONS", "AsyncStorage", "DistributedStorage", "HybridStorage"]
+__all__ = ["REMOTE_ACTIONS", "AsyncStorage", "DistributedStorage", "HybridStorage", "Performed"]
 
 logger = logging.getLogger("resto")
 
@@ -42,6 +47,19 @@ _REFUSALS = frozenset({401, 403, 413})
 REMOTE_ACTIONS = frozenset({"upload", "update", "remove"})
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """What a worker of a task queue has done.
+
+    Attributes:
+        outcomes: One per host, in the order of the hosts.
+        record: For the message that is sent for hosts that failed: what their rows say of their owner.
+    """
+
+    outcomes: list[Outcome]
+    record: str = ""
 
 
 @deconstructible(path="resto.storage.DistributedStorage")
@@ -204,7 +222,7 @@ class DistributedStorage(ReplicatedStorage):
         outcomes: list[Outcome] = []
         for host in random.sample(self.hosts, len(self.hosts)):
             outcome = self._read_from(host, action, name, call)
-            self._report(outcome)
+            self.report(outcome)
             if outcome.ok:
                 return cast("T", outcome.value)
             outcomes.append(outcome)
@@ -252,33 +270,100 @@ class HybridStorage(ReplicatedStorage):
     # What runs on one host. Each makes the host equal to the master copy, whatever that is by then.
 
     def _begin_upload(self, host: str, name: str) -> Begun[bool] | None:
-        begun = begin_replication(self.transport_for(host), self._master, host, name, "upload")
+        begun = self._begin_replication(host, name, "upload")
         return begun and begun.then(partial(self._uploaded, host, name))
 
     @begun_by(_begin_upload)
     def upload(self, host: str, name: str) -> bool:
         """Replicate a new file to one host; return whether a file had its name there."""
-        return self._uploaded(host, name, replicate(self.transport_for(host), self._master, host, name, "upload"))
+        return self._uploaded(host, name, self._replicate(host, name, "upload"))
 
     def _uploaded(self, host: str, name: str, existed: bool) -> bool:  # noqa: FBT001 - what a transport told
         return existed if self._allow_overwrite else _uploaded(host, name, existed)
 
     def update(self, host: str, name: str) -> bool:
         """Replicate a file that was opened for writing to one host; return whether the file was there before."""
-        return replicate(self.transport_for(host), self._master, host, name, "upload")
+        return self._replicate(host, name, "upload")
 
     def _begin_remove(self, host: str, name: str) -> Begun[bool] | None:
-        begun = begin_replication(self.transport_for(host), self._master, host, name, "delete")
+        begun = self._begin_replication(host, name, "delete")
         return begun and begun.then(partial(_removed, host, name))
 
     @begun_by(_begin_remove)
     def remove(self, host: str, name: str) -> bool:
         """Replicate a deletion to one host; return whether the file was there."""
-        return _removed(host, name, replicate(self.transport_for(host), self._master, host, name, "delete"))
+        return _removed(host, name, self._replicate(host, name, "delete"))
 
     def withdraw(self, host: str, name: str) -> bool:
         """Replicate the undoing of a failed save to one host; return whether the file was there."""
-        return replicate(self.transport_for(host), self._master, host, name, "delete")
+        return self._replicate(host, name, "delete")
+
+    def _replicate(self, host: str, name: str, action: str) -> bool:
+        lease = current_lease()
+        if lease is None and self._is_recorded():
+            return self._replicate_alone(host, name, action)
+        return replicate(self.transport_for(host), self._master, host, name, action, lease)
+
+    def _begin_replication(self, host: str, name: str, action: str) -> Begun[bool] | None:
+        lease = current_lease()
+        if lease is None and self._is_recorded():
+            return None
+        return begin_replication(self.transport_for(host), self._master, host, name, action, lease)
+
+    def _replicate_alone(self, host: str, name: str, action: str) -> bool:
+        """Replicate to one host for somebody who has not recorded that: whoever writes to a host holds a lease."""
+        change = Change(self, present=action == "upload")
+        change.announce(name, (host,))
+        with holding(change.lease):
+            outcome = Job(action, host, name, lambda: self._replicate(host, name, action)).run()
+        change.settle([outcome])
+        if outcome.error is not None:
+            raise outcome.error
+        return bool(outcome.value)
+
+    def _is_recorded(self) -> bool:
+        return pending.is_active() and self._composed().alias is not None
+
+    def open_lease(self, name: str, hosts: tuple[str, ...], *, present: bool) -> Lease | None:
+        """Record that hosts are about to differ from the master copy; return None where nothing is recorded.
+
+        Args:
+            name: The file's name.
+            hosts: The hosts as they stand in the settings.
+            present: Whether the master copy is about to have the file.
+        """
+        alias = self._composed().alias
+        if alias is None or not pending.is_active():
+            return None
+        return pending.open_lease(alias, hosts, name, present=present)
+
+    def _job(self, func: Callable[..., Any], host: str, name: str, *args: Any, **kwargs: Any) -> Job:
+        job, lease = super()._job(func, host, name, *args, **kwargs), current_lease()
+        if lease is None:
+            return job
+        begin = job.begin and partial(call_holding, lease, job.begin)
+        return replace(job, call=partial(call_holding, lease, job.call), begin=begin)
+
+    def repair_job(self, host: str, name: str, lease: Lease | None, *, present: bool) -> Job:
+        """Return the job that makes one host equal to the master copy, whatever was missed.
+
+        Args:
+            host: The host as it stands in the settings.
+            name: The file's name.
+            lease: Holds the row of this host and name; None if nothing is recorded.
+            present: Whether the file should be there, as far as is known. If it is not, and nor is any other, a file system
+                may not be mounted, and the job fails.
+        """
+
+        def repair(host: str, name: str) -> bool:
+            if present:
+                self._master.require_mounted(name)
+            return self._replicate(host, name, action)
+
+        action = "upload" if self._master.exists(name) else "delete"
+        repair.__name__ = action
+        with holding(lease):
+            return self._job(repair, host, name)
 
     # Django's storage API: writing.
 
@@ -287,13 +372,15 @@ class HybridStorage(ReplicatedStorage):
         require_storable(name)
         self._require_sound_options()
         replaces = self._allow_overwrite and self._master.exists(name)
-        name, state = self._master.store(name, content, self._alternative)
+        change = Change(self, present=True)
+        name, state = self._master.store(name, content, self._alternative, change.announce)
         try:
-            self.execute(self.upload, name)
+            change.execute(self.upload, name)
         except ReplicationError as error:
             if replaces:
+                change.settle(error.outcomes)
                 raise _with_consequence(error, "the master copy is replaced, and was not undone") from error.__cause__
-            raise self._undone(error, state) from error.__cause__
+            raise self._undone(error, state, change) from error.__cause__
         return name
 
     def _alternative(self, name: str) -> str:
@@ -301,16 +388,19 @@ class HybridStorage(ReplicatedStorage):
         require_storable(name)
         return name
 
-    def _undone(self, error: ReplicationError, state: Fingerprint) -> ReplicationError:
+    def _undone(self, error: ReplicationError, state: Fingerprint, change: Change) -> ReplicationError:
         """Undo a failed save, unless somebody has changed the file since, and return the error that says so."""
         outcomes = cast("tuple[Outcome, ...]", error.outcomes)
         if self._master.fingerprint(error.name) != state:
+            change.settle(outcomes)
             return _with_consequence(error, "another save or delete has followed")
+        change.keep()
         self._master.delete(error.name)
-        failed = [
-            outcome.host for outcome in self._run(self.withdraw, _hosts_to_undo(outcomes), error.name) if not outcome.ok
-        ]
-        return _with_consequence(error, _undone_text(failed))
+        hosts = _hosts_to_undo(outcomes)
+        with holding(change.lease):
+            withdrawn = self._run(self.withdraw, hosts, error.name)
+        change.settle(_settled_by_undoing(outcomes, withdrawn))
+        return _with_consequence(error, _undone_text([outcome.host for outcome in withdrawn if not outcome.ok]))
 
     def delete(self, name: str) -> None:
         """Delete a file from the master copy and from all hosts, if it is there.
@@ -321,10 +411,17 @@ class HybridStorage(ReplicatedStorage):
         """
         name = clean_name(name)
         self._require_sound_options()
-        self._master.delete(name)
+        change = Change(self, present=False)
+        change.announce(name)
         try:
-            self.execute(self.remove, name)
+            self._master.delete(name)
+        except IsADirectoryError:
+            change.forget()
+            raise
+        try:
+            change.execute(self.remove, name)
         except ReplicationError as error:
+            change.settle(error.outcomes)
             raise _with_consequence(error, "the master copy is deleted, and was not undone") from error.__cause__
 
     def _open(self, name: str, mode: str = "rb") -> "File[Any]":
@@ -333,13 +430,16 @@ class HybridStorage(ReplicatedStorage):
         name = clean_name(name)
         require_storable(name)
         self._require_sound_options()
-        return MasterFile(self._master, name, mode, lambda: self._replicate_written(name))
+        change = Change(self, present=True)
 
-    def _replicate_written(self, name: str) -> None:
-        try:
-            self.execute(self.update, name)
-        except ReplicationError as error:
-            raise _with_consequence(error, "the master copy is written, and was not undone") from error.__cause__
+        def replicate_written() -> None:
+            try:
+                change.execute(self.update, name)
+            except ReplicationError as error:
+                change.settle(error.outcomes)
+                raise _with_consequence(error, "the master copy is written, and was not undone") from error.__cause__
+
+        return MasterFile(self._master, name, mode, replicate_written, lambda: change.announce(name))
 
     # Django's storage API: reading, all of it from the master copy.
 
@@ -421,7 +521,15 @@ class AsyncStorage(HybridStorage):
             for host in self.hosts:
                 self.execute_one(func, host, name, *args, **kwargs)
             return
-        self.executor.submit([self._background_job(func, host, name, *args, **kwargs) for host in self.hosts])
+        jobs = [self._background_job(func, host, name, *args, **kwargs) for host in self.hosts]
+        lease = current_lease()
+        if lease is None:
+            self.executor.submit(jobs)
+            return
+        settle = settled_together(lease, len(jobs))
+        jobs = [replace(job, finished=partial(_tell_both, self.report, settle)) for job in jobs]
+        # A job that another process does may be done before the transaction ends. A rollback takes the job back, not the row.
+        transaction.on_commit(partial(self.executor.submit, jobs))
 
     def execute_one(self, func: Callable[..., Any], host: str, name: str, *args: Any, **kwargs: Any) -> Any:
         """Run an action on one host, without waiting for it. Subclasses may override this, to use a task queue.
@@ -438,36 +546,59 @@ class AsyncStorage(HybridStorage):
     def _background_job(self, func: Callable[..., Any], host: str, name: str, *args: Any, **kwargs: Any) -> Job:
         job = self._job(func, host, name, *args, **kwargs)
         remote = None if args or kwargs else self._remote_call(func)
-        return Job(job.action, job.host, job.name, job.call, self._report, remote=remote)
+        return Job(job.action, job.host, job.name, job.call, self.report, remote=remote)
 
     def _remote_call(self, func: Callable[..., Any]) -> RemoteCall | None:
         alias, action = self._composed().alias, func.__name__
         if alias is None or action not in REMOTE_ACTIONS or getattr(func, "__self__", None) is not self:
             return None
-        return RemoteCall(alias, action)
+        lease = current_lease()
+        return RemoteCall(alias, action, "" if lease is None else lease.token)
 
-    def perform(self, action: str, hosts: Sequence[str], name: str) -> list[Outcome]:
+    def perform(self, action: str, hosts: Sequence[str], name: str, record: str = "") -> Performed:
         """Do in a worker of a task queue what `execute` has handed over: on all hosts at once, and wait for them.
 
         Args:
             action: One of `REMOTE_ACTIONS`.
             hosts: Which of the storage's hosts.
             name: The file's name.
+            record: What the rows of the durable record say of their owner; empty if there are none.
 
         Returns:
             What happened on each host, in the order of the hosts. Failures are logged. A file that was written and is not
             there, in a master copy without any file, is a failure: it may be a file system that is not mounted.
         """
-        func = getattr(self, action)
+        lease = self._adopt_lease(record, hosts, name, present=action != "remove")
+        with holding(lease):
+            outcomes = self._perform(getattr(self, action), hosts, name, is_write=action != "remove")
+        if lease is None:
+            return Performed(outcomes)
+        lease.settle(outcomes)
+        return Performed(outcomes, lease.token)
+
+    def _adopt_lease(self, record: str, hosts: Sequence[str], name: str, *, present: bool) -> Lease | None:
+        alias = self._composed().alias
+        if alias is None or not pending.is_active():
+            return None
+        return pending.adopt_lease(record, alias, hosts, name, present=present)
+
+    def _perform(self, func: Callable[..., Any], hosts: Sequence[str], name: str, *, is_write: bool) -> list[Outcome]:
         try:
-            if action != "remove":
+            if is_write:
                 self._master.require_mounted(name)
         except FileNotFoundError as error:
             outcomes = [self._job(func, host, name).fail(error) for host in hosts]
             for outcome in outcomes:
-                self._report(outcome)
+                self.report(outcome)
             return outcomes
         return self._run_on(get_plugin_manager().executor("thread")(), func, hosts, name)
+
+
+def _tell_both(first: Callable[[Outcome], None], second: Callable[[Outcome], None], outcome: Outcome) -> None:
+    try:
+        first(outcome)
+    finally:
+        second(outcome)
 
 
 def _uploaded(host: str, name: str, existed: bool) -> bool:  # noqa: FBT001 - what a transport told
@@ -489,6 +620,15 @@ def _with_consequence(error: ReplicationError, consequence: str) -> ReplicationE
 def _hosts_to_undo(outcomes: tuple[Outcome, ...]) -> tuple[str, ...]:
     """Return the hosts that may have got a file, in spite of an error or without one."""
     return tuple(outcome.host for outcome in outcomes if not _has_refused(outcome.error))
+
+
+def _settled_by_undoing(outcomes: Sequence[Outcome], withdrawn: Sequence[Outcome]) -> Iterator[Outcome]:
+    """Yield what a failed save and its undoing amount to on each host."""
+    undone = {outcome.host: outcome for outcome in withdrawn}
+    for outcome in outcomes:
+        # The upload may arrive after the deletion. And a host that has refused it may have an older file of that name, from
+        # a save that this one has replaced and undone.
+        yield outcome if pending.may_still_land(outcome.error) else undone.get(outcome.host, outcome)
 
 
 def _has_refused(error: Exception | None) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from resto.exceptions import JobRefusedError, ReplicationError
 from resto.executors.queue import MAX_RETRIES, retry_delay
-from resto.workers.jobs import failures, perform
+from resto.workers.jobs import perform
 
 
 __all__: list[str] = []
@@ -42,15 +42,14 @@ if find_spec("celery"):
             JobRefusedError: As for `resto.workers.perform`.
             ReplicationError: Hosts failed, and were tried often enough.
         """
-        outcomes = perform(message | {"args": args} if args else message)
-        failed = failures(message, outcomes)  # type: ignore[arg-type]  # it is a Message, as it was not refused
-        if not failed:
+        done = perform(message | {"args": args} if args else message)
+        if not done.again:
             return
         retries = self.request.retries
         if retries >= MAX_RETRIES or self.request.is_eager:
-            raise ReplicationError(message["action"], message["name"], outcomes)
+            raise done.error(message)
         try:
-            for again in failed:
+            for again in done.again:
                 self.signature_from_request(
                     args=(), kwargs=dict(again), retries=retries + 1, countdown=retry_delay(retries)
                 ).apply_async()

@@ -1,10 +1,11 @@
-"""Real brokers for the tests: Redis, and RabbitMQ.
+"""Real brokers for the tests: Redis, and RabbitMQ; and a real database: PostgreSQL.
 
 A pytest plugin, as `servers`. The session shares one of each kind (``redis_server``, ``rabbitmq``); a test that stops its
 broker starts one of its own (``start_redis``).
 """
 
 import contextlib
+import itertools
 import os
 import secrets
 import shutil
@@ -175,10 +176,55 @@ class RabbitMQ(Broker):
         self._mapper.wait()
 
 
-def require(kind: type[RedisServer] | type[RabbitMQ]) -> None:
-    """Skip the test that needs this broker; fail it where all of them must be there."""
+class PostgreSQL(Broker):
+    """PostgreSQL, which is no broker, but is started as one."""
+
+    name = "postgresql"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._data = self.folder / "data"
+        self._numbers = itertools.count()
+        if os.geteuid() == 0:  # as whom it refuses to run
+            shutil.chown(self.folder, "postgres", "postgres")
+        self._run("initdb", "--pgdata", str(self._data), "--username", "postgres", "--auth", "trust", "--no-sync")
+
+    @staticmethod
+    def program(name: str = "postgres") -> str | None:
+        folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+        return shutil.which(name, path=str(folders[-1])) if folders else None
+
+    def command(self) -> list[str]:
+        options = {"listen_addresses": ADDRESS, "unix_socket_directories": str(self.folder), "fsync": "off"}
+        settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+        return [*self._as_user(), str(self.program()), "-D", str(self._data), "-p", str(self.port), *settings]
+
+    def answers(self) -> bool:
+        command = [str(self.program("pg_isready")), "-q", "-h", ADDRESS, "-p", str(self.port)]
+        return subprocess.run(command, check=False).returncode == 0
+
+    def new_database(self) -> dict[str, Any]:
+        """Make a database, and return what Django's setting says of it."""
+        name = f"resto{next(self._numbers)}"
+        self._run("createdb", "-h", ADDRESS, "-p", str(self.port), "-U", "postgres", name)
+        return {"NAME": name, "USER": "postgres", "HOST": ADDRESS, "PORT": self.port}
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [*self._as_user(), str(self.program(program)), *arguments]
+        subprocess.run(command, check=True, capture_output=True, cwd=self.folder)
+
+    @staticmethod
+    def _as_user() -> list[str]:
+        if os.geteuid() != 0:
+            return []
+        return ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", "--"]
+
+
+def require(kind: type[RedisServer] | type[RabbitMQ] | type[PostgreSQL]) -> None:
+    """Skip the test that needs this program; fail it where all of them must be there."""
     if kind.program() is None:
-        reason = f"needs {kind.name}: Debian's {kind.name}-server"
+        package = kind.name if kind is PostgreSQL else f"{kind.name}-server"
+        reason = f"needs {kind.name}: Debian's {package}"
         if os.environ.get(REQUIRED) == "1":
             pytest.fail(f"{reason} ({REQUIRED} is set)")
         pytest.skip(reason)
@@ -227,6 +273,17 @@ def rabbitmq() -> Iterator[RabbitMQ]:
     """The session's RabbitMQ; a test that stops it starts it again."""
     require(RabbitMQ)
     server = RabbitMQ()
+    try:
+        yield server.start()
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """The session's PostgreSQL; a test makes a database of its own."""
+    require(PostgreSQL)
+    server = PostgreSQL()
     try:
         yield server.start()
     finally:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from clock import Clock
-from resto import health
+from resto import health, pending
 
 
 pytest_plugins = ["servers", "brokers"]
@@ -24,6 +24,13 @@ def _no_proxies(monkeypatch):
     for variable in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(variable, raising=False)
         monkeypatch.delenv(variable.upper(), raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _record(request, monkeypatch):
+    """What is saved is recorded only in tests that have a database."""
+    if request.node.get_closest_marker("django_db") is None:
+        monkeypatch.setattr(pending, "is_active", lambda: False)
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ The blocks of a page are done in their order, in one directory and one namespace
 - A ``console`` block is run command by command, and the output below a command is compared; ``...`` stands for anything.
   What needs a machine of its own is checked for its syntax only.
 - An ``ini`` block is the description of a service.
+- A page with commands of ``manage.py`` that starts no site is about the site of getting-started.
 - ``redis://localhost:6379/0`` is a Redis of the tests. Workers are started, and go on; what is shown after a save may take
   them a moment.
 """
@@ -108,7 +109,13 @@ class Queue:
 
 
 # What a worker logs when it is ready.
-READY = {"rq": "Listening on", "celery": " ready.", "rqworker": "Listening on", "db_worker": "Starting worker"}
+READY = {
+    "--watch": "Watching the record",
+    "rq": "Listening on",
+    "celery": " ready.",
+    "rqworker": "Listening on",
+    "db_worker": "Starting worker",
+}
 
 
 class Reader:
@@ -173,11 +180,19 @@ class Reader:
             program = next(word for word in shlex.split(command, comments=True) if not re.match("[A-Z_]+=", word))
             run = getattr(self, f"run_{program.replace('-', '_')}", None)
             assert run or program in ELSEWHERE, f"what to do with {program}?"
+            if "manage.py" in command and not (self.directory / "manage.py").exists():
+                self.start_site()
             checked = self.run(command, "-n")
             assert checked.returncode == 0, checked.stdout
             output = run(command, expected) if run else None
             if expected and output is not None:
                 assert matches(output, expected), f"{command}{output}"
+
+    def start_site(self):
+        """Start the site of getting-started."""
+        blocks = read_blocks(ROOT / "docs" / "getting-started.md")
+        self.succeed("django-admin startproject mysite .", "")
+        self.do_python(next(block.text for block in blocks if block.text.startswith("# mysite/settings.py")))
 
     def run(self, command, *options):
         """Run a command in the directory of the page, with the servers and folders of the test."""
@@ -212,8 +227,12 @@ class Reader:
     def run_python(self, command, expected):
         if " -m pip " in command:
             return None
-        if any(f"manage.py {name}" in command for name in READY):
+        if "--watch" in command or any(f"manage.py {name}" in command for name in READY):
             return self.run_worker(command, expected)
+        if "resto_drain" in command and expected:
+            # What has just failed is not due at once.
+            wait_until(lambda: matches(self.run(command).stdout, expected))
+            return None
         return self.succeed(command, expected)
 
     def run_worker(self, command, expected):

@@ -2,6 +2,7 @@
 
 import threading
 
+from resto.executors import Executor
 from resto.outcomes import Begun
 from resto.transports import Transport
 
@@ -20,6 +21,10 @@ class Stage:
         if (turn := getattr(self._turn, "semaphore", None)) is not None:
             self._moved.release()
             assert turn.acquire(timeout=self.PATIENCE)
+
+    def is_acting(self):
+        """Whether this thread is that of an actor."""
+        return getattr(self._turn, "semaphore", None) is not None
 
     def play(self, actors, schedule):
         """Run actors to their ends; ``schedule`` says who moves next, as numbers."""
@@ -88,3 +93,13 @@ class StagedTransport(Transport):
         raise NotImplementedError
 
     exists = size = open  # noqa: A003 - not the builtin
+
+
+class UnorderedExecutor(Executor):
+    """Keeps no lanes, as if each storage were in a process of its own."""
+
+    def run(self, jobs):
+        return [job.run() for job in jobs]
+
+    def submit(self, jobs):
+        self.run(jobs)

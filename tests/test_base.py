@@ -351,7 +351,7 @@ def test_failed_write_is_logged(storage_class, media_root, caplog, act, message)
     ],
 )
 def test_failure_of_each_action_has_its_message(caplog, action, message):
-    make()._report(Outcome(action, "bad", "a", 0.1, error=TransportError("bad", "a", action, "it broke")))
+    make().report(Outcome(action, "bad", "a", 0.1, error=TransportError("bad", "a", action, "it broke")))
 
     assert messages(caplog) == [("resto", "ERROR", message)]
 
@@ -361,7 +361,7 @@ def test_failure_of_each_action_has_its_message(caplog, action, message):
     [(ValueError("it broke"), "ValueError: it broke."), (ValueError(), "ValueError."), (OSError(), "OSError.")],
 )
 def test_failure_of_any_kind_has_a_reason(caplog, error, reason):
-    make()._report(Outcome("upload", "bad", "a", 0.1, error=error))
+    make().report(Outcome("upload", "bad", "a", 0.1, error=error))
 
     assert messages(caplog) == [("resto", "ERROR", f"Failed to upload a on bad. {reason}")]
 
@@ -423,7 +423,7 @@ def fail_with_interruption(jobs):
 
 
 def test_sentence_in_the_log_ends_once(caplog):
-    make()._report(Outcome("upload", "one", "a", 0.1, error=TransportError("one", "a", "upload", "is it on?")))
+    make().report(Outcome("upload", "one", "a", 0.1, error=TransportError("one", "a", "upload", "is it on?")))
 
     assert messages(caplog) == [("resto", "ERROR", "Failed to upload a on one. Is it on?")]
 

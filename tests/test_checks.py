@@ -9,12 +9,12 @@ import pytest
 from django.apps import apps
 from django.core import checks
 from django.core.files.storage import DefaultStorage, FileSystemStorage, default_storage, storages
-from django.db import models
+from django.db import connection, models
 from django.test.utils import isolate_apps
 
 import resto
 from resto import checks as checks_module
-from resto.checks import check_storages
+from resto.checks import check_record, check_storages
 from resto.executors.inline import InlineExecutor
 from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
 from resto.transports.http import HttpTransport
@@ -338,15 +338,41 @@ def test_nothing_is_sent(check):
             listener.accept()
 
 
+def test_record_is_in_no_database(settings):
+    settings.RESTO_DATABASE = "recrod"
+    [message] = check_record(None)
+    assert (message.id, message.level) == ("resto.E013", checks.ERROR)
+    assert "default" in message.hint
+
+
+@pytest.mark.parametrize(("lease", "grace"), [(60, 60), (30, 60), ("300", 60), (300, None), (300, 0)])
+def test_times_of_the_record(settings, lease, grace):
+    settings.RESTO_LEASE, settings.RESTO_GRACE = lease, grace
+    [message] = check_record(None)
+    assert (message.id, message.level) == ("resto.E014", checks.ERROR)
+    assert repr(lease) in message.msg
+
+
+def test_record_in_the_transactions_of_sqlite(monkeypatch):
+    """Only PostgreSQL and the like let a second connection write at the same time."""
+    assert check_record(None) == []
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    [message] = check_record(None)
+    assert (message.id, message.level) == ("resto.W004", checks.WARNING)
+    assert "RESTO_DATABASE" in message.hint
+    monkeypatch.setattr(connection, "vendor", "postgresql")
+    assert check_record(None) == []
+
+
 def test_codes_are_unique():
     """Each code that `checks` gives a message of its own stands there once; those of other modules have their table."""
     codes = re.findall(r'id="resto\.([EW]\d{3})"', inspect.getsource(checks_module))
-    assert sorted(codes) == ["E001", "E010", "W001", "W002", "W003"]
+    assert sorted(codes) == ["E001", "E010", "E013", "E014", "W001", "W002", "W003", "W004"]
 
 
 def test_codes_are_tested():
     """A new code comes with a test."""
     sources = [path.read_text() for path in Path(resto.__file__).parent.rglob("*.py")]
     codes = {code for source in sources for code in re.findall(r'"(?:resto\.)?([EW]\d{3})"', source)}
-    tested = {code for code, *_ in WRONG} | {"E010", "E011", "W001", "W002", "W003"}
+    tested = {code for code, *_ in WRONG} | {"E010", "E011", "E012", "E013", "E014", "W004", "W001", "W002", "W003"}
     assert codes == tested

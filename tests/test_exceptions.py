@@ -9,6 +9,7 @@ from resto.exceptions import (
     ConfigurationError,
     HostUnavailableError,
     JobRefusedError,
+    LeaseLostError,
     RemoteFileNotFoundError,
     ReplicationError,
     RestoError,
@@ -52,6 +53,7 @@ ERRORS = [
         OSError,
         "upload of 'a.txt' failed on 1 of 2 hosts: media-2: it stopped answering (the save was undone)",
     ),
+    (LeaseLostError("somebody else has taken over"), OSError, "somebody else has taken over"),
     (JobRefusedError("'a/' names a directory"), ValueError, "'a/' names a directory"),
 ]
 

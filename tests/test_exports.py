@@ -26,12 +26,15 @@ TESTED_ELSEWHERE = {
     "resto.executors": "test_plugins.py",  # offers what is bundled
     "resto.transports": "test_plugins.py",  # the same
     "resto.workers": "workers/test_jobs.py",
+    "resto.management": "management/commands/test_resto_drain.py",
+    "resto.management.commands": "management/commands/test_resto_drain.py",
+    "resto.migrations": "test_models.py",
     "resto.testing": "testing/test_init.py",
     "resto.testing.__main__": "testing/test_main.py",
 }
 
 # Methods that need no docstring.
-AS_FOR_ANY_FILE = {"read", "readinto", "close"}
+AS_FOR_ANY_FILE = {"read", "readinto", "close", "objects"}
 
 
 def exported():

@@ -13,12 +13,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from resto import health
 from resto.exceptions import ReplicationError
-from resto.executors import Executor
 from resto.master import MasterCopy
 from resto.outcomes import Begun
 from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
 from resto.testing import TestHttpServer
-from staging import Stage, StagedTransport
+from staging import Stage, StagedTransport, UnorderedExecutor
 
 
 BUDGET = settings.default.max_examples
@@ -267,16 +266,6 @@ def test_fatal_save_happens_everywhere_or_names_who_failed_and_leaves_nothing(
 
 
 # Any interleaving: two writers that know nothing of each other leave the hosts equal to the master copy.
-
-
-class UnorderedExecutor(Executor):
-    """Keeps no lanes, as if each storage were in a process of its own."""
-
-    def run(self, jobs):
-        return [job.run() for job in jobs]
-
-    def submit(self, jobs):
-        self.run(jobs)
 
 
 class BeginningExecutor(UnorderedExecutor):

@@ -36,7 +36,13 @@ def message(settings, media_root, servers):
     (media_root / "a").write_bytes(b"content")
     settings.RESTO_MEDIA_HOSTS = [server.url for server in servers]
     settings.STORAGES = {"default": {"BACKEND": "resto.storage.AsyncStorage"}}
-    return {"storage": "default", "action": "upload", "hosts": list(storages["default"].hosts), "name": "a"}
+    return {
+        "storage": "default",
+        "action": "upload",
+        "hosts": list(storages["default"].hosts),
+        "name": "a",
+        "record": "",
+    }
 
 
 @pytest.fixture

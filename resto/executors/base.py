@@ -22,10 +22,12 @@ class RemoteCall:
     Attributes:
         storage: Alias of the storage in ``STORAGES``.
         action: Name of the method, which is called with the job's host and name.
+        record: What the rows of the durable record say of their owner; empty if there are none.
     """
 
     storage: str
     action: str
+    record: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NoReturn, TypedDict
 
 from resto.exceptions import TransportError
-from resto.executors.base import Executor, Job
+from resto.executors.base import Executor, Job, RemoteCall
 
 
 __all__ = ["MAX_RETRIES", "Message", "QueueExecutor", "retry_delay"]
@@ -25,12 +25,14 @@ class Message(TypedDict):
         action: Name of the storage's method.
         hosts: The hosts as they stand in the settings.
         name: The file's name.
+        record: What the rows of the durable record say of their owner; empty if there are none.
     """
 
     storage: str
     action: str
     hosts: list[str]
     name: str
+    record: str
 
 
 class QueueExecutor(Executor):
@@ -55,14 +57,15 @@ class QueueExecutor(Executor):
         raise NotImplementedError(f"{type(self).__name__} cannot wait for outcomes")
 
     def submit(self, jobs: Sequence[Job]) -> None:
-        groups: dict[tuple[str, str, str], list[Job]] = {}
+        groups: dict[tuple[RemoteCall, str], list[Job]] = {}
         for job in jobs:
             if job.remote is None:
                 job.fail(_refused(job, f"{job.action} cannot be handed to a task queue"))
             else:
-                groups.setdefault((job.remote.storage, job.remote.action, job.name), []).append(job)
-        for (storage, action, name), group in groups.items():
-            message = Message(storage=storage, action=action, hosts=[job.host for job in group], name=name)
+                groups.setdefault((job.remote, job.name), []).append(job)
+        for (call, name), group in groups.items():
+            hosts = [job.host for job in group]
+            message = Message(storage=call.storage, action=call.action, hosts=hosts, name=name, record=call.record)
             try:
                 self.enqueue(message)
             except Exception as error:  # noqa: BLE001 - a broker and its client fail in ways of their own

@@ -12,9 +12,11 @@ from resto.executors.lanes import Lanes, Task, process_lanes
 from resto.outcomes import Outcome
 
 
-__all__ = ["ThreadExecutor"]
+__all__ = ["THREAD_NAME", "ThreadExecutor"]
 
 logger = logging.getLogger("resto")
+
+THREAD_NAME = "resto"  # how the names of the threads begin
 
 MAX_THREADS = 64
 
@@ -43,7 +45,7 @@ class _Pool:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="resto")
+        self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix=THREAD_NAME)
         self._queues: dict[str, deque[tuple[Lanes, Task]]] = {}
         self._busy: Counter[str] = Counter()
 

@@ -1,6 +1,6 @@
 """What the workers of task queues do: they get names, and make hosts equal to the master copy."""
 
-from resto.workers.jobs import perform
+from resto.workers.jobs import Done, perform
 
 
-__all__ = ["perform"]
+__all__ = ["Done", "perform"]

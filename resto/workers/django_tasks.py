@@ -5,10 +5,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from resto.exceptions import ReplicationError
 from resto.executors.queue import MAX_RETRIES, retry_delay
 from resto.executors.tasks import task, task_backends
-from resto.workers.jobs import failures, perform
+from resto.workers.jobs import perform
 
 
 __all__ = ["replicate"]
@@ -38,14 +37,13 @@ def replicate(context: Any, *args: Any, retries: int = 0, **message: Any) -> Non
         JobRefusedError: As for `resto.workers.perform`.
         ReplicationError: Hosts failed, and were tried often enough.
     """
-    outcomes = perform(message | {"args": args} if args else message)
-    failed = failures(message, outcomes)  # type: ignore[arg-type]  # it is a Message, as it was not refused
-    if not failed:
+    done = perform(message | {"args": args} if args else message)
+    if not done.again:
         return
     this = context.task_result.task
     can_wait = this.get_backend().supports_defer
     if retries >= (MAX_RETRIES if can_wait else MAX_RETRIES_AT_ONCE):
-        raise ReplicationError(message["action"], message["name"], outcomes)
-    for again in failed:
+        raise done.error(message)
+    for again in done.again:
         later = {"run_after": timezone.now() + timedelta(seconds=retry_delay(retries))} if can_wait else {}
         this.using(**later).enqueue(retries=retries + 1, **again)

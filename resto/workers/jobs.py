@@ -8,7 +8,7 @@ from typing import Any, cast
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import storages
 
-from resto.exceptions import JobRefusedError
+from resto.exceptions import JobRefusedError, ReplicationError
 from resto.executors.queue import Message
 from resto.names import clean_name, require_storable
 from resto.outcomes import Outcome
@@ -16,14 +16,14 @@ from resto.settings import storage_settings
 from resto.storage import REMOTE_ACTIONS, AsyncStorage
 
 
-__all__ = ["failures", "perform"]
+__all__ = ["Done", "perform"]
 
 logger = logging.getLogger("resto")
 
 _SHOWN = 200  # characters of a value that is refused
 
 
-def perform(message: Mapping[str, Any]) -> list[Outcome]:
+def perform(message: Mapping[str, Any]) -> "Done":
     """Do what a message of a queue asks for.
 
     Only the actions that `AsyncStorage` hands over are carried out, of a storage in ``STORAGES``, on its own hosts.
@@ -33,7 +33,7 @@ def perform(message: Mapping[str, Any]) -> list[Outcome]:
         message: As in `resto.executors.queue.Message`; whoever can write to the queue may have made it.
 
     Returns:
-        One outcome per host, in the order of the hosts. To try again, send the message with the hosts that failed.
+        What happened, and what to send again later.
 
     Raises:
         JobRefusedError: The message asks for something else. Nothing was done, and trying again is of no use.
@@ -43,12 +43,33 @@ def perform(message: Mapping[str, Any]) -> list[Outcome]:
     except JobRefusedError as refusal:
         logger.error("Refused a job: %s.", refusal)  # noqa: TRY400 - there is nothing to see in the traceback
         raise
-    return request.storage.perform(request.action, request.hosts, request.name)
+    performed = request.storage.perform(request.action, request.hosts, request.name, request.record)
+    again = cast("Message", {**message, "record": performed.record})
+    return Done(
+        performed.outcomes,
+        [Message(**again | {"hosts": [outcome.host]}) for outcome in performed.outcomes if not outcome.ok],
+    )
 
 
-def failures(message: Message, outcomes: list[Outcome]) -> list[Message]:
-    """Return one message for each host that failed: a host is tried again alone, and holds up no other."""
-    return [cast("Message", {**message, "hosts": [outcome.host]}) for outcome in outcomes if not outcome.ok]
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a worker has done with a message.
+
+    Attributes:
+        outcomes: One per host, in the order of the hosts.
+        again: What to send again later: one message for each host that failed, so that it holds up no other.
+    """
+
+    outcomes: list[Outcome]
+    again: list[Message]
+
+    def error(self, message: Mapping[str, Any]) -> ReplicationError:
+        """Return what says which hosts failed, for those that were tried often enough.
+
+        Args:
+            message: What was asked for.
+        """
+        return ReplicationError(message["action"], message["name"], self.outcomes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +78,7 @@ class _Request:
     action: str
     hosts: list[str]
     name: str
+    record: str
 
 
 def _parsed(message: Mapping[str, Any]) -> _Request:
@@ -66,7 +88,10 @@ def _parsed(message: Mapping[str, Any]) -> _Request:
     if not isinstance(action, str) or action not in REMOTE_ACTIONS:
         raise JobRefusedError(f"{_shown(action)} is not one of the actions {', '.join(sorted(REMOTE_ACTIONS))}")
     storage = _find_storage(message["storage"])
-    return _Request(storage, action, _checked_hosts(storage, message["hosts"]), _checked_name(message["name"]))
+    hosts, name, record = message["hosts"], message["name"], message["record"]
+    if not isinstance(record, str):
+        raise JobRefusedError(f"{_shown(record)} does not name rows of the record")
+    return _Request(storage, action, _checked_hosts(storage, hosts), _checked_name(name), record)
 
 
 def _find_storage(alias: Any) -> AsyncStorage:

@@ -16,11 +16,11 @@ from rq import Queue, Worker, get_current_job
 from rq.job import Job
 from rq.scheduler import RQScheduler
 
-from resto.exceptions import JobRefusedError, ReplicationError
+from resto.exceptions import JobRefusedError
 from resto.executors.queue import Message
 from resto.settings import storage_settings
 from resto.storage import AsyncStorage
-from resto.workers.jobs import failures, perform
+from resto.workers.jobs import perform
 
 
 __all__ = ["DjangoWorker", "replicate"]
@@ -37,25 +37,23 @@ def replicate(*args: Any, **message: Any) -> None:
 
     Raises:
         JobRefusedError: As for `resto.workers.perform`.
-        ReplicationError: The only host failed; rq tries it again if there are retries left. Or hosts failed, and there
-            are none.
+        ReplicationError: Hosts failed, and there are no retries left.
     """
     job = get_current_job()
     try:
-        outcomes = perform(message | {"args": args} if args else message)
+        done = perform(message | {"args": args} if args else message)
     except JobRefusedError:
         if job is not None:
             job.retries_left = 0
         raise
-    failed = failures(message, outcomes)  # type: ignore[arg-type]  # it is a Message, as it was not refused
-    if not failed:
+    if not done.again:
         return
     if job is not None and job.should_retry:
         _warn_without_scheduler(job)
-        if len(outcomes) > 1:
-            _retry_alone(job, failed)
-            return
-    raise ReplicationError(message["action"], message["name"], outcomes)
+        # As a job of its own even if it is the only one: its record is another one by now.
+        _retry_alone(job, done.again)
+        return
+    raise done.error(message)
 
 
 def _retry_alone(job: Job, messages: list[Message]) -> None:

@@ -19,7 +19,7 @@ from resto.testing import TestHttpServer
 from servers import ADDRESS, free_port
 
 
-MESSAGE = {"storage": "default", "action": "upload", "hosts": ["media-1", "media-2"], "name": "a #?.txt"}
+MESSAGE = {"storage": "default", "action": "upload", "hosts": ["media-1", "media-2"], "name": "a #?.txt", "record": ""}
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def job(host="media-1", name="a", action="upload", remote=REMOTE, outcomes=None)
 def test_one_message_carries_all_hosts():
     ListExecutor().submit([job("media-1"), job("media-2")])
     assert ListExecutor.messages == [
-        {"storage": "default", "action": "upload", "hosts": ["media-1", "media-2"], "name": "a"}
+        {"storage": "default", "action": "upload", "hosts": ["media-1", "media-2"], "name": "a", "record": ""}
     ]
 
 
@@ -89,7 +89,7 @@ def test_each_change_of_a_storage_is_a_message(storage):
         file.write(b"other content")
     storage.delete("a")
     assert ListExecutor.messages == [
-        {"storage": "queued", "action": action, "hosts": HOSTS, "name": "a"}
+        {"storage": "queued", "action": action, "hosts": HOSTS, "name": "a", "record": ""}
         for action in ("upload", "update", "remove")
     ]
 

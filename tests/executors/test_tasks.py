@@ -13,7 +13,7 @@ from resto.testing import TestHttpServer
 
 
 FRAMEWORK = tasks.task_backends.__module__  # django.tasks, or the package of the same for Django 5.2
-MESSAGE = {"storage": "default", "action": "upload", "hosts": ["media-1", "media-2"], "name": "a #?.txt"}
+MESSAGE = {"storage": "default", "action": "upload", "hosts": ["media-1", "media-2"], "name": "a #?.txt", "record": ""}
 
 
 class PriorityBackend(type(task_backends["default"])):

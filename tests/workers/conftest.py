@@ -1,6 +1,7 @@
 """A site whose uploads are replicated by workers, on three hosts."""
 
 import secrets
+import shutil
 from contextlib import ExitStack
 
 import pytest
@@ -27,6 +28,18 @@ def hosts(media_servers):
     return Hosts(media_servers("nginx"))
 
 
+@pytest.fixture(scope="session")
+def database(tmp_path_factory):
+    """A database with the table of the record, to begin with."""
+    workshop, path = Workshop(["http://127.0.0.1:9/"]), tmp_path_factory.mktemp("database") / "db.sqlite3"
+    try:
+        workshop.run("-m", "django", "migrate", "--verbosity", "0")
+        shutil.copy(workshop.folder / "db.sqlite3", path)
+    finally:
+        workshop.close()
+    return path
+
+
 @pytest.fixture
 def queue():
     """The name of a queue that no other test uses."""
@@ -34,12 +47,12 @@ def queue():
 
 
 @pytest.fixture
-def open_workshop(settings):
+def open_workshop(settings, database):
     """A function that opens a workshop, and lets its settings hold in this process too; returns it and its storage."""
     with ExitStack() as stack:
 
         def open_one(hosts, options=None, **parameters):
-            workshop = Workshop(hosts, options, **parameters)
+            workshop = Workshop(hosts, options, database=database, **parameters)
             stack.callback(workshop.close)
             settings.MEDIA_ROOT, settings.MEDIA_URL = str(workshop.media), "/media/"
             for name, value in workshop.settings.items():

@@ -42,7 +42,13 @@ def message(settings, media_root, servers):
     }
     settings.RESTO_MEDIA_HOSTS = [server.url for server in servers]
     settings.STORAGES = {"default": {"BACKEND": "resto.storage.AsyncStorage"}}
-    return {"storage": "default", "action": "upload", "hosts": list(storages["default"].hosts), "name": "a"}
+    return {
+        "storage": "default",
+        "action": "upload",
+        "hosts": list(storages["default"].hosts),
+        "name": "a",
+        "record": "",
+    }
 
 
 def call(message, backend="default", retries=0, **changes):

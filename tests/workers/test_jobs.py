@@ -26,7 +26,6 @@ from resto.master import MasterCopy
 from resto.storage import AsyncStorage
 from resto.testing import TestHttpServer
 from resto.workers import perform
-from resto.workers.jobs import failures
 from staging import Stage, StagedTransport
 from workshop.site import files_below
 
@@ -78,7 +77,7 @@ def message(storage, messages):
 
 def test_hosts_become_equal_to_the_master_copy(storage, messages, servers):
     storage.save("a", ContentFile(b"content"))
-    assert [(outcome.ok, outcome.host) for outcome in perform(messages.pop())] == [
+    assert [(outcome.ok, outcome.host) for outcome in perform(messages.pop()).outcomes] == [
         (True, host) for host in storage.hosts
     ]
     assert [server.files for server in servers] == [{"a": b"content"}] * 2
@@ -93,7 +92,7 @@ def test_all_hosts_are_written_at_the_same_time(message, servers):
     both = threading.Barrier(2)
     for server in servers:
         server.on_request = lambda method, path: both.wait(10)
-    assert all(outcome.ok for outcome in perform(message))
+    assert all(outcome.ok for outcome in perform(message).outcomes)
 
 
 def test_state_at_the_time_counts(message, storage, servers):
@@ -105,13 +104,13 @@ def test_state_at_the_time_counts(message, storage, servers):
 
 def test_host_that_fails_is_logged_and_can_be_tried_alone(message, servers, caplog):
     servers[0].refuse = True
-    outcomes = perform(message)
-    assert [outcome.ok for outcome in outcomes] == [False, True]
+    done = perform(message)
+    assert [outcome.ok for outcome in done.outcomes] == [False, True]
     assert [record.getMessage() for record in caplog.records] == [
         f"Failed to upload a on {servers[0].url}. Connection refused."
     ]
     servers[0].refuse = False
-    [again] = failures(message, outcomes)
+    [again] = done.again
     assert again == {**message, "hosts": [servers[0].url]}
     perform(again)
     assert servers[0].files == {"a": b"content"}
@@ -121,7 +120,7 @@ def test_host_that_fails_is_logged_and_can_be_tried_alone(message, servers, capl
 def test_several_hosts_that_fail_are_tried_one_by_one(message, servers):
     for server in servers:
         server.refuse = True
-    assert [one["hosts"] for one in failures(message, perform(message))] == [[server.url] for server in servers]
+    assert [one["hosts"] for one in perform(message).again] == [[server.url] for server in servers]
 
 
 def test_overridden_method_is_called(settings, message, messages, servers):
@@ -158,7 +157,7 @@ def unmount_from_a_mount_point(path):
 def test_missing_file_system_is_not_a_deletion(message, media_root, servers, caplog, go):
     perform(message)
     go(media_root)
-    assert [type(outcome.error) for outcome in perform(message)] == [FileNotFoundError] * 2
+    assert [type(outcome.error) for outcome in perform(message).outcomes] == [FileNotFoundError] * 2
     assert caplog.text.count("is it mounted? Nothing is deleted on its account") == 2
     assert [server.files for server in servers] == [{"a": b"content"}] * 2
 
@@ -167,7 +166,7 @@ def test_deleting_the_last_file_is_a_deletion(storage, message, messages, server
     perform(message)
     storage.delete("a")
     assert list(media_root.iterdir()) == []
-    assert all(outcome.ok for outcome in perform(messages.pop()))
+    assert all(outcome.ok for outcome in perform(messages.pop()).outcomes)
     assert [server.files for server in servers] == [{}, {}]
 
 
@@ -175,7 +174,7 @@ def test_deletion_waits_for_a_missing_directory(storage, message, messages, serv
     perform(message)
     storage.delete("a")
     unmount(media_root)
-    assert [type(outcome.error) for outcome in perform(messages.pop())] == [FileNotFoundError] * 2
+    assert [type(outcome.error) for outcome in perform(messages.pop()).outcomes] == [FileNotFoundError] * 2
 
 
 # What it refuses.
@@ -200,7 +199,8 @@ REFUSED = {
     "empty name": ({"name": ""}, "must not be empty"),
     "long name": ({"name": "x" * 300}, "..."),
     "name of another type": ({"name": 1}, "1 is not the name of a file"),
-    "something more": ({"eta": 1}, "it has ['action', 'eta', 'hosts', 'name', 'storage']"),
+    "record of another type": ({"record": None}, "None does not name rows of the record"),
+    "something more": ({"eta": 1}, "it has ['action', 'eta', 'hosts', 'name', 'record', 'storage']"),
 }
 
 
@@ -218,7 +218,7 @@ def test_host_twice_is_refused(message):
         perform({**message, "hosts": message["hosts"][:1] * 2})
 
 
-@pytest.mark.parametrize("key", ["storage", "action", "hosts", "name"])
+@pytest.mark.parametrize("key", ["storage", "action", "hosts", "name", "record"])
 def test_message_that_lacks_something_is_refused(message, key):
     del message[key]
     with pytest.raises(JobRefusedError, match="and should have"):
@@ -285,7 +285,7 @@ class QueueMachine(RuleBasedStateMachine):
         """In any order, and perhaps again later."""
         number = data.draw(st.integers(0, len(self.messages) - 1))
         message = self.messages[number] if twice else self.messages.pop(number)
-        self.messages += failures(message, perform(message))
+        self.messages += perform(message).again
 
     @precondition(lambda self: self.messages)
     @rule(data=st.data(), down=st.sets(st.integers(0, 1), min_size=1), answer=st.booleans())
@@ -309,7 +309,7 @@ class QueueMachine(RuleBasedStateMachine):
             health.forget()  # the workers start again
             while self.messages:
                 message = self.messages.pop()
-                assert failures(message, perform(message)) == []
+                assert perform(message).again == []
             expected = {name: content for name, content in files_below(self.location).items() if name != "other"}
             assert [dict(server.files) for server in self.servers] == [expected] * 2
         finally:

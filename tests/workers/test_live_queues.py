@@ -41,10 +41,11 @@ class Site:
         hosts: As for `Workshop`.
         queue: A name that no other site uses.
         broker: Of that kind; None where it is the site's database.
+        database: A database to begin with.
         **settings: As for `Workshop`.
     """
 
-    def __init__(self, kind, hosts, queue, broker, **settings):
+    def __init__(self, kind, hosts, queue, broker, database, **settings):
         self.kind, self.queue, self.broker = kind, queue, broker
         self._numbers = itertools.count()
         options, apps = {}, []
@@ -58,7 +59,7 @@ class Site:
             settings["TASKS"] = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
             apps.append("django_tasks_db")
         executor = {"executor": kind.split()[0].strip(","), "executor_options": options}
-        self.workshop = Workshop(hosts, executor, apps, **settings)
+        self.workshop = Workshop(hosts, executor, apps, database=database, **settings)
         self.clerk = self.workshop.clerk
         if apps:
             self.workshop.run("-m", "django", "migrate", "--verbosity", "0")
@@ -86,7 +87,7 @@ class Site:
 
 
 @pytest.fixture
-def open_site(request, queue):
+def open_site(request, queue, database):
     """A function that opens a site of a kind."""
     with ExitStack() as stack:
 
@@ -95,7 +96,7 @@ def open_site(request, queue):
             fixture = "rabbitmq" if "rabbitmq" in kind else fixture
             if broker is None and fixture:
                 broker = request.getfixturevalue(fixture)
-            site = Site(kind, hosts, queue, broker, **settings)
+            site = Site(kind, hosts, queue, broker, database, **settings)
             stack.callback(site.workshop.close)
             return site
 
@@ -240,7 +241,7 @@ HAND_MADE = [
 def test_message_made_by_hand_is_refused(open_site, resto_server_factory, kind):
     server = resto_server_factory(webdav=False)
     site = open_site(kind, [server.url])
-    message = {"storage": "default", "action": "upload", "hosts": [server.url], "name": "a"}
+    message = {"storage": "default", "action": "upload", "hosts": [server.url], "name": "a", "record": ""}
     for change in HAND_MADE:
         site.clerk.send(message | change)
     worker = site.start_worker()

@@ -130,7 +130,9 @@ def test_retry_that_nobody_would_schedule_is_warned_of(make_storage, servers, wo
 
 
 def test_refused_message_is_not_tried_again(make_storage, work, failed):
-    make_storage().executor.enqueue({"storage": "foreign", "action": "upload", "hosts": ["media-1"], "name": "a"})
+    make_storage().executor.enqueue(
+        {"storage": "foreign", "action": "upload", "hosts": ["media-1"], "name": "a", "record": ""}
+    )
     work()
     [job] = failed()
     assert "JobRefusedError: STORAGES of this worker has no 'foreign'" in job.latest_result().exc_string
@@ -145,7 +147,7 @@ def test_positional_arguments_are_refused(make_storage, media_root):
 def test_function_can_be_called_by_hand(make_storage, servers):
     storage = make_storage()
     storage.save("a", ContentFile(b"content"))
-    message = {"storage": "default", "action": "upload", "hosts": list(storage.hosts), "name": "a"}
+    message = {"storage": "default", "action": "upload", "hosts": list(storage.hosts), "name": "a", "record": ""}
     replicate(**message)
     assert servers[2].files == {"a": b"content"}
     servers[0].refuse = True

@@ -132,6 +132,7 @@ class Workshop:
         apps: Further installed applications.
         backend: Class of the default storage.
         environment: Of workers.
+        database: A database to begin with.
         **settings: Further settings; they can be written as JSON.
     """
 
@@ -142,6 +143,7 @@ class Workshop:
         apps: Sequence[str] = (),
         backend: str = "resto.storage.AsyncStorage",
         environment: Mapping[str, str] | None = None,
+        database: Path | None = None,
         **settings: Any,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="resto-workshop-"))
@@ -153,15 +155,24 @@ class Workshop:
             **settings,
         }
         self.workers: list[Worker] = []
-        config = self.folder / "config.json"
-        config.write_text(json.dumps({"folder": str(self.folder), "apps": list(apps), "settings": self.settings}))
+        self._apps = list(apps)
+        self._config = self.folder / "config.json"
+        self.add_settings()
+        if database is not None:
+            shutil.copy(database, self.folder / "db.sqlite3")
         self._environment = clean_environment() | {
             "DJANGO_SETTINGS_MODULE": "workshop.settings",
-            "WORKSHOP_CONFIG": str(config),
+            "WORKSHOP_CONFIG": str(self._config),
             "PYTHONPATH": str(TESTS),
             "PYTHONUNBUFFERED": "1",
             **(environment or {}),
         }
+
+    def add_settings(self, **settings: Any) -> None:
+        """Let further settings hold in processes that start from now on."""
+        self.settings |= settings
+        config = {"folder": str(self.folder), "apps": self._apps, "settings": self.settings}
+        self._config.write_text(json.dumps(config))
 
     def start(self, program: str, *arguments: str, ready: str) -> Worker:
         """Start a worker, and return when it has logged that it is ready."""
@@ -199,6 +210,11 @@ class Workshop:
     def clerk(self) -> Clerk:
         """The process that changes files."""
         return Clerk(self.folder, self._environment)
+
+    def pending(self) -> int:
+        """Return how many rows the record has."""
+        code = "from resto.models import Pending; print(Pending.objects.count())"
+        return int(self.run("-m", "django", "shell", "-v", "0", "-c", code))
 
     @property
     def log(self) -> str:

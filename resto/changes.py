@@ -1,0 +1,104 @@
+"""Changes of the master copy: each is recorded before it, and settled after the hosts have followed."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol, TypeVar
+
+from resto.outcomes import Outcome
+from resto.pending import Lease
+
+
+__all__ = ["Change", "call_holding", "current_lease", "holding", "settled_together"]
+
+T = TypeVar("T")
+
+
+class Recorded(Protocol):
+    """What a change needs to know of a storage."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]: ...
+    def open_lease(self, name: str, hosts: tuple[str, ...], *, present: bool) -> Lease | None: ...
+    def execute(self, func: Callable[..., Any], name: str) -> Iterable[Outcome] | None: ...
+
+
+class Change:
+    """One change of the master copy: recorded before it, and settled after the hosts have followed."""
+
+    def __init__(self, storage: Recorded, *, present: bool) -> None:
+        self._storage = storage
+        self._present = present
+        self.lease: Lease | None = None
+
+    def announce(self, name: str, hosts: tuple[str, ...] | None = None) -> None:
+        """Record that hosts are about to differ for a name, and not for the one that was announced before."""
+        self.forget()
+        hosts = self._storage.hosts if hosts is None else hosts
+        self.lease = self._storage.open_lease(name, hosts, present=self._present)
+
+    def forget(self) -> None:
+        """Remove the record: the master copy was not changed."""
+        if self.lease is not None:
+            self.lease.forget()
+
+    def keep(self) -> None:
+        """Make sure that nobody else may write to the hosts instead, before the master copy is changed again."""
+        if self.lease is not None:
+            self.lease.keep()
+
+    def execute(self, func: Callable[..., Any], name: str) -> None:
+        """Let the hosts follow, and settle, unless that failed or nobody knows yet."""
+        with holding(self.lease):
+            outcomes = self._storage.execute(func, name)
+        if outcomes is not None:
+            self.settle(outcomes)
+
+    def settle(self, outcomes: Iterable[Any]) -> None:
+        """Record what became of the hosts."""
+        if self.lease is not None:
+            self.lease.settle(outcomes)
+
+
+# The lease under which what is called now may write to hosts.
+_held: ContextVar[Lease | None] = ContextVar("resto_lease", default=None)
+
+
+@contextmanager
+def holding(lease: Lease | None) -> Iterator[None]:
+    """Let what is called meanwhile write to hosts under a lease."""
+    token = _held.set(lease)
+    try:
+        yield
+    finally:
+        _held.reset(token)
+
+
+def call_holding(lease: Lease, call: Callable[[], T]) -> T:
+    """Return the result of a call that may write to hosts under a lease."""
+    token = _held.set(lease)
+    try:
+        return call()
+    finally:
+        _held.reset(token)
+
+
+def settled_together(lease: Lease, count: int) -> Callable[[Outcome], None]:
+    """Return what collects outcomes, and settles when all are there, in one statement."""
+    outcomes: list[Outcome] = []
+    lock = threading.Lock()
+
+    def collect(outcome: Outcome) -> None:
+        with lock:
+            outcomes.append(outcome)
+            complete = len(outcomes) == count
+        if complete:
+            lease.settle(outcomes)
+
+    return collect
+
+
+def current_lease() -> Lease | None:
+    """Return the lease under which what is called now may write to hosts."""
+    return _held.get()

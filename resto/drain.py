@@ -1,0 +1,154 @@
+"""The drain: makes hosts equal to the master copy where the record says that they may not be."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from django.core.files.storage import storages
+
+from resto import pending
+from resto.exceptions import HostUnavailableError
+from resto.executors import Executor, Job, RemoteCall
+from resto.executors.queue import retry_delay
+from resto.outcomes import Outcome
+from resto.pending import PendingName
+from resto.plugins import get_plugin_manager
+from resto.settings import storage_settings
+from resto.storage import HybridStorage
+
+
+__all__ = ["Drained", "drain"]
+
+logger = logging.getLogger("resto")
+
+# Rows that are claimed at a time: few enough to be done long before the lease ends.
+BATCH = 200
+
+
+@dataclass(slots=True)
+class Drained:
+    """What a drain has done.
+
+    Attributes:
+        done: Names on hosts that are equal to the master copy now.
+        failed: Names on hosts that are not, and will be tried again.
+        skipped: Names on hosts that were not even tried, as the host is down.
+        queued: Names on hosts that were handed to a task queue.
+        forgotten: Names on hosts that the site does not have any more.
+    """
+
+    done: int = 0
+    failed: int = 0
+    skipped: int = 0
+    queued: int = 0
+    forgotten: int = 0
+
+    @property
+    def claimed(self) -> int:
+        """How many names on hosts were due."""
+        return self.done + self.failed + self.skipped + self.queued + self.forgotten
+
+
+def drain(
+    *,
+    storage: Sequence[str] = (),
+    hosts: Sequence[str] = (),
+    limit: int | None = None,
+    progress: Callable[[int], object] = lambda count: None,
+) -> Drained:
+    """Replicate what is due, oldest first, on several hosts at once; leave a host alone after it could not be reached.
+
+    Several processes may do so at the same time.
+
+    Args:
+        storage: Aliases of storages; all if there are none.
+        hosts: Hosts as they stand in the settings; all if there are none.
+        limit: How many rows of the record at most; None for all that are due.
+        progress: Called with the number of names that have just been dealt with.
+
+    Returns:
+        What was done.
+    """
+    total, left = Drained(), limit
+    while left is None or left > 0:
+        work = pending.claim(BATCH if left is None else min(BATCH, left), storages=storage, hosts=hosts)
+        if not work:
+            break
+        for one in _dealt_with(work, total):
+            progress(one)
+        left = None if left is None else left - len(work)
+    return total
+
+
+def _dealt_with(work: list[PendingName], total: Drained) -> Iterable[int]:
+    for alias in dict.fromkeys(one.storage for one in work):
+        mine = [one for one in work if one.storage == alias]
+        found = storages[alias] if alias in storage_settings() else None
+        if isinstance(found, HybridStorage):
+            yield from _drain_storage(found, mine, total)
+        else:
+            logger.warning(
+                "Forgot %d names of STORAGES[%r], which is not a storage with a master copy.", len(mine), alias
+            )
+            yield _forget(mine, total)
+
+
+def _drain_storage(storage: HybridStorage, work: list[PendingName], total: Drained) -> Iterable[int]:
+    hosts = storage.hosts
+    unknown = [one for one in work if one.host not in hosts]
+    if unknown:
+        logger.warning("Forgot %d names of hosts that are none any more, such as %s.", len(unknown), unknown[0].host)
+        yield _forget(unknown, total)
+    known = [one for one in work if one.host in hosts]
+    if storage.executor.needs_alias:
+        yield _hand_over(storage, known, total)
+        return
+    executor = get_plugin_manager().executor("thread")()
+    down: set[str] = set()
+    # One name of each host first, to see who answers.
+    for part in _first_of_each_host(known):
+        trying = [one for one in part if one.host not in down]
+        outcomes = _repair(storage, executor, trying)
+        down |= {outcome.host for outcome in outcomes if isinstance(outcome.error, HostUnavailableError)}
+        total.done += sum(outcome.ok for outcome in outcomes)
+        total.failed += sum(not outcome.ok for outcome in outcomes)
+        for one in part:
+            if one not in trying:
+                one.lease.release(retry_delay(1))
+        total.skipped += len(part) - len(trying)
+        yield len(part)
+
+
+def _first_of_each_host(work: list[PendingName]) -> list[list[PendingName]]:
+    first = list({one.host: one for one in reversed(work)}.values())
+    return [part for part in (first, [one for one in work if one not in first]) if part]
+
+
+def _repair(storage: HybridStorage, executor: Executor, work: list[PendingName]) -> list[Outcome]:
+    outcomes = executor.run([storage.repair_job(one.host, one.name, one.lease, present=one.present) for one in work])
+    for one, outcome in zip(work, outcomes, strict=True):
+        storage.report(outcome)
+        one.lease.settle([outcome])
+    return outcomes
+
+
+def _hand_over(storage: HybridStorage, work: list[PendingName], total: Drained) -> int:
+    """Let workers do it: each name travels with its claim, as after a save."""
+    for one in work:
+        one.lease.hand_over()
+        remote = RemoteCall(one.storage, "update" if one.present else "remove", one.lease.token)
+        refused: list[Outcome] = []
+        storage.executor.submit([Job("upload", one.host, one.name, lambda: None, refused.append, remote=remote)])
+        for outcome in refused:
+            storage.report(outcome)
+            one.lease.settle([outcome])
+        total.queued += not refused
+        total.failed += bool(refused)
+    return len(work)
+
+
+def _forget(work: list[PendingName], total: Drained) -> int:
+    for one in work:
+        one.lease.forget()
+    total.forgotten += len(work)
+    return len(work)

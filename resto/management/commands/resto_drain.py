@@ -1,0 +1,83 @@
+"""Brings hosts up to date with what they have missed."""
+
+import signal
+import threading
+from argparse import ArgumentParser
+from contextlib import ExitStack
+from types import FrameType
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from resto import pending
+from resto.drain import Drained, drain
+
+
+__all__ = ["Command"]
+
+# Seconds between two looks at the record, which cost one query each.
+INTERVAL = 1.0
+
+
+class Command(BaseCommand):
+    """``manage.py resto_drain``."""
+
+    help = (
+        "Replicate what hosts have missed and what is due by now. Ends with status 1 if something failed and will be "
+        "tried again later. Several may run at the same time."
+    )
+    requires_system_checks: list[str] = []  # noqa: RUF012 - as Django types it; a drain runs often, and must not be slow
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--watch", action="store_true", help="stay, and go on as names become due; Ctrl-C ends it")
+        parser.add_argument("--host", action="append", default=[], help="this host only; may be given several times")
+        parser.add_argument(
+            "--storage", action="append", default=[], help="this alias only; may be given several times"
+        )
+        parser.add_argument("--limit", type=int, help="deal with so many rows at most")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not pending.is_active():
+            raise CommandError('Nothing is recorded: "resto" is not in INSTALLED_APPS.')
+        what = {"storage": options["storage"], "hosts": options["host"]}
+        if options["watch"]:
+            self._watch(what)
+            return
+        drained = drain(**what, limit=options["limit"])
+        self._report(drained)
+        if drained.failed or drained.skipped:
+            raise CommandError("Some hosts are not up to date. They will be tried again when it is time.")
+
+    def _watch(self, what: dict[str, Any]) -> None:
+        ended = threading.Event()
+
+        def end(number: int, frame: FrameType | None) -> None:
+            ended.set()
+
+        with ExitStack() as stack:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                stack.callback(signal.signal, number, signal.signal(number, end))
+            self.stdout.write("Watching the record.")
+            self.stdout.flush()
+            while not ended.is_set():
+                # Few at a time, so that a signal does not have to wait for long.
+                drained = drain(**what, limit=50)
+                if drained.claimed:
+                    self._report(drained)
+                else:
+                    ended.wait(INTERVAL)
+        self.stdout.write("Ended.")
+
+    def _report(self, drained: Drained) -> None:
+        parts = [
+            f"{count} {text}"
+            for count, text in [
+                (drained.done, "replicated"),
+                (drained.queued, "handed to the task queue"),
+                (drained.failed, "failed"),
+                (drained.skipped, "left for later, as their host is down"),
+                (drained.forgotten, "forgotten, as their host or storage is gone"),
+            ]
+            if count
+        ]
+        self.stdout.write(f"{', '.join(parts) or 'Nothing is due'}.")

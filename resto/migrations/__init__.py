@@ -1,0 +1,3 @@
+"""Migrations of the durable record."""
+
+__all__: list[str] = []

@@ -1,0 +1,51 @@
+"""The durable record: which host may differ from the truth for which name."""
+
+from typing import ClassVar
+
+from django.db import models
+
+
+__all__ = ["Pending"]
+
+
+class Pending(models.Model):
+    """One host may have another state of one name than the master copy, until somebody has made it equal.
+
+    Times are seconds since the epoch: where ``USE_TZ`` is off, dates would jump with daylight saving time, and leases with
+    them.
+
+    Attributes:
+        storage: Alias of the storage in ``STORAGES``.
+        host: The host as it stands in the settings.
+        name: The file's name.
+        present: Whether the change left a file; a later one may have been another.
+        owner: Whoever holds the row, or held it last.
+        quiet_until: Until then the row belongs to its owner, or a request of unknown fate may still land.
+        due: When to replicate; never before ``quiet_until``.
+        attempts: How often that has failed.
+        error: Why, the last time.
+        created: When the name was changed.
+    """
+
+    storage = models.CharField(max_length=100)
+    host = models.CharField(max_length=500)
+    name = models.TextField()
+    present = models.BooleanField()
+    owner = models.CharField(max_length=32)
+    quiet_until = models.FloatField()
+    due = models.FloatField()
+    attempts = models.PositiveIntegerField(default=0)
+    error = models.TextField(default="")
+    created = models.FloatField()
+
+    class Meta:
+        """Indexes for the two ways in which rows are found: by their owner, and by what is due."""
+
+        verbose_name_plural = "pending"
+        indexes: ClassVar = [
+            models.Index(fields=["owner"], name="resto_pending_owner"),
+            models.Index(fields=["due"], name="resto_pending_due"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.host}"

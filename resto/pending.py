@@ -1,0 +1,374 @@
+"""The durable record: a row says "this host may differ from the master copy for this name".
+
+Nothing is recorded of what was done, because operations that are done again later arrive in another order. Whoever changes
+the master copy keeps these rules, each of which was found necessary by trying out all interleavings of few actors:
+
+1. Write ahead: the row exists before the master copy changes. Else a crash in between is forgotten.
+2. Look again: whoever has sent a file looks at the master copy again (`resto.replication`). Else a slow upload arrives after
+   the deletion that followed it.
+3. Own rows only: nobody deletes a row that another one holds. Else one success erases the unfinished work of another.
+4. Whoever writes to a host holds a lease, a drainer too. Else somebody else clears the row while a request is in flight.
+5. Grace: after a failure that may have been none, a row is left alone until the old request cannot arrive any more.
+
+The rows are in the site's database (``RESTO_DATABASE``) if ``"resto"`` is in ``INSTALLED_APPS``. Without it, nothing is
+recorded, and the rest works as before.
+"""
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.core.signals import request_finished
+from django.db import DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import F, Q, QuerySet
+
+from resto.exceptions import (
+    ConfigurationError,
+    HostUnavailableError,
+    LeaseLostError,
+    RemoteFileNotFoundError,
+    UnexpectedStatusCode,
+)
+from resto.executors.queue import retry_delay
+from resto.executors.thread import THREAD_NAME
+from resto.outcomes import Outcome
+from resto.settings import get_setting
+
+
+if TYPE_CHECKING:
+    from resto.models import Pending
+
+
+__all__ = ["Lease", "PendingName", "adopt_lease", "claim", "hasten", "is_active", "may_still_land", "open_lease"]
+
+logger = logging.getLogger("resto")
+
+_MAX_ERROR = 1_000  # characters of an error that are kept
+
+# Hosts that this process has seen failing; when one answers again, what it missed becomes due.
+_failing: set[str] = set()
+
+# Injected by tests. The first is what the machines of a site share, the second never jumps.
+clock = time.time
+monotonic = time.monotonic
+
+
+def is_active() -> bool:
+    """Return whether changes are recorded: whether ``"resto"`` is in ``INSTALLED_APPS``."""
+    return apps.ready and apps.is_installed("resto")
+
+
+class Lease:
+    """Rows of one name, one for each of several hosts, that belong to whoever holds this.
+
+    May be used by several threads.
+
+    Args:
+        token: What the rows say of their owner.
+        hosts: Whose rows they are.
+        attempts: How often each has failed before.
+    """
+
+    def __init__(self, token: str, hosts: Iterable[str], attempts: int = 0) -> None:
+        self.token = token
+        self._hosts = set(hosts)
+        self._attempts = attempts
+        self._lock = threading.Lock()
+        self._seconds = float(get_setting("LEASE"))
+        self._renewed = monotonic()
+
+    def keep(self) -> None:
+        """Make sure that the rows still belong to this, before something is written.
+
+        Renews the lease in time; costs nothing otherwise.
+
+        Raises:
+            LeaseLostError: They do not, and it must not be written.
+        """
+        if monotonic() - self._renewed > self._seconds / 3:
+            with self._lock:
+                self._keep()
+
+    def _keep(self) -> None:
+        passed = monotonic() - self._renewed
+        if passed <= self._seconds / 3:
+            return
+        now = clock()
+        try:
+            held = _update(_rows().filter(owner=self.token), quiet_until=now + self._seconds, due=now + self._seconds)
+        except DatabaseError as error:
+            if passed > self._seconds * 2 / 3:
+                raise LeaseLostError("the record cannot be reached to renew the lease") from error
+            return  # there is time to try again
+        if held < len(self._hosts):
+            raise LeaseLostError("somebody else has taken over, as the lease was not renewed in time")
+        self._renewed = monotonic()
+
+    def settle(self, outcomes: Iterable[Outcome]) -> None:
+        """Record what became of the hosts: nothing remains of those that are equal to the master copy now.
+
+        A record that fails is logged. The rows then remain, and become due when the lease ends.
+
+        Args:
+            outcomes: One for each host that is done with.
+        """
+        outcomes = list(outcomes)
+        done = [outcome.host for outcome in outcomes if outcome.ok]
+        failed = {outcome.host for outcome in outcomes if not outcome.ok}
+        try:
+            with self._lock:
+                self._hosts -= {outcome.host for outcome in outcomes}
+                for outcome in outcomes:
+                    if not outcome.ok:
+                        self._put_back(outcome)
+                if done:
+                    rows = _rows().filter(owner=self.token)
+                    _delete(rows.filter(host__in=done) if self._hosts or failed else rows)
+            for host in _failing.intersection(done):
+                hasten(host)
+        except DatabaseError:
+            logger.exception("Failed to record what became of %s.", outcomes[0].name)
+        _failing.difference_update(done)
+        _failing.update(failed)
+
+    def _put_back(self, outcome: Outcome) -> None:
+        now = clock()
+        quiet_until = now + (get_setting("GRACE") if may_still_land(outcome.error) else 0)
+        _update(
+            _rows().filter(owner=self.token, host=outcome.host),
+            quiet_until=quiet_until,
+            due=max(quiet_until, now + retry_delay(self._attempts)),
+            attempts=F("attempts") + 1,
+            error=str(outcome.error)[:_MAX_ERROR],
+        )
+
+    def hand_over(self) -> None:
+        """Let whoever gets the token take over the rows at once; others leave them alone as before."""
+        with self._lock:
+            _update(_rows().filter(owner=self.token), quiet_until=clock())
+
+    def release(self, seconds: float) -> None:
+        """Leave the rows to others: nothing was sent.
+
+        Args:
+            seconds: When they are due.
+        """
+        now = clock()
+        with self._lock:
+            _update(_rows().filter(owner=self.token), quiet_until=now, due=now + seconds)
+
+    def forget(self) -> None:
+        """Remove the rows: nothing was changed."""
+        with self._lock:
+            _delete(_rows().filter(owner=self.token))
+
+
+@dataclass(frozen=True, slots=True)
+class PendingName:
+    """What a drainer has to do: one name on one host.
+
+    Attributes:
+        storage: Alias of the storage in ``STORAGES``.
+        host: The host as it stands in the settings.
+        name: The file's name.
+        present: Whether all changes that are pending left a file.
+        lease: Holds all claimed rows of this name and host.
+    """
+
+    storage: str
+    host: str
+    name: str
+    present: bool
+    lease: Lease
+
+
+def open_lease(storage: str, hosts: Sequence[str], name: str, *, present: bool) -> Lease:
+    """Record that hosts are about to differ from the master copy for a name; one row for each, in one statement.
+
+    Args:
+        storage: Alias of the storage in ``STORAGES``.
+        hosts: The hosts as they stand in the settings.
+        name: The file's name.
+        present: Whether the master copy is about to have the file.
+
+    Raises:
+        ConfigurationError: The table is missing.
+        DatabaseError: It could not be recorded, and nothing must be changed.
+    """
+    lease = Lease(secrets.token_hex(16), hosts)
+    _insert(lease.token, storage, hosts, name, present=present)
+    return lease
+
+
+def adopt_lease(token: str, storage: str, hosts: Sequence[str], name: str, *, present: bool) -> Lease:
+    """Take over the rows that another process has opened for this one; open new ones if somebody else has.
+
+    Args:
+        token: What the rows say of their owner; empty if there are none.
+        storage: As for `open_lease`.
+        hosts: As for `open_lease`.
+        name: As for `open_lease`.
+        present: As for `open_lease`.
+    """
+    lease, now = Lease(secrets.token_hex(16), hosts), clock()
+    until = now + get_setting("LEASE")
+    # Those of a failure that may have been none are left alone until the old request cannot arrive any more.
+    mine = _rows().filter(Q(quiet_until__lte=now) | Q(attempts=0), owner=token, host__in=hosts)
+    if not token or _update(mine, owner=lease.token, quiet_until=until, due=until) < len(hosts):
+        _insert(lease.token, storage, hosts, name, present=present)
+    return lease
+
+
+def _insert(token: str, storage: str, hosts: Sequence[str], name: str, *, present: bool) -> None:
+    model, now = _model(), clock()
+    until = now + get_setting("LEASE")
+    common = {"storage": storage, "name": name, "present": present, "owner": token, "created": now}
+    rows = [model(host=host, quiet_until=until, due=until, **common) for host in hosts]
+    with _connected() as alias:
+        try:
+            model._base_manager.using(alias).bulk_create(rows)  # noqa: SLF001 - a public API of Django (topics/db/managers)
+        except DatabaseError as error:
+            if connections[alias].in_atomic_block or model._meta.db_table in _tables(alias):  # noqa: SLF001 - as above
+                raise
+            hint = f"Run: manage.py migrate resto --database {alias}"
+            raise ConfigurationError("the table of the record is missing; nothing was saved", hint, "E012") from error
+
+
+def _tables(alias: str) -> list[str]:
+    return connections[alias].introspection.table_names()
+
+
+def claim(limit: int, *, storages: Sequence[str] = (), hosts: Sequence[str] = ()) -> list[PendingName]:
+    """Make rows that are due one's own, oldest first; no row is ever claimed by two.
+
+    Args:
+        limit: How many rows at most.
+        storages: Aliases; all if there are none.
+        hosts: Hosts; all if there are none.
+
+    Returns:
+        What is to be replicated. Rows of the same name and host are one piece of work.
+    """
+    now = clock()
+    due = _rows().filter(due__lte=now)
+    due = due.filter(storage__in=storages) if storages else due
+    due = due.filter(host__in=hosts) if hosts else due
+    with _connected() as alias:
+        found = list(due.using(alias).order_by("id")[:limit])
+    work: dict[tuple[str, str, str], list[Pending]] = {}
+    for row in found:
+        work.setdefault((row.storage, row.host, row.name), []).append(row)
+    claimed = (_claimed(rows, now) for rows in work.values())
+    return [one for one in claimed if one is not None]
+
+
+def _claimed(rows: "list[Pending]", now: float) -> PendingName | None:
+    first, token, until = rows[0], secrets.token_hex(16), now + get_setting("LEASE")
+    # What is due is looked at once more in the same statement: somebody else may have been faster.
+    mine = _rows().filter(id__in=[row.id for row in rows], due__lte=now)
+    if not _update(mine, owner=token, quiet_until=until, due=until):
+        return None
+    lease = Lease(token, [first.host], max(row.attempts for row in rows))
+    return PendingName(first.storage, first.host, first.name, all(row.present for row in rows), lease)
+
+
+def hasten(host: str) -> int:
+    """Make the rows of a host due, as far as they may be: it has answered again. Return how many."""
+    now = clock()
+    return _update(_rows().filter(host=host, due__gt=now, quiet_until__lte=now), due=now)
+
+
+def may_still_land(error: Exception | None) -> bool:
+    """Tell whether a request that failed may be carried out all the same, now or later.
+
+    Args:
+        error: Of an outcome; None if there is none.
+    """
+    if error is None:
+        return False
+    if isinstance(error, HostUnavailableError):
+        return error.ambiguous
+    # These are answers, after which nothing follows.
+    return not isinstance(error, UnexpectedStatusCode | RemoteFileNotFoundError)
+
+
+# The connection.
+
+
+def _model() -> "type[Pending]":
+    from resto.models import Pending  # cannot be imported unless the application is installed
+
+    return Pending
+
+
+def _rows() -> "QuerySet[Pending]":
+    return _model()._base_manager.all()  # noqa: SLF001 - a public API of Django (topics/db/managers)
+
+
+def _update(rows: "QuerySet[Pending]", **values: Any) -> int:
+    with _connected() as alias:
+        return rows.using(alias).update(**values)
+
+
+def _delete(rows: "QuerySet[Pending]") -> None:
+    with _connected() as alias:
+        rows.using(alias)._raw_delete(alias)  # noqa: SLF001 - one statement; `delete` looks for related rows first
+
+
+class _Own(threading.local):
+    """What a thread has opened for the record alone, beside the connection in whose transaction the caller is."""
+
+    connection: BaseDatabaseWrapper | None = None
+
+
+_own = _Own()
+
+
+@contextmanager
+def _connected() -> Iterator[str]:
+    """Let the record's database be used in autocommit: a rollback cannot bring a file back, so rows must stay, too."""
+    alias = get_setting("DATABASE")
+    caller = connections[alias]
+    if caller.in_atomic_block and not _must_share(caller):
+        connections[alias] = _own_connection(alias)
+        try:
+            yield alias
+        finally:
+            connections[alias] = caller
+        return
+    try:
+        yield alias
+    finally:
+        if threading.current_thread().name.startswith(THREAD_NAME):
+            # It serves no requests, after which Django would do this.
+            caller.close_if_unusable_or_obsolete()
+
+
+def _must_share(caller: BaseDatabaseWrapper) -> bool:
+    """Tell whether a second connection would not see the tables, or wait for the caller for ever."""
+    is_test_case = any(getattr(block, "_from_testcase", False) for block in caller.atomic_blocks)
+    return caller.vendor == "sqlite" or is_test_case
+
+
+def _own_connection(alias: str) -> BaseDatabaseWrapper:
+    own = _own.connection
+    if own is None or own.alias != alias:
+        own = _own.connection = connections.create_connection(alias)
+    if own.errors_occurred:
+        own.close()
+    return own
+
+
+def _close_own_connection(**kwargs: Any) -> None:
+    if _own.connection is not None:
+        _own.connection.close()
+
+
+request_finished.connect(_close_own_connection)

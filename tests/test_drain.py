@@ -1,0 +1,247 @@
+"""The drain: hosts get what they have missed."""
+
+from functools import partial
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+
+from resto import health, pending
+from resto.drain import Drained, drain
+from resto.executors.queue import QueueExecutor
+from resto.models import Pending
+from resto.workers import perform
+
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    """The clock of the record and of the breakers."""
+    clock = [1_000_000.0]
+    monkeypatch.setattr(health, "Breaker", partial(health.Breaker, lambda: clock[0], lambda low, high: 1))
+    monkeypatch.setattr(pending, "clock", lambda: clock[0])
+    monkeypatch.setattr(pending, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(pending, "_failing", set())
+    return clock
+
+
+@pytest.fixture
+def servers(resto_server_factory):
+    return [resto_server_factory(webdav=False) for _ in range(3)]
+
+
+@pytest.fixture
+def storage(settings, media_root, servers):
+    settings.RESTO_MEDIA_HOSTS = [server.url for server in servers]
+    settings.STORAGES = {"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"fatal_exceptions": False}}}
+    return storages["default"]
+
+
+def test_host_gets_what_it_has_missed(storage, servers, clock):
+    storage.save("gone", ContentFile(b"old"))
+    servers[1].refuse = True
+    storage.save("a", ContentFile(b"1"))
+    storage.save("d/b", ContentFile(b"2"))
+    storage.delete("gone")
+    servers[1].refuse = False
+    clock[0] += 10
+    assert drain() == Drained(done=3)
+    assert servers[1].files == servers[0].files == {"a": b"1", "d/b": b"2"}
+    assert Pending.objects.count() == 0
+
+
+def test_nothing_is_due(storage):
+    assert drain() == Drained()
+    assert Drained().claimed == 0
+
+
+def test_state_at_the_time_counts(storage, servers, clock):
+    servers[1].refuse = True
+    storage.save("a", ContentFile(b"1"))
+    storage.delete("a")
+    servers[1].refuse = False
+    servers[1].create_file("a", b"stale")
+    clock[0] += 10
+    assert drain() == Drained(done=1)
+    assert servers[1].files == {}
+    assert Pending.objects.count() == 0
+
+
+def test_host_that_is_down_is_asked_once(storage, servers, clock):
+    servers[1].refuse = servers[2].refuse = True
+    for name in "abcde":
+        storage.save(name, ContentFile(b"1"))
+    servers[2].refuse = False
+    before = len(servers[1].requests)
+    clock[0] += 10
+    assert drain() == Drained(done=5, failed=1, skipped=4)
+    assert len(servers[1].requests) - before <= 1
+    assert set(servers[2].files) == set("abcde")
+    assert Pending.objects.count() == 5
+    assert drain() == Drained()  # it is not their time yet
+
+
+def test_host_that_answers_again_gets_everything_at_once(storage, servers, clock):
+    servers[1].refuse = True
+    for name in "abc":
+        storage.save(name, ContentFile(b"1"))
+    clock[0] += 10
+    drain()
+    servers[1].refuse = False
+    clock[0] += 10
+    storage.save("d", ContentFile(b"1"))
+    assert drain() == Drained(done=3)
+    assert set(servers[1].files) == set("abcd")
+
+
+def test_answer_that_is_a_failure_does_not_stop_the_others(storage, servers, clock):
+    servers[1].refuse_code = 500
+    for name in "abc":
+        storage.save(name, ContentFile(b"1"))
+    clock[0] += 10
+    assert drain() == Drained(failed=3)
+    servers[1].heal()
+    clock[0] += 100
+    assert drain() == Drained(done=3)
+
+
+def test_process_that_was_killed_is_made_up_for(storage, servers, clock, media_root):
+    storage.open_lease("a", storage.hosts, present=True)
+    media_root.mkdir(exist_ok=True)
+    (media_root / "a").write_bytes(b"1")
+    assert drain() == Drained()
+    clock[0] += 301
+    assert drain() == Drained(done=3)
+    assert [server.files for server in servers] == [{"a": b"1"}] * 3
+
+
+def test_limit_and_choice(storage, servers, clock):
+    servers[1].refuse = servers[2].refuse = True
+    for name in "abc":
+        storage.save(name, ContentFile(b"1"))
+    for server in servers:
+        server.refuse = False
+    clock[0] += 10
+    assert drain(hosts=[servers[2].url], limit=2) == Drained(done=2)
+    assert set(servers[2].files) == {"a", "b"}
+    assert drain(storage=["other"]) == Drained()
+    assert drain(storage=["default"]) == Drained(done=4)
+
+
+def test_progress_is_told(storage, servers, clock):
+    servers[1].refuse = True
+    for name in "abc":
+        storage.save(name, ContentFile(b"1"))
+    servers[1].refuse = False
+    clock[0] += 10
+    told = []
+    drain(progress=told.append)
+    assert sum(told) == 3
+
+
+def test_missing_file_system_is_not_a_deletion(storage, servers, clock, media_root):
+    servers[1].refuse = True
+    storage.save("a", ContentFile(b"1"))
+    servers[1].refuse = False
+    servers[1].create_file("a", b"old")
+    (media_root / "a").unlink()
+    clock[0] += 10
+    assert drain() == Drained(failed=1)
+    assert servers[1].files == {"a": b"old"}
+    assert "is it mounted?" in Pending.objects.get().error
+
+
+def test_deletion_of_the_last_file_is_one(storage, servers, clock):
+    storage.save("a", ContentFile(b"1"))
+    servers[1].refuse = True
+    storage.delete("a")
+    servers[1].refuse = False
+    clock[0] += 10
+    assert drain() == Drained(done=1)
+    assert servers[1].files == {}
+
+
+def test_host_that_the_site_does_not_have_any_more_is_forgotten(storage, settings, servers, clock, caplog):
+    servers[1].refuse = True
+    storage.save("a", ContentFile(b"1"))
+    settings.RESTO_MEDIA_HOSTS = [servers[0].url]
+    clock[0] += 10
+    assert drain() == Drained(forgotten=1)
+    assert f"Forgot 1 names of hosts that are none any more, such as {servers[1].url}." in caplog.text
+    assert Pending.objects.count() == 0
+
+
+def test_storage_that_the_site_does_not_have_any_more_is_forgotten(storage, settings, servers, clock, caplog):
+    servers[1].refuse = True
+    storage.save("a", ContentFile(b"1"))
+    settings.STORAGES = {"other": settings.STORAGES["default"]}
+    clock[0] += 10
+    assert drain() == Drained(forgotten=1)
+    assert "Forgot 1 names of STORAGES['default']" in caplog.text
+
+
+# Through a task queue.
+
+
+class ListExecutor(QueueExecutor):
+    def __init__(self, *, messages):
+        self.messages = messages
+
+    def enqueue(self, message):
+        if self.messages is None:
+            raise ConnectionError("no queue")
+        self.messages.append(message)
+
+
+@pytest.fixture
+def messages():
+    return []
+
+
+@pytest.fixture
+def queued(storage, settings, messages):
+    def make(messages):
+        options = {"executor": ListExecutor, "executor_options": {"messages": messages}}
+        settings.STORAGES = {"default": {"BACKEND": "resto.storage.AsyncStorage", "OPTIONS": options}}
+        return storages["default"]
+
+    return make
+
+
+def test_draining_goes_through_the_queue(queued, messages, servers, clock, django_capture_on_commit_callbacks):
+    storage = queued(messages)
+    with django_capture_on_commit_callbacks(execute=True):
+        storage.save("a", ContentFile(b"1"))
+    servers[1].refuse = True
+    done = perform(messages.pop())
+    [again] = done.again
+    assert again["record"] == Pending.objects.get().owner
+    servers[1].refuse = False
+    clock[0] += 10
+    assert drain() == Drained(queued=1)
+    [message] = messages
+    assert (message["hosts"], message["action"]) == ([servers[1].url], "update")
+    assert perform(message).again == []
+    assert servers[1].files == {"a": b"1"}
+    assert Pending.objects.count() == 0
+
+
+def test_queue_that_is_down_leaves_it_recorded(queued, servers, clock, media_root, django_capture_on_commit_callbacks):
+    storage = queued(None)
+    with django_capture_on_commit_callbacks(execute=True):
+        storage.save("a", ContentFile(b"1"))
+    assert Pending.objects.count() == 3
+    clock[0] += 100
+    assert drain() == Drained(failed=3)
+    assert Pending.objects.count() == 3
+
+
+def test_job_that_is_done_twice_leaves_nothing(queued, messages, clock, django_capture_on_commit_callbacks):
+    storage = queued(messages)
+    with django_capture_on_commit_callbacks(execute=True):
+        storage.save("a", ContentFile(b"1"))
+    message = messages.pop()
+    assert perform(message).again == perform(message).again == []
+    assert Pending.objects.count() == 0

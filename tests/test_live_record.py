@@ -1,0 +1,153 @@
+"""Writers, drains and media servers that are killed at random; at the end every host has what the master copy has."""
+
+import os
+import random
+import time
+
+import pytest
+
+from workshop.site import Workshop, files_below, wait_until
+
+
+SECONDS = 60 if os.environ.get("HYPOTHESIS_PROFILE") == "explore" else 8
+NAMES = [f"{number % 3}/{number}.bin" for number in range(12)]
+
+
+def databases(kind, postgresql):
+    """The setting, for a database that is prepared."""
+    if kind == "sqlite":
+        return {}
+    return {"DATABASES": {"default": {"ENGINE": "django.db.backends.postgresql", **postgresql.new_database()}}}
+
+
+@pytest.fixture
+def open_record_site():
+    """A function that opens a site whose leases are short."""
+    sites = []
+
+    def open_one(hosts, **settings):
+        settings |= {"RESTO_LEASE": 3, "RESTO_GRACE": 1}
+        options = {"transport": "webdav", "allow_overwrite": True, "fatal_exceptions": False}
+        site = Workshop(hosts, options, backend="resto.storage.HybridStorage", **settings)
+        sites.append(site)
+        site.run("-m", "django", "migrate", "--verbosity", "0")
+        return site
+
+    yield open_one
+    for site in sites:
+        site.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_whatever_is_killed_the_hosts_end_equal_to_the_master_copy(kind, request, start_server, open_record_site):
+    seed = random.randrange(1_000_000)
+    choice = random.Random(seed)
+    servers = [start_server("nginx-dav") for _ in range(3)]
+    postgresql = request.getfixturevalue("postgresql") if kind == "postgresql" else None
+    site = open_record_site([server.url for server in servers], **databases(kind, postgresql))
+    drains = [site.manage("resto_drain", "--watch", ready="Watching") for _ in range(2)]
+    writers = [
+        site.start("python", "-m", "workshop.scribbler", str(number), *NAMES, ready="writing") for number in range(2)
+    ]
+    ends = time.monotonic() + SECONDS
+    while time.monotonic() < ends:
+        victim = choice.choice(["writer", "drain", "server"])
+        if victim == "writer":
+            number = choice.randrange(2)
+            writers[number].kill()
+            writers[number] = site.start("python", "-m", "workshop.scribbler", str(number), *NAMES, ready="writing")
+        elif victim == "drain":
+            number = choice.randrange(2)
+            drains[number].kill()
+            drains[number] = site.manage("resto_drain", "--watch", ready="Watching")
+        else:
+            server = choice.choice(servers)
+            server.kill()
+            server.start()
+    for writer in writers:
+        writer.kill()
+
+    def equal():
+        master = files_below(site.media)
+        return all(files_below(server.root) == master for server in servers)
+
+    # What the dead have held becomes due when their lease ends, which is short here.
+    wait_until(lambda: equal() and site.pending() == 0, lambda: f"seed {seed}\n{site.log}")
+    assert files_below(site.media)
+
+
+ROLLED_BACK = """
+import sys
+import django
+django.setup()
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.db import connection, transaction
+from resto.models import Pending
+storage = storages["default"]
+with transaction.atomic():
+    storage.save("a", ContentFile(b"1"))
+    storage.delete("b")
+    transaction.set_rollback(True)
+print(connection.vendor, sorted(Pending.objects.values_list("name", "present")))
+"""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "sqlite of its own"])
+def test_rows_outlive_a_rollback_where_a_second_connection_can_write(
+    kind, request, resto_server_factory, open_record_site
+):
+    server = resto_server_factory()
+    server.refuse = True
+    settings = {}
+    if kind == "postgresql":
+        settings = databases(kind, request.getfixturevalue("postgresql"))
+    site = open_record_site([server.url], **settings)
+    if kind == "sqlite of its own":
+        site.add_settings(
+            DATABASES={
+                "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(site.folder / "db.sqlite3")},
+                "record": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(site.folder / "record.sqlite3")},
+            },
+            RESTO_DATABASE="record",
+        )
+        site.run("-m", "django", "migrate", "resto", "--database", "record", "--verbosity", "0")
+    code = (
+        ROLLED_BACK.replace("Pending.objects", 'Pending.objects.using("record")')
+        if kind.endswith("own")
+        else ROLLED_BACK
+    )
+    expected = "sqlite []" if kind == "sqlite" else f"{kind.split()[0]} [('a', True), ('b', False)]"
+    assert expected in site.run("-c", code).splitlines()
+
+
+@pytest.mark.parametrize(("end", "action"), [("commit", "save"), ("rollback", "save"), ("kill", "delete")])
+def test_any_end_of_a_transaction_with_a_host_down(end, action, postgresql, resto_server_factory, open_record_site):
+    """The hosts end equal to the master copy, whatever that is."""
+    servers = [resto_server_factory() for _ in range(2)]
+    site = open_record_site([server.url for server in servers], **databases("postgresql", postgresql))
+    if action == "delete":
+        site.run("-c", TRANSACTION, "save", "commit")
+    servers[1].refuse = True
+    site.start("python", "-c", TRANSACTION, action, end, ready="").process.wait(60)
+    assert servers[1].files != files_below(site.media)
+    servers[1].refuse = False
+    site.manage("resto_drain", "--watch", ready="Watching")
+    wait_until(lambda: all(server.files == files_below(site.media) for server in servers) and site.pending() == 0)
+
+
+TRANSACTION = """
+import os, signal, sys
+import django
+django.setup()
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.db import transaction
+storage = storages["default"]
+with transaction.atomic():
+    storage.save("a", ContentFile(b"1")) if sys.argv[1] == "save" else storage.delete("a")
+    if sys.argv[2] == "rollback":
+        transaction.set_rollback(True)
+    if sys.argv[2] == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+"""

@@ -1,0 +1,384 @@
+"""The record: leases, claims, and the connection of its own."""
+
+import threading
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.db import DatabaseError, connection, connections, transaction
+from django.test.utils import CaptureQueriesContext
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resto import pending
+from resto.exceptions import (
+    ConfigurationError,
+    HostUnavailableError,
+    LeaseLostError,
+    RemoteFileNotFoundError,
+    TransportError,
+    UnexpectedStatusCode,
+)
+from resto.models import Pending
+from resto.outcomes import Outcome
+
+
+pytestmark = pytest.mark.django_db
+
+HOSTS = ("media-1", "media-2", "media-3")
+REFUSED = HostUnavailableError("media-1", "a", "upload", "refused")
+SILENT = HostUnavailableError("media-1", "a", "upload", "silent", ambiguous=True)
+FULL = UnexpectedStatusCode("media-1", "a", "upload", 507, "full")
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    """A clock that stands still until a test moves it."""
+    clock = [1_000_000.0]
+    monkeypatch.setattr(pending, "clock", lambda: clock[0])
+    monkeypatch.setattr(pending, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(pending, "retry_delay", lambda retries: 2.0**retries)
+    monkeypatch.setattr(pending, "_failing", set())
+    return clock
+
+
+def open_lease(name="a", hosts=HOSTS, storage="default"):
+    return pending.open_lease(storage, hosts, name, present=True)
+
+
+def outcome(host, error=None):
+    return Outcome("upload", host, "a", 0.1, error=error)
+
+
+def rows():
+    return {row.host: row for row in Pending.objects.all()}
+
+
+# Opening and settling.
+
+
+def test_one_statement_opens_and_one_settles():
+    with CaptureQueriesContext(connection) as queries:
+        lease = open_lease()
+    inserts = [query["sql"] for query in queries if "INSERT" in query["sql"]]
+    assert len(inserts) == 1
+    assert set(rows()) == set(HOSTS)
+    with CaptureQueriesContext(connection) as queries:
+        lease.settle([outcome(host) for host in HOSTS])
+    assert [query["sql"].split()[0] for query in queries] == ["DELETE"]
+    assert rows() == {}
+
+
+def test_row_belongs_to_its_owner_for_the_time_of_a_lease(clock, settings):
+    settings.RESTO_LEASE = 100
+    open_lease()
+    assert {(row.due, row.quiet_until, row.created) for row in rows().values()} == {
+        (clock[0] + 100, clock[0] + 100, clock[0])
+    }
+    assert pending.claim(10) == []
+    clock[0] += 100
+    assert len(pending.claim(10)) == 3
+
+
+def test_what_failed_stays_and_is_due_after_a_while(clock):
+    open_lease().settle([outcome("media-1", REFUSED), outcome("media-2"), outcome("media-3", FULL)])
+    found = rows()
+    assert set(found) == {"media-1", "media-3"}
+    for row in found.values():
+        assert (row.due, row.quiet_until, row.attempts) == (clock[0] + 1, clock[0], 1)
+    assert found["media-3"].error == str(FULL)
+
+
+@pytest.mark.parametrize("error", [SILENT, TransportError("media-1", "a", "upload", "cut off"), RuntimeError("a bug")])
+def test_what_may_still_land_is_left_alone_for_the_grace(clock, settings, error):
+    settings.RESTO_GRACE = 50
+    open_lease(hosts=["media-1"]).settle([outcome("media-1", error)])
+    [row] = rows().values()
+    assert (row.due, row.quiet_until) == (clock[0] + 50, clock[0] + 50)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [(None, False), (REFUSED, False), (SILENT, True), (FULL, False), (OSError(), True),
+     (RemoteFileNotFoundError("media-1", "a", "delete", "404"), False)],
+)  # fmt: skip
+def test_may_still_land(error, expected):
+    assert pending.may_still_land(error) is expected
+
+
+def test_some_hosts_later_than_others():
+    lease = open_lease()
+    lease.settle([outcome("media-1")])
+    assert set(rows()) == {"media-2", "media-3"}
+    lease.settle([outcome("media-2"), outcome("media-3")])
+    assert rows() == {}
+
+
+def test_only_own_rows_are_removed():
+    first, second = open_lease(), open_lease()
+    first.settle([outcome(host) for host in HOSTS])
+    assert len(rows()) == 3
+    second.forget()
+    assert rows() == {}
+
+
+def test_record_that_fails_is_logged_and_the_rows_stay(monkeypatch, caplog):
+    lease = open_lease()
+
+    def fail(rows):
+        raise DatabaseError("gone")
+
+    monkeypatch.setattr(pending, "_delete", fail)
+    lease.settle([outcome(host) for host in HOSTS])
+    assert "Failed to record what became of a." in caplog.text
+    assert len(rows()) == 3
+
+
+# Keeping.
+
+
+def test_lease_is_renewed_in_time_and_not_more_often(clock, settings):
+    settings.RESTO_LEASE = 300
+    lease = open_lease()
+    clock[0] += 90
+    with CaptureQueriesContext(connection) as queries:
+        lease.keep()
+    assert len(queries) == 0
+    clock[0] += 20
+    lease.keep()
+    assert {row.due for row in rows().values()} == {clock[0] + 300}
+
+
+def test_lease_that_was_taken_over_is_lost(clock):
+    lease = open_lease()
+    clock[0] += 301
+    [first, *_] = pending.claim(10)
+    with pytest.raises(LeaseLostError, match="somebody else has taken over"):
+        lease.keep()
+    first.lease.keep()
+
+
+def test_lease_that_cannot_be_renewed_is_lost_before_it_ends(clock, monkeypatch):
+    lease = open_lease()
+
+    def fail(rows, **values):
+        raise DatabaseError("gone")
+
+    monkeypatch.setattr(pending, "_update", fail)
+    clock[0] += 150
+    lease.keep()  # there is time to try again
+    clock[0] += 60
+    with pytest.raises(LeaseLostError, match="cannot be reached"):
+        lease.keep()
+
+
+# Claiming.
+
+
+def test_work_is_claimed_once(clock):
+    open_lease()
+    clock[0] += 301
+    assert len(pending.claim(10)) == 3
+    assert pending.claim(10) == []
+
+
+def test_rows_of_one_name_are_one_piece_of_work(clock):
+    open_lease(hosts=["media-1"])
+    pending.open_lease("default", ["media-1"], "a", present=False)
+    clock[0] += 301
+    [one] = pending.claim(10)
+    assert (one.storage, one.host, one.name, one.present) == ("default", "media-1", "a", False)
+    one.lease.settle([outcome("media-1")])
+    assert rows() == {}
+
+
+def test_oldest_come_first_and_no_more_than_asked_for(clock):
+    for name in "abc":
+        open_lease(name, ["media-1"])
+    clock[0] += 301
+    assert [one.name for one in pending.claim(2)] == ["a", "b"]
+
+
+def test_choice_of_hosts_and_storages(clock):
+    open_lease("a", ["media-1"])
+    open_lease("b", ["media-2"])
+    open_lease("c", ["media-1"], storage="other")
+    clock[0] += 301
+    assert [one.name for one in pending.claim(9, hosts=["media-1"], storages=["other"])] == ["c"]
+    assert [one.name for one in pending.claim(9, hosts=["media-2"])] == ["b"]
+
+
+@given(st.lists(st.sampled_from(["claim", "wait", "fail", "done"]), max_size=20))
+def test_backoff_grows_with_each_failure(clock, steps):
+    Pending.objects.all().delete()
+    open_lease(hosts=["media-1"])
+    held, failures = None, 0
+    for step in steps:
+        if step == "claim" and held is None:
+            held = next(iter(pending.claim(1)), None)
+        elif step == "wait":
+            clock[0] += 400
+        elif step == "fail" and held:
+            held.lease.settle([outcome("media-1", REFUSED)])
+            [row] = rows().values()
+            failures += 1
+            assert (row.attempts, row.due) == (failures, clock[0] + 2.0 ** (failures - 1))
+            held = None
+        elif step == "done" and held:
+            held.lease.settle([outcome("media-1")])
+            assert rows() == {}
+            return
+
+
+def test_released_rows_are_due_later_without_a_failure(clock):
+    open_lease(hosts=["media-1"])
+    clock[0] += 301
+    [one] = pending.claim(1)
+    one.lease.release(5)
+    [row] = rows().values()
+    assert (row.due, row.quiet_until, row.attempts) == (clock[0] + 5, clock[0], 0)
+
+
+# Hastening.
+
+
+def test_backlog_of_a_host_is_due_when_it_answers_again(clock):
+    for name in "abc":
+        open_lease(name, ["media-1"]).settle([outcome("media-1", REFUSED)])
+    assert pending.claim(10) == []
+    open_lease("d", ["media-1"]).settle([outcome("media-1")])
+    assert [one.name for one in pending.claim(10)] == ["a", "b", "c"]
+
+
+def test_what_may_still_land_is_not_hastened(clock):
+    open_lease("a", ["media-1"]).settle([outcome("media-1", SILENT)])
+    open_lease("b", ["media-1"])
+    open_lease("c", ["media-1"]).settle([outcome("media-1")])
+    assert pending.claim(10) == []
+
+
+def test_host_that_has_not_failed_costs_nothing():
+    lease = open_lease()
+    with CaptureQueriesContext(connection) as queries:
+        lease.settle([outcome(host) for host in HOSTS])
+    assert len(queries) == 1
+
+
+# Adopting.
+
+
+def test_worker_takes_over_what_was_opened_for_it():
+    lease = open_lease()
+    adopted = pending.adopt_lease(lease.token, "default", HOSTS, "a", present=True)
+    assert len(rows()) == 3
+    lease.settle([outcome(host) for host in HOSTS])  # whoever has handed it over, has
+    assert len(rows()) == 3
+    adopted.settle([outcome(host) for host in HOSTS])
+    assert rows() == {}
+
+
+def test_second_worker_has_rows_of_its_own():
+    lease = open_lease()
+    pending.adopt_lease(lease.token, "default", HOSTS, "a", present=True)
+    second = pending.adopt_lease(lease.token, "default", HOSTS, "a", present=True)
+    assert Pending.objects.count() == 6
+    second.settle([outcome(host) for host in HOSTS])
+    assert Pending.objects.count() == 3
+
+
+def test_worker_without_a_record_opens_one():
+    pending.adopt_lease("", "default", HOSTS, "a", present=True)
+    assert set(rows()) == set(HOSTS)
+
+
+def test_grace_counts_for_workers_too(clock):
+    lease = open_lease(hosts=["media-1"])
+    lease.settle([outcome("media-1", SILENT)])
+    pending.adopt_lease(lease.token, "default", ["media-1"], "a", present=True).settle([outcome("media-1")])
+    assert Pending.objects.get().owner == lease.token
+    clock[0] += 61
+    pending.adopt_lease(lease.token, "default", ["media-1"], "a", present=True).settle([outcome("media-1")])
+    assert Pending.objects.count() == 0
+
+
+# Where it is.
+
+
+@pytest.mark.django_db(transaction=True)
+def test_missing_table_is_named_with_what_to_do():
+    with connection.schema_editor() as editor:
+        editor.delete_model(Pending)
+    try:
+        with pytest.raises(ConfigurationError, match=r"table of the record is missing.*manage.py migrate resto"):
+            open_lease()
+    finally:
+        with connection.schema_editor() as editor:
+            editor.create_model(Pending)
+
+
+def test_another_error_of_the_database_is_what_it_is(monkeypatch):
+    def fail(self, rows):
+        raise DatabaseError("disk full")
+
+    monkeypatch.setattr("django.db.models.query.QuerySet.bulk_create", fail)
+    with pytest.raises(DatabaseError, match="disk full"):
+        open_lease()
+
+
+def test_not_recorded_without_the_application(settings):
+    settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != "resto"]
+    assert not pending.is_active()
+
+
+def test_storage_without_an_alias_is_not_recorded(resto_server_factory, media_root):
+    from resto.storage import HybridStorage
+
+    HybridStorage([resto_server_factory(webdav=False).url], "/media/").save("a", ContentFile(b""))
+    assert rows() == {}
+
+
+def test_threads_that_serve_no_requests_close_their_connection(monkeypatch):
+    closed = []
+    monkeypatch.setattr(
+        "django.db.backends.base.base.BaseDatabaseWrapper.close_if_unusable_or_obsolete",
+        lambda self: closed.append(self),
+    )
+
+    def ask():
+        with pending._connected() as alias:
+            assert connections[alias].connection is None
+
+    for name in ("resto_1", "of a server"):
+        thread = threading.Thread(target=ask, name=name)
+        thread.start()
+        thread.join()
+    assert len(closed) == 1
+
+
+def test_transaction_of_a_test_case_is_shared():
+    with transaction.atomic():
+        open_lease()
+        assert len(rows()) == 3
+        transaction.set_rollback(True)
+    assert rows() == {}
+
+
+@pytest.fixture
+def storage(settings, media_root, resto_server_factory):
+    server = resto_server_factory(webdav=False)
+    settings.RESTO_MEDIA_HOSTS = [server.url]
+    settings.STORAGES = {"default": {"BACKEND": "resto.storage.HybridStorage"}}
+    return storages["default"], server
+
+
+def test_bare_action_is_recorded(storage):
+    """Somebody calls `upload` by hand, or from a task queue of their own."""
+    storage, server = storage
+    storage.save("a", ContentFile(b"content"))
+    server.refuse = True
+    with pytest.raises(HostUnavailableError):
+        storage.upload(server.url, "a")
+    assert set(rows()) == {server.url}
+    server.refuse = False
+    storage.upload(server.url, "a")
+    assert Pending.objects.count() == 1  # of the failure, which a drain looks at

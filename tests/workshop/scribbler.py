@@ -1,0 +1,30 @@
+"""A process that saves, writes over and deletes files at random, until it is killed."""
+
+import random
+import sys
+
+import django
+
+
+if __name__ == "__main__":
+    django.setup()
+
+    from django.core.files.base import ContentFile
+    from django.core.files.storage import storages
+    from django.db import transaction
+
+    storage, choice = storages["default"], random.Random()
+    number, *names = sys.argv[1:]
+    print("writing", flush=True)  # noqa: T201 - this is how it tells
+    while True:
+        name = choice.choice(names)
+        with transaction.atomic():
+            if choice.random() < 0.3:
+                storage.delete(name)
+            elif choice.random() < 0.5:
+                storage.save(name, ContentFile(choice.randbytes(choice.choice([10, 1_000, 200_000]))))
+            else:
+                with storage.open(name, "ab") as file:
+                    file.write(b"more")
+            if choice.random() < 0.3:
+                transaction.set_rollback(True)
