@@ -11,7 +11,8 @@ from typing import IO, TYPE_CHECKING, Any
 from django.core.files.move import file_move_safe
 from django.core.files.storage import FileSystemStorage
 
-from resto.names import TEMPORARY_PREFIX, is_temporary, temporary_name
+from resto.names import TEMPORARY_PREFIX, is_temporary, problem_of_part, temporary_name
+from resto.transports import Directory
 
 
 if TYPE_CHECKING:
@@ -162,6 +163,64 @@ class MasterCopy(FileSystemStorage):
         directories, files = super().listdir(path)
         return directories, [name for name in files if not is_temporary(name)]
 
+    def browse(self, name: str) -> Directory:
+        """Return what a directory holds, with the sizes of the files; ``""`` is the root.
+
+        Links are followed, as Django does when it opens a file, but not to a directory above. A directory that is missing
+        holds nothing.
+
+        Raises:
+            FileNotFoundError: The directory of the master copy is missing.
+            OSError: The directory cannot be read.
+        """
+        found = Directory()
+        path = self.path(name)
+        try:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    if not entry.name.startswith(TEMPORARY_PREFIX):
+                        self._describe(entry, path, found)
+        except (FileNotFoundError, NotADirectoryError):
+            self._require_location()
+        return found
+
+    def _describe(self, entry: "os.DirEntry[str]", directory: str, found: Directory) -> None:
+        problem = problem_of_part(entry.name)
+        if problem is not None:
+            found.others[entry.name] = problem
+            return
+        try:
+            status = entry.stat()
+        except FileNotFoundError:
+            if entry.is_symlink():  # else it was deleted a moment ago
+                found.others[entry.name] = "it links to what is not there"
+            return
+        except OSError as error:  # such as a link to itself
+            found.others[entry.name] = (error.strerror or str(error)).lower()
+            return
+        if stat.S_ISREG(status.st_mode):
+            found.files[entry.name] = status.st_size
+        elif not stat.S_ISDIR(status.st_mode):
+            found.others[entry.name] = "it is neither a file nor a directory"
+        elif entry.is_symlink() and self._is_above(status, directory):
+            found.others[entry.name] = "it links to a directory above it"
+        else:
+            found.directories.add(entry.name)
+
+    def _is_above(self, status: os.stat_result, directory: str) -> bool:
+        """Tell whether a directory is this one, or one above it in the master copy, whatever links led there."""
+        root = Path(self.location)
+        for path in (Path(directory), *Path(directory).parents):
+            if os.path.samestat(status, path.stat()):
+                return True
+            if path == root:
+                break
+        return False
+
+    def _require_location(self) -> None:
+        if not os.path.isdir(self.location):  # noqa: PTH112 - a string, as Django has it
+            raise FileNotFoundError(f"{self.location} is missing; is it mounted? Nothing is deleted on its account")
+
     def delete(self, name: str) -> None:
         """Delete a file, if it is there.
 
@@ -205,18 +264,25 @@ class MasterCopy(FileSystemStorage):
             FileNotFoundError: The directory of the master copy is missing or empty, as a mount point is without its file
                 system.
         """
-        if self.fingerprint(name) is None and not os.listdir(self.location):  # noqa: PTH208 - a string, as Django has it
-            raise FileNotFoundError(f"{self.location} is empty; is it mounted? Nothing is deleted on its account")
+        if self.fingerprint(name) is None:
+            self.require_files()
+
+    def require_files(self) -> None:
+        """Raise unless the master copy has any files or directories.
+
+        Raises:
+            FileNotFoundError: As for `require_mounted`.
+        """
+        with os.scandir(self.location) as entries:
+            if next(entries, None) is None:
+                raise FileNotFoundError(f"{self.location} is empty; is it mounted? Nothing is deleted on its account")
 
     def _opened(self, name: str) -> IO[bytes] | None:
         try:
             # Often enough that Path, and a buffer that nobody needs, can be measured.
             return open(self.path(name), "rb", buffering=0)  # noqa: PTH123 - the callers close it
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            if not os.path.isdir(self.location):  # noqa: PTH112 - a string, as Django has it
-                raise FileNotFoundError(
-                    f"{self.location} is missing; is it mounted? Nothing is deleted on its account"
-                ) from None
+            self._require_location()
             return None
 
 

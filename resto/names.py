@@ -1,6 +1,7 @@
 """File names: which ones are safe to send to a host, and how they stand in a URL."""
 
 import posixpath
+import re
 import secrets
 from functools import lru_cache
 from urllib.parse import quote, unquote
@@ -14,6 +15,7 @@ __all__ = [
     "clean_directory",
     "clean_name",
     "is_temporary",
+    "problem_of_part",
     "quote_name",
     "require_storable",
     "temporary_name",
@@ -26,6 +28,9 @@ TEMPORARY_PREFIX = ".resto-"
 MAX_PART_BYTES = 240
 
 _CONTROL_CHARACTERS = frozenset(map(chr, [*range(0x20), 0x7F]))
+
+# What most names are made of. There may be many to look at, and nothing is wrong with these.
+_ORDINARY = re.compile(f"[A-Za-z0-9_][A-Za-z0-9_. -]{{,{MAX_PART_BYTES - 1}}}")
 
 
 def clean_name(name: str) -> str:
@@ -89,6 +94,27 @@ def require_storable(name: str) -> None:
         length = len(part.encode())
         if length > MAX_PART_BYTES:
             raise SuspiciousFileOperation(f"{part!r} is {length} bytes long, media servers take {MAX_PART_BYTES}")
+
+
+def problem_of_part(part: str) -> str | None:
+    """Return why something that is found in a directory cannot be a part of a name, a sentence fragment; None if it can.
+
+    Args:
+        part: What a directory calls it.
+    """
+    if _ORDINARY.fullmatch(part):
+        return None
+    if part.startswith(TEMPORARY_PREFIX):
+        return "it is what an unfinished upload has left"
+    if "\\" in part or "/" in part:
+        return "its name contains a slash or a backslash, which resto takes for the end of a directory's name"
+    try:
+        if clean_name(part) != part:
+            return "its name is not one that resto gives to files"
+        require_storable(part)
+    except (SuspiciousFileOperation, ValueError) as error:
+        return f"its name cannot be stored: {error}"
+    return None
 
 
 def is_temporary(name: str) -> bool:

@@ -9,6 +9,7 @@ from resto.names import (
     clean_directory,
     clean_name,
     is_temporary,
+    problem_of_part,
     quote_name,
     require_storable,
     temporary_name,
@@ -177,3 +178,32 @@ def test_temporary_name(name):
 
 def test_file_in_a_directory_with_the_prefix_is_not_temporary():
     assert not is_temporary(".resto-d/a.txt")
+
+
+@given(st.one_of(parts, texts))
+def test_a_part_has_a_problem_unless_it_is_a_canonical_name_that_can_be_stored(part):
+    try:
+        usable = clean_name(part) == part and "/" not in part
+        require_storable(part)
+    except (ValueError, SuspiciousFileOperation):
+        usable = False
+    assert (problem_of_part(part) is None) is usable
+
+
+@pytest.mark.parametrize(("length", "usable"), [(MAX_PART_BYTES, True), (MAX_PART_BYTES + 1, False)])
+def test_an_ordinary_part_may_be_too_long(length, usable):
+    assert (problem_of_part("x" * length) is None) is usable
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        (f"{TEMPORARY_PREFIX}x", "unfinished upload"),
+        ("a\\b", "backslash"),
+        ("a\n", "control character"),
+        ("ä" * 121, "242 bytes long"),
+        ("\udcff", "UTF-8"),
+    ],
+)
+def test_problems_of_parts_are_told(part, text):
+    assert text in problem_of_part(part)

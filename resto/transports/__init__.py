@@ -1,10 +1,10 @@
 """Transports speak one protocol to hosts. They know nothing of threads, of Django's storages, or of other hosts."""
 
 from resto.hookspecs import hookimpl
-from resto.transports.base import Entry, Transport
+from resto.transports.base import Directory, Entry, Transport
 
 
-__all__ = ["Entry", "Transport", "resto_register_transports"]
+__all__ = ["Directory", "Entry", "Transport", "resto_register_transports"]
 
 
 @hookimpl

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO
 
@@ -10,7 +10,7 @@ from resto.exceptions import TransportError
 from resto.outcomes import Begun
 
 
-__all__ = ["Entry", "Transport"]
+__all__ = ["Directory", "Entry", "Transport"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,21 @@ class Entry:
     size: int | None
     modified: datetime | None
     etag: str | None
+
+
+@dataclass(slots=True)
+class Directory:
+    """What a directory holds, directly, by the last parts of the names.
+
+    Attributes:
+        directories: The directories in it.
+        files: The files in it -> their sizes in bytes; None where that is not known.
+        others: What is in it and cannot be one of resto's files or directories -> the reason, a sentence fragment.
+    """
+
+    directories: set[str] = field(default_factory=set)
+    files: dict[str, int | None] = field(default_factory=dict)
+    others: dict[str, str] = field(default_factory=dict)
 
 
 class Transport(ABC):
@@ -91,6 +106,17 @@ class Transport(ABC):
 
         Returns:
             The action under way; None if nothing was done, and the method must be called instead.
+        """
+        return None
+
+    def browse(self, host: str, name: str) -> Directory | None:
+        """Return what a directory of a host holds, with the sizes of the files; ``""`` is the root.
+
+        Returns:
+            None if this host does not list its directories, at least not this one.
+
+        Raises:
+            RemoteFileNotFoundError: The host does not have the directory.
         """
         return None
 

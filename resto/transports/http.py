@@ -20,9 +20,10 @@ from resto.exceptions import (
 from resto.hosts import HostURL, parse_url
 from resto.outcomes import Begun
 from resto.transports import steps
-from resto.transports.base import Transport
+from resto.transports.base import Directory, Transport
 from resto.transports.bodies import BLOCK_SIZE, Body, UnreadableBodyError, is_rewindable
 from resto.transports.credentials import ReactiveAuthenticator, authenticator
+from resto.transports.listings import parse_autoindex
 from resto.transports.messages import NoAnswerError, Request, Response, Steps, Stream, Wire, begin_steps, run_steps
 from resto.transports.steps import Action
 from resto.transports.wire import ConnectionWire
@@ -88,6 +89,7 @@ class HttpTransport(Transport):
             raise ConfigurationError(problem, "Set the session's own 'verify' and 'cert'.", code="E008")
         self._wires: dict[str, tuple[HostURL, Wire]] = {}
         self._server_products: dict[str, str] = {}
+        self._lists: dict[str, bool] = {}
         self._context: ssl.SSLContext | None = None
         if ca_bundle or client_cert:
             self._ssl_context()  # so that what cannot be loaded is found before anything is written
@@ -116,6 +118,31 @@ class HttpTransport(Transport):
         action = self._action(host, name, "modified_time")
         return self._perform(action, steps.modified_time(action))
 
+    def browse(self, host: str, name: str) -> Directory | None:
+        """Return what a directory holds, where the host lists it as JSON (nginx: ``autoindex_format json``)."""
+        if self._lists.get(host) is False:
+            return None
+        action = self._action(host, name, "listdir")
+        return self._perform(action, self._browse(action))
+
+    def _browse(self, action: Action) -> Steps[Directory | None]:
+        known = self._lists.get(action.host)
+        response = yield Request("GET", steps.collection(action.target), stream=True)
+        if response.status == 200:
+            directory = _json_listing(action, response)
+            if directory is not None:
+                self._lists[action.host] = True
+            return directory
+        # Of a host that has never listed anything, Apache for example, this says nothing about the directory.
+        if response.status in steps.ABSENT:
+            if known:
+                raise action.missing()
+            return None
+        if known or response.status not in steps.LISTS_NOT:
+            raise action.unexpected(response, "GET")
+        self._lists[action.host] = False
+        return None
+
     def create(self, host: str, name: str, content: bytes | BinaryIO) -> bool:
         action = self._action(host, name, "upload")
         with _translated_errors(action), closing(Body(content)) as body:
@@ -136,6 +163,9 @@ class HttpTransport(Transport):
         if method == "exists":
             action = self._action(host, name, "exists")
             return self._begin(action, steps.exists(action))
+        if method == "size":
+            action = self._action(host, name, "size")
+            return self._begin(action, steps.size(action))
         return None
 
     def _begin_upload(self, action: Action, content: bytes | BinaryIO) -> Begun[bool] | None:
@@ -249,6 +279,20 @@ class _Download(io.RawIOBase):
         if not self.closed:
             self._stream.close()
         super().close()
+
+
+def _json_listing(action: Action, response: Response) -> Directory | None:
+    """Return what a directory holds, if this is what the answer says, and not a page for people."""
+    stream = cast("Stream", response.stream)  # a wire gives the stream of a 200 to who asks for it
+    try:
+        media_type = (response.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+        return parse_autoindex(stream.read()) if media_type == "application/json" else None
+    except NoAnswerError as error:
+        raise unavailable(action, error) from error
+    except (ValueError, RecursionError):
+        return None
+    finally:
+        stream.close()
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -13,17 +13,20 @@ from defusedxml.common import DefusedXmlException
 from django.core.exceptions import SuspiciousFileOperation
 
 from resto.names import clean_name, unquote_name
+from resto.transports.base import Directory
+from resto.transports.listings import add_member
 from resto.transports.messages import Stream
 from resto.transports.steps import natural, parse_http_date
 
 
-__all__ = ["PROPFIND_BODY", "Member", "parse_members"]
+__all__ = ["PROPFIND_BODY", "PROPFIND_SIZES_BODY", "Member", "parse_directory", "parse_members"]
 
 # Not displayname: characters in it make some servers' XML ill-formed.
 PROPFIND_BODY = (
     b'<?xml version="1.0" encoding="utf-8"?>'
     b'<propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/><getetag/></prop></propfind>'
 )
+PROPFIND_SIZES_BODY = PROPFIND_BODY.replace(b"<getlastmodified/><getetag/>", b"")
 
 # What servers keep beside files while an upload runs, or after it was killed.
 _LEFTOVERS = {
@@ -62,20 +65,42 @@ def parse_members(stream: Stream, server: str) -> list[Member]:
     Raises:
         ValueError: The body is not such an answer.
     """
+    return [member for member in _parse(stream, server, _member) if _is_usable(member.name)]
+
+
+def parse_directory(stream: Stream, server: str) -> Directory:
+    """Return what a collection holds, without the server's own temporary files.
+
+    Args:
+        stream: The body of an answer to `PROPFIND_SIZES_BODY` with ``Depth: 1``.
+        server: As for `parse_members`.
+
+    Raises:
+        ValueError: As for `parse_members`.
+    """
+    directory = Directory()
+    for member in _parse(stream, server, _sized_member):
+        add_member(directory, member.name, member.size, is_directory=member.is_collection)
+    return directory
+
+
+def _parse(stream: Stream, server: str, read: Callable[[str, Element], Member]) -> Iterator[Member]:
     try:
-        found = [(_parts(href), response) for href, response in _responses(stream)]
-        if not found:
-            raise ValueError("it names nothing, not even the directory itself")
-        # The collection itself has the shortest path, whatever a proxy makes of the paths.
-        depth = min(len(parts) for parts, _ in found)
-        itself = [_member("", response) for parts, response in found if len(parts) == depth]
-        if len(itself) != 1 or not itself[0].is_collection:
-            raise ValueError("it is not about one directory")
-        members = [_member(parts[-1], response) for parts, response in found if len(parts) == depth + 1]
+        # At once: as elements they would need many times the memory.
+        found = [(len(parts), read(parts[-1] if parts else "", response)) for parts, response in _responses(stream)]
     except (ParseError, DefusedXmlException, LookupError) as error:  # a LookupError: unknown encoding
         raise ValueError(f"{type(error).__name__}: {error}") from error
+    if not found:
+        raise ValueError("it names nothing, not even the directory itself")
+    # The collection itself has the shortest path, whatever a proxy makes of the paths.
+    top = min(depth for depth, _ in found)
+    itself = [member for depth, member in found if depth == top]
+    if len(itself) != 1 or not itself[0].is_collection:
+        raise ValueError("it is not about one directory")
     leftover = _LEFTOVERS.get(server)
-    return [member for member in members if _is_usable(member.name) and not (leftover and leftover.search(member.name))]
+    for depth, member in found:
+        if depth == top + 1 and not (leftover and leftover.search(member.name)):
+            yield member
 
 
 def _is_usable(name: str) -> bool:
@@ -86,22 +111,14 @@ def _is_usable(name: str) -> bool:
         return False
 
 
-def _responses(stream: Stream) -> Iterator[tuple[str, Element]]:
+def _responses(stream: Stream) -> Iterator[tuple[list[str], Element]]:
     for _, element in ElementTree.iterparse(stream):
         if element.tag == "{DAV:}response":
             href = element.findtext("{DAV:}href")
             if not href:
                 raise ValueError("an entry has no href")
-            yield href.strip(), _without_refused(element)
-
-
-def _without_refused(response: Element) -> Element:
-    """Remove the properties that the server does not have."""
-    for propstat in response.findall("{DAV:}propstat"):
-        status = (propstat.findtext("{DAV:}status") or "").split()
-        if len(status) > 1 and status[1] != "200":
-            response.remove(propstat)
-    return response
+            yield _parts(href.strip()), element
+            element.clear()
 
 
 def _parts(href: str) -> list[str]:
@@ -110,6 +127,8 @@ def _parts(href: str) -> list[str]:
 
 
 def _member(name: str, response: Element) -> Member:
+    _remove_refused(response)
+
     def text(tag: str) -> str:
         return (response.findtext(f"{{DAV:}}propstat/{{DAV:}}prop/{{DAV:}}{tag}") or "").strip()
 
@@ -122,3 +141,29 @@ def _member(name: str, response: Element) -> Member:
         parse_http_date(text("getlastmodified")),
         text("getetag") or None,
     )
+
+
+def _remove_refused(response: Element) -> None:
+    """Remove the properties that the server does not have."""
+    for propstat in response.findall("{DAV:}propstat"):
+        if _is_refused(propstat.findtext("{DAV:}status")):
+            response.remove(propstat)
+
+
+def _is_refused(status: str | None) -> bool:
+    words = (status or "").split()
+    return len(words) > 1 and words[1] != "200"
+
+
+def _sized_member(name: str, response: Element) -> Member:
+    """Do as `_member`, for kind and size only, in one pass: there may be very many."""
+    size, is_collection = None, False
+    for propstat in response.iterfind("{DAV:}propstat"):
+        if _is_refused(propstat.findtext("{DAV:}status")):
+            continue
+        for found in propstat.iterfind("{DAV:}prop/*"):
+            if found.tag == "{DAV:}getcontentlength":
+                size = natural((found.text or "").strip())
+            elif found.tag == "{DAV:}resourcetype":
+                is_collection = is_collection or found.find("{DAV:}collection") is not None
+    return Member(name, is_collection, None if is_collection else size, None, None)

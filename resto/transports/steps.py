@@ -20,8 +20,10 @@ from resto.transports.messages import NoAnswerError, Request, Response, Steps, S
 
 __all__ = [
     "ABSENT",
+    "LISTS_NOT",
     "SPARE_DIRECTORIES",
     "Action",
+    "collection",
     "delete",
     "download",
     "exists",
@@ -38,6 +40,9 @@ __all__ = [
 ]
 
 ABSENT = frozenset({404, 410})
+
+# What servers answer to the GET of a directory that they do not list.
+LISTS_NOT = frozenset({301, 302, 307, 308, 400, 403, 405, 406, 501})
 
 # Servers, by the product in their Server header, that answer 4xx to `DELETE /directory` with `Depth: 0`. Of the others,
 # rclone and Caddy delete the whole tree.
@@ -264,6 +269,11 @@ def content_length(response: Response) -> int | None:
         # Apache leaves it out for an empty file.
         return 0 if server_product(response).startswith("apache") else None
     return natural(length)
+
+
+def collection(target: str) -> str:
+    """Return the target of a collection, which ends in a slash: nginx and Apache insist."""
+    return target if target.endswith("/") else target + "/"
 
 
 def server_product(response: Response) -> str:

@@ -1,22 +1,24 @@
 """The transport over WebDAV (RFC 4918): makes collections on demand, lists, and publishes uploads whole."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Unpack
+from typing import TypeVar, Unpack
 
-from resto.exceptions import ConfigurationError, TransportError
+from resto.exceptions import ConfigurationError, TransportError, UnexpectedStatusCode
 from resto.names import temporary_name
 from resto.transports import steps
-from resto.transports.base import Entry
+from resto.transports.base import Directory, Entry
 from resto.transports.bodies import Body, UnreadableBodyError
 from resto.transports.http import HttpOptions, HttpTransport, unavailable
-from resto.transports.messages import NoAnswerError, Request, Response, Steps
-from resto.transports.multistatus import PROPFIND_BODY, Member, parse_members
+from resto.transports.messages import NoAnswerError, Request, Response, Steps, Stream
+from resto.transports.multistatus import PROPFIND_BODY, PROPFIND_SIZES_BODY, Member, parse_directory, parse_members
 from resto.transports.steps import Action
 
 
 __all__ = ["WebDAVTransport"]
+
+T = TypeVar("T")
 
 # Servers, by the product in their Server header, that show an upload only when it is complete. Others write into the
 # file itself, so that a broken upload leaves a broken file under the final name.
@@ -85,12 +87,23 @@ class WebDAVTransport(HttpTransport):
                     yield Entry(name, member.size, member.modified, member.etag)
 
     def _members(self, action: Action) -> list[Member]:
-        return self._perform(action, self._list(action))
+        return self._perform(action, self._list(action, PROPFIND_BODY, parse_members))
 
-    def _list(self, action: Action) -> Steps[list[Member]]:
+    def browse(self, host: str, name: str) -> Directory | None:
+        """Return what a directory holds, by PROPFIND, or as `HttpTransport` where the server has no such method."""
+        action = self._action(host, name, "listdir")
+        try:
+            return self._perform(action, self._list(action, PROPFIND_SIZES_BODY, parse_directory))
+        except UnexpectedStatusCode as error:
+            # Apache says so of a single directory too, which holds an index.html.
+            if error.status not in (405, 501):
+                raise
+        return super().browse(host, name)
+
+    def _list(self, action: Action, wanted: bytes, parse: Callable[[Stream, str], T]) -> Steps[T]:
         headers = {"Depth": "1", "Content-Type": "application/xml"}
-        target = _collection(action.target)
-        response = yield Request("PROPFIND", target, headers, Body(PROPFIND_BODY), stream=True)
+        target = steps.collection(action.target)
+        response = yield Request("PROPFIND", target, headers, Body(wanted), stream=True)
         if response.status in steps.ABSENT:
             raise action.missing()
         if response.status != 207 or response.stream is None:
@@ -98,7 +111,7 @@ class WebDAVTransport(HttpTransport):
                 response.stream.close()
             raise action.unexpected(response, "PROPFIND")
         try:
-            return parse_members(response.stream, self._server_product(action) or "")
+            return parse(response.stream, self._server_product(action) or "")
         except NoAnswerError as error:
             raise unavailable(action, error) from error
         except ValueError as error:
@@ -159,7 +172,7 @@ class WebDAVTransport(HttpTransport):
     def _make_collections(self, action: Action, names: list[str]) -> Steps[None]:
         for name in names:
             # 423 says rclone while another client makes it: too early for what comes below.
-            response = yield from steps.unlocked(Request("MKCOL", _collection(action.target_of(name))))
+            response = yield from steps.unlocked(Request("MKCOL", steps.collection(action.target_of(name))))
             if response.status not in COLLECTION_MAYBE_THERE:
                 raise action.unexpected(response, "MKCOL")
 
@@ -209,8 +222,3 @@ def _discard(temporary: str) -> Steps[None]:
 def _parents(name: str) -> list[str]:
     parts = name.split("/")[:-1]
     return ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
-
-
-def _collection(target: str) -> str:
-    """Return the target of a collection, which ends in a slash: nginx and Apache insist."""
-    return target if target.endswith("/") else target + "/"

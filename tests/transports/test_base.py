@@ -81,3 +81,7 @@ def test_entries_are_values():
 
 def test_the_bundled_transports_are_offered():
     assert sorted(resto_register_transports()) == ["http", "webdav"]
+
+
+def test_a_transport_need_not_list():
+    assert Minimal("/media/").browse("media-1", "") is None

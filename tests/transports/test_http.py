@@ -30,7 +30,7 @@ from resto.exceptions import (
 )
 from resto.names import clean_name
 from resto.outcomes import Begun
-from resto.transports import wire
+from resto.transports import Directory, wire
 from resto.transports.http import HttpTransport
 from resto.transports.requests_wire import RequestsWire
 from resto.transports.wire import ConnectionWire
@@ -293,14 +293,15 @@ def test_actions_begin_once_a_connection_is_there(transport, resto_server):
     http.create(url, "a.txt", b"old")
     assert finish(http.begin("create", url, "a.txt", b"content")) is True
     assert finish(http.begin("exists", url, "a.txt")) is True
+    assert finish(http.begin("size", url, "a.txt")) == 7
     assert finish(http.begin("delete", url, "a.txt")) is True
-    assert [request.connection for request in resto_server.requests] == [1] * 4
+    assert [request.connection for request in resto_server.requests] == [1] * 5
 
 
 def test_other_actions_do_not_begin(transport, resto_server):
     http = transport()
     http.exists(resto_server.url, "a.txt")
-    assert http.begin("size", resto_server.url, "a.txt") is None
+    assert http.begin("modified_time", resto_server.url, "a.txt") is None
     assert http.begin("create", resto_server.url, "a.txt", Pipe(b"content")) is None
     assert len(resto_server.requests) == 1
 
@@ -793,3 +794,77 @@ def test_a_body_is_announced_over_tls_too(transport, tls_server, ca_bundle):
     with pytest.raises(UnexpectedStatusCode):
         http.create(tls_server.url, "a.txt", bytes(wire.EXPECT_SIZE + 1))
     assert tls_server.requests[0].body_size == 0
+
+
+# Listings in JSON
+
+
+def listing_server(script, answers):
+    """A server that gives these answers, one after the other."""
+
+    def handle(peer):
+        while peer.head():
+            status, media_type, body = answers.pop(0)
+            peer.say(
+                f"HTTP/1.1 {status} X\r\nContent-Type: {media_type}\r\nContent-Length: {len(body)}\r\n\r\n".encode(),
+                body,
+            )
+
+    return script(handle)
+
+
+JSON = "application/json; charset=utf-8"
+LISTING = b'[{"name": "d", "type": "directory"}, {"name": "a", "type": "file", "size": 5}]'
+
+
+def test_directories_are_listed_where_the_host_does_so(transport, script):
+    answers = [(200, JSON, LISTING), (404, "text/html", b""), (403, "text/html", b"")]
+    server = listing_server(script, answers)
+    http = transport()
+    assert http.browse(server.url, "") == Directory({"d"}, {"a": 5})
+    with pytest.raises(RemoteFileNotFoundError):
+        http.browse(server.url, "missing")
+    with pytest.raises(UnexpectedStatusCode):
+        http.browse(server.url, "d ?")
+    requests = bytes(server.received[0]).split(b"\r\n")
+    assert [line for line in requests if line.startswith(b"GET")] == [
+        b"GET / HTTP/1.1",
+        b"GET /missing/ HTTP/1.1",
+        b"GET /d%20%3F/ HTTP/1.1",
+    ]
+
+
+@pytest.mark.parametrize("status", [301, 403, 405])
+def test_a_host_that_does_not_list_is_asked_once(transport, script, status):
+    server = listing_server(script, [(status, "text/html", b"")])
+    http = transport()
+    assert http.browse(server.url, "") is None
+    assert http.browse(server.url, "d") is None
+
+
+@pytest.mark.parametrize(
+    "answer", [(404, "text/html", b""), (200, "text/html", b"<html>"), (200, JSON, b"[1]"), (200, JSON, b"[" * 100_000)]
+)
+def test_an_answer_that_says_nothing_is_not_remembered(transport, script, answer):
+    server = listing_server(script, [answer, (200, JSON, LISTING)])
+    http = transport()
+    assert http.browse(server.url, "") is None
+    assert http.browse(server.url, "") == Directory({"d"}, {"a": 5})
+
+
+@pytest.mark.parametrize("status", [401, 500, 503])
+def test_a_failure_to_list_is_a_failure(transport, script, status):
+    server = listing_server(script, [(status, "text/html", b"")] * 2)
+    http = transport()
+    for _ in range(2):
+        with pytest.raises(UnexpectedStatusCode):
+            http.browse(server.url, "")
+
+
+def test_a_listing_that_breaks_off_is_a_failure(transport, script):
+    def handle(peer):
+        peer.head()
+        peer.say(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n[", b"")
+
+    with pytest.raises(HostUnavailableError):
+        transport().browse(script(handle).url, "")

@@ -10,7 +10,7 @@ from defusedxml import ElementTree
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from resto.transports.multistatus import PROPFIND_BODY, Member, parse_members
+from resto.transports.multistatus import PROPFIND_BODY, PROPFIND_SIZES_BODY, Member, parse_directory, parse_members
 
 
 DIRECTORY = "<D:resourcetype><D:collection/></D:resourcetype>"
@@ -41,8 +41,14 @@ def names(*hrefs, root="/media/d/", server=""):
     return [member.name for member in parse(listing(entry(root, DIRECTORY), *map(entry, hrefs)), server)]
 
 
-def test_the_question_is_xml():
-    assert ElementTree.fromstring(PROPFIND_BODY).tag == "{DAV:}propfind"
+@pytest.mark.parametrize("body", [PROPFIND_BODY, PROPFIND_SIZES_BODY])
+def test_the_question_is_xml(body):
+    assert ElementTree.fromstring(body).tag == "{DAV:}propfind"
+
+
+def test_the_short_question_is_shorter():
+    assert b"getlastmodified" not in PROPFIND_SIZES_BODY
+    assert b"getcontentlength" in PROPFIND_SIZES_BODY
 
 
 def test_files_and_directories():
@@ -245,3 +251,39 @@ def test_a_damaged_listing_is_a_listing_or_a_value_error(data):
 def test_any_usable_name_is_found(texts):
     usable = [text for text in texts if text not in (".", "..") and not text.startswith(".resto-")]
     assert names(*(f"/media/d/{quote(text, safe='')}" for text in usable)) == usable
+
+
+# Sizes only
+
+
+def directory(text, server=""):
+    return parse_directory(io.BytesIO(text.encode()), server)
+
+
+def test_a_directory_has_files_and_directories():
+    length = "<D:getcontentlength>7</D:getcontentlength>"
+    refused = f"<D:propstat><D:prop>{length}</D:prop><D:status>HTTP/1.1 404 Not Found</D:status></D:propstat>"
+    text = listing(
+        entry("/d/", DIRECTORY),
+        entry("/d/a%20b.txt"),
+        entry("/d/unknown", "<D:resourcetype/>", refused),
+        entry("/d/sub/", f"{DIRECTORY}{length}"),
+        entry("/d/%0A"),
+        entry("/d/.davfs.tmp1234"),
+    )
+    found = directory(text, "apache")
+    assert (found.directories, found.files, [*found.others]) == ({"sub"}, {"a b.txt": 5, "unknown": None}, ["\n"])
+
+
+def test_what_is_no_directory_is_refused():
+    for text in (listing(), listing(entry("/a")), listing(entry("/d/", DIRECTORY), entry("/d", DIRECTORY)), "<x>"):
+        with pytest.raises(ValueError, match=r"it |ParseError"):
+            directory(text)
+
+
+def test_both_ways_of_reading_agree():
+    text = listing(entry("/d/", DIRECTORY), *(entry(f"/d/{number}") for number in range(9)), entry("/d/s/", DIRECTORY))
+    members = parse(text)
+    found = directory(text)
+    assert found.files == {member.name: member.size for member in members if not member.is_collection}
+    assert found.directories == {member.name for member in members if member.is_collection}

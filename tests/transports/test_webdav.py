@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from resto.exceptions import ConfigurationError, HostUnavailableError, RemoteFileNotFoundError, TransportError
 from resto.names import MAX_PART_BYTES
 from resto.testing import TestHttpServer
-from resto.transports import steps, webdav
+from resto.transports import Directory, steps, webdav
 from resto.transports.webdav import WebDAVTransport
 from servers import KINDS
 
@@ -467,3 +467,41 @@ def test_any_names_come_back_from_a_listing(names, through_requests):
             assert dav.delete(server.url, name)
         dav.close()
         assert not server.files
+
+
+# Directories with the sizes of files
+
+
+def test_browse_tells_what_is_in_a_directory(transport, resto_server):
+    for name, size in {"a.txt": 1, "d/b.txt": 22, ".resto-0123": 3, "d/e/c.txt": 4}.items():
+        resto_server.create_file(name, bytes(size))
+    dav = transport("webdav")
+    assert dav.browse(resto_server.url, "d") == Directory({"e"}, {"b.txt": 22})
+    directory = dav.browse(resto_server.url, "")
+    assert (directory.directories, directory.files, [*directory.others]) == ({"d"}, {"a.txt": 1}, [".resto-0123"])
+    with pytest.raises(RemoteFileNotFoundError):
+        dav.browse(resto_server.url, "missing")
+    with pytest.raises(TransportError):
+        dav.browse(resto_server.url, "a.txt")
+
+
+def test_browse_without_propfind_is_that_of_plain_http(transport, resto_server_factory):
+    plain = resto_server_factory(webdav=False)
+    dav = transport("webdav")
+    assert dav.browse(plain.url, "") is None
+    assert methods(plain) == [("PROPFIND", "/"), ("GET", "/")]
+    plain.refuse_code = 500
+    with pytest.raises(TransportError):
+        dav.browse(plain.url, "")
+
+
+@pytest.mark.parametrize("kind", [*DAV_KINDS, "nginx"])
+def test_real_servers_tell_what_is_in_a_directory(transport, media_servers, kind):
+    url, _ = media_servers(kind).new_folder()
+    dav = transport("webdav", timeout=10)
+    for name, size in {"a.txt": 1, "empty": 0, "d ä#?/b.txt": 22, "d ä#?/e/c.txt": 4}.items():
+        dav.create(url, name, bytes(size))
+    assert dav.browse(url, "") == Directory({"d ä#?"}, {"a.txt": 1, "empty": 0})
+    assert dav.browse(url, "d ä#?") == Directory({"e"}, {"b.txt": 22})
+    with pytest.raises(RemoteFileNotFoundError):
+        dav.browse(url, "missing")
