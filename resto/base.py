@@ -28,7 +28,7 @@ from resto.settings import get_setting, media_url, storage_settings
 from resto.transports import Transport
 
 
-__all__ = ["ReplicatedStorage", "StorageOptions", "begun_by"]
+__all__ = ["ReplicatedStorage", "StorageOptions", "begun_by", "is_replicated"]
 
 logger = logging.getLogger("resto")
 
@@ -38,6 +38,7 @@ _LOG_MESSAGES = {
     "size": "Failed to get the size of %s from %s. %s",
     "listdir": "Failed to list %s on %s. %s",
     "modified_time": "Failed to get the modification time of %s from %s. %s",
+    "repair": "Failed to repair %s on %s. %s",
 }
 
 # What an action is called in messages, where its method has another name.
@@ -414,6 +415,15 @@ def _watched(breaker: Breaker, turn: int, act: Callable[[], T]) -> T:
         # A file of this machine that cannot be read, an interruption: it tells nothing about the host.
         breaker.abandoned(turn)
         raise
+
+
+def is_replicated(backend: Any) -> bool:
+    """Return whether a ``BACKEND`` of ``STORAGES`` is a storage of resto, without making one."""
+    try:
+        found = import_string(backend) if isinstance(backend, str) else backend
+    except Exception:  # noqa: BLE001 - Django says so
+        return False
+    return isinstance(found, type) and issubclass(found, ReplicatedStorage)
 
 
 def _described(error: Exception) -> str:

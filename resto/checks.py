@@ -11,9 +11,8 @@ from django.core.files.storage import default_storage, storages
 from django.db import connections
 from django.db.models import FileField
 from django.utils.functional import LazyObject
-from django.utils.module_loading import import_string
 
-from resto.base import ReplicatedStorage
+from resto.base import ReplicatedStorage, is_replicated
 from resto.plugins import get_plugin_manager
 from resto.settings import get_setting, storage_settings
 from resto.storage import DistributedStorage
@@ -91,19 +90,11 @@ def check_plugins(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 def _configured_storages(app_configs: Iterable[AppConfig] | None) -> Iterator[tuple[str, Callable[[], Any]]]:
     for alias, parameters in storage_settings().items():
-        if isinstance(parameters, Mapping) and _is_ours(parameters.get("BACKEND")):
+        if isinstance(parameters, Mapping) and is_replicated(parameters.get("BACKEND")):
             yield f"STORAGES[{alias!r}]", partial(storages.__getitem__, alias)
     for field in _file_fields(app_configs):
         if field.storage is not default_storage:  # which is checked above
             yield str(field), partial(_unwrapped, field.storage)
-
-
-def _is_ours(backend: Any) -> bool:
-    try:
-        found = import_string(backend) if isinstance(backend, str) else backend
-    except Exception:  # noqa: BLE001 - Django says so
-        return False
-    return isinstance(found, type) and issubclass(found, ReplicatedStorage)
 
 
 def _unwrapped(storage: Any) -> Any:

@@ -29,7 +29,7 @@ from resto.pending import Lease
 from resto.plugins import get_plugin_manager
 from resto.replication import begin_replication, replicate
 from resto.settings import use_tz
-from resto.transports import Transport
+from resto.transports import Directory, Transport
 
 
 if TYPE_CHECKING:
@@ -364,6 +364,49 @@ class HybridStorage(ReplicatedStorage):
         repair.__name__ = action
         with holding(lease):
             return self._job(repair, host, name)
+
+    def _begin_repair(self, host: str, name: str) -> Begun[bool] | None:
+        return begin_replication(self.transport_for(host), self._master, host, name, "repair")
+
+    @begun_by(_begin_repair)
+    def repair(self, host: str, name: str) -> bool:
+        """Replicate a file to one host that is found to differ there, whatever it is; return whether it was there before."""
+        return replicate(self.transport_for(host), self._master, host, name, "repair")
+
+    # The full comparison.
+
+    def browse(self, name: str) -> Directory:
+        """Return what a directory of the master copy holds, with the sizes of the files; ``""`` is the root.
+
+        A directory that is missing holds nothing.
+
+        Raises:
+            FileNotFoundError: The directory of the master copy is missing.
+            OSError: The directory cannot be read.
+        """
+        return self._master.browse(name)
+
+    def repair_all(self, differences: Sequence[tuple[str, str]], *, from_nothing: bool = False) -> list[Outcome]:
+        """Make hosts equal to the master copy, whatever that is by then, and wait for it.
+
+        Args:
+            differences: Pairs of a host and the name of a file.
+            from_nothing: Whether to go on if there is no file at all in the master copy: it may be a file system that is
+                not mounted.
+
+        Returns:
+            What happened, in the order of the differences. Failures are logged.
+        """
+        jobs = [self._job(self.repair, *pair) for pair in differences]
+        try:
+            if not from_nothing:
+                self._master.require_files()
+            outcomes = get_plugin_manager().executor("thread")().run(jobs)
+        except FileNotFoundError as error:
+            outcomes = [job.fail(error) for job in jobs]
+        for outcome in outcomes:
+            self._report(outcome)
+        return outcomes
 
     # Django's storage API: writing.
 

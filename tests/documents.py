@@ -354,5 +354,6 @@ def start_servers(factory):
     servers = [factory() for _ in range(3)]
     for server in servers:
         for directory in ("media", "check"):
-            server.create_file(f"{directory}/.kept", b"")
+            server.create_file(f"{directory}/first", b"")
+            server.delete_file(f"{directory}/first")  # the directory stays
     return servers

@@ -1,0 +1,223 @@
+"""``manage.py resto_sync``: compare everything with everything, and replicate each difference."""
+
+import dataclasses
+import json
+import sys
+from argparse import ArgumentParser, ArgumentTypeError
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, cast
+
+from django.core.checks import Tags
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.files.storage import storages
+from django.core.management import BaseCommand, CommandError
+from tqdm import tqdm
+
+from resto.base import ReplicatedStorage, is_replicated
+from resto.names import clean_directory
+from resto.settings import storage_settings
+from resto.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport, synchronize
+
+
+__all__ = ["Command"]
+
+
+class _Bar(tqdm):  # type: ignore[type-arg]  # it counts, and iterates over nothing
+    """A progress bar, without the thread that would look after it."""
+
+    monitor_interval = 0
+
+
+class Command(BaseCommand):
+    """Compares the files of storages with those of their hosts."""
+
+    help = "Compares every file with every host, and replicates what differs. Ends with 0 if everything then agrees."
+    requires_system_checks = [Tags.files]  # noqa: RUF012 - as Django has it
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--storage", metavar="ALIAS", help="only this storage of STORAGES; default: all of resto's")
+        parser.add_argument("--host", action="append", metavar="HOST", help="only this host; may be repeated")
+        parser.add_argument("--prefix", default="", metavar="DIRECTORY", help="only what is below this directory")
+        parser.add_argument("--dry-run", action="store_true", help="report, and change nothing")
+        parser.add_argument("--delete", action="store_true", help="remove files that only a host has")
+        parser.add_argument(
+            "--max-delete",
+            type=_percentage,
+            default=10,
+            metavar="PERCENT",
+            help="remove nothing from a host if it would be more than this share of its files (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--force", action="store_true", help="remove however many, even if the master copy is empty"
+        )
+        parser.add_argument("--checksum", action="store_true", help="compare contents too, and not only sizes")
+        parser.add_argument("--json", action="store_true", help="report as JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        chosen = self._chosen(options["storage"])
+        sync_options = _sync_options(chosen, options)
+        report = _JsonReport(self) if options["json"] else _TextReport(self, options["verbosity"])
+        agrees = True
+        with report:
+            for alias, storage in chosen.items():
+                agrees &= self._synchronize(alias, storage, sync_options, report)
+        if not agrees:
+            raise CommandError("Not everything agrees.")
+
+    def _chosen(self, alias: str | None) -> dict[str, ReplicatedStorage]:
+        known = storage_settings()
+        if alias is not None and alias not in known:
+            raise CommandError(f"STORAGES has no {alias!r}; it has {', '.join(known)}.")
+        ours = [name for name, parameters in known.items() if is_replicated(parameters.get("BACKEND"))]
+        chosen = {name: cast("ReplicatedStorage", storages[name]) for name in ours if alias in (None, name)}
+        if not chosen:
+            raise CommandError(f"STORAGES[{alias!r}] is not one of resto." if alias else "STORAGES has none of resto.")
+        return chosen
+
+    def _synchronize(
+        self, alias: str, storage: ReplicatedStorage, options: SyncOptions, report: "_TextReport | _JsonReport"
+    ) -> bool:
+        if options.hosts is not None and options.hosts.isdisjoint(storage.hosts):
+            return True
+        with _Bar(desc=alias, unit=" files", file=sys.stderr, disable=None, leave=False) as bar:
+            result = synchronize(storage, options, lambda event: report.add(alias, event, bar), bar.update)
+        report.conclude(alias, result)
+        return result.agrees
+
+
+def _sync_options(chosen: dict[str, ReplicatedStorage], options: dict[str, Any]) -> SyncOptions:
+    for alias, storage in chosen.items():
+        # Where checks are skipped.
+        for problem in storage.problems():
+            raise CommandError(f"STORAGES[{alias!r}]: {problem}.")
+    known = {host for storage in chosen.values() for host in storage.hosts}
+    hosts = frozenset(options["host"]) if options["host"] else None
+    unknown = sorted((hosts or frozenset()) - known)
+    if unknown:
+        raise CommandError(f"There is no host {', '.join(unknown)}; there are {', '.join(sorted(known))}.")
+    try:
+        prefix = clean_directory(options["prefix"])
+    except SuspiciousFileOperation as error:
+        raise CommandError(f"--prefix: {error}.") from error
+    return SyncOptions(
+        hosts=hosts,
+        prefix=prefix,
+        dry_run=options["dry_run"],
+        delete=options["delete"],
+        max_delete=options["max_delete"],
+        force=options["force"],
+        checksum=options["checksum"],
+    )
+
+
+def _percentage(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 100:
+        raise ArgumentTypeError(f"{text} is not a percentage")
+    return value
+
+
+class _TextReport:
+    """A line for each difference, and one for each host."""
+
+    def __init__(self, command: BaseCommand, verbosity: int) -> None:
+        self._command = command
+        self._verbosity = verbosity
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def add(self, alias: str, event: Difference | Disagreement | Notice, bar: Any) -> None:
+        if self._verbosity > 0:
+            with _beside(bar):
+                self._command.stdout.write(_line(event))
+
+    def conclude(self, alias: str, report: SyncReport) -> None:
+        for problem in report.problems:
+            self._command.stdout.write(f"{alias}: {problem}.")
+        for host in report.hosts:
+            for problem in host.problems:
+                self._command.stdout.write(f"{host.host}: {problem}.")
+            self._command.stdout.write(f"{alias}: {host.host}: {_summary(host)}.")
+        if report.disagreements:
+            self._command.stdout.write(
+                f"{alias}: {_count(report.disagreements, 'file')} differ between hosts. "
+                "There is no master copy that could tell which host is right."
+            )
+
+
+class _JsonReport:
+    """One JSON object, written bit by bit: it may be large."""
+
+    def __init__(self, command: BaseCommand) -> None:
+        self._command = command
+        self._storages: dict[str, Any] = {}
+        self._separator = "\n"
+
+    def __enter__(self) -> None:
+        self._write('{"differences": [')
+
+    def __exit__(self, error: object, *more: object) -> None:
+        if error is None:
+            agrees = all(storage["agrees"] for storage in self._storages.values())
+            self._write(f'\n], "storages": {json.dumps(self._storages)}, "agrees": {json.dumps(agrees)}}}\n')
+
+    def add(self, alias: str, event: Difference | Disagreement | Notice, bar: Any) -> None:
+        fields = {"storage": alias, "type": type(event).__name__.lower(), **dataclasses.asdict(event)}
+        self._write(self._separator + json.dumps(fields))
+        self._separator = ",\n"
+
+    def conclude(self, alias: str, report: SyncReport) -> None:
+        hosts = [dataclasses.asdict(host) | {"agrees": host.agrees} for host in report.hosts]
+        self._storages[alias] = dataclasses.asdict(report) | {"hosts": hosts, "agrees": report.agrees}
+
+    def _write(self, text: str) -> None:
+        self._command.stdout.write(text, ending="")
+
+
+def _beside(bar: Any) -> AbstractContextManager[None]:
+    """Take a bar away that is shown, while something else is written."""
+    return nullcontext() if bar.disable else cast("AbstractContextManager[None]", bar.external_write_mode(sys.stdout))
+
+
+def _line(event: Difference | Disagreement | Notice) -> str:
+    name = _shown(event.name)
+    if isinstance(event, Notice):
+        return f"{event.host or 'master copy'}: skipped {name}: {event.reason}"
+    if isinstance(event, Disagreement):
+        sizes = ", ".join(f"{host}: {_size(size)}" for host, size in event.sizes.items())
+        return f"{name}: {'contents differ: ' if event.contents_differ else ''}{sizes}"
+    problem = f": {event.problem}" if event.problem else ""
+    return f"{event.host}: {event.kind} {name} ({event.state}){problem}"
+
+
+def _summary(host: HostReport) -> str:
+    found = [(host.missing, "missing"), (host.different, "different"), (host.extra, "extra")]
+    parts = [_count(host.compared, "file") + " compared", *(f"{number} {word}" for number, word in found if number)]
+    if host.missing + host.different + host.extra:
+        parts.append(f"{host.repaired} repaired")
+    if host.failed:
+        parts.append(f"{host.failed} failed")
+    if host.unlisted:
+        parts.append(
+            f"{host.unlisted} {'directory' if host.unlisted == 1 else 'directories'} not listed by the host, "
+            "so that extra files there cannot be seen"
+        )
+    return ", ".join(parts)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _size(size: int | None) -> str:
+    return "missing" if size is None else _count(size, "byte")
+
+
+def _shown(name: str) -> str:
+    """Return a name so that it cannot be taken for something else: it may have line breaks, or be no text at all."""
+    return name if name.isprintable() else ascii(name)

@@ -1,0 +1,319 @@
+"""``manage.py resto_sync``: what it chooses, prints and ends with."""
+
+import io
+import json
+import logging
+import os
+import pty
+import subprocess
+import sys
+import termios
+import threading
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.core.management.base import SystemCheckError
+
+from documents import ROOT
+
+
+@pytest.fixture
+def servers(resto_server_factory):
+    return [resto_server_factory() for _ in range(2)]
+
+
+@pytest.fixture
+def site(settings, servers, media_root):
+    """Two storages of resto, and one of Django."""
+    media_root.mkdir()
+
+    def storage(name, number):
+        options = {"hosts": [servers[number].url], "transport": "webdav"}
+        if name == "HybridStorage":
+            options["location"] = str(media_root)
+        return {"BACKEND": f"resto.storage.{name}", "OPTIONS": options}
+
+    settings.STORAGES = {
+        "default": storage("HybridStorage", 0),
+        "archive": storage("HybridStorage", 1),
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+    return media_root
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog):
+    caplog.set_level(logging.CRITICAL + 1, logger="resto")
+
+
+def run(*arguments, **options):
+    """Run the command; return whether everything agrees, and what it printed."""
+    out, problems = io.StringIO(), []
+    try:
+        call_command("resto_sync", *arguments, stdout=out, **options)
+    except CommandError as error:
+        problems.append((str(error), error.returncode))
+    assert problems in ([], [("Not everything agrees.", 1)])
+    return not problems, out.getvalue()
+
+
+def test_all_storages_of_resto_are_compared(site, servers):
+    (site / "a").write_bytes(b"1")
+    (site / "d").mkdir()
+    (site / "d" / "b").write_bytes(b"22")
+
+    agrees, printed = run()
+
+    assert agrees
+    assert [server.files for server in servers] == [{"a": b"1", "d/b": b"22"}] * 2
+    first, second = (server.url for server in servers)
+    assert sorted(printed.splitlines()) == sorted(
+        [
+            f"{first}: missing a (repaired)",
+            f"{first}: missing d/b (repaired)",
+            f"default: {first}: 2 files compared, 2 missing, 2 repaired.",
+            f"{second}: missing a (repaired)",
+            f"{second}: missing d/b (repaired)",
+            f"archive: {second}: 2 files compared, 2 missing, 2 repaired.",
+        ]
+    )
+    assert run() == (
+        True,
+        f"default: {first}: 2 files compared.\narchive: {second}: 2 files compared.\n",
+    )
+
+
+def test_dry_run_changes_nothing_and_says_what_differs(site, servers):
+    (site / "a").write_bytes(b"1")
+
+    agrees, printed = run("--dry-run")
+
+    assert not agrees
+    assert f"{servers[0].url}: missing a (found)" in printed
+    assert [server.files for server in servers] == [{}, {}]
+
+
+def test_storage_and_host_and_prefix_limit_it(site, servers):
+    for name in ("a", "d/b"):
+        (site / name).parent.mkdir(exist_ok=True)
+        (site / name).write_bytes(b"1")
+
+    run("--storage", "archive", "--prefix", "d/")
+    assert [server.files for server in servers] == [{}, {"d/b": b"1"}]
+    run("--host", servers[0].url, "--host", servers[0].url)
+    assert [server.files for server in servers] == [{"a": b"1", "d/b": b"1"}, {"d/b": b"1"}]
+
+
+def test_extra_files_are_removed_on_demand(site, servers):
+    for number in range(20):
+        (site / str(number)).touch()
+        servers[0].create_file(str(number), b"")
+    servers[0].create_file("extra", b"")
+    options = ["--storage", "default"]
+
+    agrees, printed = run(*options)
+    assert not agrees
+    assert f"{servers[0].url}: extra extra (kept)" in printed
+    agrees, printed = run(*options, "--delete", "--max-delete", "4.5")
+    assert not agrees
+    assert f"{servers[0].url}: 1 of its 21 files would be removed, which is more than 4.5 %" in printed
+    assert servers[0].has_file("extra")
+    agrees, printed = run(*options, "--delete")
+    assert agrees
+    assert not servers[0].has_file("extra")
+
+
+def test_force_removes_everything(site, servers):
+    servers[0].create_file("extra", b"")
+    agrees, printed = run("--storage", "default", "--delete")
+    assert not agrees
+    assert "is empty or missing; is it mounted?" in printed
+    assert run("--storage", "default", "--delete", "--force")[0]
+    assert servers[0].files == {}
+
+
+def test_checksum_compares_contents(site, servers):
+    (site / "a").write_bytes(b"1")
+    servers[0].create_file("a", b"2")
+    assert run("--storage", "default") == (True, f"default: {servers[0].url}: 1 file compared.\n")
+    agrees, printed = run("--storage", "default", "--checksum")
+    assert agrees
+    assert f"{servers[0].url}: different a (repaired)" in printed
+    assert servers[0].files == {"a": b"1"}
+
+
+def test_a_host_that_is_down_is_named_and_the_others_are_synchronized(site, servers):
+    (site / "a").write_bytes(b"1")
+    servers[0].refuse = True
+
+    agrees, printed = run()
+
+    assert not agrees
+    assert f"{servers[0].url}: / cannot be listed: connection refused." in printed
+    assert "Traceback" not in printed
+    assert servers[1].files == {"a": b"1"}
+
+
+def test_json_is_one_object(site, servers):
+    (site / "a").write_bytes(b"1")
+    (site / "new\nline").write_bytes(b"1")
+    servers[0].create_file("extra", b"")
+
+    agrees, printed = run("--storage", "default", "--json")
+
+    report = json.loads(printed)
+    assert report["agrees"] is agrees is False
+    url = servers[0].url
+    by_name = {found["name"]: found for found in report["differences"]}
+    assert by_name["a"] == {
+        "storage": "default",
+        "type": "difference",
+        "host": url,
+        "name": "a",
+        "kind": "missing",
+        "here": 1,
+        "there": None,
+        "state": "repaired",
+        "problem": "",
+    }
+    assert by_name["new\nline"]["type"] == "notice"
+    assert by_name["extra"]["state"] == "kept"
+    (host,) = report["storages"]["default"]["hosts"]
+    assert (host["compared"], host["missing"], host["repaired"], host["extra"]) == (1, 1, 1, 1)
+
+
+def test_json_without_differences(site, servers):
+    assert json.loads(run("--json")[1])["differences"] == []
+
+
+def test_names_are_printed_so_that_they_stay_on_their_line(site, servers):
+    (site / "new\nline").write_bytes(b"1")
+    (site / os.fsdecode(b"\xff")).write_bytes(b"1")
+    _, printed = run("--storage", "default")
+    assert "master copy: skipped 'new\\nline': its name cannot be stored" in printed
+    assert "'\\udcff'" in printed
+    printed.encode()
+
+
+def test_verbosity_0_prints_the_summary_only(site, servers):
+    (site / "a").write_bytes(b"1")
+    _, printed = run(verbosity=0)
+    assert len(printed.splitlines()) == 2
+
+
+def test_hosts_without_a_master_copy_are_reported(settings, servers):
+    hosts = [server.url for server in servers]
+    settings.STORAGES = {
+        "default": {"BACKEND": "resto.storage.DistributedStorage", "OPTIONS": {"hosts": hosts, "transport": "webdav"}}
+    }
+    servers[0].create_file("a", b"1")
+    servers[1].create_file("a", b"22")
+    servers[1].create_file("b", b"same")
+    servers[0].create_file("b", b"SAME")
+
+    agrees, printed = run("--checksum")
+
+    assert not agrees
+    assert f"a: {hosts[0]}: 1 byte, {hosts[1]}: 2 bytes" in printed
+    assert f"b: contents differ: {hosts[0]}: 4 bytes, {hosts[1]}: 4 bytes" in printed
+    assert "default: 2 files differ between hosts" in printed
+
+
+def test_hosts_that_do_not_list_are_named(settings, resto_server_factory, media_root):
+    media_root.mkdir()
+    (media_root / "a").touch()
+    host = resto_server_factory(webdav=False).url
+    settings.STORAGES = {"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"hosts": [host]}}}
+    agrees, printed = run()
+    assert agrees
+    assert "1 directory not listed by the host, so that extra files there cannot be seen" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--storage", "other"], "STORAGES has no 'other'; it has default, archive, staticfiles"),
+        (["--storage", "staticfiles"], "is not one of resto"),
+        (["--host", "http://other/"], "There is no host http://other/; there are http://127"),
+        (["--prefix", "../a"], "--prefix: '../a' contains '..'"),
+        (["--max-delete", "many"], "many is not a percentage"),
+        (["--max-delete", "101"], "101 is not a percentage"),
+    ],
+)
+def test_what_is_wrong_with_the_arguments_is_said(site, arguments, message):
+    with pytest.raises(CommandError) as caught:
+        call_command("resto_sync", *arguments)
+    assert message in str(caught.value)
+
+
+def test_a_site_without_storages_of_resto(settings):
+    settings.STORAGES = {"default": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
+    with pytest.raises(CommandError, match="none of resto"):
+        call_command("resto_sync")
+
+
+def test_wrong_settings_are_said_before_anything_is_done(settings, site):
+    settings.STORAGES = {"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"hosts": ["ftp://a/"]}}}
+    with pytest.raises(CommandError, match="invalid host"):
+        call_command("resto_sync")
+    with pytest.raises(SystemCheckError, match=r"resto\.E003"):
+        call_command("resto_sync", skip_checks=False)
+
+
+# As a process.
+
+
+PROGRAM = """
+import sys
+from django.conf import settings
+from django.core.management import execute_from_command_line
+
+url, media, *arguments = sys.argv[1:]
+settings.configure(
+    INSTALLED_APPS=["resto"],
+    MEDIA_URL="/media/",
+    STORAGES={
+        "default": {
+            "BACKEND": "resto.storage.HybridStorage",
+            "OPTIONS": {"hosts": [url], "transport": "webdav", "location": media},
+        },
+    },
+)
+execute_from_command_line(["manage.py", "resto_sync", *arguments])
+"""
+
+
+def start(url, media, *arguments, **options):
+    command = [sys.executable, "-c", PROGRAM, url, str(media), *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, **options)
+
+
+def test_the_exit_code_tells_whether_everything_agrees(site, servers):
+    (site / "a").write_bytes(b"1")
+    for arguments, code in ((["--dry-run"], 1), ([], 0), (["--dry-run"], 0)):
+        with start(servers[0].url, site, *arguments, stderr=subprocess.PIPE) as process:
+            printed, errors = process.communicate()
+        assert process.returncode == code
+        assert errors == ("CommandError: Not everything agrees.\n" if code else "")
+        assert printed
+
+
+def test_progress_needs_no_thread(site):
+    run("--dry-run")
+    assert [thread for thread in threading.enumerate() if type(thread).__module__.startswith("tqdm")] == []
+
+
+def test_progress_is_shown_on_a_terminal_only(site, servers):
+    (site / "a").write_bytes(b"1")
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 80))
+    with start(servers[0].url, site, stderr=slave) as process:
+        printed, _ = process.communicate()
+    shown = os.read(master, 10_000).decode()
+    os.close(slave)
+    os.close(master)
+    assert "default" in shown
+    assert "files" in shown
+    assert f"{servers[0].url}: missing a (repaired)\n" in printed
