@@ -28,7 +28,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=400, help="saves of each size for each package (%(default)s)")
     parser.add_argument("--large", type=int, default=300, help="megabytes of the large file (%(default)s)")
     parser.add_argument("--queued", type=int, default=600, help="saves that workers replicate (%(default)s)")
-    parser.add_argument("--only", choices=["saves", "memory", "queues"], help="one of the parts")
+    parser.add_argument("--compared", type=int, default=10_000, help="files of the full comparison (%(default)s)")
+    parser.add_argument("--only", choices=["saves", "memory", "queues", "sync"], help="one of the parts")
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     parser.add_argument("--addresses", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -38,10 +39,14 @@ def main() -> None:
     # django-resto's timeout is for a whole upload, resto's for a silence.
     settings.configure(RESTO_TIMEOUT=60, LOGGING_CONFIG=None)
     django.setup()
-    from benchmarks import memory, queues, saves
+    from benchmarks import memory, queues, saves, sync
 
     if arguments.memory_of:
         print(*memory.growth(arguments.memory_of, arguments.addresses, arguments.large))
+        return
+    if arguments.only in (None, "sync"):
+        sync.report(arguments.compared, 3)
+    if arguments.only == "sync":
         return
     from servers import MediaServer
 

@@ -26,12 +26,12 @@ __all__ = ["Difference", "Disagreement", "HostReport", "Notice", "SyncOptions", 
 GROUP = 8
 
 # How many requests are on their way to one host at a time.
-WINDOW = 8
+WINDOW = 16
 
 # A file of up to this many bytes is sent without waiting for the answer to the one before; larger ones go to threads,
 # which need enough of them to be busy while others wait for the largest.
 SMALL = 16 * 1024
-LARGE_WINDOW = 4 * WINDOW
+LARGE_WINDOW = 32
 
 # A host is given up when it has failed to list so many directories.
 MAX_PROBLEMS = 20
@@ -276,7 +276,6 @@ class _Comparison:
             Job("listdir", host, node.name, partial(self._storage.transport_for(host).browse, host, node.name))
             for node, host in questions
         ]
-        # One job is not worth a change of threads.
         outcomes = self._executor.run(jobs)
         listings: list[_Listings] = [
             {host: Directory() for host in self._active() if host in node.absent} for node in nodes
@@ -561,7 +560,8 @@ class _ComparisonWithMaster(_Comparison):
         """Send what is waiting, if it is more than what keeps a host busy."""
         if len(self._small) > enough * len(self._hosts):
             waiting, self._small = self._small, []
-            for batch in _batches(waiting, WINDOW):
+            firsts, others = _split_firsts(waiting)
+            for batch in (*_batches(firsts, WINDOW), *_batches(others, WINDOW)):
                 self._repair(batch)
         if len(self._large) > enough * len(self._hosts):
             waiting, self._large = self._large, []
@@ -668,6 +668,17 @@ def _tells(there: Directory | None, part: str, *, host_lacks_all: bool) -> bool:
     if there is None or part in there.files:
         return there is not None and there.files[part] is not None
     return host_lacks_all or part in there.directories or not part.startswith(".")  # nginx, as in `_lacks`
+
+
+def _split_firsts(differences: Sequence[Difference]) -> tuple[list[Difference], list[Difference]]:
+    """Return the first file of each directory, and the others: it makes the directory, for which they would all fail."""
+    seen: set[tuple[str, str]] = set()
+    firsts, others = [], []
+    for difference in differences:
+        directory = difference.host, difference.name.rpartition("/")[0]
+        (others if directory in seen else firsts).append(difference)
+        seen.add(directory)
+    return firsts, others
 
 
 def _batches(differences: Sequence[Difference], size: int) -> Iterator[list[Difference]]:
