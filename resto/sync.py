@@ -673,7 +673,8 @@ def _tells(there: Directory | None, part: str, *, host_lacks_all: bool) -> bool:
 def _split_firsts(differences: Sequence[Difference]) -> tuple[list[Difference], list[Difference]]:
     """Return the first file of each directory, and the others: it makes the directory, for which they would all fail."""
     seen: set[tuple[str, str]] = set()
-    firsts, others = [], []
+    firsts: list[Difference] = []
+    others: list[Difference] = []
     for difference in differences:
         directory = difference.host, difference.name.rpartition("/")[0]
         (others if directory in seen else firsts).append(difference)
