@@ -46,7 +46,18 @@ if TYPE_CHECKING:
     from resto.models import Pending
 
 
-__all__ = ["Lease", "PendingName", "adopt_lease", "claim", "hasten", "is_active", "may_still_land", "open_lease"]
+__all__ = [
+    "Lease",
+    "PendingName",
+    "adopt_lease",
+    "claim",
+    "hasten",
+    "is_active",
+    "may_still_land",
+    "open_lease",
+    "open_leases",
+    "settle_leases",
+]
 
 logger = logging.getLogger("resto")
 
@@ -207,6 +218,44 @@ def open_lease(storage: str, hosts: Sequence[str], name: str, *, present: bool) 
     return lease
 
 
+def open_leases(storage: str, pairs: Sequence[tuple[str, str]]) -> list[Lease]:
+    """Record that hosts are found to differ from the master copy, each for a name of its own, in one statement.
+
+    Args:
+        storage: Alias of the storage in ``STORAGES``.
+        pairs: Hosts and names.
+
+    Returns:
+        A lease for each pair.
+
+    Raises:
+        ConfigurationError: The table is missing.
+        DatabaseError: It could not be recorded, and nothing must be sent.
+    """
+    leases = [Lease(secrets.token_hex(16), [host]) for host, _ in pairs]
+    _insert_rows(
+        storage, [(lease.token, host, name) for lease, (host, name) in zip(leases, pairs, strict=True)], present=True
+    )
+    return leases
+
+
+def settle_leases(settled: Sequence[tuple[Lease, Outcome]]) -> None:
+    """Record what became of hosts that each have a lease of their own; what is equal now goes in one statement.
+
+    Args:
+        settled: Leases, and what happened to the hosts that they are for.
+    """
+    done = [lease.token for lease, outcome in settled if outcome.ok]
+    try:
+        if done:
+            _delete(_rows().filter(owner__in=done))
+    except DatabaseError:
+        logger.exception("Failed to record what became of %s.", settled[0][1].name)
+    for lease, outcome in settled:
+        if not outcome.ok:
+            lease.settle([outcome])
+
+
 def adopt_lease(token: str, storage: str, hosts: Sequence[str], name: str, *, present: bool) -> Lease:
     """Take over the rows that another process has opened for this one; open new ones if somebody else has.
 
@@ -227,10 +276,14 @@ def adopt_lease(token: str, storage: str, hosts: Sequence[str], name: str, *, pr
 
 
 def _insert(token: str, storage: str, hosts: Sequence[str], name: str, *, present: bool) -> None:
+    _insert_rows(storage, [(token, host, name) for host in hosts], present=present)
+
+
+def _insert_rows(storage: str, whose: Sequence[tuple[str, str, str]], *, present: bool) -> None:
     model, now = _model(), clock()
     until = now + get_setting("LEASE")
-    common = {"storage": storage, "name": name, "present": present, "owner": token, "created": now}
-    rows = [model(host=host, quiet_until=until, due=until, **common) for host in hosts]
+    common = {"storage": storage, "present": present, "created": now, "quiet_until": until, "due": until}
+    rows = [model(owner=token, host=host, name=name, **common) for token, host, name in whose]
     with _connected() as alias:
         try:
             model._base_manager.using(alias).bulk_create(rows)  # noqa: SLF001 - a public API of Django (topics/db/managers)

@@ -312,7 +312,7 @@ class HybridStorage(ReplicatedStorage):
 
     def _replicate_alone(self, host: str, name: str, action: str) -> bool:
         """Replicate to one host for somebody who has not recorded that: whoever writes to a host holds a lease."""
-        change = Change(self, present=action == "upload")
+        change = Change(self, present=action != "delete")
         change.announce(name, (host,))
         with holding(change.lease):
             outcome = Job(action, host, name, lambda: self._replicate(host, name, action)).run()
@@ -366,12 +366,12 @@ class HybridStorage(ReplicatedStorage):
             return self._job(repair, host, name)
 
     def _begin_repair(self, host: str, name: str) -> Begun[bool] | None:
-        return begin_replication(self.transport_for(host), self._master, host, name, "repair")
+        return self._begin_replication(host, name, "repair")
 
     @begun_by(_begin_repair)
     def repair(self, host: str, name: str) -> bool:
         """Replicate a file to one host that is found to differ there, whatever it is; return whether it was there before."""
-        return replicate(self.transport_for(host), self._master, host, name, "repair")
+        return self._replicate(host, name, "repair")
 
     # The full comparison.
 
@@ -397,7 +397,11 @@ class HybridStorage(ReplicatedStorage):
         Returns:
             What happened, in the order of the differences. Failures are logged.
         """
-        jobs = [self._job(self.repair, *pair) for pair in differences]
+        leases = self._open_leases(differences)
+        jobs = []
+        for pair, lease in zip(differences, leases, strict=True):
+            with holding(lease):
+                jobs.append(self._job(self.repair, *pair))
         try:
             if not from_nothing:
                 self._master.require_files()
@@ -405,8 +409,15 @@ class HybridStorage(ReplicatedStorage):
         except FileNotFoundError as error:
             outcomes = [job.fail(error) for job in jobs]
         for outcome in outcomes:
-            self._report(outcome)
+            self.report(outcome)
+        pending.settle_leases([(lease, outcome) for lease, outcome in zip(leases, outcomes, strict=True) if lease])
         return outcomes
+
+    def _open_leases(self, differences: Sequence[tuple[str, str]]) -> Sequence[Lease | None]:
+        alias = self._composed().alias
+        if alias is None or not pending.is_active():
+            return [None] * len(differences)
+        return pending.open_leases(alias, differences)
 
     # Django's storage API: writing.
 

@@ -264,6 +264,34 @@ def test_host_that_has_not_failed_costs_nothing():
     assert len(queries) == 1
 
 
+# Many at once.
+
+
+def test_many_names_take_one_statement_each_way():
+    with CaptureQueriesContext(connection) as queries:
+        leases = pending.open_leases("default", [("media-1", "a"), ("media-2", "b"), ("media-1", "c")])
+    assert len([query for query in queries if "INSERT" in query["sql"]]) == 1
+    with CaptureQueriesContext(connection) as queries:
+        pending.settle_leases([(lease, outcome("media-1")) for lease in leases])
+    assert len(queries) == 1
+    assert rows() == {}
+
+
+def test_of_many_names_those_that_failed_stay(caplog, monkeypatch):
+    leases = pending.open_leases("default", [("media-1", "a"), ("media-2", "b")])
+    pending.settle_leases([(leases[0], outcome("media-1", REFUSED)), (leases[1], outcome("media-2"))])
+    [row] = rows().values()
+    assert (row.name, row.attempts) == ("a", 1)
+    pending.settle_leases([])
+
+    def fail(rows):
+        raise DatabaseError("gone")
+
+    monkeypatch.setattr(pending, "_delete", fail)
+    pending.settle_leases([(leases[0], outcome("media-1"))])
+    assert "Failed to record what became of a." in caplog.text
+
+
 # Adopting.
 
 

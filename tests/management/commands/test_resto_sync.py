@@ -271,6 +271,7 @@ from django.core.management import execute_from_command_line
 url, media, *arguments = sys.argv[1:]
 settings.configure(
     INSTALLED_APPS=["resto"],
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": media + ".sqlite3"}},
     MEDIA_URL="/media/",
     STORAGES={
         "default": {
@@ -279,6 +280,7 @@ settings.configure(
         },
     },
 )
+execute_from_command_line(["manage.py", "migrate", "--verbosity", "0"])
 execute_from_command_line(["manage.py", "resto_sync", *arguments])
 """
 
