@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pickle import PicklingError
 from typing import Any, TypedDict, TypeVar, Unpack
 from urllib.parse import urljoin
@@ -349,6 +350,21 @@ class ReplicatedStorage(Storage):
 
     def _breaker(self, host: str) -> Breaker:
         return find_breaker(self._composed().identities.get(host, host))
+
+    def ask_hosts(self, name: str) -> list[Outcome]:
+        """Ask every host whether it has a file, whatever its breaker says; failures are not logged.
+
+        Args:
+            name: The file's name.
+
+        Returns:
+            What each host said, in the order of the hosts.
+        """
+        transports = self._composed().transports
+        jobs = [
+            Job("exists", host, name, partial(transport.exists, host, name)) for host, transport in transports.items()
+        ]
+        return get_plugin_manager().executor("thread")().run(jobs)
 
     def report(self, outcome: Outcome) -> None:
         """Log a failure, and tell the observers."""

@@ -27,7 +27,7 @@ from django.apps import apps
 from django.core.signals import request_finished
 from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import F, Q, QuerySet
+from django.db.models import Count, F, Min, Q, QuerySet
 
 from resto.exceptions import (
     ConfigurationError,
@@ -47,9 +47,11 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "Backlog",
     "Lease",
     "PendingName",
     "adopt_lease",
+    "backlog",
     "claim",
     "hasten",
     "is_active",
@@ -336,6 +338,39 @@ def hasten(host: str) -> int:
     """Make the rows of a host due, as far as they may be: it has answered again. Return how many."""
     now = clock()
     return _update(_rows().filter(host=host, due__gt=now, quiet_until__lte=now), due=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What one host may have missed.
+
+    Attributes:
+        count: How many changes.
+        oldest: Seconds since the oldest.
+        error: Why the one that failed last did; empty if none has.
+    """
+
+    count: int
+    oldest: float
+    error: str
+
+
+def backlog(storage: str) -> dict[str, Backlog]:
+    """Return what is pending for each host of a storage that something is pending for.
+
+    Rows of changes that are under way at this moment count too.
+
+    Args:
+        storage: Alias of the storage in ``STORAGES``.
+    """
+    with _connected() as alias:
+        rows = _rows().using(alias).filter(storage=storage)
+        counted = list(rows.values("host").annotate(count=Count("id"), created=Min("created")))
+        found = {}
+        for one in counted:
+            failed = rows.filter(host=one["host"]).exclude(error="").order_by("-id").values_list("error", flat=True)
+            found[one["host"]] = Backlog(one["count"], clock() - one["created"], next(iter(failed[:1]), ""))
+    return found
 
 
 def may_still_land(error: Exception | None) -> bool:

@@ -1,0 +1,82 @@
+"""What is known about the hosts of a site: who answers, and what is pending."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+from django.core.files.storage import storages
+
+from resto import pending
+from resto.base import ReplicatedStorage, is_replicated
+from resto.exceptions import HostUnavailableError
+from resto.outcomes import Outcome
+from resto.settings import storage_settings
+
+
+__all__ = ["HostStatus", "host_statuses"]
+
+# Asked of each host to see whether it answers. That there is no such file is an answer.
+_NAME = "resto-status"
+
+
+@dataclass(frozen=True, slots=True)
+class HostStatus:
+    """How one host of one storage is.
+
+    Attributes:
+        storage: Alias of the storage in ``STORAGES``.
+        host: The host as it stands in the settings.
+        reachable: Whether it answers, whatever that is.
+        problem: Why it does not; empty if it does.
+        pending: How many changes it may have missed; None if nothing is recorded.
+        oldest: Seconds since the oldest of them; None if there is none.
+        error: Why the last of them failed; empty if none has.
+    """
+
+    storage: str
+    host: str
+    reachable: bool
+    problem: str
+    pending: int | None
+    oldest: float | None
+    error: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the attributes, for JSON."""
+        return asdict(self)
+
+
+def host_statuses(aliases: Sequence[str] = ()) -> list[HostStatus]:
+    """Ask every host whether it answers, and the record what is pending.
+
+    Args:
+        aliases: Of storages; all of resto's if there are none.
+
+    Raises:
+        ConfigurationError: The settings of a storage are wrong.
+    """
+    found = []
+    for alias, parameters in storage_settings().items():
+        if is_replicated(parameters.get("BACKEND")) and (not aliases or alias in aliases):
+            found += _statuses(alias, cast("ReplicatedStorage", storages[alias]))
+    return found
+
+
+def _statuses(alias: str, storage: ReplicatedStorage) -> list[HostStatus]:
+    backlog = pending.backlog(alias) if pending.is_active() else None
+    return [_status(alias, outcome, backlog) for outcome in storage.ask_hosts(_NAME)]
+
+
+def _status(alias: str, outcome: Outcome, backlog: dict[str, pending.Backlog] | None) -> HostStatus:
+    error = outcome.error
+    problem = error.problem if isinstance(error, HostUnavailableError) else ""
+    one = (backlog or {}).get(outcome.host)
+    return HostStatus(
+        alias,
+        outcome.host,
+        reachable=not problem,
+        problem=problem,
+        pending=None if backlog is None else one.count if one else 0,
+        oldest=one.oldest if one else None,
+        error=one.error if one else "",
+    )

@@ -1,0 +1,70 @@
+"""Who answers, and what is pending."""
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+
+from resto import health, pending
+from resto.status import host_statuses
+
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def servers(resto_server_factory):
+    return [resto_server_factory(webdav=False) for _ in range(2)]
+
+
+@pytest.fixture
+def storage(settings, media_root, servers):
+    settings.RESTO_MEDIA_HOSTS = [server.url for server in servers]
+    settings.STORAGES = {
+        "default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"fatal_exceptions": False}},
+        "other": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    }
+    return storages["default"]
+
+
+def test_all_is_fine(storage, servers):
+    for status, server in zip(host_statuses(), servers, strict=True):
+        assert status.as_dict() == {
+            "storage": "default", "host": server.url, "reachable": True, "problem": "", "pending": 0, "oldest": None, "error": "",
+        }  # fmt: skip
+
+
+def test_any_answer_is_one(storage, servers):
+    servers[0].refuse_code = 500
+    assert [status.reachable for status in host_statuses()] == [True, True]
+
+
+def test_host_that_is_down_and_what_it_has_missed(storage, servers, monkeypatch):
+    servers[1].refuse = True
+    storage.save("a", ContentFile(b"1"))
+    storage.save("b", ContentFile(b"1"))
+    now = pending.clock()
+    monkeypatch.setattr(pending, "clock", lambda: now + 100)
+    first, second = host_statuses()
+    assert (first.reachable, first.pending) == (True, 0)
+    assert (second.reachable, second.problem, second.pending) == (False, "connection refused", 2)
+    assert 99 < second.oldest < 110
+    assert "connection refused" in second.error
+
+
+def test_breaker_does_not_keep_it_from_asking(storage, servers):
+    servers[1].refuse = True
+    for name in "abcd":
+        storage.save(name, ContentFile(b"1"))
+    assert health.state(storage.transport_for(servers[1].url).identify(servers[1].url)).state == "open"
+    servers[1].refuse = False
+    assert [status.reachable for status in host_statuses()] == [True, True]
+
+
+def test_choice_of_storages(storage):
+    assert host_statuses(["other"]) == []
+    assert len(host_statuses(["default"])) == 2
+
+
+def test_nothing_is_recorded(storage, monkeypatch):
+    monkeypatch.setattr(pending, "is_active", lambda: False)
+    assert [status.pending for status in host_statuses()] == [None, None]
