@@ -34,6 +34,7 @@ from resto.exceptions import (
     HostUnavailableError,
     LeaseLostError,
     RemoteFileNotFoundError,
+    TransportError,
     UnexpectedStatusCode,
 )
 from resto.executors.queue import retry_delay
@@ -159,7 +160,7 @@ class Lease:
             quiet_until=quiet_until,
             due=max(quiet_until, now + retry_delay(self._attempts)),
             attempts=F("attempts") + 1,
-            error=str(outcome.error)[:_MAX_ERROR],
+            error=_problem(outcome.error)[:_MAX_ERROR],
         )
 
     def hand_over(self) -> None:
@@ -181,6 +182,11 @@ class Lease:
         """Remove the rows: nothing was changed."""
         with self._lock:
             _delete(_rows().filter(owner=self.token))
+
+
+def _problem(error: Exception | None) -> str:
+    # The row says which host and name it is about.
+    return error.problem if isinstance(error, TransportError) else f"{type(error).__name__}: {error}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def test_what_failed_stays_and_is_due_after_a_while(clock):
     assert set(found) == {"media-1", "media-3"}
     for row in found.values():
         assert (row.due, row.quiet_until, row.attempts) == (clock[0] + 1, clock[0], 1)
-    assert found["media-3"].error == str(FULL)
+    assert found["media-3"].error == FULL.problem
 
 
 @pytest.mark.parametrize("error", [SILENT, TransportError("media-1", "a", "upload", "cut off"), RuntimeError("a bug")])

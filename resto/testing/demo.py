@@ -12,7 +12,8 @@ import sys
 import tempfile
 import textwrap
 import unicodedata
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from django.conf import settings  # noqa: TID251 - the demo is a site, with sett
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
 from django.core.files.storage import storages
+from django.core.management import call_command
 from django.test import override_settings
 
 from resto.exceptions import ReplicationError
@@ -134,7 +136,10 @@ class Demo:
         for server in self.servers:
             say(f"  {server.name}  {server.url}  {'plain HTTP' if server.plain else 'WebDAV'}")
         options = {"hosts": [server.url for server in self.servers], "transport": "webdav"}
+        database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(self.directory / "site.sqlite3")}
         settings.configure(
+            INSTALLED_APPS=["resto"],
+            DATABASES={"default": database},
             MEDIA_ROOT=str(self.master),
             STORAGES={"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": options}},
             RESTO_EXECUTOR=MeasuringExecutor,
@@ -145,11 +150,13 @@ class Demo:
             },
         )
         django.setup()
+        call_command("migrate", verbosity=0)
         say("", "The settings of the site:")
         say(f"  MEDIA_ROOT = {str(self.master)!r}")
         say('  STORAGES = {"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {')
         say('      "hosts": [', *(f'          "{server.url}",' for server in self.servers), "      ],")
         say('      "transport": "webdav"}}}')
+        say('  INSTALLED_APPS = ["resto"]')
 
     @property
     def storage(self) -> Any:
@@ -210,6 +217,8 @@ class Demo:
         with override_settings(RESTO_FATAL_EXCEPTIONS=False):
             self.show([self.save(smallest, "best-effort.txt")])
         self.require(self.saved[-1:], [server for server in self.servers if server is not lost])
+        say("What it has missed is recorded:")
+        self.manage("resto_status")
 
     def regain_the_server(self) -> None:
         """What happens when the host is back."""
@@ -218,11 +227,11 @@ class Demo:
         say("", f"3. THE HOST IS BACK: {back.name} has been started again", "The next save reaches it:")
         self.show([self.row(missed), self.save(self.files[0], "afterwards.txt")])
         say(
-            "It still lacks the file that it missed, until somebody sends it from the master copy:",
-            f"    storage.upload({back.url!r}, {missed!r})",
+            "It gets what it has missed by itself: a process that runs all the time, or now and then, looks after that:"
         )
-        self.storage.upload(back.url, missed)
+        self.manage("resto_drain")
         self.show([self.row(missed)])
+        self.manage("resto_status")
         self.require(self.saved, self.servers)
 
     def end(self) -> None:
@@ -230,6 +239,14 @@ class Demo:
         say(f"The files are in {self.directory}:")
         say("  " + ", ".join(["master (the master copy)", *(server.name for server in self.servers)]) + ".")
         say("The servers are stopped. To save your own files: make demo FILES=\"photo.jpg 'my paper.pdf'\"")
+
+    def manage(self, command: str) -> None:
+        """Run a command of ``manage.py``, and show what it prints."""
+        with StringIO() as output:
+            # The status of a command is for monitoring.
+            with suppress(SystemExit):
+                call_command(command, stdout=output)
+            say(f"    $ python manage.py {command}", *(f"    {line}" for line in output.getvalue().splitlines()), "")
 
     def require(self, names: Sequence[str], servers: Sequence[MediaServer]) -> None:
         """Make sure that servers have what the story says they have."""
