@@ -226,9 +226,7 @@ class Demo:
         back.start()
         say("", f"3. THE HOST IS BACK: {back.name} has been started again", "The next save reaches it:")
         self.show([self.row(missed), self.save(self.files[0], "afterwards.txt")])
-        say(
-            "It gets what it has missed by itself: a process that runs all the time, or now and then, looks after that:"
-        )
+        say("It gets what it has missed from a process that runs all the time, or now and then:")
         self.manage("resto_drain")
         self.show([self.row(missed)])
         self.manage("resto_status")
