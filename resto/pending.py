@@ -15,6 +15,7 @@ recorded, and the rest works as before.
 """
 
 import logging
+import os
 import secrets
 import threading
 import time
@@ -66,8 +67,8 @@ logger = logging.getLogger("resto")
 
 _MAX_ERROR = 1_000  # characters of an error that are kept
 
-# Hosts that this process has seen failing; when one answers again, what it missed becomes due.
-_failing: set[str] = set()
+# Hosts that this process could not reach; when one answers again, what it has missed becomes due.
+_unreachable: set[str] = set()
 
 # Injected by tests. The first is what the machines of a site share, the second never jumps.
 clock = time.time
@@ -75,8 +76,10 @@ monotonic = time.monotonic
 
 
 def is_active() -> bool:
-    """Return whether changes are recorded: whether ``"resto"`` is in ``INSTALLED_APPS``."""
-    return apps.ready and apps.is_installed("resto")
+    """Return whether changes are recorded: whether ``"resto"`` is in ``INSTALLED_APPS``, and the site has a database."""
+    if not (apps.ready and apps.is_installed("resto")):
+        return False
+    return bool(connections[get_setting("DATABASE")].vendor != "unknown")
 
 
 class Lease:
@@ -145,12 +148,12 @@ class Lease:
                 if done:
                     rows = _rows().filter(owner=self.token)
                     _delete(rows.filter(host__in=done) if self._hosts or failed else rows)
-            for host in _failing.intersection(done):
+            for host in _unreachable.intersection(done):
                 hasten(host)
         except DatabaseError:
             logger.exception("Failed to record what became of %s.", outcomes[0].name)
-        _failing.difference_update(done)
-        _failing.update(failed)
+        _unreachable.difference_update(done)
+        _unreachable.update(outcome.host for outcome in outcomes if isinstance(outcome.error, HostUnavailableError))
 
     def _put_back(self, outcome: Outcome) -> None:
         now = clock()
@@ -466,3 +469,16 @@ def _close_own_connection(**kwargs: Any) -> None:
 
 
 request_finished.connect(_close_own_connection)
+
+
+_of_the_parent: list[BaseDatabaseWrapper] = []
+
+
+def _keep_the_parents_connection() -> None:
+    # Not closed: that would say goodbye in the name of the parent, whose connection it still is.
+    if _own.connection is not None:
+        _of_the_parent.append(_own.connection)
+        _own.connection = None
+
+
+os.register_at_fork(after_in_child=_keep_the_parents_connection)

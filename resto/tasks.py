@@ -6,6 +6,8 @@ Other task queues look for modules of this name too, so that it must not fail wi
 from importlib.util import find_spec
 from typing import Any
 
+from django.db import DatabaseError
+
 from resto.exceptions import JobRefusedError, ReplicationError
 from resto.executors.queue import MAX_RETRIES, retry_delay
 from resto.workers.jobs import perform
@@ -42,7 +44,11 @@ if find_spec("celery"):
             JobRefusedError: As for `resto.workers.perform`.
             ReplicationError: Hosts failed, and were tried often enough.
         """
-        done = perform(message | {"args": args} if args else message)
+        try:
+            done = perform(message | {"args": args} if args else message)
+        except DatabaseError as error:
+            # Nothing was sent without a record.
+            raise self.retry(exc=error, countdown=retry_delay(self.request.retries), max_retries=MAX_RETRIES) from error
         if not done.again:
             return
         retries = self.request.retries

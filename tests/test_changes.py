@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch):
-    monkeypatch.setattr(pending, "_failing", set())
+    monkeypatch.setattr(pending, "_unreachable", set())
 
 
 @pytest.fixture

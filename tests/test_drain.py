@@ -23,7 +23,7 @@ def clock(monkeypatch):
     monkeypatch.setattr(health, "Breaker", partial(health.Breaker, lambda: clock[0], lambda low, high: 1))
     monkeypatch.setattr(pending, "clock", lambda: clock[0])
     monkeypatch.setattr(pending, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(pending, "_failing", set())
+    monkeypatch.setattr(pending, "_unreachable", set())
     return clock
 
 

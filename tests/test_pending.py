@@ -38,7 +38,7 @@ def clock(monkeypatch):
     monkeypatch.setattr(pending, "clock", lambda: clock[0])
     monkeypatch.setattr(pending, "monotonic", lambda: clock[0])
     monkeypatch.setattr(pending, "retry_delay", lambda retries: 2.0**retries)
-    monkeypatch.setattr(pending, "_failing", set())
+    monkeypatch.setattr(pending, "_unreachable", set())
     return clock
 
 
@@ -250,6 +250,13 @@ def test_backlog_of_a_host_is_due_when_it_answers_again(clock):
     assert [one.name for one in pending.claim(10)] == ["a", "b", "c"]
 
 
+def test_answer_that_is_a_failure_hastens_nothing(clock):
+    """The host is up; it would refuse the same name again with each save of another one."""
+    open_lease("a", ["media-1"]).settle([outcome("media-1", FULL)])
+    open_lease("b", ["media-1"]).settle([outcome("media-1")])
+    assert pending.claim(10) == []
+
+
 def test_what_may_still_land_is_not_hastened(clock):
     open_lease("a", ["media-1"]).settle([outcome("media-1", SILENT)])
     open_lease("b", ["media-1"])
@@ -356,6 +363,21 @@ def test_another_error_of_the_database_is_what_it_is(monkeypatch):
 def test_not_recorded_without_the_application(settings):
     settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != "resto"]
     assert not pending.is_active()
+
+
+def test_not_recorded_without_a_database(monkeypatch):
+    """Such sites have the application for its checks."""
+    assert pending.is_active()
+    monkeypatch.setattr(connection, "vendor", "unknown")
+    assert not pending.is_active()
+
+
+def test_forked_child_does_not_use_the_connection_of_its_parent(monkeypatch):
+    own = connections.create_connection("default")
+    monkeypatch.setattr(pending._own, "connection", own)
+    pending._keep_the_parents_connection()
+    assert pending._own.connection is None
+    assert pending._of_the_parent.pop() is own
 
 
 def test_storage_without_an_alias_is_not_recorded(resto_server_factory, media_root):

@@ -5,8 +5,9 @@ import importlib.util
 
 import pytest
 from celery import Celery
-from celery.exceptions import Reject
+from celery.exceptions import Reject, Retry
 from django.core.files.storage import storages
+from django.db import DatabaseError
 
 import resto.tasks
 from resto.exceptions import JobRefusedError, ReplicationError
@@ -98,6 +99,18 @@ def test_broker_that_is_down_keeps_the_task(call, message, servers, monkeypatch)
     with pytest.raises(Reject) as caught:
         call(message)
     assert caught.value.requeue
+
+
+def test_database_that_is_down_is_tried_again(call, message, sent, monkeypatch):
+    def fail(message):
+        raise DatabaseError("gone")
+
+    monkeypatch.setattr(resto.tasks, "perform", fail)
+    with pytest.raises(Retry):
+        call(message)
+    [(_, kwargs, options)] = sent
+    assert kwargs == message
+    assert options["retries"] == 1
 
 
 def test_refused_message_is_not_tried_again(call, message, sent):

@@ -17,7 +17,7 @@ def server(resto_server_factory):
 @pytest.fixture
 def missed(settings, media_root, server, monkeypatch):
     """A host has missed two files, and it is time for them."""
-    monkeypatch.setattr(pending, "_failing", set())
+    monkeypatch.setattr(pending, "_unreachable", set())
     settings.RESTO_MEDIA_HOSTS = [server.url]
     settings.STORAGES = {"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"fatal_exceptions": False}}}
     server.refuse = True
