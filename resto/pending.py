@@ -419,6 +419,11 @@ def _delete(rows: "QuerySet[Pending]") -> None:
         rows.using(alias)._raw_delete(alias)  # noqa: SLF001 - one statement; `delete` looks for related rows first
 
 
+# Held by threads of an executor while they use the database, and during a fork: a child that is forked while a thread is
+# within SQLite inherits its locks for ever. Servers that load the site before they fork do that.
+_fork_lock = threading.RLock()
+
+
 class _Own(threading.local):
     """What a thread has opened for the record alone, beside the connection in whose transaction the caller is."""
 
@@ -440,11 +445,14 @@ def _connected() -> Iterator[str]:
         finally:
             connections[alias] = caller
         return
-    try:
+    if not threading.current_thread().name.startswith(THREAD_NAME):
         yield alias
-    finally:
-        if threading.current_thread().name.startswith(THREAD_NAME):
-            # It serves no requests, after which Django would do this.
+        return
+    with _fork_lock:
+        try:
+            yield alias
+        finally:
+            # This thread serves no requests, after which Django would do so.
             caller.close_if_unusable_or_obsolete()
 
 
@@ -474,11 +482,17 @@ request_finished.connect(_close_own_connection)
 _of_the_parent: list[BaseDatabaseWrapper] = []
 
 
-def _keep_the_parents_connection() -> None:
+def _begin_anew_in_the_child() -> None:
+    global _fork_lock
+    _fork_lock = threading.RLock()
     # Not closed: that would say goodbye in the name of the parent, whose connection it still is.
     if _own.connection is not None:
         _of_the_parent.append(_own.connection)
         _own.connection = None
 
 
-os.register_at_fork(after_in_child=_keep_the_parents_connection)
+os.register_at_fork(
+    before=lambda: _fork_lock.acquire(),
+    after_in_parent=lambda: _fork_lock.release(),
+    after_in_child=_begin_anew_in_the_child,
+)

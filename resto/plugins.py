@@ -164,7 +164,7 @@ class PluginManager:
 
     def _unknown(self, kind: _Kind, choice: str, known: list[str]) -> ConfigurationError:
         failed = "".join(f"; {plugin} failed to load: {error!r}" for plugin, error in self.load_errors.items())
-        similar = get_close_matches(choice, known, 1)
+        similar = get_close_matches(choice.lower(), known, 1)
         package = f"If a package that you trust provides it, such as resto-{choice}: pip install resto-{choice}"
         return ConfigurationError(
             f"no {kind.noun} named {choice!r}; known: {', '.join(known)}{failed}",

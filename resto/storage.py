@@ -640,7 +640,7 @@ class AsyncStorage(HybridStorage):
         try:
             if is_write:
                 self._master.require_mounted(name)
-        except FileNotFoundError as error:
+        except OSError as error:  # it is missing, or a shared disk that has failed
             outcomes = [self._job(func, host, name).fail(error) for host in hosts]
             for outcome in outcomes:
                 self.report(outcome)

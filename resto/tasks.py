@@ -16,7 +16,7 @@ from resto.workers.jobs import perform
 __all__: list[str] = []
 
 if find_spec("celery"):
-    from celery import Task, shared_task
+    from celery import Task, shared_task, uuid
     from celery.exceptions import Reject
 
     __all__ += ["replicate"]
@@ -52,13 +52,15 @@ if find_spec("celery"):
         if not done.again:
             return
         retries = self.request.retries
-        if retries >= MAX_RETRIES or self.request.is_eager:
+        if self.request.is_eager:
+            return  # an error would reach the caller of the save, who does not wait for hosts
+        if retries >= MAX_RETRIES:
             raise done.error(message)
         try:
             for again in done.again:
-                self.signature_from_request(
-                    args=(), kwargs=dict(again), retries=retries + 1, countdown=retry_delay(retries)
-                ).apply_async()
+                # With an id of its own: Celery may skip one that has been done. And it has been begun, so it does not expire.
+                options = {"task_id": uuid(), "expires": None, "countdown": retry_delay(retries)}
+                self.signature_from_request(args=(), kwargs=dict(again), retries=retries + 1, **options).apply_async()
         except Exception as error:
             # The broker is down. It still has this task, and hands it out again.
             raise Reject(error, requeue=True) from error

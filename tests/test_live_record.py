@@ -9,7 +9,7 @@ import pytest
 from workshop.site import Workshop, files_below, wait_until
 
 
-SECONDS = 60 if os.environ.get("HYPOTHESIS_PROFILE") == "explore" else 8
+SECONDS = 60 if os.environ.get("HYPOTHESIS_PROFILE") == "explore" else 5
 NAMES = [f"{number % 3}/{number}.bin" for number in range(12)]
 
 

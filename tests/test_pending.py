@@ -1,6 +1,8 @@
 """The record: leases, claims, and the connection of its own."""
 
+import os
 import threading
+import warnings
 
 import pytest
 from django.core.files.base import ContentFile
@@ -375,9 +377,38 @@ def test_not_recorded_without_a_database(monkeypatch):
 def test_forked_child_does_not_use_the_connection_of_its_parent(monkeypatch):
     own = connections.create_connection("default")
     monkeypatch.setattr(pending._own, "connection", own)
-    pending._keep_the_parents_connection()
+    pending._begin_anew_in_the_child()
     assert pending._own.connection is None
     assert pending._of_the_parent.pop() is own
+
+
+def test_fork_waits_for_threads_that_use_the_database():
+    """A child would inherit the locks that SQLite holds at that moment, and wait for them for ever."""
+    inside, done, forked = threading.Event(), threading.Event(), threading.Event()
+
+    def use():
+        with pending._connected():
+            inside.set()
+            assert done.wait(10)
+
+    def fork():
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+        forked.set()
+
+    user, forker = threading.Thread(target=use, name="resto_1"), threading.Thread(target=fork)
+    user.start()
+    assert inside.wait(10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # newer Pythons warn of any fork of a process with threads
+        forker.start()
+        assert not forked.wait(0.1)
+        done.set()
+        assert forked.wait(10)
+    user.join()
+    forker.join()
 
 
 def test_storage_without_an_alias_is_not_recorded(resto_server_factory, media_root):

@@ -254,7 +254,7 @@ def play(scenario, monkeypatch):
         return master.read_bytes() if master.exists() else None, world.files.get("a"), Pending.objects.count()
 
 
-@settings(max_examples=2 * BUDGET, suppress_health_check=[*HealthCheck])
+@settings(max_examples=BUDGET, suppress_health_check=[*HealthCheck])
 @given(scenario=SCENARIOS)
 def test_when_all_is_quiet_and_nothing_is_pending_the_host_equals_the_master_copy(monkeypatch, scenario):
     master, host, left = play(scenario, monkeypatch)

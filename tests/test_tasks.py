@@ -77,9 +77,11 @@ def test_hosts_that_fail_get_tasks_of_their_own(call, message, servers, sent):
     servers[0].refuse = servers[2].refuse = True
     call(message, retries=3, delivery_info={"exchange": "", "routing_key": "media", "priority": 4})
     assert [(args, kwargs["hosts"]) for args, kwargs, _ in sent] == [((), [servers[number].url]) for number in (0, 2)]
+    assert len({options["task_id"] for *_, options in sent}) == 2
     for _, kwargs, options in sent:
         assert kwargs == {**message, "hosts": kwargs["hosts"]}
         assert (options["retries"], options["queue"], options["priority"]) == (4, "media", 4)
+        assert options["expires"] is None
         assert 6.4 <= options["countdown"] <= 9.6  # seconds: 2 to the third, with jitter
 
 

@@ -2,6 +2,7 @@
 
 import os
 import weakref
+from collections.abc import Mapping
 from typing import Any
 
 from celery import current_app
@@ -35,7 +36,8 @@ class CeleryExecutor(QueueExecutor):
     """
 
     def __init__(self, *, queue: str | None = None, priority: int | None = None, expires: float | None = None) -> None:
-        options = {"queue": queue, "priority": priority, "expires": expires}
+        options: dict[str, Any] = {"queue": queue, "priority": priority, "expires": expires}
+        _check_types(options)
         self._options = {name: value for name, value in options.items() if value is not None}
         self._producers: tuple[int, ProducerPool] | None = None
         _require_app()
@@ -82,6 +84,14 @@ def _transport_options() -> dict[str, Any]:
         "write_timeout": timeout,
         "confirm_publish": True,
     }
+
+
+def _check_types(options: Mapping[str, Any]) -> None:
+    types = {"queue": str, "priority": int, "expires": int | float}
+    for name, value in options.items():
+        if value is not None and not isinstance(value, types[name]):
+            hint = "Give 'queue' as a text, 'priority' as a number, and 'expires' in seconds."
+            raise ConfigurationError(f"wrong executor option {name!r}: {value!r}", hint, "E007")
 
 
 def _require_app() -> None:

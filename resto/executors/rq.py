@@ -52,6 +52,8 @@ class RqExecutor(QueueExecutor):
         self._retry = _parse_retry(retry)
         self._timeout = _parse_job_timeout(timeout)
         self._priority = priority
+        if not isinstance(priority, bool):
+            raise ConfigurationError(f"wrong executor option 'priority': {priority!r}", "Give True or False.", "E007")
         self.has_literal_credentials = isinstance(url, str) and _has_password(url)
         self._queue = _open_queue(queue, url, connection)
         weakref.finalize(self, self._queue.connection.connection_pool.disconnect)
@@ -96,7 +98,11 @@ def _parse_job_timeout(timeout: int | str | None) -> int | None:
         raise ConfigurationError("wrong executor option 'timeout'", hint, "E007") from error
 
 
-def _open_queue(name: str, url: str | None, connection: "Redis | None") -> Queue:
+def _open_queue(name: Any, url: Any, connection: "Redis | None") -> Queue:
+    if not isinstance(name, str) or not name:
+        raise ConfigurationError(f"wrong executor option 'queue': {name!r}", "Give the name of a queue.", "E007")
+    if connection is not None and not isinstance(connection, Redis):
+        raise ConfigurationError("the executor option 'connection' is not a redis.Redis", _HINT, "E007")
     if url is not None and connection is not None:
         raise ConfigurationError("the executor 'rq' takes 'url' or 'connection', not both", _HINT, "E007")
     if url is not None:
@@ -116,18 +122,24 @@ def _open_queue(name: str, url: str | None, connection: "Redis | None") -> Queue
 
 def _connect(url: Any) -> Redis:
     if isinstance(url, str) and "://" not in url:
+        if ":" in url or "/" in url:
+            raise ConfigurationError("the executor option 'url' has no scheme", f"Write 'redis://{url}'.", "E007")
         url = get_credential(url, option="url", code="E007")
     try:
         return Redis.from_url(url)
     except (AttributeError, TypeError, ValueError) as error:
         # Without the URL, which may hold a password.
         hint = "Write 'redis://localhost:6379/0'; put a URL with a password into RESTO_CREDENTIALS, and give its name."
-        raise ConfigurationError("the executor option 'url' is not the URL of a Redis", hint, "E007") from error
+        problem = f"the executor option 'url' is not the URL of a Redis ({type(error).__name__})"
+        raise ConfigurationError(problem, hint, "E007") from None
 
 
 def _has_password(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.password is not None or "password" in parse_qs(parts.query)
+    try:
+        parts = urlsplit(url)
+        return parts.password is not None or "password" in parse_qs(parts.query)
+    except ValueError:
+        return "@" in url  # and it is refused soon
 
 
 def _impatient(connection: Redis) -> Redis:

@@ -1,8 +1,10 @@
 """The executor that hands jobs to a backend of Django's Tasks framework."""
 
+from contextlib import nullcontext
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
 from django.utils.module_loading import import_string
 
 from resto.exceptions import ConfigurationError
@@ -36,12 +38,22 @@ class TasksExecutor(QueueExecutor):
     """
 
     def __init__(self, *, queue: str | None = None, backend: str | None = None, priority: int | None = None) -> None:
-        changes: dict[str, Any] = {"queue_name": queue, "backend": backend, "priority": priority}
         try:
+            changes: dict[str, Any] = {"queue_name": queue or _default_queue(backend), "backend": backend}
+            changes["priority"] = priority
             self._task = import_string(_TASK).using(**changes)
-        except (ImproperlyConfigured, TaskException, TypeError) as error:
+        except (ImproperlyConfigured, StopIteration, TaskException, TypeError) as error:
             hint = "Compare 'queue', 'backend' and 'priority' with the setting TASKS."
             raise ConfigurationError(f"wrong options of the executor 'tasks': {error}", hint, "E007") from error
 
     def enqueue(self, message: Message) -> None:
-        self._task.enqueue(**message)
+        # Within a transaction, a backend that keeps its queue in the database must not break it when it fails.
+        in_transaction = transaction.get_connection().in_atomic_block
+        with transaction.atomic() if in_transaction else nullcontext():
+            self._task.enqueue(**message)
+
+
+def _default_queue(backend: str | None) -> str | None:
+    """Return a queue that a backend has, if it does not have the one that is called "default"."""
+    queues = task_backends[backend].queues if backend else set()
+    return None if not queues or "default" in queues else min(queues)

@@ -24,7 +24,7 @@ def _somewhere() -> dict[str, Any]:
 
 
 @task(takes_context=True, **_somewhere())  # type: ignore[untyped-decorator]  # of two packages, that type it otherwise
-def replicate(context: Any, *args: Any, retries: int = 0, **message: Any) -> None:
+def replicate(context: Any, *args: Any, retries: Any = 0, **message: Any) -> None:
     """Make hosts equal to the master copy; those that fail get tasks of their own.
 
     Args:
@@ -37,6 +37,8 @@ def replicate(context: Any, *args: Any, retries: int = 0, **message: Any) -> Non
         JobRefusedError: As for `resto.workers.perform`.
         ReplicationError: Hosts failed, and were tried often enough.
     """
+    if not isinstance(retries, int) or retries < 0:
+        message |= {"retries": retries}  # which is refused
     done = perform(message | {"args": args} if args else message)
     if not done.again:
         return

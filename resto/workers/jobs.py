@@ -22,6 +22,8 @@ logger = logging.getLogger("resto")
 
 _SHOWN = 200  # characters of a value that is refused
 
+_MAX_NAME = 4_096  # bytes: the longest path of Linux
+
 
 def perform(message: Mapping[str, Any]) -> "Done":
     """Do what a message of a queue asks for.
@@ -117,11 +119,11 @@ def _checked_hosts(storage: AsyncStorage, hosts: Any) -> list[str]:
 
 def _checked_name(name: Any) -> str:
     try:
-        if isinstance(name, str) and clean_name(name) == name:
+        if isinstance(name, str) and len(name.encode(errors="replace")) <= _MAX_NAME and clean_name(name) == name:
             require_storable(name)
             return name
     except (ValueError, SuspiciousFileOperation) as error:
-        raise JobRefusedError(f"the name of the file: {_shortened(str(error))}") from error
+        raise JobRefusedError(f"the name of the file: {_shortened(str(error))}") from None  # it may be very long
     raise JobRefusedError(f"{_shown(name)} is not the name of a file")
 
 

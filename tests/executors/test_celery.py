@@ -14,6 +14,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from kombu import Connection, Queue
 
+from resto.exceptions import ConfigurationError
 from resto.executors.celery import CeleryExecutor
 from resto.testing import TestHttpServer
 from servers import ADDRESS, free_port
@@ -106,6 +107,14 @@ def test_forked_child_has_connections_of_its_own(make_app, broker, received, que
     assert executor._open_producers() is pool
     executor._producers = os.getpid() + 1, pool
     assert executor._open_producers() is not pool
+
+
+@pytest.mark.parametrize("options", [{"queue": ["a"]}, {"priority": "high"}, {"expires": "1h"}])
+def test_wrong_options(make_app, options):
+    make_app("memory://")
+    with pytest.raises(ConfigurationError, match=f"'{next(iter(options))}'") as caught:
+        CeleryExecutor(**options)
+    assert caught.value.code == "E007"
 
 
 # No broker, or no app.

@@ -4,6 +4,7 @@ import json
 import pickle
 import socket
 import time
+import traceback
 
 import pytest
 import rq
@@ -152,6 +153,12 @@ def test_job_does_not_wait_for_the_end_of_a_transaction(django_rq, jobs):
         ({"url": "redis://localhost", "connection": Redis()}, "'url' or 'connection', not both"),
         ({"url": "http://localhost"}, "not the URL of a Redis"),
         ({"url": 6379}, "not the URL of a Redis"),
+        ({"url": "localhost:6379"}, "has no scheme"),
+        ({"url": "redis://[", "queue": "media"}, "not the URL of a Redis"),
+        ({"url": "redis://localhost", "queue": None}, "'queue': None"),
+        ({"url": "redis://localhost", "queue": ["a"]}, "'queue'"),
+        ({"url": "redis://localhost", "priority": "low"}, "'priority': 'low'"),
+        ({"connection": "redis://localhost"}, "'connection' is not a redis.Redis"),
         ({"url": "queue"}, "no credential of the name that is given as 'url'"),
         ({"url": "redis://localhost", "retry": -1}, "'retry': max: please enter a value greater than 0"),
         ({"url": "redis://localhost", "retry": {"maximum": 3}}, "'retry'"),
@@ -171,11 +178,16 @@ def test_error_names_the_queues_of_django_rq(django_rq):
         RqExecutor(queue="medai")
 
 
-def test_wrong_url_is_not_shown(settings):
-    settings.RESTO_CREDENTIALS = {"queue": "http://:secret@localhost"}
-    with pytest.raises(ConfigurationError) as caught:
-        RqExecutor(url="queue")
-    assert "secret" not in f"{caught.value!r} {caught.value}"
+@pytest.mark.parametrize(
+    "url", ["http://:secret@localhost", "redis://:secret/2@localhost/0", "redis://:secret℀@localhost"]
+)
+def test_wrong_url_is_not_shown(settings, url):
+    """Nor by the errors that led to it: parsers of URLs quote what they do not like."""
+    settings.RESTO_CREDENTIALS = {"queue": url}
+    for option in ("queue", url):
+        with pytest.raises(ConfigurationError) as caught:
+            RqExecutor(url=option)
+        assert "secret" not in "".join(traceback.format_exception(caught.value))
 
 
 # No Redis.

@@ -5,6 +5,7 @@ from typing import ClassVar
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from django.db import OperationalError, connection
 
 from resto.exceptions import ConfigurationError
 from resto.executors import tasks
@@ -63,6 +64,23 @@ def test_options_are_those_of_the_framework(backends):
 def test_backend_with_named_queues(backends):
     TasksExecutor(backend="named", queue="media").enqueue(MESSAGE)
     assert len(backends["named"].results) == 1
+
+
+def test_backend_without_the_default_queue(backends):
+    TasksExecutor(backend="named").enqueue(MESSAGE)
+    [result] = backends["named"].results
+    assert result.task.queue_name == "media"
+
+
+@pytest.mark.django_db
+def test_backend_that_fails_does_not_break_the_transaction(monkeypatch):
+    def fail(self, task, args, kwargs):
+        connection.cursor().execute("SELECT * FROM no_such_table")
+
+    monkeypatch.setattr(PriorityBackend, "enqueue", fail)
+    with pytest.raises(OperationalError):
+        TasksExecutor(backend="complete").enqueue(MESSAGE)
+    assert connection.cursor().execute("SELECT 1").fetchone() == (1,)
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,12 @@ def test_backend_that_cannot_wait_tries_again_at_once(message, servers, monkeypa
     assert len(calls) == 1
 
 
+@pytest.mark.parametrize("retries", [-1, "x", None])
+def test_wrong_number_of_retries_is_refused(message, retries):
+    with pytest.raises(JobRefusedError):
+        call(message, retries=retries)
+
+
 def test_refused_message_is_not_tried_again(message):
     with pytest.raises(JobRefusedError):
         call({**message, "storage": "foreign"})

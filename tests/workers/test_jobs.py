@@ -162,6 +162,14 @@ def test_missing_file_system_is_not_a_deletion(message, media_root, servers, cap
     assert [server.files for server in servers] == [{"a": b"content"}] * 2
 
 
+def test_disk_that_fails_is_a_failure(message, media_root, servers):
+    """As a shared disk does that has gone away."""
+    shutil.rmtree(media_root)
+    media_root.symlink_to(media_root)
+    assert [type(outcome.error) for outcome in perform(message).outcomes] == [OSError] * 2
+    assert len(perform(message).again) == 2
+
+
 def test_deleting_the_last_file_is_a_deletion(storage, message, messages, servers, media_root):
     perform(message)
     storage.delete("a")
@@ -198,6 +206,7 @@ REFUSED = {
     "other spelling": ({"name": "d//a"}, "'d//a' is not the name of a file"),
     "empty name": ({"name": ""}, "must not be empty"),
     "long name": ({"name": "x" * 300}, "..."),
+    "long path": ({"name": "/".join(["x" * 200] * 50)}, "is not the name of a file"),
     "name of another type": ({"name": 1}, "1 is not the name of a file"),
     "record of another type": ({"record": None}, "None does not name rows of the record"),
     "something more": ({"eta": 1}, "it has ['action', 'eta', 'hosts', 'name', 'record', 'storage']"),
@@ -388,7 +397,7 @@ def separate_processes(monkeypatch):
     monkeypatch.setattr(thread, "process_lanes", process_lanes)
 
 
-@settings(max_examples=2 * BUDGET)
+@settings(max_examples=BUDGET)
 @given(scenario=SCENARIOS)
 def test_hosts_equal_the_master_copy_after_any_interleaving_of_two_workers(separate_processes, scenario):
     master, hosts = play(scenario)
