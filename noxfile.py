@@ -40,5 +40,5 @@ def tests(session: nox.Session, django: str) -> None:
     install(session, "test", editable=False)
     session.install(f"Django~={django}.0")
     session.run(
-        "pytest", "--numprocesses", "2", "--dist", "loadfile", *session.posargs
+        "pytest", "--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder", *session.posargs
     )  # not "python -m pytest", which would find the checkout

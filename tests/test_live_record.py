@@ -20,6 +20,17 @@ def databases(kind, postgresql):
     return {"DATABASES": {"default": {"ENGINE": "django.db.backends.postgresql", **postgresql.new_database()}}}
 
 
+def give_the_record_a_file_of_its_own(site):
+    """Let the record not be in the transactions of the site."""
+    names = {"default": site.folder / "db.sqlite3", "record": site.folder / "record.sqlite3"}
+    databases = {
+        alias: {"ENGINE": "django.db.backends.sqlite3", "NAME": str(name), "OPTIONS": {"timeout": 20}}
+        for alias, name in names.items()
+    }
+    site.add_settings(DATABASES=databases, RESTO_DATABASE="record")
+    site.run("-m", "django", "migrate", "resto", "--database", "record", "--verbosity", "0")
+
+
 @pytest.fixture
 def open_record_site():
     """A function that opens a site whose leases are short."""
@@ -45,6 +56,8 @@ def test_whatever_is_killed_the_hosts_end_equal_to_the_master_copy(kind, request
     servers = [start_server("nginx-dav") for _ in range(3)]
     postgresql = request.getfixturevalue("postgresql") if kind == "postgresql" else None
     site = open_record_site([server.url for server in servers], **databases(kind, postgresql))
+    if kind == "sqlite":
+        give_the_record_a_file_of_its_own(site)  # else a writer that is killed takes its rows along
     drains = [site.manage("resto_drain", "--watch", ready="Watching") for _ in range(2)]
     writers = [
         site.start("python", "-m", "workshop.scribbler", str(number), *NAMES, ready="writing") for number in range(2)
@@ -104,14 +117,7 @@ def test_rows_outlive_a_rollback_where_a_second_connection_can_write(
         settings = databases(kind, request.getfixturevalue("postgresql"))
     site = open_record_site([server.url], **settings)
     if kind == "sqlite of its own":
-        site.add_settings(
-            DATABASES={
-                "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(site.folder / "db.sqlite3")},
-                "record": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(site.folder / "record.sqlite3")},
-            },
-            RESTO_DATABASE="record",
-        )
-        site.run("-m", "django", "migrate", "resto", "--database", "record", "--verbosity", "0")
+        give_the_record_a_file_of_its_own(site)
     code = (
         ROLLED_BACK.replace("Pending.objects", 'Pending.objects.using("record")')
         if kind.endswith("own")

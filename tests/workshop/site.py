@@ -213,7 +213,8 @@ class Workshop:
 
     def pending(self) -> int:
         """Return how many rows the record has."""
-        code = "from resto.models import Pending; print(Pending.objects.count())"
+        alias = self.settings.get("RESTO_DATABASE", "default")
+        code = f"from resto.models import Pending; print(Pending.objects.using({alias!r}).count())"
         return int(self.run("-m", "django", "shell", "-v", "0", "-c", code))
 
     @property
