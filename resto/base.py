@@ -232,7 +232,7 @@ class ReplicatedStorage(Storage):
         for alias, parameters in storage_settings().items():
             # By its options, not by identity: two threads that ask for an alias at once get two storages.
             same = isinstance(parameters, Mapping) and (parameters.get("OPTIONS") or {}) == kwargs and not args
-            if same and _is_class(parameters.get("BACKEND"), type(self)):
+            if same and _imported(parameters.get("BACKEND")) is type(self):
                 return alias
         return None
 
@@ -435,11 +435,16 @@ def _watched(breaker: Breaker, turn: int, act: Callable[[], T]) -> T:
 
 def is_replicated(backend: Any) -> bool:
     """Return whether a ``BACKEND`` of ``STORAGES`` is a storage of resto, without making one."""
-    try:
-        found = import_string(backend) if isinstance(backend, str) else backend
-    except Exception:  # noqa: BLE001 - Django says so
-        return False
+    found = _imported(backend)
     return isinstance(found, type) and issubclass(found, ReplicatedStorage)
+
+
+def _imported(backend: Any) -> Any:
+    """Return the class that a ``BACKEND`` names; None if it cannot be imported, of which Django says what is wrong."""
+    try:
+        return import_string(backend) if isinstance(backend, str) else backend
+    except Exception:  # noqa: BLE001 - whatever the module raises
+        return None
 
 
 def _described(error: Exception) -> str:
@@ -450,13 +455,6 @@ def _described(error: Exception) -> str:
 def _action(func: Callable[..., Any]) -> str:
     name: str = func.__name__
     return _ACTIONS.get(name, name)
-
-
-def _is_class(backend: Any, expected: type) -> bool:
-    try:
-        return import_string(backend) is expected
-    except Exception:  # noqa: BLE001 - another storage of the site, of which Django says what is wrong
-        return False
 
 
 def _rebuild(

@@ -300,13 +300,13 @@ class HybridStorage(ReplicatedStorage):
 
     def _replicate(self, host: str, name: str, action: str) -> bool:
         lease = current_lease()
-        if lease is None and self._is_recorded():
+        if lease is None and self._record_alias() is not None:
             return self._replicate_alone(host, name, action)
         return replicate(self.transport_for(host), self._master, host, name, action, lease)
 
     def _begin_replication(self, host: str, name: str, action: str) -> Begun[bool] | None:
         lease = current_lease()
-        if lease is None and self._is_recorded():
+        if lease is None and self._record_alias() is not None:
             return None
         return begin_replication(self.transport_for(host), self._master, host, name, action, lease)
 
@@ -321,8 +321,10 @@ class HybridStorage(ReplicatedStorage):
             raise outcome.error
         return bool(outcome.value)
 
-    def _is_recorded(self) -> bool:
-        return pending.is_active() and self._composed().alias is not None
+    def _record_alias(self) -> str | None:
+        """Return the alias under which changes are recorded; None where nothing is recorded."""
+        alias = self._composed().alias
+        return alias if alias is not None and pending.is_active() else None
 
     def open_lease(self, name: str, hosts: tuple[str, ...], *, present: bool) -> Lease | None:
         """Record that hosts are about to differ from the master copy; return None where nothing is recorded.
@@ -332,8 +334,8 @@ class HybridStorage(ReplicatedStorage):
             hosts: The hosts as they stand in the settings.
             present: Whether the master copy is about to have the file.
         """
-        alias = self._composed().alias
-        if alias is None or not pending.is_active():
+        alias = self._record_alias()
+        if alias is None:
             return None
         return pending.open_lease(alias, hosts, name, present=present)
 
@@ -414,8 +416,8 @@ class HybridStorage(ReplicatedStorage):
         return outcomes
 
     def _open_leases(self, differences: Sequence[tuple[str, str]]) -> Sequence[Lease | None]:
-        alias = self._composed().alias
-        if alias is None or not pending.is_active():
+        alias = self._record_alias()
+        if alias is None:
             return [None] * len(differences)
         return pending.open_leases(alias, differences)
 
@@ -631,8 +633,8 @@ class AsyncStorage(HybridStorage):
         return Performed(outcomes, lease.token)
 
     def _adopt_lease(self, record: str, hosts: Sequence[str], name: str, *, present: bool) -> Lease | None:
-        alias = self._composed().alias
-        if alias is None or not pending.is_active():
+        alias = self._record_alias()
+        if alias is None:
             return None
         return pending.adopt_lease(record, alias, hosts, name, present=present)
 

@@ -10,7 +10,7 @@ from django.db import DatabaseError
 
 from resto.exceptions import JobRefusedError, ReplicationError
 from resto.executors.queue import MAX_RETRIES, retry_delay
-from resto.workers.jobs import perform
+from resto.workers.jobs import perform, received
 
 
 __all__: list[str] = []
@@ -45,7 +45,7 @@ if find_spec("celery"):
             ReplicationError: Hosts failed, and were tried often enough.
         """
         try:
-            done = perform(message | {"args": args} if args else message)
+            done = perform(received(args, message))
         except DatabaseError as error:
             # Nothing was sent without a record.
             raise self.retry(exc=error, countdown=retry_delay(self.request.retries), max_retries=MAX_RETRIES) from error

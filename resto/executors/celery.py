@@ -10,9 +10,7 @@ from django.utils.module_loading import import_string
 from kombu.pools import ProducerPool
 
 from resto.exceptions import ConfigurationError
-from resto.executors.queue import Message, QueueExecutor
-from resto.hosts import parse_timeout
-from resto.settings import get_setting
+from resto.executors.queue import Message, QueueExecutor, broker_timeout
 
 
 __all__ = ["CeleryExecutor"]
@@ -43,7 +41,7 @@ class CeleryExecutor(QueueExecutor):
         _require_app()
 
     def enqueue(self, message: Message) -> None:
-        timeout = parse_timeout(get_setting("TIMEOUT"))
+        timeout = broker_timeout()
         with self._open_producers().acquire(block=True, timeout=timeout) as producer:  # type: ignore[no-untyped-call]  # kombu
             import_string(_TASK).apply_async(
                 kwargs=dict(message), producer=producer, retry=True, retry_policy=_RETRY_POLICY, **self._options
@@ -57,7 +55,7 @@ class CeleryExecutor(QueueExecutor):
         process = os.getpid()
         if self._producers is None or self._producers[0] != process:  # connections are not shared with a forked child
             connection = current_app.connection_for_write(
-                connect_timeout=parse_timeout(get_setting("TIMEOUT")), transport_options=_transport_options()
+                connect_timeout=broker_timeout(), transport_options=_transport_options()
             )
             pool = ProducerPool(connections=connection.Pool(_MAX_CONNECTIONS), limit=_MAX_CONNECTIONS)  # type: ignore[no-untyped-call]  # kombu
             self._producers = process, pool
@@ -73,7 +71,7 @@ def _close(process: int, pool: ProducerPool) -> None:
 
 
 def _transport_options() -> dict[str, Any]:
-    timeout = parse_timeout(get_setting("TIMEOUT"))
+    timeout = broker_timeout()
     return {
         "max_retries": 0,
         # Redis

@@ -7,9 +7,11 @@ from typing import NoReturn, TypedDict
 
 from resto.exceptions import TransportError
 from resto.executors.base import Executor, Job, RemoteCall
+from resto.hosts import parse_timeout
+from resto.settings import get_setting
 
 
-__all__ = ["MAX_RETRIES", "Message", "QueueExecutor", "retry_delay"]
+__all__ = ["MAX_RETRIES", "Message", "QueueExecutor", "broker_timeout", "retry_delay"]
 
 # With the delays below, retries go on for three and a half hours.
 MAX_RETRIES = 30
@@ -83,6 +85,11 @@ class QueueExecutor(Executor):
         Raises:
             Exception: Of any kind: the queue did not take it.
         """
+
+
+def broker_timeout() -> float:
+    """Return how many seconds to wait for a queue: as long as for a host."""
+    return parse_timeout(get_setting("TIMEOUT"))
 
 
 def retry_delay(retries: int) -> float:

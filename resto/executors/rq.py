@@ -13,9 +13,8 @@ from rq.exceptions import TimeoutFormatError
 from rq.utils import parse_timeout as parse_job_timeout
 
 from resto.exceptions import ConfigurationError
-from resto.executors.queue import MAX_RETRIES, Message, QueueExecutor, retry_delay
-from resto.hosts import parse_timeout
-from resto.settings import get_credential, get_setting, rq_queues
+from resto.executors.queue import MAX_RETRIES, Message, QueueExecutor, broker_timeout, retry_delay
+from resto.settings import get_credential, rq_queues
 
 
 __all__ = ["RqExecutor"]
@@ -150,7 +149,7 @@ def _impatient(connection: Redis) -> Redis:
     pool = connection.connection_pool
     if type(pool) is not ConnectionPool:  # such as Sentinel's, which has ways of its own to find a Redis
         return connection
-    timeout = parse_timeout(get_setting("TIMEOUT"))
+    timeout = broker_timeout()
     options = pool.connection_kwargs | {
         "socket_connect_timeout": timeout,
         "socket_timeout": timeout,

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from resto.executors.queue import MAX_RETRIES, retry_delay
 from resto.executors.tasks import task, task_backends
-from resto.workers.jobs import perform
+from resto.workers.jobs import perform, received
 
 
 __all__ = ["replicate"]
@@ -39,7 +39,7 @@ def replicate(context: Any, *args: Any, retries: Any = 0, **message: Any) -> Non
     """
     if not isinstance(retries, int) or retries < 0:
         message |= {"retries": retries}  # which is refused
-    done = perform(message | {"args": args} if args else message)
+    done = perform(received(args, message))
     if not done.again:
         return
     this = context.task_result.task

@@ -16,13 +16,23 @@ from resto.settings import storage_settings
 from resto.storage import REMOTE_ACTIONS, AsyncStorage
 
 
-__all__ = ["Done", "perform"]
+__all__ = ["Done", "perform", "received"]
 
 logger = logging.getLogger("resto")
 
 _SHOWN = 200  # characters of a value that is refused
 
 _MAX_NAME = 4_096  # bytes: the longest path of Linux
+
+
+def received(args: tuple[Any, ...], message: dict[str, Any]) -> dict[str, Any]:
+    """Return what a queue has called a worker's function with, as one message; positional arguments make it a wrong one.
+
+    Args:
+        args: The positional arguments.
+        message: The others.
+    """
+    return message | {"args": args} if args else message
 
 
 def perform(message: Mapping[str, Any]) -> "Done":

@@ -20,7 +20,7 @@ from resto.exceptions import JobRefusedError
 from resto.executors.queue import Message
 from resto.settings import storage_settings
 from resto.storage import AsyncStorage
-from resto.workers.jobs import perform
+from resto.workers.jobs import perform, received
 
 
 __all__ = ["DjangoWorker", "replicate"]
@@ -41,7 +41,7 @@ def replicate(*args: Any, **message: Any) -> None:
     """
     job = get_current_job()
     try:
-        done = perform(message | {"args": args} if args else message)
+        done = perform(received(args, message))
     except JobRefusedError:
         if job is not None:
             job.retries_left = 0
