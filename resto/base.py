@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pickle import PicklingError
 from typing import Any, TypedDict, TypeVar, Unpack
@@ -13,6 +13,8 @@ from django.core.signals import setting_changed
 from django.utils.encoding import filepath_to_uri
 from django.utils.module_loading import import_string
 
+from resto import pending
+from resto.changes import call_holding, current_lease
 from resto.exceptions import (
     ConfigurationError,
     HostUnavailableError,
@@ -24,12 +26,13 @@ from resto.executors import Executor, Job
 from resto.health import Breaker, find_breaker
 from resto.hosts import Host, parse_hosts, parse_timeout
 from resto.outcomes import Begun, Outcome
+from resto.pending import Lease
 from resto.plugins import get_plugin_manager
 from resto.settings import get_setting, media_url, storage_settings
 from resto.transports import Transport
 
 
-__all__ = ["ReplicatedStorage", "StorageOptions", "begun_by", "is_replicated"]
+__all__ = ["ReplicatedStorage", "StorageOptions", "begun_by", "is_replicated", "removed", "uploaded"]
 
 logger = logging.getLogger("resto")
 
@@ -284,6 +287,24 @@ class ReplicatedStorage(Storage):
         """Return the URL where a file is served."""
         return urljoin(self.base_url, (filepath_to_uri(name) or "").lstrip("/"))
 
+    # The durable record.
+
+    def record_alias(self) -> str | None:
+        """Return the alias under which changes are recorded; None where nothing is recorded."""
+        alias = self._composed().alias
+        return alias if alias is not None and pending.is_active() else None
+
+    def repair_job(self, host: str, name: str, lease: Lease, *, present: bool) -> Job:
+        """Return the job that makes one host equal to the truth, whatever was missed.
+
+        Args:
+            host: The host as it stands in the settings.
+            name: The file's name.
+            lease: Holds the rows of this host and name.
+            present: Whether the file should be there, as far as these rows know.
+        """
+        raise NotImplementedError
+
     # The execution of actions.
 
     def execute(self, func: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> list[Outcome] | None:
@@ -302,9 +323,12 @@ class ReplicatedStorage(Storage):
             ReplicationError: The action failed on a host, and ``fatal_exceptions`` is set.
         """
         outcomes = self._run(func, self.hosts, name, *args, **kwargs)
-        if self.fatal_exceptions and not all(outcome.ok for outcome in outcomes):
+        if self._has_failed(_action(func), outcomes):
             raise ReplicationError(_action(func), name, outcomes)
         return outcomes
+
+    def _has_failed(self, action: str, outcomes: Sequence[Outcome]) -> bool:
+        return self.fatal_exceptions and not all(outcome.ok for outcome in outcomes)
 
     def _run(
         self, func: Callable[..., Any], hosts: tuple[str, ...], name: str, *args: Any, **kwargs: Any
@@ -326,13 +350,22 @@ class ReplicatedStorage(Storage):
 
     def _job(self, func: Callable[..., Any], host: str, name: str, *args: Any, **kwargs: Any) -> Job:
         begin = getattr(func, "begin", None)
-        return self._guarded_job(
+        job = self._guarded_job(
             _action(func),
             host,
             name,
             lambda: func(host, name, *args, **kwargs),
             begin and (lambda: begin(self, host, name, *args, **kwargs)),
         )
+        return self._leased_job(job)
+
+    def _leased_job(self, job: Job) -> Job:
+        """Return a job that may write under the lease that is held now, wherever and whenever it runs."""
+        lease = current_lease()
+        if lease is None:
+            return job
+        begin = job.begin and partial(call_holding, lease, job.begin)
+        return replace(job, call=partial(call_holding, lease, job.call), begin=begin)
 
     def _guarded_job(
         self,
@@ -445,6 +478,20 @@ def _imported(backend: Any) -> Any:
         return import_string(backend) if isinstance(backend, str) else backend
     except Exception:  # noqa: BLE001 - whatever the module raises
         return None
+
+
+def uploaded(host: str, name: str, existed: bool) -> bool:  # noqa: FBT001 - what a transport told
+    """Return what an upload has told, and log what it should not have."""
+    if existed:
+        logger.warning("PUT on existing file %s on %s.", name, host)
+    return existed
+
+
+def removed(host: str, name: str, existed: bool) -> bool:  # noqa: FBT001 - what a transport told
+    """Return what a deletion has told, and log what it should not have."""
+    if not existed:
+        logger.warning("DELETE on missing file %s on %s.", name, host)
+    return existed
 
 
 def _described(error: Exception) -> str:

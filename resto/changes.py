@@ -1,4 +1,4 @@
-"""Changes of the master copy: each is recorded before it, and settled after the hosts have followed."""
+"""Changes of a name: each is recorded before it, and settled after the hosts have followed."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -21,16 +21,21 @@ class Recorded(Protocol):
     @property
     def hosts(self) -> tuple[str, ...]: ...
     def open_lease(self, name: str, hosts: tuple[str, ...], *, present: bool) -> Lease | None: ...
-    def execute(self, func: Callable[..., Any], name: str) -> Iterable[Outcome] | None: ...
+    def execute(self, func: Callable[..., Any], name: str, *args: Any) -> Iterable[Outcome] | None: ...
 
 
 class Change:
-    """One change of the master copy: recorded before it, and settled after the hosts have followed."""
+    """One change of a name: recorded before it, and settled after the hosts have followed."""
 
     def __init__(self, storage: Recorded, *, present: bool) -> None:
         self._storage = storage
         self._present = present
         self.lease: Lease | None = None
+
+    @property
+    def token(self) -> str | None:
+        """What its rows say of their owner; None if there are none."""
+        return None if self.lease is None else self.lease.token
 
     def announce(self, name: str, hosts: tuple[str, ...] | None = None) -> None:
         """Record that hosts are about to differ for a name, and not for the one that was announced before."""
@@ -39,7 +44,7 @@ class Change:
         self.lease = self._storage.open_lease(name, hosts, present=self._present)
 
     def forget(self) -> None:
-        """Remove the record: the master copy was not changed."""
+        """Remove the record: nothing was changed."""
         if self.lease is not None:
             self.lease.forget()
 
@@ -48,10 +53,14 @@ class Change:
         if self.lease is not None:
             self.lease.keep()
 
-    def execute(self, func: Callable[..., Any], name: str) -> None:
+    def revoke(self) -> bool:
+        """Record that the change is about to be undone; return False if another one has followed, and it must stay."""
+        return self.lease is None or self.lease.revoke()
+
+    def execute(self, func: Callable[..., Any], name: str, *args: Any) -> None:
         """Let the hosts follow, and settle, unless that failed or nobody knows yet."""
         with holding(self.lease):
-            outcomes = self._storage.execute(func, name)
+            outcomes = self._storage.execute(func, name, *args)
         if outcomes is not None:
             self.settle(outcomes)
 

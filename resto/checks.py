@@ -123,9 +123,17 @@ def _check_storage(where: str, storage: ReplicatedStorage) -> Iterable[CheckMess
             hint="Put it into RESTO_CREDENTIALS, and give its name as 'auth' or 'url'.",
             id="resto.W001",
         )
-    if isinstance(storage, DistributedStorage) and not storage.fatal_exceptions:
+    if not problems and isinstance(storage, DistributedStorage):
+        yield from _check_quorum(where, storage)
+
+
+def _check_quorum(where: str, storage: DistributedStorage) -> Iterable[CheckMessage]:
+    """Warn if hosts may miss something that nothing remembers."""
+    if storage.write_quorum < len(storage.hosts) and storage.record_alias() is None:
         yield checks.Warning(
-            f"{where}: files can be lost without an exception, as fatal_exceptions is off and there is no master copy",
-            hint="Set fatal_exceptions, or use HybridStorage.",
+            f"{where}: files can be lost without an exception, as a save succeeds that only {storage.write_quorum} of "
+            f"{len(storage.hosts)} hosts have stored, and nothing records what the others have missed",
+            hint="Add 'resto' to INSTALLED_APPS, and the storage to STORAGES; or let write_quorum be 'all', with "
+            "fatal_exceptions; or use HybridStorage.",
             id="resto.W002",
         )

@@ -1,4 +1,4 @@
-"""The drain: makes hosts equal to the master copy where the record says that they may not be."""
+"""The drain: makes hosts equal to the truth where the record says that they may not be."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.core.files.storage import storages
 
 from resto import pending
+from resto.base import ReplicatedStorage
 from resto.exceptions import HostUnavailableError
 from resto.executors import Executor, Job, RemoteCall
 from resto.executors.queue import retry_delay
@@ -14,7 +15,6 @@ from resto.outcomes import Outcome
 from resto.pending import PendingName
 from resto.plugins import get_plugin_manager
 from resto.settings import storage_settings
-from resto.storage import HybridStorage
 
 
 __all__ = ["Drained", "drain"]
@@ -30,7 +30,7 @@ class Drained:
     """What a drain has done.
 
     Attributes:
-        done: Names on hosts that are equal to the master copy now.
+        done: Names on hosts that are equal to the truth now.
         failed: Names on hosts that are not, and will be tried again.
         skipped: Names on hosts that were not even tried, as the host is down.
         queued: Names on hosts that were handed to a task queue.
@@ -84,16 +84,14 @@ def _dealt_with(work: list[PendingName], total: Drained) -> Iterable[int]:
     for alias in dict.fromkeys(one.storage for one in work):
         mine = [one for one in work if one.storage == alias]
         found = storages[alias] if alias in storage_settings() else None
-        if isinstance(found, HybridStorage):
+        if isinstance(found, ReplicatedStorage):
             yield from _drain_storage(found, mine, total)
         else:
-            logger.warning(
-                "Forgot %d names of STORAGES[%r], which is not a storage with a master copy.", len(mine), alias
-            )
+            logger.warning("Forgot %d names of STORAGES[%r], which is not a storage of resto.", len(mine), alias)
             yield _forget(mine, total)
 
 
-def _drain_storage(storage: HybridStorage, work: list[PendingName], total: Drained) -> Iterable[int]:
+def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], total: Drained) -> Iterable[int]:
     hosts = storage.hosts
     unknown = [one for one in work if one.host not in hosts]
     if unknown:
@@ -124,7 +122,7 @@ def _first_of_each_host(work: list[PendingName]) -> list[list[PendingName]]:
     return [part for part in (first, [one for one in work if one not in first]) if part]
 
 
-def _repair(storage: HybridStorage, executor: Executor, work: list[PendingName]) -> list[Outcome]:
+def _repair(storage: ReplicatedStorage, executor: Executor, work: list[PendingName]) -> list[Outcome]:
     outcomes = executor.run([storage.repair_job(one.host, one.name, one.lease, present=one.present) for one in work])
     for one, outcome in zip(work, outcomes, strict=True):
         storage.report(outcome)
@@ -132,7 +130,7 @@ def _repair(storage: HybridStorage, executor: Executor, work: list[PendingName])
     return outcomes
 
 
-def _hand_over(storage: HybridStorage, work: list[PendingName], total: Drained) -> int:
+def _hand_over(storage: ReplicatedStorage, work: list[PendingName], total: Drained) -> int:
     """Let workers do it: each name travels with its claim, as after a save."""
     for one in work:
         one.lease.hand_over()

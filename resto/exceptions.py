@@ -7,6 +7,7 @@
     ├── TransportError (OSError)                      one host failed
     │   ├── HostUnavailableError                      no answer
     │   ├── UnexpectedStatusCode                      an answer that is not a success
+    │   ├── UndecidedError                            nothing was sent: it is not known what the host should have
     │   └── RemoteFileNotFoundError (FileNotFoundError)
     ├── ReplicationError (OSError)                    one action, several hosts
     ├── LeaseLostError (OSError)                      somebody else may write now
@@ -28,6 +29,7 @@ __all__ = [
     "ReplicationError",
     "RestoError",
     "TransportError",
+    "UndecidedError",
     "UnexpectedStatusCode",
 ]
 
@@ -116,6 +118,10 @@ class UnexpectedStatusCode(TransportError):  # noqa: N818 - the ancestor's publi
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.host, self.name, self.action, self.status, self.problem)
+
+
+class UndecidedError(TransportError):
+    """A host was not repaired, and nothing was sent: those that know what it should have do not answer, or just change it."""
 
 
 class RemoteFileNotFoundError(TransportError, FileNotFoundError):

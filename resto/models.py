@@ -25,6 +25,9 @@ class Pending(models.Model):
         attempts: How often that has failed.
         error: Why, the last time.
         created: When the name was changed.
+        key: Stands for the storage and the name, where rows are looked up by name: without a master copy.
+        change: The change that was recorded, where its place among others counts: without a master copy.
+        latest: The last change of the name that this row knows of.
     """
 
     storage = models.CharField(max_length=100)
@@ -37,14 +40,18 @@ class Pending(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     error = models.TextField(default="")
     created = models.FloatField()
+    key = models.CharField(max_length=32, default="")
+    change = models.CharField(max_length=32, default="")
+    latest = models.CharField(max_length=32, default="")
 
     class Meta:
-        """Indexes for the two ways in which rows are found: by their owner, and by what is due."""
+        """Indexes for the ways in which rows are found: by their owner, by what is due, and by name."""
 
         verbose_name_plural = "pending"
         indexes: ClassVar = [
             models.Index(fields=["owner"], name="resto_pending_owner"),
             models.Index(fields=["due"], name="resto_pending_due"),
+            models.Index(fields=["key"], name="resto_pending_key"),
         ]
 
     def __str__(self) -> str:

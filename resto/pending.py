@@ -10,10 +10,13 @@ the master copy keeps these rules, each of which was found necessary by trying o
 4. Whoever writes to a host holds a lease, a drainer too. Else somebody else clears the row while a request is in flight.
 5. Grace: after a failure that may have been none, a row is left alone until the old request cannot arrive any more.
 
+Without a master copy, a row also says which change it is of, and which one it knows to be the last of the name: see `resto.truth`.
+
 The rows are in the site's database (``RESTO_DATABASE``) if ``"resto"`` is in ``INSTALLED_APPS``. Without it, nothing is
 recorded, and the rest works as before.
 """
 
+import hashlib
 import logging
 import os
 import secrets
@@ -36,6 +39,7 @@ from resto.exceptions import (
     LeaseLostError,
     RemoteFileNotFoundError,
     TransportError,
+    UndecidedError,
     UnexpectedStatusCode,
 )
 from resto.executors.queue import retry_delay
@@ -55,11 +59,15 @@ __all__ = [
     "adopt_lease",
     "backlog",
     "claim",
+    "claim_name",
     "hasten",
+    "hosts_behind",
     "is_active",
     "may_still_land",
+    "open_change",
     "open_lease",
     "open_leases",
+    "rows_of_name",
     "settle_leases",
 ]
 
@@ -97,6 +105,7 @@ class Lease:
         self.token = token
         self._hosts = set(hosts)
         self._attempts = attempts
+        self._latest: frozenset[str] | None = None
         self._lock = threading.Lock()
         self._seconds = float(get_setting("LEASE"))
         self._renewed = monotonic()
@@ -147,13 +156,21 @@ class Lease:
                         self._put_back(outcome)
                 if done:
                     rows = _rows().filter(owner=self.token)
-                    _delete(rows.filter(host__in=done) if self._hosts or failed else rows)
+                    self._clear(rows.filter(host__in=done) if self._hosts or failed else rows)
             for host in _unreachable.intersection(done):
                 hasten(host)
         except DatabaseError:
             logger.exception("Failed to record what became of %s.", outcomes[0].name)
         _unreachable.difference_update(done)
         _unreachable.update(outcome.host for outcome in outcomes if isinstance(outcome.error, HostUnavailableError))
+
+    def _clear(self, rows: "QuerySet[Pending]") -> None:
+        if self._latest is None:
+            _delete(rows)
+            return
+        _delete(rows.filter(latest__in=self._latest))
+        now = clock()
+        _update(rows, quiet_until=now, due=now)
 
     def _put_back(self, outcome: Outcome) -> None:
         now = clock()
@@ -165,6 +182,30 @@ class Lease:
             attempts=F("attempts") + 1,
             error=_problem(outcome.error)[:_MAX_ERROR],
         )
+
+    def expect(self, latest: Iterable[str]) -> None:
+        """Let rows become due again, instead of removing them, if another change has followed.
+
+        Args:
+            latest: The last changes of the name that are known now.
+        """
+        self._latest = frozenset(latest)
+
+    def overrule(self, storage: str, name: str, *, present: bool) -> None:
+        """Tell all other rows of a name that this change has followed.
+
+        Args:
+            storage: Alias of the storage in ``STORAGES``.
+            name: The file's name.
+            present: Whether the change leaves a file.
+        """
+        others = _rows().filter(key=_key(storage, name)).exclude(owner=self.token)
+        _update(others, latest=self.token, present=present)
+
+    def revoke(self) -> bool:
+        """Record that the change is about to be undone; return False, and record nothing, if another one has followed."""
+        with self._lock:
+            return _update(_rows().filter(owner=self.token, latest=self.token), present=False) == len(self._hosts)
 
     def hand_over(self) -> None:
         """Let whoever gets the token take over the rows at once; others leave them alone as before."""
@@ -229,6 +270,26 @@ def open_lease(storage: str, hosts: Sequence[str], name: str, *, present: bool) 
     return lease
 
 
+def open_change(storage: str, hosts: Sequence[str], name: str, *, present: bool) -> Lease:
+    """Record that hosts are about to change a name, where there is no master copy; one row for each, in one statement.
+
+    Args:
+        storage: As for `open_lease`.
+        hosts: As for `open_lease`.
+        name: As for `open_lease`.
+        present: Whether hosts are about to have the file.
+
+    Raises:
+        ConfigurationError: As for `open_lease`.
+        DatabaseError: As for `open_lease`.
+    """
+    lease = Lease(secrets.token_hex(16), hosts)
+    lease.expect([lease.token])
+    whose = [(lease.token, host, name) for host in hosts]
+    _insert_rows(storage, whose, present=present, key=_key(storage, name), change=lease.token, latest=lease.token)
+    return lease
+
+
 def open_leases(storage: str, pairs: Sequence[tuple[str, str]]) -> list[Lease]:
     """Record that hosts are found to differ from the master copy, each for a name of its own, in one statement.
 
@@ -290,10 +351,10 @@ def _insert(token: str, storage: str, hosts: Sequence[str], name: str, *, presen
     _insert_rows(storage, [(token, host, name) for host in hosts], present=present)
 
 
-def _insert_rows(storage: str, whose: Sequence[tuple[str, str, str]], *, present: bool) -> None:
+def _insert_rows(storage: str, whose: Sequence[tuple[str, str, str]], *, present: bool, **more: str) -> None:
     model, now = _model(), clock()
     until = now + get_setting("LEASE")
-    common = {"storage": storage, "present": present, "created": now, "quiet_until": until, "due": until}
+    common = {"storage": storage, "present": present, "created": now, "quiet_until": until, "due": until, **more}
     rows = [model(owner=token, host=host, name=name, **common) for token, host, name in whose]
     with _connected() as alias:
         try:
@@ -343,6 +404,23 @@ def _claimed(rows: "list[Pending]", now: float) -> PendingName | None:
     return PendingName(first.storage, first.host, first.name, all(row.present for row in rows), lease)
 
 
+def claim_name(storage: str, host: str, name: str) -> PendingName | None:
+    """Make the rows of one name and host one's own, although they may not be due; return None if they may not be yet.
+
+    Only for storages without a master copy.
+
+    Args:
+        storage: Alias of the storage in ``STORAGES``.
+        host: The host as it stands in the settings.
+        name: The file's name.
+    """
+    now = clock()
+    with _connected() as alias:
+        rows = list(_rows().using(alias).filter(key=_key(storage, name), host=host, quiet_until__lte=now))
+        _update(_rows().filter(id__in=[row.id for row in rows], quiet_until__lte=now), due=now)
+    return _claimed(rows, now) if rows else None
+
+
 def hasten(host: str) -> int:
     """Make the rows of a host due, as far as they may be: it has answered again. Return how many."""
     now = clock()
@@ -382,6 +460,30 @@ def backlog(storage: str) -> dict[str, Backlog]:
     return found
 
 
+def rows_of_name(storage: str, name: str) -> "list[Pending]":
+    """Return all rows of one name, oldest first. Only for storages without a master copy.
+
+    Args:
+        storage: Alias of the storage in ``STORAGES``.
+        name: The file's name.
+    """
+    with _connected() as alias:
+        return list(_rows().using(alias).filter(key=_key(storage, name)).order_by("id"))
+
+
+def hosts_behind(storage: str, directory: str) -> set[str]:
+    """Return the hosts for which anything is pending in a directory, or below.
+
+    Args:
+        storage: Alias of the storage in ``STORAGES``.
+        directory: Its name; ``""`` is the root.
+    """
+    with _connected() as alias:
+        rows = _rows().using(alias).filter(storage=storage)
+        rows = rows.filter(name__startswith=f"{directory}/") if directory else rows
+        return set(rows.values_list("host", flat=True).distinct())
+
+
 def may_still_land(error: Exception | None) -> bool:
     """Tell whether a request that failed may be carried out all the same, now or later.
 
@@ -392,8 +494,12 @@ def may_still_land(error: Exception | None) -> bool:
         return False
     if isinstance(error, HostUnavailableError):
         return error.ambiguous
-    # These are answers, after which nothing follows.
-    return not isinstance(error, UnexpectedStatusCode | RemoteFileNotFoundError)
+    # After an answer nothing follows, nor if nothing was sent.
+    return not isinstance(error, UnexpectedStatusCode | RemoteFileNotFoundError | UndecidedError)
+
+
+def _key(storage: str, name: str) -> str:
+    return hashlib.sha256(f"{storage}\0{name}".encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 # The connection.

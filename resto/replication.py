@@ -18,7 +18,7 @@ from resto.pending import Lease
 from resto.transports import Transport
 
 
-__all__ = ["begin_replication", "replicate"]
+__all__ = ["begin_replication", "leased", "replicate"]
 
 # How often to send again what a host says it has stored, and then does not have.
 MAX_OVERTAKEN = 2
@@ -100,15 +100,11 @@ class _Replication:
         self._keep()
         if content is None:
             return self.transport.delete(self.host, self.name)
-        return self.transport.create(self.host, self.name, self._watched_content(content))
+        return self.transport.create(self.host, self.name, leased(content, self.lease))
 
     def _keep(self) -> None:
         if self.lease is not None:
             self.lease.keep()
-
-    def _watched_content(self, content: IO[bytes]) -> BinaryIO:
-        # Opened with "rb", it is a BinaryIO.
-        return cast("BinaryIO", content if self.lease is None else _LeasedContent(content, self.lease))
 
     def begin(self) -> Begun[bool] | None:
         with ExitStack() as stack:
@@ -117,7 +113,7 @@ class _Replication:
             if content is None:
                 begun = self.transport.begin("delete", self.host, self.name)
             else:
-                begun = self.transport.begin("create", self.host, self.name, self._watched_content(content))
+                begun = self.transport.begin("create", self.host, self.name, leased(content, self.lease))
             return None if begun is None else self._watched(begun, before, stack.pop_all())
 
     def _watched(self, begun: Begun[bool], before: Fingerprint | None, snapshot: ExitStack) -> Begun[bool]:
@@ -133,6 +129,11 @@ class _Replication:
             return _value(told, existed=existed) if settled else self.run(existed=existed)
 
         return Begun(resume, begun.arrival)
+
+
+def leased(content: IO[bytes], lease: Lease | None) -> BinaryIO:
+    """Return a file that can be read as long as a lease is held; the same file without a lease."""
+    return cast("BinaryIO", content if lease is None else _LeasedContent(content, lease))
 
 
 class _LeasedContent:

@@ -4,32 +4,30 @@ A storage is composed of a transport, which speaks to hosts, and an executor, wh
 It knows neither HTTP nor threads.
 """
 
-import logging
-import random
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from django.db import transaction
 from django.utils.deconstruct import deconstructible
 
 from resto import pending
-from resto.base import ReplicatedStorage, StorageOptions, begun_by
-from resto.changes import Change, call_holding, current_lease, holding, settled_together
-from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, ReplicationError, UnexpectedStatusCode
+from resto.base import ReplicatedStorage, StorageOptions, begun_by, removed, uploaded
+from resto.changes import Change, current_lease, holding, settled_together
+from resto.distributed import DistributedStorage
+from resto.exceptions import ReplicationError
 from resto.executors import Job, RemoteCall
-from resto.files import MasterFile, RemoteFile, SharedContent, spool
+from resto.files import MasterFile
 from resto.master import Fingerprint, MasterCopy
-from resto.names import clean_directory, clean_name, require_storable
+from resto.names import clean_name, require_storable
 from resto.outcomes import Begun, Outcome
 from resto.pending import Lease
 from resto.plugins import get_plugin_manager
 from resto.replication import begin_replication, replicate
-from resto.settings import use_tz
-from resto.transports import Directory, Transport
+from resto.transports import Directory
+from resto.undo import undone, with_consequence
 
 
 if TYPE_CHECKING:
@@ -38,15 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["REMOTE_ACTIONS", "AsyncStorage", "DistributedStorage", "HybridStorage", "Performed"]
 
-logger = logging.getLogger("resto")
-
-# Statuses after which no server has stored anything: credentials, permission, size.
-_REFUSALS = frozenset({401, 403, 413})
-
 # The methods that a worker of a task queue may be asked to call. Each is called with a host and a name.
 REMOTE_ACTIONS = frozenset({"upload", "update", "remove"})
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,178 +51,6 @@ class Performed:
 
     outcomes: list[Outcome]
     record: str = ""
-
-
-@deconstructible(path="resto.storage.DistributedStorage")
-class DistributedStorage(ReplicatedStorage):
-    """Keeps files on the hosts only.
-
-    A name counts as taken when any host that answers has it. Files are read from a random host, and from another one when
-    that fails. A save that fails on a host is undone on the others when ``fatal_exceptions`` is set; one that fails on
-    all hosts always raises.
-
-    Args:
-        hosts: Addresses of the media servers: ``"media-1:8080"``, a full URL, or ``{"url": ..., **options for it}``.
-        base_url: Where files are served from; defaults to ``MEDIA_URL``.
-        **options: See `resto.base.StorageOptions`.
-    """
-
-    def __init__(self, hosts: Any = None, base_url: str | None = None, **options: Unpack[StorageOptions]) -> None:
-        super().__init__(hosts, base_url, **options)
-        # The name that this thread has just found to be free, on its way from `get_available_name` to `_save`.
-        self._free = threading.local()
-
-    # What runs on one host.
-
-    def _begin_upload(self, host: str, name: str, content: SharedContent) -> Begun[bool] | None:
-        begun = self.transport_for(host).begin("create", host, name, content.reader())
-        return begun and begun.then(partial(_uploaded, host, name))
-
-    @begun_by(_begin_upload)
-    def upload(self, host: str, name: str, content: SharedContent) -> bool:
-        """Send a file to one host; return whether a file had its name there."""
-        return _uploaded(host, name, self.transport_for(host).create(host, name, content.reader()))
-
-    def _begin_remove(self, host: str, name: str) -> Begun[bool] | None:
-        begun = self.transport_for(host).begin("delete", host, name)
-        return begun and begun.then(partial(_removed, host, name))
-
-    @begun_by(_begin_remove)
-    def remove(self, host: str, name: str) -> bool:
-        """Delete a file from one host; return whether it was there."""
-        return _removed(host, name, self.transport_for(host).delete(host, name))
-
-    def withdraw(self, host: str, name: str) -> bool:
-        """Delete from one host what a failed save may have left there."""
-        return self.transport_for(host).delete(host, name)
-
-    def _begin_exists(self, host: str, name: str) -> Begun[bool] | None:
-        return self.transport_for(host).begin("exists", host, name)
-
-    @begun_by(_begin_exists)
-    def _exists(self, host: str, name: str) -> bool:
-        return self.transport_for(host).exists(host, name)
-
-    # Django's storage API.
-
-    def _open(self, name: str, mode: str = "rb") -> "File[Any]":
-        name = clean_name(name)
-
-        def download() -> IO[bytes]:
-            return self._read("download", name, lambda transport, host: spool(transport.open(host, name)))
-
-        return RemoteFile(name, mode, download)
-
-    def _save(self, name: str, content: "File[Any]") -> str:
-        name = clean_name(name)
-        require_storable(name)
-        self._require_sound_options()
-        was_free = vars(self._free).pop("name", None) == name
-        shared = SharedContent(content)
-        try:
-            outcomes = self.execute(self.upload, name, shared)
-        except ReplicationError as error:
-            raise self._undone(error, was_free=was_free) from error.__cause__
-        finally:
-            shared.close()
-        if outcomes is not None and not any(outcome.ok for outcome in outcomes):
-            raise ReplicationError("upload", name, outcomes, "the file is not stored")
-        return name
-
-    def _undone(self, error: ReplicationError, *, was_free: bool) -> ReplicationError:
-        """Delete what a failed save has left, unless that may be another file, and return the error that says so."""
-        outcomes = cast("tuple[Outcome, ...]", error.outcomes)
-        existed = [outcome.value for outcome in outcomes if outcome.ok]
-        if any(existed):
-            text = "it has replaced a file on some hosts, and was not undone"
-        elif not existed and not was_free:
-            text = "no host confirms that it has stored the file"
-        else:
-            withdrawn = self._run(self.withdraw, _hosts_to_undo(outcomes), error.name)
-            text = _undone_text([outcome.host for outcome in withdrawn if not outcome.ok])
-        return _with_consequence(error, text)
-
-    def get_available_name(self, name: str, max_length: int | None = None) -> str:
-        """Return a name that no host uses that answers."""
-        name = super().get_available_name(name, max_length)
-        self._free.name = clean_name(name)
-        return name
-
-    def delete(self, name: str) -> None:
-        """Delete a file from all hosts, if it is there.
-
-        Raises:
-            ReplicationError: It failed on a host, and ``fatal_exceptions`` is set.
-        """
-        self.execute(self.remove, clean_name(name))
-
-    def exists(self, name: str) -> bool:
-        """Return whether any host that answers has the file.
-
-        Raises:
-            ReplicationError: No host answers.
-        """
-        name = clean_directory(name)
-        if not name:
-            return True
-        outcomes = self._run(self._exists, self.hosts, name)
-        if not any(outcome.ok for outcome in outcomes):
-            raise ReplicationError("exists", name, outcomes)
-        return any(outcome.value for outcome in outcomes)
-
-    def listdir(self, path: str) -> tuple[list[str], list[str]]:
-        """Return the names of the directories and of the files in a directory.
-
-        Raises:
-            NotImplementedError: The transport cannot list.
-            FileNotFoundError: No host has the directory.
-            ReplicationError: No host answers.
-        """
-        if not self.transport.supports_listdir:
-            raise NotImplementedError(f"{type(self.transport).__name__} cannot list directories; WebDAV can")
-        name = clean_directory(path)
-        return self._read("listdir", name, lambda transport, host: transport.listdir(host, name))
-
-    def size(self, name: str) -> int:
-        """Return the size of a file, in bytes.
-
-        Raises:
-            FileNotFoundError: No host has the file.
-            ReplicationError: No host answers.
-        """
-        name = clean_name(name)
-        return self._read("size", name, lambda transport, host: transport.size(host, name))
-
-    def get_modified_time(self, name: str) -> datetime:
-        """Return when a file was last modified, by the clock of a host; aware if ``USE_TZ`` is set, else local.
-
-        Raises:
-            NotImplementedError: The transport cannot tell.
-            FileNotFoundError: No host has the file.
-            ReplicationError: No host answers.
-        """
-        if not self.transport.supports_modified_time:
-            raise NotImplementedError(f"{type(self.transport).__name__} cannot tell when a file was modified")
-        name = clean_name(name)
-        moment = self._read("modified_time", name, lambda transport, host: transport.modified_time(host, name))
-        return moment.astimezone(UTC) if use_tz() else moment.astimezone().replace(tzinfo=None)
-
-    def _read(self, action: str, name: str, call: Callable[[Transport, str], T]) -> T:
-        """Ask hosts in a random order, until one has the answer."""
-        self._require_sound_options()
-        outcomes: list[Outcome] = []
-        for host in random.sample(self.hosts, len(self.hosts)):
-            outcome = self._read_from(host, action, name, call)
-            self.report(outcome)
-            if outcome.ok:
-                return cast("T", outcome.value)
-            outcomes.append(outcome)
-        if all(isinstance(outcome.error, RemoteFileNotFoundError) for outcome in outcomes):
-            raise cast("RemoteFileNotFoundError", outcomes[0].error)
-        raise ReplicationError(action, name, outcomes)
-
-    def _read_from(self, host: str, action: str, name: str, call: Callable[[Transport, str], T]) -> Outcome:
-        return self._guarded_job(action, host, name, lambda: call(self.transport_for(host), host)).run()
 
 
 @deconstructible(path="resto.storage.HybridStorage")
@@ -279,7 +98,7 @@ class HybridStorage(ReplicatedStorage):
         return self._uploaded(host, name, self._replicate(host, name, "upload"))
 
     def _uploaded(self, host: str, name: str, existed: bool) -> bool:  # noqa: FBT001 - what a transport told
-        return existed if self._allow_overwrite else _uploaded(host, name, existed)
+        return existed if self._allow_overwrite else uploaded(host, name, existed)
 
     def update(self, host: str, name: str) -> bool:
         """Replicate a file that was opened for writing to one host; return whether the file was there before."""
@@ -287,12 +106,12 @@ class HybridStorage(ReplicatedStorage):
 
     def _begin_remove(self, host: str, name: str) -> Begun[bool] | None:
         begun = self._begin_replication(host, name, "delete")
-        return begun and begun.then(partial(_removed, host, name))
+        return begun and begun.then(partial(removed, host, name))
 
     @begun_by(_begin_remove)
     def remove(self, host: str, name: str) -> bool:
         """Replicate a deletion to one host; return whether the file was there."""
-        return _removed(host, name, self._replicate(host, name, "delete"))
+        return removed(host, name, self._replicate(host, name, "delete"))
 
     def withdraw(self, host: str, name: str) -> bool:
         """Replicate the undoing of a failed save to one host; return whether the file was there."""
@@ -300,13 +119,13 @@ class HybridStorage(ReplicatedStorage):
 
     def _replicate(self, host: str, name: str, action: str) -> bool:
         lease = current_lease()
-        if lease is None and self._record_alias() is not None:
+        if lease is None and self.record_alias() is not None:
             return self._replicate_alone(host, name, action)
         return replicate(self.transport_for(host), self._master, host, name, action, lease)
 
     def _begin_replication(self, host: str, name: str, action: str) -> Begun[bool] | None:
         lease = current_lease()
-        if lease is None and self._record_alias() is not None:
+        if lease is None and self.record_alias() is not None:
             return None
         return begin_replication(self.transport_for(host), self._master, host, name, action, lease)
 
@@ -321,11 +140,6 @@ class HybridStorage(ReplicatedStorage):
             raise outcome.error
         return bool(outcome.value)
 
-    def _record_alias(self) -> str | None:
-        """Return the alias under which changes are recorded; None where nothing is recorded."""
-        alias = self._composed().alias
-        return alias if alias is not None and pending.is_active() else None
-
     def open_lease(self, name: str, hosts: tuple[str, ...], *, present: bool) -> Lease | None:
         """Record that hosts are about to differ from the master copy; return None where nothing is recorded.
 
@@ -334,25 +148,18 @@ class HybridStorage(ReplicatedStorage):
             hosts: The hosts as they stand in the settings.
             present: Whether the master copy is about to have the file.
         """
-        alias = self._record_alias()
+        alias = self.record_alias()
         if alias is None:
             return None
         return pending.open_lease(alias, hosts, name, present=present)
 
-    def _job(self, func: Callable[..., Any], host: str, name: str, *args: Any, **kwargs: Any) -> Job:
-        job, lease = super()._job(func, host, name, *args, **kwargs), current_lease()
-        if lease is None:
-            return job
-        begin = job.begin and partial(call_holding, lease, job.begin)
-        return replace(job, call=partial(call_holding, lease, job.call), begin=begin)
-
-    def repair_job(self, host: str, name: str, lease: Lease | None, *, present: bool) -> Job:
+    def repair_job(self, host: str, name: str, lease: Lease, *, present: bool) -> Job:
         """Return the job that makes one host equal to the master copy, whatever was missed.
 
         Args:
             host: The host as it stands in the settings.
             name: The file's name.
-            lease: Holds the row of this host and name; None if nothing is recorded.
+            lease: Holds the rows of this host and name.
             present: Whether the file should be there, as far as is known. If it is not, and nor is any other, a file system
                 may not be mounted, and the job fails.
         """
@@ -416,7 +223,7 @@ class HybridStorage(ReplicatedStorage):
         return outcomes
 
     def _open_leases(self, differences: Sequence[tuple[str, str]]) -> Sequence[Lease | None]:
-        alias = self._record_alias()
+        alias = self.record_alias()
         if alias is None:
             return [None] * len(differences)
         return pending.open_leases(alias, differences)
@@ -435,7 +242,7 @@ class HybridStorage(ReplicatedStorage):
         except ReplicationError as error:
             if replaces:
                 change.settle(error.outcomes)
-                raise _with_consequence(error, "the master copy is replaced, and was not undone") from error.__cause__
+                raise with_consequence(error, "the master copy is replaced, and was not undone") from error.__cause__
             raise self._undone(error, state, change) from error.__cause__
         return name
 
@@ -449,14 +256,10 @@ class HybridStorage(ReplicatedStorage):
         outcomes = cast("tuple[Outcome, ...]", error.outcomes)
         if self._master.fingerprint(error.name) != state:
             change.settle(outcomes)
-            return _with_consequence(error, "another save or delete has followed")
+            return with_consequence(error, "another save or delete has followed")
         change.keep()
         self._master.delete(error.name)
-        hosts = _hosts_to_undo(outcomes)
-        with holding(change.lease):
-            withdrawn = self._run(self.withdraw, hosts, error.name)
-        change.settle(_settled_by_undoing(outcomes, withdrawn))
-        return _with_consequence(error, _undone_text([outcome.host for outcome in withdrawn if not outcome.ok]))
+        return undone(error, change, lambda hosts: self._run(self.withdraw, hosts, error.name))
 
     def delete(self, name: str) -> None:
         """Delete a file from the master copy and from all hosts, if it is there.
@@ -478,7 +281,7 @@ class HybridStorage(ReplicatedStorage):
             change.execute(self.remove, name)
         except ReplicationError as error:
             change.settle(error.outcomes)
-            raise _with_consequence(error, "the master copy is deleted, and was not undone") from error.__cause__
+            raise with_consequence(error, "the master copy is deleted, and was not undone") from error.__cause__
 
     def _open(self, name: str, mode: str = "rb") -> "File[Any]":
         if set(mode).isdisjoint("wax+"):
@@ -493,7 +296,7 @@ class HybridStorage(ReplicatedStorage):
                 change.execute(self.update, name)
             except ReplicationError as error:
                 change.settle(error.outcomes)
-                raise _with_consequence(error, "the master copy is written, and was not undone") from error.__cause__
+                raise with_consequence(error, "the master copy is written, and was not undone") from error.__cause__
 
         return MasterFile(self._master, name, mode, replicate_written, lambda: change.announce(name))
 
@@ -633,7 +436,7 @@ class AsyncStorage(HybridStorage):
         return Performed(outcomes, lease.token)
 
     def _adopt_lease(self, record: str, hosts: Sequence[str], name: str, *, present: bool) -> Lease | None:
-        alias = self._record_alias()
+        alias = self.record_alias()
         if alias is None:
             return None
         return pending.adopt_lease(record, alias, hosts, name, present=present)
@@ -655,43 +458,3 @@ def _tell_both(first: Callable[[Outcome], None], second: Callable[[Outcome], Non
         first(outcome)
     finally:
         second(outcome)
-
-
-def _uploaded(host: str, name: str, existed: bool) -> bool:  # noqa: FBT001 - what a transport told
-    if existed:
-        logger.warning("PUT on existing file %s on %s.", name, host)
-    return existed
-
-
-def _removed(host: str, name: str, existed: bool) -> bool:  # noqa: FBT001 - what a transport told
-    if not existed:
-        logger.warning("DELETE on missing file %s on %s.", name, host)
-    return existed
-
-
-def _with_consequence(error: ReplicationError, consequence: str) -> ReplicationError:
-    return ReplicationError(error.action, error.name, error.outcomes, consequence)
-
-
-def _hosts_to_undo(outcomes: tuple[Outcome, ...]) -> tuple[str, ...]:
-    """Return the hosts that may have got a file, in spite of an error or without one."""
-    return tuple(outcome.host for outcome in outcomes if not _has_refused(outcome.error))
-
-
-def _settled_by_undoing(outcomes: Sequence[Outcome], withdrawn: Sequence[Outcome]) -> Iterator[Outcome]:
-    """Yield what a failed save and its undoing amount to on each host."""
-    undone = {outcome.host: outcome for outcome in withdrawn}
-    for outcome in outcomes:
-        # The upload may arrive after the deletion. And a host that has refused it may have an older file of that name, from
-        # a save that this one has replaced and undone.
-        yield outcome if pending.may_still_land(outcome.error) else undone.get(outcome.host, outcome)
-
-
-def _has_refused(error: Exception | None) -> bool:
-    if isinstance(error, HostUnavailableError):
-        return not error.ambiguous
-    return isinstance(error, UnexpectedStatusCode) and error.status in _REFUSALS
-
-
-def _undone_text(failed: list[str]) -> str:
-    return f"the save was undone, except on {', '.join(failed)}" if failed else "the save was undone"

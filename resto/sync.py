@@ -16,7 +16,7 @@ from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, Tran
 from resto.executors import Job
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
-from resto.storage import HybridStorage
+from resto.storage import DistributedStorage, HybridStorage
 from resto.transports import Directory
 
 
@@ -186,7 +186,7 @@ def synchronize(
 ) -> SyncReport:
     """Compare a storage with its hosts, and replicate what differs.
 
-    Without a master copy, hosts are compared with each other, and nothing is changed.
+    Without a master copy, hosts are compared with each other, and what the durable record decides is repaired.
 
     Args:
         storage: What to compare.
@@ -583,9 +583,12 @@ class _ComparisonWithMaster(_Comparison):
 class _ComparisonOfHosts(_Comparison):
     """Compares hosts with each other, where there is no master copy."""
 
+    _storage: DistributedStorage
+
     def run(self) -> SyncReport:
         self._listed = False
-        self._walk(self._compare, lambda: None)
+        self._disagreements: list[Disagreement] = []
+        self._walk(self._compare, self._settle)
         if not self._listed and self._active():
             problem = "none of its hosts lists its directories, so that nothing can be compared"
             self.report.problems.append(problem)
@@ -627,7 +630,7 @@ class _ComparisonOfHosts(_Comparison):
         for part in sizes:
             by_host = sizes[part] = {host: sizes[part][host] for host in self._hosts if host in sizes[part]}
             if len(set(by_host.values())) > 1:
-                self._settle(Disagreement(node.join(part), by_host))
+                self._disagreements.append(Disagreement(node.join(part), by_host))
             elif self._options.checksum and len(by_host) > 1:
                 same.append(part)
         digests: dict[str, set[bytes]] = {node.join(part): set() for part in same}
@@ -643,7 +646,7 @@ class _ComparisonOfHosts(_Comparison):
                 self._take(outcome, {})
         for part in same:
             if len(digests[node.join(part)]) > 1:
-                self._settle(Disagreement(node.join(part), sizes[part], contents_differ=True))
+                self._disagreements.append(Disagreement(node.join(part), sizes[part], contents_differ=True))
 
     def _digest(self, host: str, name: str) -> bytes:
         digest = hashlib.sha256()
@@ -652,10 +655,54 @@ class _ComparisonOfHosts(_Comparison):
                 digest.update(block)
         return digest.digest()
 
-    def _settle(self, disagreement: Disagreement) -> None:
-        """Report a disagreement. Which host is right, only a durable record of what was done could tell."""
-        self.report.disagreements += 1
-        self._found(disagreement)
+    # What the record decides is repaired; the rest is reported.
+
+    def _settle(self) -> None:
+        """Deal with what a group of directories has brought."""
+        disagreements, self._disagreements = self._disagreements, []
+        behind: list[Difference] = []
+        for disagreement in disagreements:
+            decided = self._decided(disagreement)
+            behind += decided
+            judged = {difference.host for difference in decided}
+            left = {host: size for host, size in disagreement.sizes.items() if host not in judged}
+            if not decided or len(set(left.values())) > 1 or (disagreement.contents_differ and len(left) > 1):
+                self.report.disagreements += 1
+                self._found(disagreement)
+        for difference in behind if self._options.dry_run else ():
+            self._found(difference)
+        for batch in () if self._options.dry_run else _batches(behind, WINDOW):
+            self._repair(batch)
+
+    def _decided(self, disagreement: Disagreement) -> list[Difference]:
+        """Return how hosts differ from those that tell the truth, as the record says; nothing if it does not say."""
+        truth = self._storage.truth(disagreement.name)
+        known = [size for host, size in disagreement.sizes.items() if host in truth.hosts]
+        if truth.is_settled and not known:
+            return []
+        here = None if truth.is_gone else max((size for size in known if size is not None), default=None)
+        behind = [host for host in disagreement.sizes if not truth.is_settled or host not in truth.hosts]
+        return [self._difference(host, disagreement, here) for host in behind]
+
+    def _difference(self, host: str, disagreement: Disagreement, here: int | None) -> Difference:
+        there = disagreement.sizes[host]
+        kind: Literal["missing", "different", "extra"] = (
+            "missing" if there is None else "extra" if here is None else "different"
+        )
+        report = self._hosts[host]
+        report.missing += kind == "missing"
+        report.different += kind == "different"
+        report.extra += kind == "extra"
+        return Difference(host, disagreement.name, kind, here, there, "found")
+
+    def _repair(self, differences: Sequence[Difference]) -> None:
+        outcomes = self._storage.repair_all([(difference.host, difference.name) for difference in differences])
+        for difference, outcome in zip(differences, outcomes, strict=True):
+            report = self._hosts[difference.host]
+            report.repaired += outcome.ok
+            report.failed += not outcome.ok
+            problem = "" if outcome.ok else _text(outcome.error)
+            self._found(_with_state(difference, "repaired" if outcome.ok else "failed", problem))
 
 
 def _lacks(there: Directory | None, part: str) -> bool:

@@ -121,6 +121,8 @@ WRONG = [
     ("E001", HYBRID, {"hots": HOSTS}, "has no option hots"),
     ("E001", f"{__name__}.RaisingStorage", {}, "no licence"),
     ("E001", DISTRIBUTED, {"hosts": HOSTS, "transport": RaisingTransport}, "no licence"),
+    ("E015", DISTRIBUTED, {"hosts": HOSTS, "write_quorum": 3}, "write_quorum is 3"),
+    ("E015", DISTRIBUTED, {"hosts": HOSTS, "write_quorum": "most"}, "write_quorum is 'most'"),
     ("E002", DISTRIBUTED, {}, "no hosts"),
     ("E002", ASYNC, {"hosts": []}, "no hosts"),
     ("E003", DISTRIBUTED, {"hosts": "media-1"}, "hosts must be a list"),
@@ -209,6 +211,18 @@ def test_distributed_without_exceptions_by_setting(check, settings):
     assert [message.id for message in check(DISTRIBUTED, hosts=HOSTS)] == ["resto.W002"]
 
 
+def test_distributed_with_a_quorum(check):
+    [message] = check(DISTRIBUTED, hosts=[*HOSTS, "media-3"], write_quorum="majority")
+    assert "a save succeeds that only 2 of 3 hosts have stored" in message.msg
+    assert check(DISTRIBUTED, hosts=HOSTS, fatal_exceptions=False, write_quorum="all") == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("options", [{"fatal_exceptions": False}, {"write_quorum": 1}])
+def test_distributed_with_a_record(check, options):
+    assert check(DISTRIBUTED, hosts=HOSTS, **options) == []
+
+
 def test_broken_plugin(install):
     install("resto-broken", "raise RuntimeError('not today')")
     [message] = run()
@@ -234,7 +248,7 @@ def test_conflict_of_plugins(install):
 
 def test_several_problems_are_told_at_once(check):
     messages = check(DISTRIBUTED, hosts=[], timeout=-1, transport="ftp", executor="gevent", fatal_exceptions=False)
-    codes = ["resto.E002", "resto.E005", "resto.E006", "resto.E007", "resto.W002"]
+    codes = ["resto.E002", "resto.E005", "resto.E006", "resto.E007"]
     assert sorted(message.id for message in messages) == codes
 
 

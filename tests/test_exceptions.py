@@ -14,6 +14,7 @@ from resto.exceptions import (
     ReplicationError,
     RestoError,
     TransportError,
+    UndecidedError,
     UnexpectedStatusCode,
 )
 from resto.outcomes import Outcome
@@ -38,6 +39,11 @@ ERRORS = [
     ),
     (SILENT, OSError, "media-2: upload of 'a.txt' failed: it stopped answering"),
     (FULL, OSError, "media-3: upload of 'a.txt' failed: 507 Insufficient Storage"),
+    (
+        UndecidedError("media-2", "a.txt", "repair", "media-1 would know what it should have: connection refused"),
+        OSError,
+        "media-2: repair of 'a.txt' failed: media-1 would know what it should have: connection refused",
+    ),
     (
         RemoteFileNotFoundError("media-1", "a.txt", "download", "404 Not Found"),
         FileNotFoundError,

@@ -21,13 +21,13 @@ from hypothesis import strategies as st
 
 from resto import changes, health, pending
 from resto.drain import drain
-from resto.exceptions import HostUnavailableError, ReplicationError
+from resto.exceptions import ReplicationError
 from resto.executors import thread
 from resto.executors.lanes import Lanes
 from resto.master import MasterCopy
 from resto.models import Pending
-from resto.transports import Transport
-from staging import Stage, UnorderedExecutor
+from staging import UnorderedExecutor
+from world import CrashError, World, WorldTransport, paused
 
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,98 +41,6 @@ def _quiet(caplog):
 BUDGET = settings.default.max_examples
 
 LEASE, GRACE = 300, 60
-LIFETIME = 50  # seconds that a request can be on its way; shorter than the grace
-
-
-class CrashError(BaseException):
-    """The process is gone, between two steps."""
-
-
-class Request:
-    """On its way to a host, until it is carried out, or lost."""
-
-    def __init__(self, world, carry_out):
-        self.carry_out, self.deadline, self.is_over = carry_out, world.now + LIFETIME, False
-
-    def end(self, *, arrives):
-        self.is_over = True
-        return self.carry_out() if arrives else None
-
-
-class World:
-    """One host, a clock, and what a scenario decides."""
-
-    def __init__(self, scenario):
-        self.stage, self.files, self.now = Stage(), {}, 1_000_000.0
-        self.requests, self.faults, self.crashes = [], iter(scenario["faults"]), iter(scenario["crashes"])
-
-    def pause(self):
-        """Let others move, and perhaps end this actor for ever."""
-        if self.stage.is_acting():
-            self.stage.pause()
-            if next(self.crashes, 0) == 1:
-                raise CrashError
-
-    def send(self, carry_out):
-        """Send a request, and return its answer."""
-        request = Request(self, carry_out)
-        self.requests.append(request)
-        self.pause()
-        if request.is_over:
-            raise self._silence()
-        fault = next(self.faults, 0) if self.stage.is_acting() else 0
-        if fault == 1:  # it arrives, the answer does not
-            request.end(arrives=True)
-            raise self._silence()
-        if fault == 2:  # nobody knows; it may arrive later
-            raise self._silence()
-        if fault == 3:
-            request.end(arrives=False)
-            raise HostUnavailableError("host", "a", "upload", "refused")
-        answer = request.end(arrives=True)
-        self.pause()
-        return answer
-
-    def _silence(self):
-        return HostUnavailableError("host", "a", "upload", "no answer", ambiguous=True)
-
-    def pass_time(self, seconds, *, arrives):
-        """Let time pass; what was on its way for too long has arrived by then, or never will."""
-        self.now += seconds
-        for request in self.requests:
-            if not request.is_over and request.deadline < self.now:
-                request.end(arrives=arrives)
-
-    def deliver(self):
-        """Let the oldest request arrive whose sender has given up, or waits."""
-        for request in self.requests:
-            if not request.is_over:
-                request.end(arrives=True)
-                return
-
-
-class WorldTransport(Transport):
-    def __init__(self, base_url, *, timeout, world):
-        super().__init__(base_url, timeout=timeout)
-        self.world = world
-
-    def create(self, host, name, content):
-        sent = content.read()
-
-        def carry_out():
-            existed = name in self.world.files
-            self.world.files[name] = sent
-            return existed
-
-        return self.world.send(carry_out)
-
-    def delete(self, host, name):
-        return self.world.send(lambda: self.world.files.pop(name, None) is not None)
-
-    def open(self, host, name):
-        raise NotImplementedError
-
-    exists = size = open  # noqa: A003 - not the builtin
 
 
 SCRIPTS = st.lists(st.sampled_from(["save", "delete", "append"]), min_size=1, max_size=2)
@@ -190,14 +98,6 @@ def opened(scenario, monkeypatch):
         yield world, location
 
 
-def paused(world, function):
-    def step(*args, **kwargs):
-        world.pause()
-        return function(*args, **kwargs)
-
-    return step
-
-
 def play(scenario, monkeypatch):
     """Play a scenario until all is quiet; return the master copy, the host, and how many rows are left."""
     with opened(scenario, monkeypatch) as (world, location):
@@ -251,7 +151,7 @@ def play(scenario, monkeypatch):
             world.pass_time(LEASE + GRACE, arrives=arrives)
             drain()
         master = Path(location) / "a"
-        return master.read_bytes() if master.exists() else None, world.files.get("a"), Pending.objects.count()
+        return master.read_bytes() if master.exists() else None, world.hosts["host"].get("a"), Pending.objects.count()
 
 
 @settings(max_examples=BUDGET, suppress_health_check=[*HealthCheck])

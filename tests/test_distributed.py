@@ -334,7 +334,7 @@ def test_save_that_fails_on_all_hosts_raises_without_fatal_exceptions(make, serv
     for server in servers:
         break_(server, {"refuse_code": 500}, "PUT")
 
-    with pytest.raises(ReplicationError, match=r"failed on 2 of 2 hosts: .*\(the file is not stored\)"):
+    with pytest.raises(ReplicationError, match=r"failed on 2 of 2 hosts: .*\(the save was undone\)"):
         make(fatal_exceptions=False).save("a", ContentFile(b""))
 
 

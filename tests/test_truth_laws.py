@@ -1,0 +1,211 @@
+"""The record of a storage without a master copy, under any interleaving, with crashes, lost answers and late requests.
+
+The real storage, record and drain run; a scheduler picks who takes the next step, on a host or in the database. What must
+hold at the end, and without which rule it does not.
+"""
+
+import itertools
+import logging
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import Storage, storages
+from django.db import connections
+from django.test import override_settings
+from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis import strategies as st
+
+from resto import distributed, health, pending, truth
+from resto.drain import drain
+from resto.exceptions import ReplicationError
+from resto.executors import thread
+from resto.executors.lanes import Lanes
+from resto.models import Pending
+from resto.plugins import PluginManager
+from staging import UnorderedExecutor
+from world import CrashError, World, WorldTransport, paused
+
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+BUDGET = settings.default.max_examples
+LEASE, GRACE = 300, 60
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog):
+    caplog.set_level(logging.CRITICAL + 1, logger="resto")
+
+
+SCRIPTS = st.lists(st.sampled_from(["save", "delete", "delete mine", "ask"]), min_size=1, max_size=3)
+SCENARIOS = st.fixed_dictionaries(
+    {
+        "hosts": st.integers(2, 3),
+        "quorum": st.sampled_from([1, 2, "all", "majority"]),
+        "before": st.sampled_from([(), ("a",), ("a", "late")]),
+        "scripts": st.tuples(SCRIPTS, SCRIPTS),
+        "times": st.lists(st.sampled_from([5, 40, 55, 100, 290, 310]), max_size=4),
+        "arrives": st.lists(st.booleans(), min_size=4, max_size=4),
+        "faults": st.lists(st.sampled_from([0, 0, 0, 0, 1, 2, 2, 3]), max_size=12),
+        "crashes": st.lists(st.sampled_from([0] * 14 + [1]), max_size=40),
+        "schedule": st.lists(st.integers(0, 5), min_size=20, max_size=120),
+    }
+)
+
+
+class History:
+    """Who has done what, and when: by the number of the step."""
+
+    def __init__(self, before):
+        self.step = itertools.count()
+        self.saved = (
+            {"a": (None if "late" in before else b"old", -1)} if before else {}
+        )  # name -> (content, when it was)
+        self.deleted = []  # [name, when it began, whether it was acknowledged]
+        self.wrong = []
+
+    def now(self):
+        return next(self.step)
+
+    def expected(self, name):
+        """What all hosts must hold in the end; the builtin `any` if anything will do."""
+        content, ended = self.saved[name]
+        deletions = [entry for entry in self.deleted if entry[0] == name]
+        if any(entry[2] and entry[1] > ended for entry in deletions):
+            return None
+        return any if deletions else content
+
+
+@contextmanager
+def opened(scenario, monkeypatch):
+    """Open the world of a scenario."""
+    world, hosts = World(scenario), ["h1", "h2", "h3"][: scenario["hosts"]]
+    with ExitStack() as stack:
+        options = {
+            "transport": WorldTransport,
+            "transport_options": {"world": world},
+            "executor": UnorderedExecutor,
+            "write_quorum": scenario["quorum"],
+        }
+        storage_settings = {"default": {"BACKEND": "resto.storage.DistributedStorage", "OPTIONS": options}}
+        stack.enter_context(
+            override_settings(RESTO_MEDIA_HOSTS=hosts, STORAGES=storage_settings, RESTO_LEASE=LEASE, RESTO_GRACE=GRACE)
+        )
+        patch, numbers = stack.enter_context(monkeypatch.context()), itertools.count()
+        patch.setattr(pending, "clock", lambda: world.now)
+        patch.setattr(pending, "monotonic", lambda: world.now)
+        patch.setattr(pending, "retry_delay", lambda retries: 1.0)
+        patch.setattr(thread, "process_lanes", Lanes)  # as if each actor were a process of its own
+        patch.setattr(PluginManager, "executor", lambda self, name: UnorderedExecutor)
+        patch.setattr(distributed.random, "sample", lambda population, k: list(population)[:k])
+        patch.setattr(
+            Storage, "get_alternative_name", lambda self, root, extension: f"{root}{next(numbers)}{extension}"
+        )
+        patch.setattr(pending, "_connected", paused(world, pending._connected))
+        patch.setattr(health, "Breaker", partial(health.Breaker, lambda: world.now, lambda low, high: 1))
+        Pending.objects.all().delete()
+        health.forget()
+        storage = storages["default"]
+        assert storage.problems() == []
+        if scenario["before"]:
+            for host in hosts:
+                world.hosts[host]["a"] = b"old"
+        if "late" in scenario["before"]:  # the last host has missed that it was deleted
+            for host in hosts[:-1]:
+                del world.hosts[host]["a"]
+            pending.open_change("default", hosts[-1:], "a", present=False).release(0)
+        yield world, hosts
+
+
+def play(scenario, monkeypatch):
+    """Play a scenario until all is quiet; return what was done, what the hosts hold, and how many rows are left."""
+    with opened(scenario, monkeypatch) as (world, hosts):
+        connection = connections["default"]
+        connection.inc_thread_sharing()
+        history = History(scenario["before"])
+
+        def actor(function):
+            def act():
+                connections["default"] = connection  # only one actor moves at a time
+                with suppress(CrashError):
+                    function()
+
+            return act
+
+        def save(number, step):
+            content = b"%d%d" % (number, step)
+            with suppress(ReplicationError):
+                name = storages["default"].save("a", ContentFile(content))
+                history.saved[name] = (content, history.now())
+                return name
+            return None
+
+        def delete(name):
+            entry = [name, history.now(), False]
+            history.deleted.append(entry)
+            with suppress(ReplicationError):
+                storages["default"].delete(name)
+                entry[2] = True
+
+        def ask(name):
+            """Whether a file is there, once nobody else can change it."""
+            if name is None or any(entry[0] == name for entry in history.deleted):
+                return
+            with suppress(ReplicationError):
+                if not storages["default"].exists(name) and all(entry[0] != name for entry in history.deleted):
+                    history.wrong.append(f"{name} is not there")
+
+        def write(number, script):
+            mine = None
+            for step, action in enumerate(script):
+                if action == "save":
+                    mine = save(number, step)
+                elif action == "ask":
+                    ask(mine)
+                else:
+                    delete("a" if action == "delete" else mine or "a")
+
+        def pass_time():
+            for seconds, arrives in zip(scenario["times"], scenario["arrives"], strict=False):
+                world.stage.pause()
+                world.pass_time(seconds, arrives=arrives)
+
+        def deliver():
+            for _ in range(4):
+                world.stage.pause()
+                world.deliver()
+
+        def repair():
+            for _ in range(2):
+                drain()
+
+        first, second = scenario["scripts"]
+        actors = [lambda: write(1, first), lambda: write(2, second), repair, repair, pass_time, deliver]
+        try:
+            world.stage.play([actor(function) for function in actors], scenario["schedule"])
+        finally:
+            connection.dec_thread_sharing()
+        for arrives in scenario["arrives"] * 3:
+            world.pass_time(LEASE + GRACE, arrives=arrives)
+            drain()
+        return history, [world.hosts[host] for host in hosts], Pending.objects.count()
+
+
+def faults_of(history, hosts, left):
+    """Return what is wrong at the end."""
+    wrong = list(history.wrong)
+    wrong += [f"{left} rows are left"] * bool(left)
+    wrong += ["hosts differ"] * any(host != hosts[0] for host in hosts)
+    for name in history.saved:
+        expected = history.expected(name)
+        if expected is not any and hosts[0].get(name) != expected:
+            wrong.append(f"{name} is {hosts[0].get(name)} and not {expected}")
+    return wrong
+
+
+@settings(max_examples=int(__import__("os").environ.get("N", BUDGET)), suppress_health_check=[*HealthCheck])
+@given(scenario=SCENARIOS)
+def test_when_all_is_quiet_hosts_are_equal_and_hold_what_was_acknowledged(monkeypatch, scenario):
+    assert faults_of(*play(scenario, monkeypatch)) == []
