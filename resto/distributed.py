@@ -3,6 +3,7 @@
 import random
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, TypeVar, Unpack, cast
@@ -170,7 +171,7 @@ class DistributedStorage(ReplicatedStorage):
             present: As for `ReplicatedStorage`.
         """
         rows = self._rows(name)
-        if any(row.host == host and row.owner != lease.token for row in rows):
+        if _is_disturbed(rows, host, lease):
             return _not_yet(host, name)
         lease.expect(row.latest for row in rows if row.host == host)
         truth = truth_of(self.hosts, rows)
@@ -263,14 +264,12 @@ class DistributedStorage(ReplicatedStorage):
         name = clean_name(name)
         require_storable(name)
         self._require_sound_options()
-        shared = SharedContent(content)
-        try:
+        with closing(SharedContent(content)) as shared:
             change, is_new = self._announced(name)
-            change.execute(self.upload, name, shared)
-        except ReplicationError as error:
-            raise self._undone(error, change, is_new=is_new) from error.__cause__
-        finally:
-            shared.close()
+            try:
+                change.execute(self.upload, name, shared)
+            except ReplicationError as error:
+                raise self._undone(error, change, is_new=is_new) from error.__cause__
         return name
 
     def _announced(self, name: str) -> tuple[Change, bool]:
@@ -422,6 +421,11 @@ class DistributedStorage(ReplicatedStorage):
         left_out = [host for host in self.hosts if host not in {outcome.host for outcome in outcomes}]
         text = f"not asked, as changes are pending there: {', '.join(left_out)}" if left_out else ""
         return ReplicationError(action, name, outcomes, text)
+
+
+def _is_disturbed(rows: "Sequence[Pending]", host: str, lease: Lease) -> bool:
+    """Tell whether somebody else may be writing to a host."""
+    return any(row.host == host and row.owner != lease.token for row in rows)
 
 
 def _not_yet(host: str, name: str) -> Job:

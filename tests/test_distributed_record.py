@@ -1,6 +1,7 @@
 """DistributedStorage with the durable record: what a host has missed is known, and copied from another one."""
 
 import random
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -8,11 +9,14 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
-from resto import health, pending
+from resto import distributed, health, pending
 from resto.drain import Drained, drain
 from resto.exceptions import ConfigurationError, RemoteFileNotFoundError, ReplicationError, UndecidedError
 from resto.models import Pending
+from resto.plugins import PluginManager
 from resto.storage import DistributedStorage
+from resto.transports.webdav import WebDAVTransport
+from staging import UnorderedExecutor
 
 
 pytestmark = pytest.mark.django_db
@@ -396,3 +400,99 @@ def test_wrong_quorum(servers, quorum):
 
 def test_undecided_error_is_not_a_request_that_may_still_land():
     assert not pending.may_still_land(UndecidedError("h", "a", "repair", "who knows"))
+
+
+# Without any one of the rules of `resto.truth`, something goes wrong.
+
+
+def delete_while_a_copy_is_made(storage, servers, clock, monkeypatch):
+    servers[2].refuse = True
+    storage.save("a", ContentFile(b"1"))
+    servers[2].refuse = False
+    health.forget()
+    clock[0] += 10
+    original = WebDAVTransport.create
+
+    def create(self, host, name, content):
+        monkeypatch.setattr(WebDAVTransport, "create", original)
+        storage.delete("a")
+        return original(self, host, name, content)
+
+    monkeypatch.setattr(WebDAVTransport, "create", create)
+
+
+def copy_while_a_save_is_made(storage, servers, clock, monkeypatch):
+    """The copy is of the file that was there before, and arrives last."""
+    storage.save("a", OLD)
+    lease = pending.open_change("default", storage.hosts[2:], "a", present=True)
+    lease.release(0)
+    original = WebDAVTransport.create
+
+    def create(self, host, name, content):
+        monkeypatch.setattr(WebDAVTransport, "create", original)
+        drain()
+        return original(self, host, name, content)
+
+    monkeypatch.setattr(WebDAVTransport, "create", create)
+    storage._save("a", NEW)
+
+
+def save_that_is_killed_after_a_deletion_was_missed(storage, servers, clock, monkeypatch):
+    storage.save("a", OLD)
+    servers[0].refuse = True
+    storage.delete("a")
+    servers[0].refuse = False
+    pending.open_change("default", storage.hosts, "a", present=True).overrule("default", "a", present=True)
+
+
+SCENES = {
+    delete_while_a_copy_is_made: {},
+    copy_while_a_save_is_made: {"a": b"new"},
+    save_that_is_killed_after_a_deletion_was_missed: {},
+}
+
+
+def play(scene, storage, servers, clock, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(PluginManager, "executor", lambda self, name: UnorderedExecutor)  # in this thread
+        scene(storage, servers, clock, patch)
+        for _ in range(3):
+            drain()
+            clock[0] += 1_000
+    return files(servers), pending_for()
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
+def test_hosts_end_equal(scene, storage, servers, clock, monkeypatch):
+    assert play(scene, storage, servers, clock, monkeypatch) == ([SCENES[scene]] * 3, [])
+
+
+def tell_nobody_of_a_change(patch):
+    patch.setattr(pending.Lease, "overrule", lambda self, storage, name, present: None)
+
+
+def clear_what_another_change_has_followed(patch):
+    patch.setattr(pending.Lease, "expect", lambda self, latest: None)
+
+
+def ask_those_that_have_missed_more(patch):
+    def truth_of(hosts, rows):
+        return replace(original(hosts, rows), hosts=tuple(hosts)) if rows else original(hosts, rows)
+
+    original = distributed.truth_of
+    patch.setattr(distributed, "truth_of", truth_of)
+
+
+@pytest.mark.parametrize(
+    ("mutate", "scene"),
+    [
+        (tell_nobody_of_a_change, delete_while_a_copy_is_made),
+        (clear_what_another_change_has_followed, delete_while_a_copy_is_made),
+        (ask_those_that_have_missed_more, save_that_is_killed_after_a_deletion_was_missed),
+    ],
+    ids=lambda function: function.__name__,
+)
+def test_hosts_end_wrong_without_a_rule(mutate, scene, storage, servers, clock, monkeypatch):
+    mutate(monkeypatch)
+    found, left = play(scene, storage, servers, clock, monkeypatch)
+    assert (found != [SCENES[scene]] * 3, left) == (True, [])
