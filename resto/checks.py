@@ -12,6 +12,7 @@ from django.db import connections
 from django.db.models import FileField
 from django.utils.functional import LazyObject
 
+from resto import pending
 from resto.base import ReplicatedStorage, is_replicated
 from resto.plugins import get_plugin_manager
 from resto.settings import get_setting, storage_settings
@@ -122,6 +123,12 @@ def _check_storage(where: str, storage: ReplicatedStorage) -> Iterable[CheckMess
             f"{where}: the options contain a credential, which migrations and task queues would write down",
             hint="Put it into RESTO_CREDENTIALS, and give its name as 'auth' or 'url'.",
             id="resto.W001",
+        )
+    if not problems and pending.is_active() and storage.record_alias() is None:
+        yield checks.Warning(
+            f"{where}: what its hosts miss is not recorded, and nothing sends it later",
+            hint="Add the storage to STORAGES, by which a drain can find it, and use storages[alias].",
+            id="resto.W005",
         )
     if not problems and isinstance(storage, DistributedStorage):
         yield from _check_quorum(where, storage)

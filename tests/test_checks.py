@@ -223,6 +223,20 @@ def test_distributed_with_a_record(check, options):
     assert check(DISTRIBUTED, hosts=HOSTS, **options) == []
 
 
+@pytest.mark.django_db
+def test_storage_that_is_not_recorded(check_field, settings):
+    settings.STORAGES = settings.STORAGES | {"media": {"BACKEND": HYBRID, "OPTIONS": {"hosts": HOSTS}}}
+    outside = HybridStorage(HOSTS, location="/elsewhere")
+    [message] = check_field(models.FileField(storage=outside), models.FileField(storage=lambda: storages["media"]))
+    assert (message.id, message.level) == ("resto.W005", checks.WARNING)
+    assert message.msg.endswith("file_0: what its hosts miss is not recorded, and nothing sends it later")
+    assert "STORAGES" in message.hint
+
+
+def test_nothing_is_recorded_without_the_application(check_field):
+    assert check_field(models.FileField(storage=HybridStorage(HOSTS))) == []
+
+
 def test_broken_plugin(install):
     install("resto-broken", "raise RuntimeError('not today')")
     [message] = run()
@@ -381,12 +395,12 @@ def test_record_in_the_transactions_of_sqlite(monkeypatch):
 def test_codes_are_unique():
     """Each code that `checks` gives a message of its own stands there once; those of other modules have their table."""
     codes = re.findall(r'id="resto\.([EW]\d{3})"', inspect.getsource(checks_module))
-    assert sorted(codes) == ["E001", "E010", "E013", "E014", "W001", "W002", "W003", "W004"]
+    assert sorted(codes) == ["E001", "E010", "E013", "E014", "W001", "W002", "W003", "W004", "W005"]
 
 
 def test_codes_are_tested():
     """A new code comes with a test."""
     sources = [path.read_text() for path in Path(resto.__file__).parent.rglob("*.py")]
     codes = {code for source in sources for code in re.findall(r'"(?:resto\.)?([EW]\d{3})"', source)}
-    tested = {code for code, *_ in WRONG} | {"E010", "E011", "E012", "E013", "E014", "W004", "W001", "W002", "W003"}
+    tested = {code for code, *_ in WRONG} | {"E010", "E011", "E012", "E013", "E014", "W004", "W001", "W002", "W003", "W005"}
     assert codes == tested
