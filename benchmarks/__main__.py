@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=300, help="megabytes of the large file (%(default)s)")
     parser.add_argument("--queued", type=int, default=600, help="saves that workers replicate (%(default)s)")
     parser.add_argument("--compared", type=int, default=10_000, help="files of the full comparison (%(default)s)")
-    parser.add_argument("--only", choices=["saves", "memory", "queues", "sync"], help="one of the parts")
+    parser.add_argument("--only", choices=["saves", "record", "memory", "queues", "sync"], help="one of the parts")
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     parser.add_argument("--addresses", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -37,9 +37,9 @@ def main() -> None:
     if MEMORY.is_dir() and "TMPDIR" not in os.environ:
         os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
     # django-resto's timeout is for a whole upload, resto's for a silence.
-    settings.configure(RESTO_TIMEOUT=60, LOGGING_CONFIG=None)
+    settings.configure(RESTO_TIMEOUT=60, LOGGING_CONFIG=None, INSTALLED_APPS=["resto"])
     django.setup()
-    from benchmarks import memory, queues, saves, sync
+    from benchmarks import memory, queues, record, saves, sync
 
     if arguments.memory_of:
         print(*memory.growth(arguments.memory_of, arguments.addresses, arguments.large))
@@ -55,6 +55,8 @@ def main() -> None:
         addresses = [server.url.removeprefix("http://").rstrip("/") for server in servers]
         if arguments.only in (None, "saves"):
             saves.report(addresses, arguments.rounds, {"1 KB": 1_000, "100 KB": 100_000})
+        if arguments.only in (None, "record"):
+            record.report(addresses, arguments.rounds, arguments.compared)
         if arguments.only in (None, "memory"):
             memory.report(addresses, arguments.large)
         if arguments.only in (None, "queues"):
