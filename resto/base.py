@@ -184,7 +184,13 @@ class ReplicatedStorage(Storage):
     def problems(self) -> list[ConfigurationError]:
         """Return what is wrong with the options, without sending anything."""
         problems: dict[str, ConfigurationError] = {}
-        for examine in (self._timeout, self._parsed_hosts, self._create_executor, self._create_transports):
+        for examine in (
+            self._timeout,
+            self._parsed_hosts,
+            self._create_executor,
+            self._create_transports,
+            self.require_sound_options,
+        ):
             try:
                 examine()
             except ConfigurationError as problem:
@@ -214,7 +220,7 @@ class ReplicatedStorage(Storage):
         if setting.startswith("RESTO_") or setting in ("MEDIA_URL", "STORAGES"):
             self._composition = None
 
-    def _require_sound_options(self) -> None:
+    def require_sound_options(self) -> None:
         """Raise `ConfigurationError` before anything is written."""
         self._composed()
 

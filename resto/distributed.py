@@ -84,17 +84,9 @@ class DistributedStorage(ReplicatedStorage):
         default = "all" if self.fatal_exceptions else 1
         return _parse_quorum(default if self._write_quorum is None else self._write_quorum, len(self.hosts))
 
-    def problems(self) -> list[ConfigurationError]:
-        """Return what is wrong with the options, without sending anything."""
-        problems = super().problems()
-        try:
-            self._require_sound_options()
-        except ConfigurationError as problem:
-            return problems or [problem]
-        return problems
-
-    def _require_sound_options(self) -> None:
-        super()._require_sound_options()
+    def require_sound_options(self) -> None:
+        """Raise `ConfigurationError` before anything is written."""
+        super().require_sound_options()
         _ = self.write_quorum
 
     # What runs on one host.
@@ -263,7 +255,7 @@ class DistributedStorage(ReplicatedStorage):
     def _save(self, name: str, content: "File[Any]") -> str:
         name = clean_name(name)
         require_storable(name)
-        self._require_sound_options()
+        self.require_sound_options()
         with closing(SharedContent(content)) as shared:
             change, is_new = self._announced(name)
             try:
@@ -306,7 +298,7 @@ class DistributedStorage(ReplicatedStorage):
             ReplicationError: Fewer hosts than needed have deleted it.
         """
         name = clean_name(name)
-        self._require_sound_options()
+        self.require_sound_options()
         change = Change(self, present=False)
         change.announce(name)
         try:
@@ -405,7 +397,7 @@ class DistributedStorage(ReplicatedStorage):
 
     def _read(self, action: str, name: str, hosts: Sequence[str], call: Callable[[str, str], T]) -> T:
         """Ask hosts in a random order, until one has the answer."""
-        self._require_sound_options()
+        self.require_sound_options()
         outcomes: list[Outcome] = []
         for host in random.sample(hosts, len(hosts)):
             outcome = self._guarded_job(action, host, name, partial(call, host, name)).run()

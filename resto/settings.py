@@ -14,6 +14,8 @@ __all__ = [
     "get_setting",
     "media_url",
     "rq_queues",
+    "static_root",
+    "static_url",
     "storage_settings",
     "use_tz",
 ]
@@ -78,6 +80,16 @@ def get_credential(name: str, *, option: str, code: str) -> Any:
 def media_url() -> str:
     """Return ``MEDIA_URL``, where files are served from unless a storage has a ``base_url`` of its own."""
     return settings.MEDIA_URL
+
+
+def static_url() -> str:
+    """Return ``STATIC_URL``, where static files are served from unless a storage has a ``base_url`` of its own."""
+    return settings.STATIC_URL or ""
+
+
+def static_root() -> Any:
+    """Return ``STATIC_ROOT``, the directory that static files are collected in; None if it is not set."""
+    return settings.STATIC_ROOT
 
 
 def use_tz() -> bool:

@@ -233,7 +233,7 @@ class HybridStorage(ReplicatedStorage):
     def _save(self, name: str, content: "File[Any]") -> str:
         name = clean_name(name)
         require_storable(name)
-        self._require_sound_options()
+        self.require_sound_options()
         replaces = self._allow_overwrite and self._master.exists(name)
         change = Change(self, present=True)
         name, state = self._master.store(name, content, self._alternative, change.announce)
@@ -269,7 +269,7 @@ class HybridStorage(ReplicatedStorage):
             ReplicationError: It failed on a host, and ``fatal_exceptions`` is set. The master copy is deleted.
         """
         name = clean_name(name)
-        self._require_sound_options()
+        self.require_sound_options()
         change = Change(self, present=False)
         change.announce(name)
         try:
@@ -288,7 +288,7 @@ class HybridStorage(ReplicatedStorage):
             return self._master.open(name, mode)
         name = clean_name(name)
         require_storable(name)
-        self._require_sound_options()
+        self.require_sound_options()
         change = Change(self, present=True)
 
         def replicate_written() -> None:

@@ -148,6 +148,8 @@ class Reader:
         first, _, _ = text.partition("\n")
         if first.startswith("# ") and first.endswith(".py"):
             path = self.directory / first[2:]
+            if path.parent.name == "mysite" and not path.parent.exists():
+                self.start_site()
             path.write_text((path.read_text() if path.exists() else "") + self.substitute(text))
             return
         exec(compile(self.substitute(text), "block", "exec"), self.namespace)
@@ -353,7 +355,7 @@ def start_servers(factory):
     """Start media servers as the pages assume them: with the directories of their base URLs."""
     servers = [factory() for _ in range(3)]
     for server in servers:
-        for directory in ("media", "check"):
+        for directory in ("media", "static", "check"):
             server.create_file(f"{directory}/first", b"")
             server.delete_file(f"{directory}/first")  # the directory stays
     return servers

@@ -123,6 +123,7 @@ WRONG = [
     ("E001", DISTRIBUTED, {"hosts": HOSTS, "transport": RaisingTransport}, "no licence"),
     ("E015", DISTRIBUTED, {"hosts": HOSTS, "write_quorum": 3}, "write_quorum is 3"),
     ("E015", DISTRIBUTED, {"hosts": HOSTS, "write_quorum": "most"}, "write_quorum is 'most'"),
+    ("E016", "resto.staticfiles.StaticFilesStorage", {"hosts": HOSTS}, "STATIC_ROOT is not set"),
     ("E002", DISTRIBUTED, {}, "no hosts"),
     ("E002", ASYNC, {"hosts": []}, "no hosts"),
     ("E003", DISTRIBUTED, {"hosts": "media-1"}, "hosts must be a list"),
@@ -402,5 +403,16 @@ def test_codes_are_tested():
     """A new code comes with a test."""
     sources = [path.read_text() for path in Path(resto.__file__).parent.rglob("*.py")]
     codes = {code for source in sources for code in re.findall(r'"(?:resto\.)?([EW]\d{3})"', source)}
-    tested = {code for code, *_ in WRONG} | {"E010", "E011", "E012", "E013", "E014", "W004", "W001", "W002", "W003", "W005"}
+    tested = {code for code, *_ in WRONG} | {
+        "E010",
+        "E011",
+        "E012",
+        "E013",
+        "E014",
+        "W004",
+        "W001",
+        "W002",
+        "W003",
+        "W005",
+    }
     assert codes == tested

@@ -29,6 +29,10 @@ TESTED_ELSEWHERE = {
     "resto.management": "management/commands/test_resto_drain.py",
     "resto.management.commands": "management/commands/test_resto_drain.py",
     "resto.migrations": "test_models.py",
+    "resto.staticfiles": "staticfiles/test_storage.py",
+    "resto.staticfiles.apps": "staticfiles/management/commands/test_collectstatic.py",
+    "resto.staticfiles.management": "staticfiles/management/commands/test_collectstatic.py",
+    "resto.staticfiles.management.commands": "staticfiles/management/commands/test_collectstatic.py",
     "resto.testing": "testing/test_init.py",
     "resto.testing.__main__": "testing/test_main.py",
 }

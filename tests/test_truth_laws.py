@@ -40,7 +40,7 @@ def _quiet(caplog):
     caplog.set_level(logging.CRITICAL + 1, logger="resto")
 
 
-SCRIPTS = st.lists(st.sampled_from(["save", "delete", "delete mine", "ask"]), min_size=1, max_size=3)
+SCRIPTS = st.lists(st.sampled_from(["save", "over", "delete", "delete mine", "ask"]), min_size=1, max_size=3)
 SCENARIOS = st.fixed_dictionaries(
     {
         "hosts": st.integers(2, 3),
@@ -61,9 +61,8 @@ class History:
 
     def __init__(self, before):
         self.step = itertools.count()
-        self.saved = (
-            {"a": (None if "late" in before else b"old", -1)} if before else {}
-        )  # name -> (content, when it was)
+        # Name -> (content, when it was saved); the content is the builtin `any` if several wrote it.
+        self.saved = {"a": (None if "late" in before else b"old", -1)} if before else {}
         self.deleted = []  # [name, when it began, whether it was acknowledged]
         self.wrong = []
 
@@ -73,6 +72,8 @@ class History:
     def expected(self, name):
         """What all hosts must hold in the end; the builtin `any` if anything will do."""
         content, ended = self.saved[name]
+        if content is any:
+            return any
         deletions = [entry for entry in self.deleted if entry[0] == name]
         if any(entry[2] and entry[1] > ended for entry in deletions):
             return None
@@ -139,9 +140,15 @@ def play(scenario, monkeypatch):
             content = b"%d%d" % (number, step)
             with suppress(ReplicationError):
                 name = storages["default"].save("a", ContentFile(content))
-                history.saved[name] = (content, history.now())
+                if history.saved.get(name, ())[:1] != (any,):
+                    history.saved[name] = (content, history.now())
                 return name
             return None
+
+        def save_over(number, step):
+            history.saved["a"] = (any, history.now())
+            with suppress(ReplicationError):
+                storages["default"]._save("a", ContentFile(b"%d%d" % (number, step)))
 
         def delete(name):
             entry = [name, history.now(), False]
@@ -163,6 +170,8 @@ def play(scenario, monkeypatch):
             for step, action in enumerate(script):
                 if action == "save":
                     mine = save(number, step)
+                elif action == "over":
+                    save_over(number, step)
                 elif action == "ask":
                     ask(mine)
                 else:

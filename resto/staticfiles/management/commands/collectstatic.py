@@ -1,0 +1,64 @@
+"""``manage.py collectstatic``: publish to all hosts at the end, what has changed only."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib.staticfiles.management.commands import collectstatic
+from django.core.management import CommandError
+from tqdm import tqdm
+
+from resto.exceptions import ConfigurationError, TransportError
+from resto.outcomes import Outcome
+from resto.staticfiles.storage import Publication, StaticFilesStorage
+
+
+__all__ = ["Command"]
+
+
+class Command(collectstatic.Command):
+    """Django's ``collectstatic``; with a storage of resto, hosts follow at the end."""
+
+    def set_options(self, **options: Any) -> None:
+        super().set_options(**options)
+        if self.symlink and isinstance(self.storage, StaticFilesStorage):
+            raise CommandError("Links cannot be published to media servers. Leave --link out.")
+
+    def collect(self) -> dict[str, list[str]]:
+        destination = self.storage
+        if not isinstance(destination, StaticFilesStorage) or self.dry_run:
+            return super().collect()
+        try:
+            destination.require_sound_options()
+            with (
+                tqdm(
+                    desc="publishing", unit=" files", file=sys.stderr, disable=None if self.verbosity else True
+                ) as bar,
+                destination.publishing(bar.update) as publication,
+            ):
+                collected = super().collect()
+        except ConfigurationError as error:
+            raise CommandError(f"STORAGES['staticfiles']: {error}") from error
+        self._conclude(destination, publication)
+        return collected
+
+    def _conclude(self, storage: StaticFilesStorage, publication: Publication) -> None:
+        self.log(f"{publication.sent} published, {publication.unchanged} as before.", level=1)
+        if not publication.failures:
+            return
+        sentences = [*_sentences(publication.failures)]
+        if storage.record_alias() is not None:
+            sentences.append("They are recorded; manage.py resto_drain sends them later.")
+        if storage.fatal_exceptions:
+            raise CommandError("\n".join(sentences))
+        self.stderr.write("\n".join(sentences))
+
+
+def _sentences(failures: list[Outcome]) -> Iterator[str]:
+    by_host: dict[str, list[Outcome]] = {}
+    for outcome in failures:
+        by_host.setdefault(outcome.host, []).append(outcome)
+    for host, several in by_host.items():
+        error = several[0].error
+        problem = error.problem if isinstance(error, TransportError) else str(error)
+        yield f"{len(several)} files did not reach {host}, such as {several[0].name}: {problem}."
