@@ -109,6 +109,22 @@ class Transport(ABC):
         """
         return None
 
+    def without_credentials(self) -> "Transport | None":
+        """Return a transport that does the same and does not prove who it is; this one, if it has no credentials.
+
+        Returns:
+            None if it is not known what to leave out.
+        """
+        return None
+
+    def remove_directory(self, host: str, name: str) -> bool:
+        """Remove a directory that nobody else uses (`resto.names.temporary_name`), with all that is in it.
+
+        Returns:
+            False if this transport does not remove directories; True if there is none of that name any more.
+        """
+        return False
+
     def browse(self, host: str, name: str) -> Directory | None:
         """Return what a directory of a host holds, with the sizes of the files; ``""`` is the root.
 

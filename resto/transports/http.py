@@ -7,9 +7,10 @@ import io
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from copy import copy
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, TypedDict, TypeVar, cast
+from typing import Any, BinaryIO, Self, TypedDict, TypeVar, cast
 
 from django.utils.module_loading import import_string
 
@@ -18,6 +19,7 @@ from resto.exceptions import (
     HostUnavailableError,
 )
 from resto.hosts import HostURL, parse_url
+from resto.names import is_temporary
 from resto.outcomes import Begun
 from resto.transports import steps
 from resto.transports.base import Directory, Transport
@@ -101,6 +103,16 @@ class HttpTransport(Transport):
         for _, wire in list(self._wires.values()):
             wire.close()
 
+    def without_credentials(self) -> Self | None:
+        if self._session is not None:
+            return None  # it may have some of its own
+        if self._authenticator is None and not self._client_cert:
+            return self
+        other = copy(self)
+        other._authenticator, other._client_cert = None, []  # noqa: SLF001 - of the same class
+        other._context, other._wires = None, {}  # noqa: SLF001 - as above
+        return other
+
     def open(self, host: str, name: str) -> BinaryIO:
         action = self._action(host, name, "download")
         stream = self._perform(action, steps.download(action))
@@ -151,6 +163,18 @@ class HttpTransport(Transport):
     def delete(self, host: str, name: str) -> bool:
         action = self._action(host, name, "delete")
         return self._perform(action, steps.delete(action, spares_directories=self._spares_directories(action)))
+
+    def remove_directory(self, host: str, name: str) -> bool:
+        """Remove a directory with a temporary name.
+
+        Raises:
+            ValueError: It has another name, so that it may be one of the site.
+        """
+        if not is_temporary(name):
+            raise ValueError(f"{name!r} is not a temporary name")
+        action = self._action(host, name, "delete")
+        self._perform(action, steps.remove_directory(action))
+        return True
 
     def begin(self, method: str, host: str, name: str, *args: Any) -> Begun[Any] | None:
         if getattr(type(self), method) is not getattr(HttpTransport, method):

@@ -32,6 +32,7 @@ __all__ = [
     "natural",
     "parse_http_date",
     "put",
+    "remove_directory",
     "server_product",
     "size",
     "unlocked",
@@ -230,6 +231,13 @@ def delete(action: Action, *, spares_directories: bool) -> Steps[bool]:
     if response.status not in (200, 204):
         raise action.unexpected(response, "DELETE")
     return True
+
+
+def remove_directory(action: Action) -> Steps[None]:
+    """Remove a directory with all that is in it (RFC 4918, section 9.6.1), if it is there."""
+    response = yield from unlocked(Request("DELETE", collection(action.target)))
+    if response.status not in ABSENT and response.status not in (200, 204):
+        raise action.unexpected(response, "DELETE")
 
 
 def require_file(action: Action, response: Response) -> None:

@@ -59,6 +59,11 @@ def test_nothing_is_begun_by_default(minimal):
     assert minimal.begin("exists", "host", "name") is None
 
 
+def test_what_a_transport_need_not_know(minimal):
+    assert minimal.without_credentials() is None
+    assert minimal.remove_directory("host", ".resto-1") is False
+
+
 def test_hosts_are_identified_by_what_they_are_called(minimal):
     assert minimal.identify("host") == "host"
 

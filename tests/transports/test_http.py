@@ -9,7 +9,7 @@ import sys
 import textwrap
 import threading
 import traceback
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote
@@ -386,6 +386,49 @@ def test_a_session_has_its_own_certificates(ca_bundle, option):
         HttpTransport("/media/", session=requests.Session(), **{option: ca_bundle})
 
 
+# Without credentials
+
+
+@pytest.mark.parametrize("kind", ["http", "webdav"])
+def test_the_same_without_credentials(transport, resto_server_factory, kind):
+    server = resto_server_factory(webdav=kind == "webdav", credentials=("user", "password"))
+    known = transport(kind, auth=("user", "password"), timeout=7)
+    known.create(server.url, "a.txt", b"content")
+    stranger = known.without_credentials()
+    assert (type(stranger), stranger.timeout) == (type(known), 7)
+    with closing(stranger), pytest.raises(UnexpectedStatusCode) as info:
+        stranger.delete(server.url, "a.txt")
+    assert info.value.status == 401
+    assert known.delete(server.url, "a.txt") is True
+
+
+@pytest.mark.parametrize("auth", [HTTPDigestAuth("u", "p"), HTTPBasicAuth("u", "p"), {"X-Key": "abc"}])
+def test_no_credential_is_left(transport, resto_server, auth):
+    with closing(transport(auth=auth).without_credentials()) as stranger:
+        assert stranger.exists(resto_server.url, "a.txt") is False
+    (request,) = resto_server.requests
+    assert {"authorization", "x-key"}.isdisjoint(map(str.lower, request.headers))
+
+
+def test_who_has_no_credentials_stays_the_same(transport):
+    http = transport()
+    assert http.without_credentials() is http
+
+
+def test_a_session_may_have_credentials_of_its_own(transport):
+    assert transport(session=requests.Session).without_credentials() is None
+
+
+# Directories
+
+
+@pytest.mark.parametrize("name", ["d", "d/e", ".resto-1/d"])
+def test_only_temporary_directories_are_removed(transport, resto_server, name):
+    with pytest.raises(ValueError, match="not a temporary name"):
+        transport().remove_directory(resto_server.url, name)
+    assert resto_server.requests == []
+
+
 # Certificates
 
 
@@ -438,6 +481,20 @@ def test_without_a_client_certificate_nothing_is_stored(transport, demanding_ser
     with pytest.raises(HostUnavailableError, match=r"TLS failed|connection broke"):
         transport(ca_bundle=ca_bundle).create(demanding_server.url, "a.txt", b"content")
     assert not demanding_server.files
+
+
+def test_client_certificate_is_not_shown_by_who_has_no_credentials(
+    transport, demanding_server, authority, ca_bundle, tmp_path
+):
+    path = tmp_path / "client.pem"
+    authority.issue_cert("application.example.com").private_key_and_cert_chain_pem.write_to_path(path)
+    http = transport(ca_bundle=ca_bundle, client_cert=str(path))
+    assert http.exists(demanding_server.url, "a.txt") is False
+    with (
+        closing(http.without_credentials()) as stranger,
+        pytest.raises(HostUnavailableError, match=r"TLS failed|connection broke"),
+    ):
+        stranger.create(demanding_server.url, "a.txt", b"content")
 
 
 @pytest.mark.parametrize("option", ["ca_bundle", "client_cert"])

@@ -340,6 +340,18 @@ def a_scan(site):
     assert sorted(entry.name for entry in site.transport.scan(site.url, "d")) == ["d/b.txt", "d/e/c.txt"]
 
 
+def a_temporary_directory(site):
+    if site.name == "http" and site.kind in MISSING_PARENT:
+        with pytest.raises(UnexpectedStatusCode):
+            site.create(".resto-1/a.txt", b"content")
+    else:
+        site.create(".resto-1/a.txt", b"content")
+        assert site.transport.remove_directory(site.url, ".resto-1") is True
+        assert site.exists(".resto-1/a.txt") is False
+    assert site.transport.remove_directory(site.url, ".resto-1") is True
+    assert site.exists(".resto-1") is False
+
+
 CASES = [
     a_new_file,
     over_an_old_file,
@@ -363,6 +375,7 @@ CASES = [
     odd_directories,
     a_listing,
     a_scan,
+    a_temporary_directory,
 ]
 
 

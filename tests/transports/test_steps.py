@@ -234,6 +234,19 @@ def test_delete_of_what_may_be_a_directory_does_nothing(answer):
         run(steps.delete(ACTION, spares_directories=False), answer)
 
 
+@pytest.mark.parametrize("status", [200, 204, 404, 410])
+def test_a_directory_is_removed(status):
+    _, requests = run(steps.remove_directory(ACTION), 423, status)
+    assert sent(requests) == [("DELETE", f"{ACTION.target}/")] * 2
+    assert [request.headers for request in requests] == [{}, {}]
+
+
+@pytest.mark.parametrize("status", [202, 207, 301, 400, 403, 405, 409, 500])
+def test_a_directory_that_stays(status):
+    with pytest.raises(UnexpectedStatusCode):
+        run(steps.remove_directory(ACTION), status)
+
+
 # Errors
 
 
