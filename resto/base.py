@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pickle import PicklingError
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack, cast
 from urllib.parse import urljoin
 
-from django.core.files.storage import Storage
+from django.core.files.storage import Storage, storages
 from django.core.signals import setting_changed
 from django.utils.encoding import filepath_to_uri
 from django.utils.module_loading import import_string
@@ -32,7 +32,15 @@ from resto.settings import get_setting, media_url, storage_settings
 from resto.transports import Transport
 
 
-__all__ = ["ReplicatedStorage", "StorageOptions", "begun_by", "is_replicated", "removed", "uploaded"]
+__all__ = [
+    "ReplicatedStorage",
+    "StorageOptions",
+    "begun_by",
+    "is_replicated",
+    "removed",
+    "replicated_storages",
+    "uploaded",
+]
 
 logger = logging.getLogger("resto")
 
@@ -476,6 +484,19 @@ def is_replicated(backend: Any) -> bool:
     """Return whether a ``BACKEND`` of ``STORAGES`` is a storage of resto, without making one."""
     found = _imported(backend)
     return isinstance(found, type) and issubclass(found, ReplicatedStorage)
+
+
+def replicated_storages(aliases: Sequence[str] = ()) -> "dict[str, ReplicatedStorage]":
+    """Return the storages of resto in ``STORAGES``, by their aliases.
+
+    Args:
+        aliases: Only these; all if there are none.
+    """
+    return {
+        alias: cast("ReplicatedStorage", storages[alias])
+        for alias, parameters in storage_settings().items()
+        if is_replicated(parameters.get("BACKEND")) and (not aliases or alias in aliases)
+    }
 
 
 def _imported(backend: Any) -> Any:

@@ -434,11 +434,13 @@ class Backlog:
     Attributes:
         count: How many changes.
         oldest: Seconds since the oldest.
+        due: Seconds until the next of them is due; negative if it has been due for a while.
         error: Why the one that failed last did; empty if none has.
     """
 
     count: int
     oldest: float
+    due: float
     error: str
 
 
@@ -452,11 +454,12 @@ def backlog(storage: str) -> dict[str, Backlog]:
     """
     with _connected() as alias:
         rows = _rows().using(alias).filter(storage=storage)
-        counted = list(rows.values("host").annotate(count=Count("id"), created=Min("created")))
-        found = {}
+        counted = list(rows.values("host").annotate(count=Count("id"), created=Min("created"), due=Min("due")))
+        found, now = {}, clock()
         for one in counted:
             failed = rows.filter(host=one["host"]).exclude(error="").order_by("-id").values_list("error", flat=True)
-            found[one["host"]] = Backlog(one["count"], clock() - one["created"], next(iter(failed[:1]), ""))
+            error = next(iter(failed[:1]), "")
+            found[one["host"]] = Backlog(one["count"], now - one["created"], one["due"] - now, error)
     return found
 
 

@@ -1,16 +1,13 @@
-"""What is known about the hosts of a site: who answers, and what is pending."""
+"""What is known about the hosts of a site: who answers, who is asked, and what is pending."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any
 
-from django.core.files.storage import storages
-
-from resto import pending
-from resto.base import ReplicatedStorage, is_replicated
+from resto import health, pending
+from resto.base import ReplicatedStorage, replicated_storages
 from resto.exceptions import HostUnavailableError
 from resto.outcomes import Outcome
-from resto.settings import storage_settings
 
 
 __all__ = ["HostStatus", "host_statuses"]
@@ -28,8 +25,12 @@ class HostStatus:
         host: The host as it stands in the settings.
         reachable: Whether it answers, whatever that is.
         problem: Why it does not; empty if it does.
+        breaker: ``"closed"`` if this process asks the host, ``"open"`` if it does not at present, ``"probing"`` while one
+            action finds out. Other processes may do otherwise.
         pending: How many changes it may have missed; None if nothing is recorded.
         oldest: Seconds since the oldest of them; None if there is none.
+        due: Seconds until the next of them is due, that is, may be sent; negative if it has been due for a while, which
+            is a drain's to change. None if there is none.
         error: Why the last of them failed; empty if none has.
     """
 
@@ -37,8 +38,10 @@ class HostStatus:
     host: str
     reachable: bool
     problem: str
+    breaker: str
     pending: int | None
     oldest: float | None
+    due: float | None
     error: str
 
     def as_dict(self) -> dict[str, Any]:
@@ -47,7 +50,7 @@ class HostStatus:
 
 
 def host_statuses(aliases: Sequence[str] = ()) -> list[HostStatus]:
-    """Ask every host whether it answers, and the record what is pending.
+    """Ask every host whether it answers, whatever its breaker says, and the record what is pending.
 
     Args:
         aliases: Of storages; all of resto's if there are none.
@@ -55,19 +58,17 @@ def host_statuses(aliases: Sequence[str] = ()) -> list[HostStatus]:
     Raises:
         ConfigurationError: The settings of a storage are wrong.
     """
-    found = []
-    for alias, parameters in storage_settings().items():
-        if is_replicated(parameters.get("BACKEND")) and (not aliases or alias in aliases):
-            found += _statuses(alias, cast("ReplicatedStorage", storages[alias]))
-    return found
+    return [status for alias, storage in replicated_storages(aliases).items() for status in _statuses(alias, storage)]
 
 
 def _statuses(alias: str, storage: ReplicatedStorage) -> list[HostStatus]:
     backlog = pending.backlog(alias) if pending.is_active() else None
-    return [_status(alias, outcome, backlog) for outcome in storage.ask_hosts(_NAME)]
+    return [_status(alias, storage, outcome, backlog) for outcome in storage.ask_hosts(_NAME)]
 
 
-def _status(alias: str, outcome: Outcome, backlog: dict[str, pending.Backlog] | None) -> HostStatus:
+def _status(
+    alias: str, storage: ReplicatedStorage, outcome: Outcome, backlog: dict[str, pending.Backlog] | None
+) -> HostStatus:
     error = outcome.error
     problem = error.problem if isinstance(error, HostUnavailableError) else ""
     one = (backlog or {}).get(outcome.host)
@@ -76,7 +77,9 @@ def _status(alias: str, outcome: Outcome, backlog: dict[str, pending.Backlog] | 
         outcome.host,
         reachable=not problem,
         problem=problem,
+        breaker=health.state(storage.transport_for(outcome.host).identify(outcome.host)).state,
         pending=None if backlog is None else one.count if one else 0,
         oldest=one.oldest if one else None,
+        due=one.due if one else None,
         error=one.error if one else "",
     )

@@ -252,6 +252,18 @@ def test_backlog_of_a_host_is_due_when_it_answers_again(clock):
     assert [one.name for one in pending.claim(10)] == ["a", "b", "c"]
 
 
+def test_backlog_of_a_storage(clock):
+    assert pending.backlog("default") == {}
+    open_lease("a", ["media-1"]).settle([outcome("media-1", REFUSED)])
+    clock[0] += 10
+    open_lease("b", ["media-1", "media-2"])
+    open_lease("c", ["media-3"], storage="other")
+    assert pending.backlog("default") == {
+        "media-1": pending.Backlog(2, oldest=10, due=-9, error="refused"),
+        "media-2": pending.Backlog(1, oldest=0, due=300, error=""),
+    }
+
+
 def test_answer_that_is_a_failure_hastens_nothing(clock):
     """The host is up; it would refuse the same name again with each save of another one."""
     open_lease("a", ["media-1"]).settle([outcome("media-1", FULL)])

@@ -6,6 +6,7 @@ from django.core.files.storage import storages
 
 from resto import health, pending
 from resto.status import host_statuses
+from resto.storage import DistributedStorage
 
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +30,8 @@ def storage(settings, media_root, servers):
 def test_all_is_fine(storage, servers):
     for status, server in zip(host_statuses(), servers, strict=True):
         assert status.as_dict() == {
-            "storage": "default", "host": server.url, "reachable": True, "problem": "", "pending": 0, "oldest": None, "error": "",
+            "storage": "default", "host": server.url, "reachable": True, "problem": "",
+            "breaker": "closed", "pending": 0, "oldest": None, "due": None, "error": "",
         }  # fmt: skip
 
 
@@ -48,6 +50,7 @@ def test_host_that_is_down_and_what_it_has_missed(storage, servers, monkeypatch)
     assert (first.reachable, first.pending) == (True, 0)
     assert (second.reachable, second.problem, second.pending) == (False, "connection refused", 2)
     assert 99 < second.oldest < 110
+    assert -100 < second.due < -80
     assert "connection refused" in second.error
 
 
@@ -57,7 +60,18 @@ def test_breaker_does_not_keep_it_from_asking(storage, servers):
         storage.save(name, ContentFile(b"1"))
     assert health.state(storage.transport_for(servers[1].url).identify(servers[1].url)).state == "open"
     servers[1].refuse = False
-    assert [status.reachable for status in host_statuses()] == [True, True]
+    statuses = host_statuses()
+    assert [status.reachable for status in statuses] == [True, True]
+    assert [status.breaker for status in statuses] == ["closed", "open"]
+
+
+def test_two_spellings_of_a_host_have_one_breaker(storage, servers):
+    other = DistributedStorage([servers[0].url.replace("http", "HTTP")], "/media/")
+    servers[0].refuse = True
+    for _ in range(3):
+        with pytest.raises(OSError, match="connection refused"):
+            other.save("a", ContentFile(b"1"))
+    assert [status.breaker for status in host_statuses(["default"])] == ["open", "closed"]
 
 
 def test_choice_of_storages(storage):
