@@ -290,12 +290,21 @@ class Reader:
         """It removes what was left long ago, and nothing else."""
         folder = Path(self.substitute("/srv/media/files"))
         folder.mkdir(parents=True, exist_ok=True)
-        for name, days in [(".resto-old", 3), (".resto-new", 0), ("old.jpg", 3)]:
-            (folder / name).touch()
+        (folder / ".resto-directory").mkdir()
+        for name, days in [
+            (".resto-old", 3),
+            (".resto-new", 0),
+            ("old.jpg", 3),
+            (".resto-directory/probe", 3),
+            (".resto-directory", 3),
+        ]:
+            if not (folder / name).is_dir():
+                (folder / name).touch()
             os.utime(folder / name, (time.time() - days * 86_400,) * 2)
         output = self.succeed(command, expected)
         assert {path.name for path in folder.iterdir()} >= {".resto-new", "old.jpg"}
         assert not (folder / ".resto-old").exists()
+        assert not (folder / ".resto-directory").exists()
         return output
 
     def run_curl(self, command, expected):

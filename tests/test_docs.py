@@ -1,6 +1,7 @@
 """What the documentation says is true: its blocks are done, its links lead somewhere, and nothing is left out."""
 
 import inspect
+import json
 import logging
 import re
 import sys
@@ -190,6 +191,20 @@ def test_recipe_for_task_queues_sends_files(reader):
         reader.do(block)
     reader.namespace["QueueStorage"]().save("queued.txt", ContentFile(b"data"))
     assert [server.files.get("media/queued.txt") for server in reader.servers] == [b"data", b"data", None]
+
+
+@pytest.mark.django_db
+def test_view_tells_how_the_hosts_are(reader, rf):
+    blocks = read_blocks(ROOT / "docs" / "record.md")
+    (view,) = [block for block in blocks if block.text.startswith("# mysite/health.py")]
+    exec(view.text, reader.namespace)
+    hosts = [server.url for server in reader.servers]
+    reader.settings.STORAGES = {"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"hosts": hosts}}}
+    for status, reachable in [(200, True), (503, False)]:
+        reader.servers[1].refuse = not reachable
+        answer = reader.namespace["media_hosts"](rf.get("/health/media/"))
+        assert answer.status_code == status
+        assert [host["reachable"] for host in json.loads(answer.content)["hosts"]] == [True, reachable, True]
 
 
 # The reader itself: what it would let pass is not tested.

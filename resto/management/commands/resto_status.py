@@ -3,11 +3,15 @@
 import json
 import sys
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from resto.exceptions import ConfigurationError
+from resto.probe import HostProbe, probe_hosts
+from resto.settings import get_setting
 from resto.status import HostStatus, host_statuses
 
 
@@ -15,11 +19,17 @@ __all__ = ["Command"]
 
 FINE, BACKLOG, DOWN = 0, 1, 2
 
+# Seconds after which it is worth asking: a drain that watches the record, and has little to do, is never so late.
+LATE = 60
+
 
 class Command(BaseCommand):
     """``manage.py resto_status``."""
 
-    help = "Say which hosts answer, and what they have missed. Ends with 0 if all is fine, 1 if something is pending, 2 if a host is down."
+    help = (
+        "Say which hosts answer, and what they have missed. Ends with 0 if all is fine, 1 if something is pending, "
+        "2 if a host is down or fails the probe."
+    )
     requires_system_checks: list[str] = []  # noqa: RUF012 - as Django types it; monitoring asks often
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -27,41 +37,72 @@ class Command(BaseCommand):
         parser.add_argument(
             "--storage", action="append", default=[], help="this alias only; may be given several times"
         )
+        parser.add_argument(
+            "--probe", action="store_true", help="also write, read, list and delete small files, and say what is wrong"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             statuses = host_statuses(options["storage"])
+            probes = probe_hosts(options["storage"]) if options["probe"] else []
         except ConfigurationError as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(str(error), returncode=DOWN) from error
+        except DatabaseError as error:
+            hint = f"Run: manage.py migrate resto --database {get_setting('DATABASE')}, if its table is missing."
+            raise CommandError(f"The record cannot be read: {error}. {hint}", returncode=DOWN) from error
+        found = {(probe.storage, probe.host): probe for probe in probes}
+        pairs = [(status, found.get((status.storage, status.host))) for status in statuses]
         if options["json"]:
-            self.stdout.write(json.dumps([status.as_dict() for status in statuses]))
+            self.stdout.write(json.dumps([_record(status, probe) for status, probe in pairs]))
         else:
-            for status in statuses:
-                self.stdout.write(_sentence(status))
-        code = exit_code(statuses)
+            for status, probe in pairs:
+                self.stdout.write("\n  ".join([_sentence(status), *_findings(probe)]))
+        code = exit_code(statuses, probes)
         if code:
             sys.exit(code)
 
 
-def exit_code(statuses: list[HostStatus]) -> int:
-    """Return what monitoring wants to know: 0 if all is fine, 1 if something is pending, 2 if a host is down."""
-    if not all(status.reachable for status in statuses):
+def exit_code(statuses: Sequence[HostStatus], probes: Sequence[HostProbe] = ()) -> int:
+    """Return what monitoring wants to know.
+
+    Returns:
+        0 if all is fine, 1 if something is pending, 2 if a host is down or fails the probe.
+    """
+    if not all(status.reachable for status in statuses) or any(probe.problem for probe in probes):
         return DOWN
     return BACKLOG if any(status.pending for status in statuses) else FINE
 
 
+def _record(status: HostStatus, probe: HostProbe | None) -> dict[str, Any]:
+    record = status.as_dict()
+    return record if probe is None else record | {"probe": {"problem": probe.problem, "remarks": probe.remarks}}
+
+
+def _findings(probe: HostProbe | None) -> list[str]:
+    if probe is None:
+        return []
+    return [probe.problem or "Files can be written, read, replaced and deleted.", *probe.remarks]
+
+
 def _sentence(status: HostStatus) -> str:
     reachable = "answers" if status.reachable else f"does not answer: {status.problem}"
-    return f"{status.storage}: {status.host} {reachable}; {_backlog(status)}."
+    breaker = "" if status.breaker == "closed" else f"; its breaker is {status.breaker}"
+    return f"{status.storage}: {status.host} {reachable}{breaker}; {_backlog(status)}."
 
 
 def _backlog(status: HostStatus) -> str:
     if status.pending is None:
         return "nothing is recorded"
-    if not status.pending or status.oldest is None:
+    if not status.pending or status.oldest is None or status.due is None:
         return "nothing is pending"
     error = f" (last error: {status.error.rstrip('.')})" if status.error else ""
-    return f"{status.pending} pending, the oldest for {_duration(status.oldest)}{error}"
+    return f"{status.pending} pending, the oldest for {_duration(status.oldest)}, {_due(status.due)}{error}"
+
+
+def _due(seconds: float) -> str:
+    if seconds > 0:
+        return f"the next is due in {_duration(seconds)}"
+    return f"the next has been due for {_duration(-seconds)}" + (": does a drain run?" if seconds < -LATE else "")
 
 
 def _duration(seconds: float) -> str:

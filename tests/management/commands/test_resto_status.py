@@ -6,8 +6,10 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
+from django.db import DatabaseError
 
-from resto.management.commands.resto_status import _duration
+from resto import pending
+from resto.management.commands.resto_status import _due, _duration
 
 
 pytestmark = pytest.mark.django_db
@@ -38,7 +40,8 @@ def test_backlog(server, capsys):
         call_command("resto_status")
     assert caught.value.code == 1
     printed = capsys.readouterr().out
-    assert printed.startswith(f"default: {server.url} answers; 1 pending, the oldest for 0 seconds (last error: ")
+    assert printed.startswith(f"default: {server.url} answers; 1 pending, the oldest for 0 seconds, the next ")
+    assert " is due in " in printed
     assert "connection refused" in printed
 
 
@@ -52,18 +55,73 @@ def test_down(server, capsys):
     )
 
 
+def test_breaker(server, capsys):
+    for _ in range(3):
+        miss(server)
+    with pytest.raises(SystemExit) as caught:
+        call_command("resto_status")
+    assert caught.value.code == 1
+    assert capsys.readouterr().out.startswith(f"default: {server.url} answers; its breaker is open; 3 pending, ")
+
+
+def test_probe(server, capsys):
+    call_command("resto_status", probe=True)
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        f"default: {server.url} answers; nothing is pending.",
+        "  Files can be written, read, replaced and deleted.",
+        "  No credentials are configured: any machine whose address the host accepts can write there.",
+    ]
+
+
+def test_probe_that_fails(server, capsys):
+    server.readonly = True
+    with pytest.raises(SystemExit) as caught:
+        call_command("resto_status", probe=True)
+    assert caught.value.code == 2
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == f"default: {server.url} answers; nothing is pending."
+    assert second.startswith("  A file cannot be written: PUT was answered 403 Forbidden; ")
+
+
+def test_probe_as_json(server, capsys):
+    server.readonly = True
+    with pytest.raises(SystemExit):
+        call_command("resto_status", probe=True, json=True)
+    [status] = json.loads(capsys.readouterr().out)
+    assert (status["host"], status["reachable"], status["probe"]["remarks"]) == (server.url, True, [])
+    assert status["probe"]["problem"].startswith("A file cannot be written")
+
+
+def test_record_that_cannot_be_read(server, monkeypatch):
+    def fail(storage):
+        raise DatabaseError("no such table: resto_pending")
+
+    monkeypatch.setattr(pending, "backlog", fail)
+    with pytest.raises(CommandError, match=r"manage\.py migrate resto --database default") as caught:
+        call_command("resto_status")
+    assert caught.value.returncode == 2
+
+
+def test_nothing_is_recorded(server, capsys, monkeypatch):
+    monkeypatch.setattr(pending, "is_active", lambda: False)
+    call_command("resto_status")
+    assert capsys.readouterr().out == f"default: {server.url} answers; nothing is recorded.\n"
+
+
 def test_json(server, capsys):
     miss(server)
     with pytest.raises(SystemExit):
         call_command("resto_status", json=True)
     [status] = json.loads(capsys.readouterr().out)
     assert (status["host"], status["reachable"], status["pending"]) == (server.url, True, 1)
+    assert "probe" not in status
 
 
 def test_wrong_settings(server, settings):
     settings.RESTO_MEDIA_HOSTS = []
-    with pytest.raises(CommandError, match="no hosts"):
+    with pytest.raises(CommandError, match="no hosts") as caught:
         call_command("resto_status")
+    assert caught.value.returncode == 2
 
 
 @pytest.mark.parametrize(
@@ -72,3 +130,15 @@ def test_wrong_settings(server, settings):
 )
 def test_durations(seconds, text):
     assert _duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (40.4, "the next is due in 40 seconds"),
+        (-3.2, "the next has been due for 3 seconds"),
+        (-7_200, "the next has been due for 2 hours: does a drain run?"),
+    ],
+)
+def test_what_is_due(seconds, text):
+    assert _due(seconds) == text
