@@ -1,4 +1,4 @@
-"""Real brokers for the tests: Redis, and RabbitMQ; and a real database: PostgreSQL.
+"""Real brokers for the tests: Redis, and RabbitMQ; and real databases: PostgreSQL, and MariaDB.
 
 A pytest plugin, as `servers`. The session shares one of each kind (``redis_server``, ``rabbitmq``); a test that stops its
 broker starts one of its own (``start_redis``).
@@ -18,12 +18,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
+import pymysql
 import pytest
+from django.db import connections
 
 from servers import ADDRESS, REQUIRED, SYSTEM_PROGRAMS, VENV_PROGRAMS, ServerError, clean_environment, free_port
 
 
 RABBITMQ_PROGRAMS = "/usr/lib/rabbitmq/bin"  # Debian's /usr/sbin/rabbitmq-server insists on the user of its own
+# Django asks for mysqlclient, which has no wheels for Linux: to install it takes a compiler.
+pymysql.install_as_MySQLdb()
+
 DEADLINE = 60.0  # seconds for a broker to start, or to go away; RabbitMQ takes ten on an idle machine
 
 
@@ -196,6 +201,7 @@ class PostgreSQL(Broker):
 
     def command(self) -> list[str]:
         options = {"listen_addresses": ADDRESS, "unix_socket_directories": str(self.folder), "fsync": "off"}
+        options["deadlock_timeout"] = "10ms"
         settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         return [*self._as_user(), str(self.program()), "-D", str(self._data), "-p", str(self.port), *settings]
 
@@ -207,7 +213,13 @@ class PostgreSQL(Broker):
         """Make a database, and return what Django's setting says of it."""
         name = f"resto{next(self._numbers)}"
         self._run("createdb", "-h", ADDRESS, "-p", str(self.port), "-U", "postgres", name)
-        return {"NAME": name, "USER": "postgres", "HOST": ADDRESS, "PORT": self.port}
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": name,
+            "USER": "postgres",
+            "HOST": ADDRESS,
+            "PORT": self.port,
+        }
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [*self._as_user(), str(self.program(program)), *arguments]
@@ -220,7 +232,50 @@ class PostgreSQL(Broker):
         return ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", "--"]
 
 
-def require(kind: type[RedisServer] | type[RabbitMQ] | type[PostgreSQL]) -> None:
+class MariaDB(Broker):
+    """MariaDB, the MySQL that Debian has."""
+
+    name = "mariadb"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._numbers = itertools.count()
+        self._options = [f"--datadir={self.folder / 'data'}"]
+        if os.geteuid() == 0:  # as whom it refuses to run
+            shutil.chown(self.folder, "mysql", "mysql")
+            self._options.append("--user=mysql")
+        command = [str(self.program("mariadb-install-db")), "--no-defaults", "--auth-root-authentication-method=normal"]
+        subprocess.run([*command, "--skip-test-db", *self._options], check=True, capture_output=True)
+
+    @staticmethod
+    def program(name: str = "mariadbd") -> str | None:
+        return shutil.which(name, path=SYSTEM_PROGRAMS)
+
+    def command(self) -> list[str]:
+        network = [f"--bind-address={ADDRESS}", f"--port={self.port}", f"--socket={self.folder / 'socket'}"]
+        return [str(self.program()), "--no-defaults", *self._options, *network, "--innodb-flush-log-at-trx-commit=0"]
+
+    def answers(self) -> bool:
+        return subprocess.run(self._client("mariadb-admin", "ping"), check=False, capture_output=True).returncode == 0
+
+    def new_database(self) -> dict[str, Any]:
+        """Make a database, and return what Django's setting says of it."""
+        name = f"resto{next(self._numbers)}"
+        subprocess.run(self._client("mariadb", "--execute", f"CREATE DATABASE {name}"), check=True)
+        return {
+            "ENGINE": "django.db.backends.mysql",
+            "NAME": name,
+            "USER": "root",
+            "HOST": ADDRESS,
+            "PORT": self.port,
+        }
+
+    def _client(self, program: str, *arguments: str) -> list[str]:
+        options = ["--no-defaults", f"--host={ADDRESS}", f"--port={self.port}", "--user=root"]
+        return [str(self.program(program)), *options, *arguments]
+
+
+def require(kind: type[RedisServer] | type[RabbitMQ] | type[PostgreSQL] | type[MariaDB]) -> None:
     """Skip the test that needs this program; fail it where all of them must be there."""
     if kind.program() is None:
         package = kind.name if kind is PostgreSQL else f"{kind.name}-server"
@@ -288,3 +343,37 @@ def postgresql() -> Iterator[PostgreSQL]:
         yield server.start()
     finally:
         server.close()
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    """The session's MariaDB; a test makes a database of its own."""
+    require(MariaDB)
+    server = MariaDB()
+    try:
+        yield server.start()
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def new_database(request: pytest.FixtureRequest) -> Callable[[str], dict[str, Any]]:
+    """A function that makes a database on a server, and returns what Django's setting says of it."""
+
+    def make(kind: str) -> dict[str, Any]:
+        return dict(request.getfixturevalue(kind).new_database())
+
+    return make
+
+
+@contextlib.contextmanager
+def default_database(setting: dict[str, Any]) -> Iterator[None]:
+    """Let Django's default database be another one, meanwhile."""
+    usual_setting, usual = connections.settings["default"], connections["default"]
+    connections.settings["default"] = connections.configure_settings({"default": setting})["default"]
+    connections["default"] = connections.create_connection("default")
+    try:
+        yield
+    finally:
+        connections["default"].close()
+        connections.settings["default"], connections["default"] = usual_setting, usual

@@ -9,15 +9,11 @@ import pytest
 from workshop.site import Workshop, files_below, wait_until
 
 
-SECONDS = 60 if os.environ.get("HYPOTHESIS_PROFILE") == "explore" else 5
+SECONDS = 60 if os.environ.get("HYPOTHESIS_PROFILE") == "explore" else 3
 NAMES = [f"{number % 3}/{number}.bin" for number in range(12)]
 
 
-def databases(kind, postgresql):
-    """The setting, for a database that is prepared."""
-    if kind == "sqlite":
-        return {}
-    return {"DATABASES": {"default": {"ENGINE": "django.db.backends.postgresql", **postgresql.new_database()}}}
+SERVERS = ["postgresql", "mariadb"]
 
 
 def give_the_record_a_file_of_its_own(site):
@@ -32,11 +28,12 @@ def give_the_record_a_file_of_its_own(site):
 
 
 @pytest.fixture
-def open_record_site():
-    """A function that opens a site whose leases are short."""
+def open_record_site(new_database):
+    """A function that opens a site whose leases are short, with a database of the kind."""
     sites = []
 
-    def open_one(hosts, **settings):
+    def open_one(hosts, kind="sqlite"):
+        settings = {"DATABASES": {"default": new_database(kind)}} if kind in SERVERS else {}
         settings |= {"RESTO_LEASE": 3, "RESTO_GRACE": 1}
         options = {"transport": "webdav", "allow_overwrite": True, "fatal_exceptions": False}
         site = Workshop(hosts, options, backend="resto.storage.HybridStorage", **settings)
@@ -49,13 +46,12 @@ def open_record_site():
         site.close()
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_whatever_is_killed_the_hosts_end_equal_to_the_master_copy(kind, request, start_server, open_record_site):
+@pytest.mark.parametrize("kind", ["sqlite", *SERVERS])
+def test_whatever_is_killed_the_hosts_end_equal_to_the_master_copy(kind, start_server, open_record_site):
     seed = random.randrange(1_000_000)
     choice = random.Random(seed)
     servers = [start_server("nginx-dav") for _ in range(3)]
-    postgresql = request.getfixturevalue("postgresql") if kind == "postgresql" else None
-    site = open_record_site([server.url for server in servers], **databases(kind, postgresql))
+    site = open_record_site([server.url for server in servers], kind)
     if kind == "sqlite":
         give_the_record_a_file_of_its_own(site)  # else a writer that is killed takes its rows along
     drains = [site.manage("resto_drain", "--watch", ready="Watching") for _ in range(2)]
@@ -89,6 +85,37 @@ def test_whatever_is_killed_the_hosts_end_equal_to_the_master_copy(kind, request
     assert files_below(site.media)
 
 
+CLAIM = """
+import django
+django.setup()
+from resto import pending
+from resto.outcomes import Outcome
+print("claiming", flush=True)
+while True:
+    for one in pending.claim(5):
+        print("got", one.name, flush=True)
+        one.lease.settle([Outcome("upload", one.host, one.name, 0.0)])
+"""
+
+FALL_DUE = """
+import django
+django.setup()
+from resto import pending
+for lease in pending.open_leases("default", [("http://media-1/", str(number)) for number in range(100)]):
+    lease.release(0)
+"""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", *SERVERS])
+def test_no_row_is_claimed_by_two(kind, open_record_site):
+    site = open_record_site(["http://media-1/"], kind)
+    claimers = [site.start("python", "-c", CLAIM, ready="claiming") for _ in range(2)]
+    site.run("-c", FALL_DUE)
+    wait_until(lambda: site.log.count("got") >= 100, lambda: site.log)
+    got = [line.split()[1] for claimer in claimers for line in claimer.log.splitlines() if line.startswith("got")]
+    assert sorted(got, key=int) == [str(number) for number in range(100)]
+
+
 ROLLED_BACK = """
 import sys
 import django
@@ -106,16 +133,11 @@ print(connection.vendor, sorted(Pending.objects.values_list("name", "present")))
 """
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "sqlite of its own"])
-def test_rows_outlive_a_rollback_where_a_second_connection_can_write(
-    kind, request, resto_server_factory, open_record_site
-):
+@pytest.mark.parametrize("kind", ["sqlite", *SERVERS, "sqlite of its own"])
+def test_rows_outlive_a_rollback_where_a_second_connection_can_write(kind, resto_server_factory, open_record_site):
     server = resto_server_factory()
     server.refuse = True
-    settings = {}
-    if kind == "postgresql":
-        settings = databases(kind, request.getfixturevalue("postgresql"))
-    site = open_record_site([server.url], **settings)
+    site = open_record_site([server.url], kind)
     if kind == "sqlite of its own":
         give_the_record_a_file_of_its_own(site)
     code = (
@@ -123,15 +145,19 @@ def test_rows_outlive_a_rollback_where_a_second_connection_can_write(
         if kind.endswith("own")
         else ROLLED_BACK
     )
-    expected = "sqlite []" if kind == "sqlite" else f"{kind.split()[0]} [('a', True), ('b', False)]"
+    vendor = "mysql" if kind == "mariadb" else kind.split()[0]
+    expected = "sqlite []" if kind == "sqlite" else f"{vendor} [('a', True), ('b', False)]"
     assert expected in site.run("-c", code).splitlines()
 
 
-@pytest.mark.parametrize(("end", "action"), [("commit", "save"), ("rollback", "save"), ("kill", "delete")])
-def test_any_end_of_a_transaction_with_a_host_down(end, action, postgresql, resto_server_factory, open_record_site):
+@pytest.mark.parametrize(
+    ("end", "action", "kind"),
+    [("commit", "save", "mariadb"), ("rollback", "save", "postgresql"), ("kill", "delete", "mariadb")],
+)
+def test_any_end_of_a_transaction_with_a_host_down(end, action, kind, resto_server_factory, open_record_site):
     """The hosts end equal to the master copy, whatever that is."""
     servers = [resto_server_factory() for _ in range(2)]
-    site = open_record_site([server.url for server in servers], **databases("postgresql", postgresql))
+    site = open_record_site([server.url for server in servers], kind)
     if action == "delete":
         site.run("-c", TRANSACTION, "save", "commit")
     servers[1].refuse = True

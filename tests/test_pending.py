@@ -7,11 +7,13 @@ import warnings
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from django.core.management import call_command
 from django.db import DatabaseError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brokers import default_database
 from resto import pending
 from resto.exceptions import (
     ConfigurationError,
@@ -25,12 +27,24 @@ from resto.models import Pending
 from resto.outcomes import Outcome
 
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("database")]
 
 HOSTS = ("media-1", "media-2", "media-3")
 REFUSED = HostUnavailableError("media-1", "a", "upload", "refused")
 SILENT = HostUnavailableError("media-1", "a", "upload", "silent", ambiguous=True)
 FULL = UnexpectedStatusCode("media-1", "a", "upload", 507, "full")
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql", "mariadb"])
+def database(request, django_db_setup, django_db_blocker, new_database):
+    """Each kind of database in turn is the default one."""
+    if request.param == "sqlite":
+        yield
+        return
+    with django_db_blocker.unblock(), default_database(new_database(request.param)):
+        call_command("migrate", verbosity=0)
+        with django_db_blocker.block():
+            yield
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +120,21 @@ def test_what_may_still_land_is_left_alone_for_the_grace(clock, settings, error)
 )  # fmt: skip
 def test_may_still_land(error, expected):
     assert pending.may_still_land(error) is expected
+
+
+def test_hosts_that_differ_in_case_only_are_two():
+    """MariaDB would take them for one."""
+    hosts = ["http://media/a/", "http://media/A/"]
+    open_lease(hosts=hosts).settle([outcome(hosts[0]), outcome(hosts[1], REFUSED)])
+    assert set(rows()) == {hosts[1]}
+    assert set(pending.backlog("default")) == {hosts[1]}
+
+
+def test_any_text_can_be_recorded():
+    name, problem = "\N{GREEK SMALL LETTER ALPHA}/\N{GRINNING FACE}" * 50, "no\N{GRINNING FACE}" * 1_000
+    open_lease(name, ["media-1"]).settle([outcome("media-1", TransportError("media-1", name, "upload", problem))])
+    [row] = rows().values()
+    assert (row.name, row.error) == (name, problem[:1_000])
 
 
 def test_some_hosts_later_than_others():

@@ -1,6 +1,17 @@
 """The table of the durable record."""
 
 from django.db import migrations, models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import StateApps
+
+
+def distinguish_all_texts(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Let texts be any, and equal only if they are the same.
+
+    MySQL and MariaDB take "A" for "a" by default, and may not know all characters, as the database was made with them.
+    """
+    if schema_editor.connection.vendor == "mysql":
+        schema_editor.execute("ALTER TABLE resto_pending CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
 
 
 class Migration(migrations.Migration):
@@ -34,4 +45,5 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.RunPython(distinguish_all_texts, migrations.RunPython.noop, atomic=False),
     ]

@@ -4,6 +4,10 @@ import json
 import os
 from pathlib import Path
 
+import pymysql
+
+
+pymysql.install_as_MySQLdb()
 
 CONFIG = json.loads(Path(os.environ["WORKSHOP_CONFIG"]).read_text(encoding="utf-8"))
 FOLDER = Path(CONFIG["folder"])
