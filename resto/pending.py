@@ -22,14 +22,14 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.apps import apps
 from django.core.signals import request_finished
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Count, F, Min, Q, QuerySet
 
@@ -73,7 +73,13 @@ __all__ = [
 
 logger = logging.getLogger("resto")
 
+T = TypeVar("T")
+
 _MAX_ERROR = 1_000  # characters of an error that are kept
+
+_MAX_CONFLICTS = 5
+_CONFLICTS = ("40P01", "40001")  # deadlock_detected, serialization_failure (PostgreSQL, appendix A)
+_MYSQL_DEADLOCK = 1213  # ER_LOCK_DEADLOCK
 
 # Hosts that this process could not reach; when one answers again, what it has missed becomes due.
 _unreachable: set[str] = set()
@@ -356,14 +362,17 @@ def _insert_rows(storage: str, whose: Sequence[tuple[str, str, str]], *, present
     until = now + get_setting("LEASE")
     common = {"storage": storage, "present": present, "created": now, "quiet_until": until, "due": until, **more}
     rows = [model(owner=token, host=host, name=name, **common) for token, host, name in whose]
-    with _connected() as alias:
+
+    def insert(alias: str) -> None:
         try:
-            model._base_manager.using(alias).bulk_create(rows)  # noqa: SLF001 - a public API of Django (topics/db/managers)
+            _rows().using(alias).bulk_create(rows)
         except DatabaseError as error:
-            if connections[alias].in_atomic_block or model._meta.db_table in _tables(alias):  # noqa: SLF001 - as above
+            if connections[alias].in_atomic_block or model._meta.db_table in _tables(alias):  # noqa: SLF001 - as in _rows
                 raise
             hint = f"Run: manage.py migrate resto --database {alias}"
             raise ConfigurationError("the table of the record is missing; nothing was saved", hint, "E012") from error
+
+    _execute(insert)
 
 
 def _tables(alias: str) -> list[str]:
@@ -519,13 +528,32 @@ def _rows() -> "QuerySet[Pending]":
 
 
 def _update(rows: "QuerySet[Pending]", **values: Any) -> int:
-    with _connected() as alias:
-        return rows.using(alias).update(**values)
+    return _execute(lambda alias: rows.using(alias).update(**values))
 
 
 def _delete(rows: "QuerySet[Pending]") -> None:
+    # One statement; `delete` looks for related rows first.
+    _execute(lambda alias: rows.using(alias)._raw_delete(alias))  # noqa: SLF001
+
+
+def _execute(statement: Callable[[str], T]) -> T:
+    """Execute one statement, and again if the database has undone it, as it met the same rows as another one."""
+    for _ in range(_MAX_CONFLICTS):
+        with _connected() as alias:
+            try:
+                return statement(alias)
+            except OperationalError as error:
+                if connections[alias].in_atomic_block or not _is_conflict(error):
+                    raise
     with _connected() as alias:
-        rows.using(alias)._raw_delete(alias)  # noqa: SLF001 - one statement; `delete` looks for related rows first
+        return statement(alias)
+
+
+def _is_conflict(error: OperationalError) -> bool:
+    problem = error.__cause__
+    if getattr(problem, "sqlstate", None) in _CONFLICTS:
+        return True
+    return problem is not None and problem.args[:1] == (_MYSQL_DEADLOCK,)
 
 
 # Held by threads of an executor while they use the database, and during a fork: a child that is forked while a thread is
