@@ -48,10 +48,11 @@ class Change:
         if self.lease is not None:
             self.lease.forget()
 
-    def keep(self) -> None:
-        """Make sure that nobody else may write to the hosts instead, before the master copy is changed again."""
+    def take_back(self, name: str) -> None:
+        """Make sure that nobody else may write to the hosts, and record that the master copy is about to have no file."""
         if self.lease is not None:
             self.lease.keep()
+            self.lease.expect_absence(name)
 
     def revoke(self) -> bool:
         """Record that the change is about to be undone; return False if another one has followed, and it must stay."""

@@ -213,6 +213,20 @@ class Lease:
         with self._lock:
             return _update(_rows().filter(owner=self.token, latest=self.token), present=False) == len(self._hosts)
 
+    def expect_absence(self, name: str) -> None:
+        """Record that the master copy is about to have no file after all.
+
+        A record that fails is logged. Then a drain makes hosts equal only if the master copy has other files.
+
+        Args:
+            name: The file's name.
+        """
+        try:
+            with self._lock:
+                _update(_rows().filter(owner=self.token), present=False)
+        except DatabaseError:
+            logger.exception("Failed to record what became of %s.", name)
+
     def hand_over(self) -> None:
         """Let whoever gets the token take over the rows at once; others leave them alone as before."""
         with self._lock:

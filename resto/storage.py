@@ -257,7 +257,7 @@ class HybridStorage(ReplicatedStorage):
         if self._master.fingerprint(error.name) != state:
             change.settle(outcomes)
             return with_consequence(error, "another save or delete has followed")
-        change.keep()
+        change.take_back(error.name)
         self._master.delete(error.name)
         return undone(error, change, lambda hosts: self._run(self.withdraw, hosts, error.name))
 
@@ -387,8 +387,12 @@ class AsyncStorage(HybridStorage):
             return
         settle = settled_together(lease, len(jobs))
         jobs = [replace(job, finished=partial(_tell_both, self.report, settle)) for job in jobs]
-        # A job that another process does may be done before the transaction ends. A rollback takes the job back, not the row.
-        transaction.on_commit(partial(self.executor.submit, jobs))
+        if transaction.get_connection().in_atomic_block:
+            # A job that another process does may be done before the transaction ends. A rollback takes the job back, not
+            # the row.
+            transaction.on_commit(partial(self.executor.submit, jobs))
+        else:
+            self.executor.submit(jobs)  # whatever state the connection is in: the master copy has changed
 
     def execute_one(self, func: Callable[..., Any], host: str, name: str, *args: Any, **kwargs: Any) -> Any:
         """Run an action on one host, without waiting for it. Subclasses may override this, to use a task queue.

@@ -8,6 +8,7 @@ from django.core.files.storage import storages
 from django.db import DatabaseError, transaction
 
 from resto import changes, pending
+from resto.drain import drain
 from resto.exceptions import ReplicationError
 from resto.master import MasterCopy
 from resto.models import Pending
@@ -108,7 +109,7 @@ def test_undone_save_stays_recorded_where_the_host_has_refused(make, servers):
     servers[1].refuse = True
     with pytest.raises(ReplicationError, match="the save was undone"):
         make().save("a", ContentFile(b"1"))
-    assert rows() == [(servers[1].url, "a", True)]
+    assert rows() == [(servers[1].url, "a", False)]
 
 
 def test_undone_save_stays_recorded_where_the_upload_may_still_land(make, servers):
@@ -116,7 +117,7 @@ def test_undone_save_stays_recorded_where_the_upload_may_still_land(make, server
     servers[1].drop_answer, servers[1].fault_methods = True, {"PUT"}
     with pytest.raises(ReplicationError):
         make().save("a", ContentFile(b"1"))
-    assert rows() == [(servers[1].url, "a", True)]
+    assert rows() == [(servers[1].url, "a", False)]
     row = Pending.objects.get()
     assert row.quiet_until - row.created >= 60
 
@@ -126,7 +127,7 @@ def test_undoing_that_fails_stays_recorded(make, servers):
     servers[1].refuse = True
     with pytest.raises(ReplicationError, match="except on"):
         make().save("a", ContentFile(b"1"))
-    assert (servers[0].url, "a", True) in rows()
+    assert (servers[0].url, "a", False) in rows()
 
 
 def test_delete_and_written_file_that_fail_stay_recorded(make, servers):
@@ -239,3 +240,32 @@ def test_upload_is_broken_off_when_the_lease_is_lost(make, servers, monkeypatch)
     storage.save("a", ContentFile(b"1"))
     assert [server.files for server in servers] == [{}, {}]
     assert {row.owner for row in Pending.objects.all()} == {"somebody else"}
+
+
+def test_first_file_of_a_site_whose_save_was_undone(make, servers, media_root, monkeypatch):
+    """An empty master copy is right then, and not one that is not mounted."""
+    storage, now = make(), [0.0]
+    monkeypatch.setattr(pending, "clock", lambda: now[0])
+    servers[0].refuse = True
+    with pytest.raises(ReplicationError, match="the save was undone"):
+        storage.save("a", ContentFile(b"1"))
+    assert list(media_root.iterdir()) == []
+    servers[0].refuse = False
+    servers[0].create_file("a", b"of a save before")
+    now[0] += 100
+    assert drain().done == 1
+    assert servers[0].files == {}
+
+
+def test_record_that_fails_while_a_save_is_undone(make, servers, monkeypatch, caplog):
+    storage = make()
+    servers[0].refuse = True
+
+    def fail(rows, **values):
+        raise DatabaseError("gone")
+
+    monkeypatch.setattr(pending, "_update", fail)
+    with pytest.raises(ReplicationError, match="the save was undone"):
+        storage.save("a", ContentFile(b"1"))
+    assert not storage.exists("a")
+    assert "Failed to record what became of a." in caplog.text
