@@ -46,6 +46,7 @@ def open_record_site(new_database):
         site.close()
 
 
+@pytest.mark.hypothesis  # not really, but as random: "make explore" is to find it, and to give it a minute
 @pytest.mark.parametrize("kind", ["sqlite", *SERVERS])
 def test_whatever_is_killed_the_hosts_end_equal_to_the_master_copy(kind, start_server, open_record_site):
     seed = random.randrange(1_000_000)
@@ -166,6 +167,19 @@ def test_any_end_of_a_transaction_with_a_host_down(end, action, kind, resto_serv
     servers[1].refuse = False
     site.manage("resto_drain", "--watch", ready="Watching")
     wait_until(lambda: all(server.files == files_below(site.media) for server in servers) and site.pending() == 0)
+
+
+def test_drain_outlives_a_database_that_is_restarted(mariadb, resto_server_factory, open_record_site):
+    server = resto_server_factory()
+    site = open_record_site([server.url], "mariadb")
+    drain = site.manage("resto_drain", "--watch", ready="Watching")
+    mariadb.kill()
+    drain.wait_for("The record cannot be reached")
+    mariadb.start()
+    server.refuse = True
+    site.run("-c", TRANSACTION, "save", "commit")
+    server.refuse = False
+    wait_until(lambda: server.files == files_below(site.media), lambda: site.log)
 
 
 TRANSACTION = """

@@ -8,6 +8,7 @@ from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import InterfaceError, OperationalError, close_old_connections
 
 from resto import pending
 from resto.drain import Drained, drain
@@ -60,13 +61,21 @@ class Command(BaseCommand):
             self.stdout.write("Watching the record.")
             self.stdout.flush()
             while not ended.is_set():
-                # Few at a time, so that a signal does not have to wait for long.
-                drained = drain(**what, limit=50)
-                if drained.claimed:
-                    self._report(drained)
-                else:
+                if not self._drain_some(what):
                     ended.wait(INTERVAL)
         self.stdout.write("Ended.")
+
+    def _drain_some(self, what: dict[str, Any]) -> int:
+        try:
+            # Few at a time, so that a signal does not have to wait for long.
+            drained = drain(**what, limit=50)
+        except (OperationalError, InterfaceError) as error:
+            close_old_connections()
+            self.stderr.write(f"The record cannot be reached, and is tried again: {error}")
+            return 0
+        if drained.claimed:
+            self._report(drained)
+        return drained.claimed
 
     def _report(self, drained: Drained) -> None:
         parts = [
