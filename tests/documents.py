@@ -111,6 +111,7 @@ class Queue:
 # What a worker logs when it is ready.
 READY = {
     "--watch": "Watching the record",
+    "rq cron": "Enqueued job",
     "rq": "Listening on",
     "celery": " ready.",
     "rqworker": "Listening on",
