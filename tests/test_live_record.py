@@ -1,4 +1,4 @@
-"""Writers, drains and media servers that are killed at random; at the end every host has what the master copy has."""
+"""Writers, drains, databases and media servers that are killed at random; at the end every host has what the master copy has."""
 
 import os
 import random
@@ -48,7 +48,7 @@ def open_record_site(new_database):
 
 @pytest.mark.hypothesis  # not really, but as random: "make explore" is to find it, and to give it a minute
 @pytest.mark.parametrize("kind", ["sqlite", *SERVERS])
-def test_whatever_is_killed_the_hosts_end_equal_to_the_master_copy(kind, start_server, open_record_site):
+def test_whatever_is_killed_the_hosts_end_equal_to_the_master_copy(kind, request, start_server, open_record_site):
     seed = random.randrange(1_000_000)
     choice = random.Random(seed)
     servers = [start_server("nginx-dav") for _ in range(3)]
@@ -56,20 +56,29 @@ def test_whatever_is_killed_the_hosts_end_equal_to_the_master_copy(kind, start_s
     if kind == "sqlite":
         give_the_record_a_file_of_its_own(site)  # else a writer that is killed takes its rows along
     drains = [site.manage("resto_drain", "--watch", ready="Watching") for _ in range(2)]
-    writers = [
-        site.start("python", "-m", "workshop.scribbler", str(number), *NAMES, ready="writing") for number in range(2)
-    ]
+
+    def start_writer():
+        return site.start("python", "-m", "workshop.scribbler", *NAMES, ready="writing")
+
+    writers = [start_writer() for _ in range(2)]
+    victims = ["writer", "drain", "server", *(["database"] if kind in SERVERS else [])]
     ends = time.monotonic() + SECONDS
     while time.monotonic() < ends:
-        victim = choice.choice(["writer", "drain", "server"])
+        victim = choice.choice(victims)
         if victim == "writer":
-            number = choice.randrange(2)
-            writers[number].kill()
-            writers[number] = site.start("python", "-m", "workshop.scribbler", str(number), *NAMES, ready="writing")
+            writers.pop(choice.randrange(2)).kill()
+            writers.append(start_writer())
         elif victim == "drain":
             number = choice.randrange(2)
             drains[number].kill()
             drains[number] = site.manage("resto_drain", "--watch", ready="Watching")
+        elif victim == "database":
+            database = request.getfixturevalue(kind)
+            database.kill()
+            database.start()
+            for writer in writers:
+                writer.kill()  # if it still lives; an error ends it
+            writers = [start_writer() for _ in range(2)]
         else:
             server = choice.choice(servers)
             server.kill()
@@ -107,7 +116,7 @@ for lease in pending.open_leases("default", [("http://media-1/", str(number)) fo
 """
 
 
-@pytest.mark.parametrize("kind", ["sqlite", *SERVERS])
+@pytest.mark.parametrize("kind", SERVERS)  # SQLite has one writer at a time
 def test_no_row_is_claimed_by_two(kind, open_record_site):
     site = open_record_site(["http://media-1/"], kind)
     claimers = [site.start("python", "-c", CLAIM, ready="claiming") for _ in range(2)]

@@ -14,7 +14,7 @@ if __name__ == "__main__":
     from django.db import transaction
 
     storage, choice = storages["default"], random.Random()
-    number, *names = sys.argv[1:]
+    names = sys.argv[1:]
     print("writing", flush=True)  # noqa: T201 - this is how it tells
     while True:
         name = choice.choice(names)
