@@ -25,8 +25,8 @@ class Pending(models.Model):
         attempts: How often that has failed.
         error: Why, the last time.
         created: When the name was changed.
-        key: Stands for the storage and the name, where rows are looked up by name: without a master copy.
-        change: The change that was recorded, where its place among others counts: without a master copy.
+        digest: Stands for the storage and the name, where rows are looked up by name: without a master copy.
+        opened_by: The change that was recorded, where its place among others counts: without a master copy.
         latest: The last change of the name that this row knows of.
     """
 
@@ -40,8 +40,8 @@ class Pending(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     error = models.TextField(default="")
     created = models.FloatField()
-    key = models.CharField(max_length=32, default="")
-    change = models.CharField(max_length=32, default="")
+    digest = models.CharField(max_length=32, default="")
+    opened_by = models.CharField(max_length=32, default="")
     latest = models.CharField(max_length=32, default="")
 
     class Meta:
@@ -51,7 +51,7 @@ class Pending(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["owner"], name="resto_pending_owner"),
             models.Index(fields=["due"], name="resto_pending_due"),
-            models.Index(fields=["key"], name="resto_pending_key"),
+            models.Index(fields=["digest"], name="resto_pending_digest"),
         ]
 
     def __str__(self) -> str:

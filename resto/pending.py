@@ -205,7 +205,7 @@ class Lease:
             name: The file's name.
             present: Whether the change leaves a file.
         """
-        others = _rows().filter(key=_key(storage, name)).exclude(owner=self.token)
+        others = _rows().filter(digest=_digest(storage, name)).exclude(owner=self.token)
         _update(others, latest=self.token, present=present)
 
     def revoke(self) -> bool:
@@ -306,7 +306,9 @@ def open_change(storage: str, hosts: Sequence[str], name: str, *, present: bool)
     lease = Lease(secrets.token_hex(16), hosts)
     lease.expect([lease.token])
     whose = [(lease.token, host, name) for host in hosts]
-    _insert_rows(storage, whose, present=present, key=_key(storage, name), change=lease.token, latest=lease.token)
+    _insert_rows(
+        storage, whose, present=present, digest=_digest(storage, name), opened_by=lease.token, latest=lease.token
+    )
     return lease
 
 
@@ -439,7 +441,7 @@ def claim_name(storage: str, host: str, name: str) -> PendingName | None:
     """
     now = clock()
     with _connected() as alias:
-        rows = list(_rows().using(alias).filter(key=_key(storage, name), host=host, quiet_until__lte=now))
+        rows = list(_rows().using(alias).filter(digest=_digest(storage, name), host=host, quiet_until__lte=now))
         _update(_rows().filter(id__in=[row.id for row in rows], quiet_until__lte=now), due=now)
     return _claimed(rows, now) if rows else None
 
@@ -494,7 +496,7 @@ def rows_of_name(storage: str, name: str) -> "list[Pending]":
         name: The file's name.
     """
     with _connected() as alias:
-        return list(_rows().using(alias).filter(key=_key(storage, name)).order_by("id"))
+        return list(_rows().using(alias).filter(digest=_digest(storage, name)).order_by("id"))
 
 
 def hosts_behind(storage: str, directory: str) -> set[str]:
@@ -524,7 +526,7 @@ def may_still_land(error: Exception | None) -> bool:
     return not isinstance(error, UnexpectedStatusCode | RemoteFileNotFoundError | UndecidedError)
 
 
-def _key(storage: str, name: str) -> str:
+def _digest(storage: str, name: str) -> str:
     return hashlib.sha256(f"{storage}\0{name}".encode(errors="surrogatepass")).hexdigest()[:32]
 
 

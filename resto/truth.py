@@ -54,9 +54,9 @@ def truth_of(hosts: Sequence[str], rows: "Sequence[Pending]") -> Truth:
     """
     is_present = any(row.present for row in rows)
     missed: dict[str, int] = {}
-    changes = list(dict.fromkeys(row.change for row in rows))
+    changes = list(dict.fromkeys(row.opened_by for row in rows))
     for row in rows:
-        missed.setdefault(row.host, changes.index(row.change))
+        missed.setdefault(row.host, changes.index(row.opened_by))
     settled = tuple(host for host in hosts if host not in missed)
     if settled:
         return Truth(settled, is_settled=True, is_present=is_present)

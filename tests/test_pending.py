@@ -418,13 +418,15 @@ def test_statement_that_ends_a_deadlock_is_repeated():
         finally:
             connection.close()
 
-    with_many_rows = (
-        "INSERT INTO resto_pending (storage, host, name, present, owner, quiet_until, due, attempts, error, created)"
+    another_row = (
+        "INSERT INTO resto_pending "
+        "(storage, host, name, present, owner, quiet_until, due, attempts, error, created, digest, opened_by, latest) "
+        "VALUES ('', '', '', true, '', 0, 0, 0, '', 0, '', '', '')"
     )
     try:
         other.set_autocommit(False)
         for _ in range(20):  # MariaDB ends the transaction that has done less
-            execute(f"{with_many_rows} VALUES ('', '', '', true, '', 0, 0, 0, '', 0)")
+            execute(another_row)
         execute("UPDATE resto_pending SET due = 1 WHERE id = %s", ids[-1])
         thread = threading.Thread(target=hand_over)
         thread.start()

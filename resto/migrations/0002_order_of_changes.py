@@ -9,8 +9,8 @@ class Migration(migrations.Migration):
     dependencies = [("resto", "0001_pending")]
 
     operations = [
-        migrations.AddField("pending", "key", models.CharField(max_length=32, default="")),
-        migrations.AddField("pending", "change", models.CharField(max_length=32, default="")),
+        migrations.AddField("pending", "digest", models.CharField(max_length=32, default="")),
+        migrations.AddField("pending", "opened_by", models.CharField(max_length=32, default="")),
         migrations.AddField("pending", "latest", models.CharField(max_length=32, default="")),
-        migrations.AddIndex("pending", models.Index(fields=["key"], name="resto_pending_key")),
+        migrations.AddIndex("pending", models.Index(fields=["digest"], name="resto_pending_digest")),
     ]
