@@ -1,10 +1,11 @@
 """Executors decide where and when actions run. They know nothing of protocols."""
 
 from resto.executors.base import Executor, Job, RemoteCall
+from resto.executors.lanes import Lanes, Task, process_lanes
 from resto.hookspecs import hookimpl
 
 
-__all__ = ["Executor", "Job", "RemoteCall", "resto_register_executors"]
+__all__ = ["Executor", "Job", "Lanes", "RemoteCall", "Task", "process_lanes", "resto_register_executors"]
 
 
 @hookimpl

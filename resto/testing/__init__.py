@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 
 if TYPE_CHECKING:
+    from resto.testing.executor_contract import ExecutorContract, QueueExecutorContract
     from resto.testing.server import TestHttpServer
+    from resto.testing.transport_contract import TransportContract
 
 
-__all__ = ["TestHttpServer"]
+__all__ = ["ExecutorContract", "QueueExecutorContract", "TestHttpServer", "TransportContract"]
+
+_MODULES = {
+    "ExecutorContract": "resto.testing.executor_contract",
+    "QueueExecutorContract": "resto.testing.executor_contract",
+    "TestHttpServer": "resto.testing.server",
+    "TransportContract": "resto.testing.transport_contract",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # pytest imports this package in every run once resto is installed: the server, which
-    # pulls in ssl and http.client, is only imported by those who use it.
-    if name == "TestHttpServer":
-        from resto.testing.server import TestHttpServer
-
-        return TestHttpServer
-    message = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(message)
+    # pytest imports this package in every run once resto is installed: the server, which pulls in ssl and http.client,
+    # and the contracts, which need hypothesis, are only imported by those who use them.
+    if name not in _MODULES:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    try:
+        return getattr(import_module(_MODULES[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name not in ("hypothesis", "pytest"):
+            raise
+        message = f"{name} needs {error.name}: pip install 'django-resto-storage[testing]'"
+        raise ModuleNotFoundError(message, name=error.name) from error

@@ -8,7 +8,7 @@ from resto.testing.server import TestHttpServer
 
 
 def test_exports():
-    assert resto.testing.__all__ == ["TestHttpServer"]
+    assert resto.testing.__all__ == ["ExecutorContract", "QueueExecutorContract", "TestHttpServer", "TransportContract"]
     assert resto.testing.TestHttpServer is TestHttpServer
 
 
