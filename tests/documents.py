@@ -75,6 +75,15 @@ def read_blocks(page):
     return blocks
 
 
+def load_module(page, name):
+    """The module that the blocks of a page write into a file."""
+    module = types.ModuleType(name)
+    for block in read_blocks(page):
+        if block.text.startswith(f"# {name}.py\n"):
+            exec(compile(block.text, f"{page.name}/{name}.py", "exec"), vars(module))
+    return module
+
+
 def without_blocks(page):
     """The prose of a page."""
     return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -65,8 +65,8 @@ class ExecutorContract:
         patience: Seconds after which a test gives up waiting for what must happen.
     """
 
-    max_examples: ClassVar[int] = 20
-    patience: ClassVar[float] = 10.0
+    max_examples: int = 20
+    patience: float = 10.0
 
     @pytest.fixture
     def executor(self) -> Any:
@@ -325,8 +325,8 @@ class QueueExecutorContract:
         patience: Seconds within which `submit` must return.
     """
 
-    max_examples: ClassVar[int] = 10
-    patience: ClassVar[float] = 10.0
+    max_examples: int = 10
+    patience: float = 10.0
 
     @pytest.fixture
     def executor_and_messages(self) -> Any:

@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, BinaryIO, ClassVar, NoReturn, cast
+from typing import Any, BinaryIO, NoReturn, cast
 
 import pytest
 from hypothesis import given, settings
@@ -36,9 +36,8 @@ _LARGE = 8 * 1024 * 1024
 
 # Names that a transport may take for one another, or for something else than a name.
 _ODD_NAMES = (
-    *("plain", "with space", "with%20space", "with+space", " around ", "100%", "%41", "%2541", "%2e%2e%2fetc"),
-    *("a", "a?b", "a?b=c&d", "a#b", "a&b;c", "a:b@c=d", 'it\'s "quoted"', "<tag>", "&amp;", "a|b*c", "[a]{b}^`"),
-    *("~tilde", ".dot", "dot.", "...", "-rf", "CON", "é", "日本語", "😀", "x" * (MAX_PART_BYTES - 9)),
+    *("a", "a b", "a%20b", "a+b", "a%2520b", "%2e%2e%2fa", "a?b", "a#b", "a&b;c=d", "a:b@c", "it's \"a\"", "<a>&amp;"),
+    *("|*[]{}^`~", ".a", "a.", "...", " a ", "é", "日本😀", "x" * (MAX_PART_BYTES - 9)),
 )
 
 # Composed (NFC): some servers store the other forms of Unicode under these.
@@ -85,13 +84,13 @@ class TransportContract:
         patience: Seconds after which a test gives up waiting for what must happen.
     """
 
-    unreachable_host: ClassVar[str | None] = None
-    secret: ClassVar[str | None] = None
-    makes_directories: ClassVar[bool] = True
-    keeps_files_in_memory: ClassVar[bool] = False
-    replaces_at_once: ClassVar[bool] = False
-    max_examples: ClassVar[int] = 10
-    patience: ClassVar[float] = 10.0
+    unreachable_host: str | None = None
+    secret: str | None = None
+    makes_directories: bool = True
+    keeps_files_in_memory: bool = False
+    replaces_at_once: bool = False
+    max_examples: int = 10
+    patience: float = 10.0
 
     @pytest.fixture
     def transport_and_host(self) -> Any:
@@ -197,7 +196,8 @@ class TransportContract:
     def test_names_are_taken_literally(self, transport_and_host: tuple[Transport, str]) -> None:
         """Names that look alike once they are encoded, decoded or cut off are those of different files."""
         transport, host = transport_and_host
-        names = [_new(name, "-") for name in _ODD_NAMES]
+        first = _new("")
+        names = [f"{first}-{name}" for name in _ODD_NAMES]
         for name in names:
             assert transport.create(host, name, name.encode()) is False, f"{name!r} was taken for another name"
         for name in names:
@@ -319,7 +319,7 @@ class TransportContract:
         name = _new("large.bin")
         transport.create(host, name, _file(_LARGE))
         with self._bounded_memory(), transport.open(host, name) as stream:
-            assert sum(map(len, iter(lambda: stream.read(65_536), b""))) == _LARGE
+            assert sum(map(len, _pieces(stream, 65_536, _LARGE))) == _LARGE
 
     def test_stream_can_be_read_piece_by_piece(self, transport_and_host: tuple[Transport, str]) -> None:
         """Up to its end, where it returns nothing, as often as it is asked."""
@@ -330,7 +330,7 @@ class TransportContract:
             assert stream.read(0) == b""
             first = stream.read(1000)
             assert 0 < len(first) <= 1000
-            rest = b"".join(iter(lambda: stream.read(50_000), b""))
+            rest = b"".join(_pieces(stream, 50_000, len(content)))
             assert first + rest == content
             assert stream.read(10) == b""
         assert stream.closed
@@ -455,7 +455,7 @@ class TransportContract:
 
         def write() -> None:
             try:
-                for number in range(10):
+                for number in range(6):
                     transport.create(host, name, versions[number % 2])
             finally:
                 done.set()
@@ -668,6 +668,15 @@ def _failure(kind: type[Exception], host: str, name: str, method: str) -> Iterat
         raise AssertionError(f"{method} must raise {kind.__name__}")
     told = caught[0].host, caught[0].name, caught[0].action
     assert told == (host, name, _ACTIONS.get(method, method)), f"{method} must tell the host, name and action"
+
+
+def _pieces(stream: BinaryIO, size: int, most: int) -> Iterator[bytes]:
+    """Read a stream to its end, which comes after so many bytes, if ever."""
+    while piece := stream.read(size):
+        assert len(piece) <= size, "a stream must not return more than it is asked for"
+        most -= len(piece)
+        assert most >= 0, "a stream must end where the file does"
+        yield piece
 
 
 def _act(transport: Transport, method: str, host: str, name: str, *arguments: Any) -> None:

@@ -1,0 +1,79 @@
+"""The bundled transports keep their contract, over both wires, on every kind of server."""
+
+import contextlib
+
+import pytest
+import requests
+
+from resto.testing import TransportContract
+from resto.transports.http import HttpTransport
+from resto.transports.webdav import WebDAVTransport
+from servers import KINDS, PASSWORD, USERNAME
+
+
+TRANSPORTS = {"http": HttpTransport, "webdav": WebDAVTransport}
+
+# Servers that show an upload under its final name only when it is whole.
+PUBLISH_ATOMICALLY = {"nginx", "apache2", "lighttpd"}
+
+
+@pytest.fixture
+def build():
+    """Make transports, with a credential."""
+    with contextlib.ExitStack() as stack:
+
+        def make(transport, wire, **options):
+            certificates = options.pop("ca_bundle", True), options.pop("client_cert", None)
+
+            def create_session():
+                session = requests.Session()
+                session.verify, session.cert = certificates
+                return session
+
+            if wire == "requests":
+                options["session"] = create_session
+            elif certificates[1]:
+                options["ca_bundle"], options["client_cert"] = certificates
+            made = TRANSPORTS[transport]("/", timeout=10, auth=(USERNAME, PASSWORD), **options)
+            return stack.enter_context(contextlib.closing(made))
+
+        yield make
+
+
+class TestOnEveryServer(TransportContract):
+    unreachable_host = "http://127.0.0.1:1/"
+    secret = PASSWORD
+    max_examples = 5
+
+    @pytest.fixture(params=[("http", "connections"), ("webdav", "requests")], ids="-".join)
+    def way(self, request):
+        return request.param
+
+    @pytest.fixture(params=KINDS)
+    def transport_and_host(self, request, media_servers, build, way):
+        server = media_servers(request.param)
+        self.makes_directories = way[0] == "webdav" or server.kind.makes_parents
+        self.replaces_at_once = server.kind.program in PUBLISH_ATOMICALLY
+        options = {"auth_scheme": server.kind.auth}
+        if server.kind.tls:
+            options |= {"ca_bundle": str(server.ca), "client_cert": str(server.client_certificate)}
+        transport = build(*way, **options)
+        if not server.kind.propfind:
+            transport.supports_listdir = transport.supports_scan = False  # which is an error in both cases
+        return transport, server.new_folder()[0]
+
+
+class TestOverEveryWire(TransportContract):
+    unreachable_host = "http://127.0.0.1:1/"
+    secret = PASSWORD
+
+    @pytest.fixture(params=["connections", "requests"])
+    def wire(self, request):
+        return request.param
+
+    @pytest.fixture(params=["http", "webdav", "webdav in place"])
+    def transport_and_host(self, request, build, wire, resto_server_factory, tmp_path):
+        transport, _, in_place = request.param.partition(" ")
+        self.replaces_at_once = not in_place
+        options = {"webdav": transport == "webdav", "in_place": bool(in_place), "root": tmp_path / "files"}
+        return build(transport, wire), resto_server_factory(**options).url
