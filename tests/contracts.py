@@ -55,7 +55,7 @@ def fails(suite, promise, request, **fixtures):
     """Tell whether one test of a suite fails; to skip it is not to fail."""
     try:
         keeps(suite, promise, request, **fixtures)
-    except (Exception, pytest.fail.Exception):
+    except (Exception, pytest.fail.Exception):  # noqa: BLE001 - of any kind
         return True
     return False
 

@@ -9,13 +9,14 @@ The blocks of a page are done in their order, in one directory and one namespace
 - A ``diff`` block is run as the ``python`` block that it results in.
 - A ``console`` block is run command by command, and the output below a command is compared; ``...`` stands for anything.
   What needs a machine of its own is checked for its syntax only.
-- An ``ini`` block is the description of a service.
+- An ``ini`` block is the description of a service, a ``toml`` block that of a package with a plugin.
 - A page with commands of ``manage.py`` that starts no site is about the site of getting-started.
 - ``redis://localhost:6379/0`` is a Redis of the tests. Workers are started, and go on; what is shown after a save may take
   them a moment.
 """
 
 import configparser
+import importlib
 import os
 import pickle
 import re
@@ -24,13 +25,17 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 import types
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
+from resto.executors import Job
+from resto.plugins import PluginManager
 from workshop.site import Worker, wait_until
 
 
@@ -178,12 +183,21 @@ class Reader:
         self.settings.MEDIA_ROOT = str(self.directory / "media")
         for name, value in values.items():
             setattr(self.settings, name, value)
+        for host in default_storage.hosts:
+            if host.startswith("/"):
+                Path(host).mkdir(parents=True)
         assert default_storage.problems() == []
         name = default_storage.save("saved.txt", ContentFile(b"data"))
-        used = [server for server in self.servers if any(server.address in host for host in default_storage.hosts)]
-        assert len(used) == len(default_storage.hosts) > 1
-        for server in used:
-            assert server.has_file(f"media/{name}") or server.has_file(name)
+        if default_storage.executor.supports_run:  # what was submitted before comes first
+            default_storage.executor.run([Job("wait", host, name, int) for host in default_storage.hosts])
+        assert len(default_storage.hosts) > 1
+        assert all(self.has_file(host, name) for host in default_storage.hosts)
+
+    def has_file(self, host, name):
+        if host.startswith("/"):
+            return Path(host, name).is_file()
+        (server,) = (server for server in self.servers if server.address in host)
+        return server.has_file(f"media/{name}") or server.has_file(name)
 
     # Consoles.
 
@@ -336,7 +350,11 @@ class Reader:
         elif "start nginx" in command:
             self.servers[1].refuse = False
 
-    # Services.
+    def run_pytest(self, command, expected):
+        """With what the page has written so far."""
+        return self.succeed(command, expected)
+
+    # Services and packages.
 
     def do_ini(self, text):
         service = configparser.ConfigParser()
@@ -344,6 +362,18 @@ class Reader:
         service.read_string(text)
         assert {"Unit", "Service", "Install"} == set(service.sections())
         assert service["Service"]["ExecStart"].startswith("/")
+
+    def do_toml(self, text):
+        """What a package offers under a name is what its module has."""
+        points = tomllib.loads(text)["project"]["entry-points"]["resto"]
+        for name, module in points.items():
+            ((kind, offered),) = [
+                (kind, hook()[name])
+                for kind in ("transport", "executor")
+                if (hook := getattr(importlib.import_module(module), f"resto_register_{kind}s", None))
+            ]
+            manager = PluginManager((EntryPoint(name, module, "resto"),))
+            assert getattr(manager, kind)(name) is offered
 
     # The conventions.
 

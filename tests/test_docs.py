@@ -60,6 +60,7 @@ def reader(request, tmp_path, settings, monkeypatch, resto_server_factory, caplo
 
     reader = Reader(tmp_path, settings, start_servers(resto_server_factory), find_redis)
     monkeypatch.setitem(sys.modules, "page", reader.module)  # what it defines can be pickled
+    monkeypatch.syspath_prepend(tmp_path)  # what it writes can be imported
     yield reader
     reader.stop_workers()
 

@@ -36,7 +36,7 @@ _LARGE = 8 * 1024 * 1024
 
 # Names that a transport may take for one another, or for something else than a name.
 _ODD_NAMES = (
-    *("a", "a b", "a%20b", "a+b", "a%2520b", "%2e%2e%2fa", "a?b", "a#b", "a&b;c=d", "a:b@c", "it's \"a\"", "<a>&amp;"),
+    *("a", "a b", "a%20b", "a+b", "a%2520b", "%2e%2e%2fa", "a?b", "a#b", "a&b;c=d", "a:b@c", 'it\'s "a"', "<a>&amp;"),
     *("|*[]{}^`~", ".a", "a.", "...", " a ", "é", "日本😀", "x" * (MAX_PART_BYTES - 9)),
 )
 

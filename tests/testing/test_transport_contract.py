@@ -41,17 +41,17 @@ class Folder(folder.FolderTransport):
         folder.locate(host, prefix, "scan")
         directories, files = self.listdir(host, prefix)
         for file in files:
-            name = os.path.join(prefix, file)
+            name = str(Path(prefix, file))
             yield Entry(name, self.size(host, name), self.modified_time(host, name), None)
         for directory in directories:
-            yield from self.scan(host, os.path.join(prefix, directory))
+            yield from self.scan(host, str(Path(prefix, directory)))
 
     def browse(self, host, name):
         try:
             directories, files = self.listdir(host, name)
         except RemoteFileNotFoundError:
             raise self.lost(host, name, "listdir") from None
-        return Directory({*directories}, {file: self.size(host, os.path.join(name, file)) for file in files})
+        return Directory({*directories}, {file: self.size(host, str(Path(name, file))) for file in files})
 
     def begin(self, method, host, name, *args):
         return Begun(lambda: Begun(lambda: getattr(self, method)(host, name, *args)))
@@ -516,7 +516,7 @@ class DoesItTwice(Folder):
     def begin(self, method, host, name, *args):
         if method == "delete":
             self.delete(host, name)
-        return None
+        return
 
 
 @breaks("test_begun_action_is_the_action")
@@ -584,7 +584,7 @@ class WritesInPlace(Folder):
 @breaks("test_modified_time_is_recent")
 class HasNoTimeZone(Folder):
     def modified_time(self, host, name):
-        return datetime.fromtimestamp(super().modified_time(host, name).timestamp())  # noqa: DTZ006 - that is the point
+        return datetime.fromtimestamp(super().modified_time(host, name).timestamp())
 
 
 @breaks("test_modified_time_is_recent")
@@ -619,7 +619,7 @@ class ListsWhatIsAbsent(Folder):
 class ListsWholeNames(Folder):
     def listdir(self, host, name):
         directories, files = super().listdir(host, name)
-        return directories, [os.path.join(name, file) for file in files]
+        return directories, [str(Path(name, file)) for file in files]
 
 
 @breaks("test_scan_finds_every_file")
