@@ -11,7 +11,7 @@ from clock import Clock
 from resto import health, pending
 
 
-pytest_plugins = ["servers", "brokers"]
+pytest_plugins = ["servers", "brokers", "pytester"]
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.register_profile("explore", settings.get_profile("default"), max_examples=5_000, deadline=timedelta(minutes=1))

@@ -108,8 +108,9 @@ class Executor(ABC):
 
     An executor takes its options as keyword arguments. It is shared by all threads of a process. Jobs of one lane, that
     is with the same host and name, run one at a time, in the order in which they were given; so do jobs given to
-    different executors of the same process. Executors that hand jobs to other processes keep no order: a job makes a
-    host equal to the master copy as that is by then, so that any order ends well.
+    different executors of the same process: `resto.executors.process_lanes` sees to it. Executors that hand jobs to other
+    processes keep no order: a job makes a host equal to the master copy as that is by then, so that any order ends well.
+    A forked child can use the executor of its parent. `resto.testing.ExecutorContract` tries what is promised here.
 
     Attributes:
         supports_run: Whether `run` can wait for outcomes. Executors that hand jobs to another process cannot.
@@ -123,15 +124,18 @@ class Executor(ABC):
 
     @abstractmethod
     def run(self, jobs: Sequence[Job]) -> list[Outcome]:
-        """Run jobs, and wait for all of them.
+        """Run jobs, each of them once, and wait for all of them.
 
         Returns:
             One outcome per job, in the order of the jobs. A failure is an outcome, never an exception.
+
+        Raises:
+            BaseException: What a job raised that is no `Exception`, such as KeyboardInterrupt; it holds up no lane.
         """
 
     @abstractmethod
     def submit(self, jobs: Sequence[Job]) -> None:
-        """Run jobs without waiting for them.
+        """Run jobs, each of them once, without waiting for them, nor for others of their lanes.
 
-        None is lost at a normal exit of the process. Outcomes reach only those who gave a ``finished``.
+        None is lost at a normal exit of the process. Outcomes reach only those who gave a ``finished``; nothing is raised.
         """

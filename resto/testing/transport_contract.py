@@ -181,13 +181,16 @@ class TransportContract:
         @self._examples
         @given(names)
         def is_a_name(parts: list[str]) -> None:
-            name = _new("/".join(parts), "/" if self.makes_directories else "-")
+            name = _new("/".join(parts), self._separator)
             content = name.encode()
             assert transport.exists(host, name) is False
             assert transport.create(host, name, content) is False
             assert transport.exists(host, name) is True
             assert transport.size(host, name) == len(content)
             assert transport.content(host, name) == content
+            directory, _, last = name.rpartition("/")
+            if transport.supports_listdir and not last.startswith("."):  # which may be hidden
+                assert last in transport.listdir(host, directory)[1], "a listing must tell names as they were given"
             assert transport.delete(host, name) is True
             assert transport.exists(host, name) is False
 
@@ -196,12 +199,14 @@ class TransportContract:
     def test_names_are_taken_literally(self, transport_and_host: tuple[Transport, str]) -> None:
         """Names that look alike once they are encoded, decoded or cut off are those of different files."""
         transport, host = transport_and_host
-        first = _new("")
-        names = [f"{first}-{name}" for name in _ODD_NAMES]
+        directory = _new("")
+        names = [f"{directory}{self._separator}{name}" for name in _ODD_NAMES]
         for name in names:
             assert transport.create(host, name, name.encode()) is False, f"{name!r} was taken for another name"
         for name in names:
             assert transport.content(host, name) == name.encode(), f"{name!r} was taken for another name"
+        if transport.supports_listdir and self.makes_directories:
+            assert {*_ODD_NAMES} - {*transport.listdir(host, directory)[1]} <= {".a", "..."}  # which may be hidden
         for name in names:
             assert transport.delete(host, name) is True, f"{name!r} was taken for another name"
 
@@ -494,10 +499,12 @@ class TransportContract:
             assert set(files) <= set(found)
             return
         assert top in directories
-        assert [sorted(names) for names in transport.listdir(host, top)] == [["d"], ["a #?%.txt", "empty.txt"]]
+        assert [sorted(names) for names in transport.listdir(host, top)] == [["é d#?%"], ["a #?%.txt", "empty.txt"]]
         absent = _new("absent")
         with _failure(RemoteFileNotFoundError, host, absent, "listdir"):
             transport.listdir(host, absent)
+        with _failure(TransportError, host, f"{top}/empty.txt", "listdir"):
+            transport.listdir(host, f"{top}/empty.txt")
 
     def test_scan_finds_every_file(self, transport_and_host: tuple[Transport, str]) -> None:
         """Below a directory, at any depth, with its size or None, one by one; without the flag, it is an error."""
@@ -526,7 +533,7 @@ class TransportContract:
         if not self.makes_directories:
             assert all(found.files[name] in (None, size) for name, size in files.items())
             return
-        assert found.directories == {"d"}
+        assert found.directories == {"é d#?%"}
         assert set(found.files) == {"a #?%.txt", "empty.txt"}
         assert all(size in (None, files[f"{top}/{name}"]) for name, size in found.files.items())
         absent = _new("absent")
@@ -538,6 +545,10 @@ class TransportContract:
     def _examples(self, test: Callable[..., None]) -> Callable[..., None]:
         return settings(max_examples=self.max_examples, deadline=None)(test)
 
+    @property
+    def _separator(self) -> str:
+        return "/" if self.makes_directories else "-"
+
     def _absent(self) -> list[str]:
         return [_new("absent.txt"), *[_new("absent/absent.txt")] * self.makes_directories]
 
@@ -546,8 +557,8 @@ class TransportContract:
         top = _new("tree")
         sizes = {"a #?%.txt": 5, "empty.txt": 0}
         if self.makes_directories:
-            sizes |= {"d/b.txt": 22, "d/e/c.txt": 7}
-        files = {f"{top}{'/' if self.makes_directories else '-'}{name}": size for name, size in sizes.items()}
+            sizes |= {"é d#?%/b.txt": 22, "é d#?%/e/c.txt": 7}
+        files = {f"{top}{self._separator}{name}": size for name, size in sizes.items()}
         for name, size in files.items():
             transport.create(host, name, bytes(size))
         return top, files

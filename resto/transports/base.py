@@ -49,10 +49,13 @@ class Transport(ABC):
     """Speaks one protocol to hosts.
 
     A transport is built as ``Transport(base_url, *, timeout, **options)``, without network access. Its methods block, may
-    be called from several threads at once, and get names in canonical form (`resto.names.clean_name`).
+    be called from several threads at once, also in a forked child, and get names in canonical form
+    (`resto.names.clean_name`). `resto.testing.TransportContract` tries what is promised here.
 
     Every method that acts raises `TransportError`, or one of its subclasses, when the host fails, and nothing else:
     `HostUnavailableError` when it gives no answer, and only then. A host that does so repeatedly is not asked for a while.
+    An error tells host and name as the method got them, and the action: the name of the method, except for ``"upload"``
+    (`create`), ``"download"`` (`open` and `content`) and ``"listdir"`` (`browse`).
     ``timeout`` bounds how long a host may stay silent: while connecting, and at each read or write.
 
     Attributes:
@@ -84,7 +87,7 @@ class Transport(ABC):
         return host
 
     def close(self) -> None:  # noqa: B027 - a transport that holds nothing has nothing to release
-        """Release connections and other resources. The transport stays usable."""
+        """Release connections and other resources, as often as it is called. The transport stays usable."""
 
     def content(self, host: str, name: str) -> bytes:
         """Return the content of a file, in one piece.
@@ -142,7 +145,8 @@ class Transport(ABC):
     def open(self, host: str, name: str) -> BinaryIO:
         """Return a stream of the content of a file, to be read once and closed.
 
-        Reading raises `TransportError` when the host breaks off; a stream never ends early in silence.
+        Reading raises `TransportError` when the host breaks off; a stream never ends early in silence, nor holds the whole
+        file in memory. Other actions may come before its end.
 
         Raises:
             RemoteFileNotFoundError: The host does not have the file.
@@ -162,15 +166,19 @@ class Transport(ABC):
 
     @abstractmethod
     def create(self, host: str, name: str, content: bytes | BinaryIO) -> bool:
-        """Create or replace a file.
+        """Create or replace a file, and make the directories that it needs. Never replaces a directory.
 
         Args:
             host: The host as it stands in the settings.
             name: The file's name.
-            content: Bytes, or a file open for reading, which is sent from its start to its end and not closed.
+            content: Bytes, or a file open for reading, which is sent from its start to its end and not closed, without
+                ever being in memory as a whole; one that cannot be rewound is sent from where it is.
 
         Returns:
             True if the host says that the file existed, False otherwise.
+
+        Raises:
+            Exception: Of any kind but `HostUnavailableError`: the content cannot be read to its end.
         """
 
     @abstractmethod
@@ -200,7 +208,10 @@ class Transport(ABC):
         raise self._unsupported(host, name, "modified_time")
 
     def scan(self, host: str, prefix: str) -> Iterator[Entry]:
-        """Yield all files below a directory, in no particular order, in memory bounded by the largest directory."""
+        """Yield all files below a directory, in no particular order, in memory bounded by the largest directory.
+
+        Of a directory that the host does not have, there are none, or there is a `RemoteFileNotFoundError`.
+        """
         raise self._unsupported(host, prefix, "scan")
 
     def _unsupported(self, host: str, name: str, action: str) -> TransportError:

@@ -10,7 +10,7 @@ from django.core.files.storage import storages
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resto.exceptions import ConfigurationError, TransportError
+from resto.exceptions import ConfigurationError
 from resto.executors import Job, RemoteCall
 from resto.executors.queue import MAX_RETRIES, QueueExecutor, retry_delay
 from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
@@ -58,31 +58,6 @@ def job(host="media-1", name="a", action="upload", remote=REMOTE, outcomes=None)
 # What travels.
 
 
-def test_one_message_carries_all_hosts():
-    ListExecutor().submit([job("media-1"), job("media-2")])
-    assert ListExecutor.messages == [
-        {"storage": "default", "action": "upload", "hosts": ["media-1", "media-2"], "name": "a", "record": ""}
-    ]
-
-
-calls = st.tuples(
-    st.sampled_from("ab"), st.sampled_from(["upload", "remove"]), st.sampled_from("xy"), st.sampled_from("12")
-)
-
-
-@given(st.lists(calls, unique=True))
-def test_every_job_travels_once(calls):
-    ListExecutor.messages = []
-    ListExecutor().submit([job(host, name, remote=RemoteCall(alias, action)) for alias, action, name, host in calls])
-    sent = [
-        (message["storage"], message["action"], message["name"], host)
-        for message in ListExecutor.messages
-        for host in message["hosts"]
-    ]
-    assert sorted(sent) == sorted(calls)
-    assert len(ListExecutor.messages) == len({call[:3] for call in calls})
-
-
 def test_each_change_of_a_storage_is_a_message(storage):
     storage.save("a", ContentFile(b"content"))
     with storage.open("a", "wb") as file:
@@ -117,12 +92,6 @@ def test_alias_is_that_of_the_present_settings(storage, settings):
 
 
 # What cannot travel.
-
-
-def test_nobody_can_wait():
-    assert not ListExecutor.supports_run
-    with pytest.raises(NotImplementedError, match="ListExecutor cannot wait"):
-        ListExecutor().run([])
 
 
 @pytest.mark.parametrize("storage_class", [HybridStorage, DistributedStorage])
@@ -182,16 +151,6 @@ def test_queue_that_is_down_costs_neither_the_save_nor_the_file(storage, media_r
     assert [record.getMessage() for record in caplog.records] == [
         f"Failed to upload a on {host}. The task queue did not take it: ConnectionError: nobody is there."
         for host in HOSTS
-    ]
-
-
-def test_failure_of_the_queue_is_an_outcome_of_every_host():
-    ListExecutor.problem = ConnectionError("nobody is there")
-    outcomes = []
-    ListExecutor().submit([job("media-1", outcomes=outcomes), job("media-2", outcomes=outcomes)])
-    assert [(outcome.host, type(outcome.error)) for outcome in outcomes] == [
-        ("media-1", TransportError),
-        ("media-2", TransportError),
     ]
 
 

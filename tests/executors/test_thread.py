@@ -24,12 +24,6 @@ def test_takes_no_options():
         ThreadExecutor(threads=3)
 
 
-def test_hosts_are_served_at_the_same_time(executor):
-    meeting = threading.Barrier(5)
-    outcomes = executor.run([job(f"media-{number}", "a", lambda: meeting.wait(10)) for number in range(5)])
-    assert sorted(outcome.value for outcome in outcomes) == [0, 1, 2, 3, 4]
-
-
 def test_one_host_needs_no_thread(executor, pool):
     assert executor.run([job("media-1", "a", threading.get_ident)])[0].value == threading.get_ident()
     assert not pool._threads._threads
@@ -258,24 +252,6 @@ def test_workers_forked_after_the_pool_was_used(run_program):
         measured=False,
     )
     assert sorted(said) == ["True", "worker-0", "worker-1", "worker-2"]
-
-
-def test_jobs_of_a_child_of_multiprocessing_are_done_at_its_end(run_program):
-    said = run_program(
-        """
-        import multiprocessing
-
-        executor.run([job("media-1", "a", int), job("media-2", "a", int)])
-        child = multiprocessing.get_context("fork").Process(
-            target=lambda: executor.submit([job("media-1", "a", lambda: say("child"))])
-        )
-        child.start()
-        child.join()
-        say(child.exitcode)
-    """,
-        measured=False,
-    )
-    assert said == ["child", "0"]
 
 
 def test_interrupted_submission_gives_the_hosts_share_back(executor, pool, monkeypatch):

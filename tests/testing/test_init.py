@@ -17,6 +17,47 @@ def test_unknown_name():
         resto.testing.missing  # noqa: B018
 
 
+@pytest.mark.parametrize("missing", ["hypothesis", "pytest"])
+@pytest.mark.parametrize("name", ["ExecutorContract", "QueueExecutorContract", "TransportContract"])
+def test_contracts_say_what_they_need(monkeypatch, name, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
+    for module in ("executor_contract", "transport_contract"):
+        monkeypatch.delitem(sys.modules, f"resto.testing.{module}", raising=False)
+    with pytest.raises(ModuleNotFoundError, match=rf"{name} needs {missing}: pip install '.*\[testing\]'"):
+        getattr(resto.testing, name)
+
+
+def test_other_failures_to_import_are_what_they_are(monkeypatch):
+    monkeypatch.setitem(sys.modules, "resto.testing.server", None)
+    with pytest.raises(ModuleNotFoundError, match=r"resto\.testing\.server"):
+        resto.testing.TestHttpServer  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("name", "fixture"),
+    [
+        ("ExecutorContract", "executor"),
+        ("QueueExecutorContract", "executor_and_messages"),
+        ("TransportContract", "transport_and_host"),
+    ],
+)
+def test_fixture_that_was_forgotten_is_an_error(pytester, name, fixture):
+    """And no test that is skipped, or passes."""
+    pytester.makepyfile(f"from resto.testing import {name}\n\nclass TestMine({name}):\n    pass\n")
+    off = [f"-pno:{plugin}" for plugin in ("cacheprovider", "django", "faulthandler", "timeout", "xdist")]
+    result = pytester.runpytest_inprocess("-c/dev/null", "--tb=line", *off)
+    outcomes = result.parseoutcomes()
+    assert outcomes["errors"] >= 5
+    assert "passed" not in outcomes
+    result.stdout.fnmatch_lines([f"*NotImplementedError: TestMine must override the fixture '{fixture}'*"])
+
+
+def test_contracts_are_cheap_until_they_are_used():
+    loaded = loaded_by("resto.testing")
+    assert "hypothesis" not in loaded
+    assert "pytest" not in loaded
+
+
 def loaded_by(module):
     code = f"import sys, {module}; print(*sys.modules)"
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()

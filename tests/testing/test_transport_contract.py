@@ -86,8 +86,7 @@ def host(tmp_path):
 
 
 @pytest.mark.parametrize("promise", promises(TransportContract))
-@pytest.mark.parametrize("transport", [Folder, Plain])
-@pytest.mark.parametrize("has_directories", [True, False])
+@pytest.mark.parametrize(("transport", "has_directories"), [(Folder, True), (Plain, False)])
 def test_transport_of_the_docs_keeps_the_promise(suite, promise, host, request, transport, has_directories):
     suite.makes_directories = has_directories
     keeps(suite, promise, request, transport_and_host=(transport("/media/", timeout=2), host))
@@ -613,6 +612,19 @@ class ListsFilesOnly(Folder):
 class ListsWhatIsAbsent(Folder):
     def listdir(self, host, name):
         return super().listdir(host, name) if path_of(host, name).is_dir() else ([], [])
+
+
+@breaks("test_listdir_tells_what_is_in_a_directory")
+class TakesFilesForDirectories(Folder):
+    def listdir(self, host, name):
+        return ([], []) if path_of(host, name).is_file() else super().listdir(host, name)
+
+
+@breaks("test_any_name_is_a_name", "test_names_are_taken_literally")
+class ListsAnotherName(Folder):
+    def listdir(self, host, name):
+        directories, files = super().listdir(host, name)
+        return directories, [ascii(file) for file in files]
 
 
 @breaks("test_listdir_tells_what_is_in_a_directory")

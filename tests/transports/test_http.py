@@ -4,12 +4,10 @@ import os
 import pickle
 import socket
 import ssl
-import subprocess
 import sys
-import textwrap
 import threading
 import traceback
-from contextlib import ExitStack, closing
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote
@@ -87,21 +85,6 @@ def test_the_time_of_a_file(transport, resto_server):
     before = datetime.now(UTC).replace(microsecond=0)
     resto_server.create_file("a.txt", b"")
     assert before <= transport().modified_time(resto_server.url, "a.txt") <= datetime.now(UTC)
-
-
-@pytest.mark.parametrize("method", ["open", "content", "size", "modified_time"])
-def test_a_missing_file_cannot_be_read(transport, resto_server, method):
-    with pytest.raises(RemoteFileNotFoundError):
-        getattr(transport(), method)(resto_server.url, "a.txt")
-
-
-def test_a_stream_is_read_piece_by_piece(transport, resto_server):
-    resto_server.create_file("a.txt", bytes(range(256)) * 4000)
-    with transport().open(resto_server.url, "a.txt") as stream:
-        assert stream.read(3) == b"\x00\x01\x02"
-        assert len(stream.read()) == 1_023_997
-        assert stream.read() == b""
-    assert stream.closed
 
 
 def test_a_stream_may_be_closed_twice(transport, resto_server):
@@ -233,13 +216,6 @@ def test_the_environment_is_not_asked(transport, resto_server, monkeypatch, tmp_
         monkeypatch.setenv(variable, "http://127.0.0.1:9/")
     transport(session=session).create(resto_server.url, "a.txt", b"content")
     assert resto_server.requests[0].headers["Authorization"] is None
-
-
-def test_directories_are_never_deleted(transport, resto_server):
-    resto_server.create_file("d/a.txt", b"content")
-    with pytest.raises(TransportError, match="directory"):
-        transport().delete(resto_server.url, "d")
-    assert resto_server.has_file("d/a.txt")
 
 
 def test_a_delete_cannot_reach_a_directory(transport, resto_server):
@@ -769,62 +745,6 @@ def test_a_transport_builds_one_wire_per_host(transport):
     for thread in threads:
         thread.join()
     assert len(set(found)) == 1
-
-
-# Memory
-
-MEASURE = """
-    import io, sys
-    from memory import forget_peak, peak
-    from resto.transports.http import HttpTransport
-
-    class Endless(io.RawIOBase):
-        size, position = 100_000_000, 0
-        def readable(self): return True
-        def seekable(self): return {seekable}
-        def seek(self, offset, whence=0):
-            self.position = (0, self.position, self.size)[whence] + offset
-            return self.position
-        def tell(self): return self.position
-        def readinto(self, buffer):
-            count = min(len(buffer), self.size - self.position)
-            buffer[:count] = bytes(count)
-            self.position += count
-            return count
-
-    http = HttpTransport("/", timeout=10, session={session})
-    http.create(sys.argv[1], "warm", b"up")
-    http.content(sys.argv[1], "warm")
-    forget_peak()
-    before = peak()
-    if {upload}:
-        http.create(sys.argv[1], "large", Endless())
-    else:
-        with http.open(sys.argv[1], "large") as stream:
-            assert sum(map(len, iter(lambda: stream.read(65536), b""))) == 100_000_000
-    print(peak() - before)
-"""
-
-
-@pytest.mark.parametrize("session", ["None", "'requests.Session'"], ids=["connections", "requests"])
-@pytest.mark.parametrize("way", ["upload", "upload what cannot be rewound", "download"])
-def test_memory_does_not_grow_with_the_file(resto_server_factory, tmp_path, way, session):
-    server = resto_server_factory(root=tmp_path)
-    with (tmp_path / "large").open("wb") as file:
-        file.truncate(100_000_000)
-    code = textwrap.dedent(MEASURE).replace("{seekable}", str("rewound" not in way))
-    code = code.replace("{session}", session).replace("{upload}", str("upload" in way))
-    with ExitStack() as stack:
-        process = stack.enter_context(
-            subprocess.Popen(
-                [sys.executable, "-c", code, server.url],
-                stdout=subprocess.PIPE,
-                text=True,
-                env=os.environ | {"PYTHONPATH": str(TESTS)},
-            )
-        )
-        grown = int(process.communicate(timeout=60)[0])
-    assert grown < 10_000  # kilobytes
 
 
 # Silence

@@ -2,13 +2,8 @@ import io
 import threading
 
 import pytest
-import requests
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from resto.exceptions import ConfigurationError, HostUnavailableError, RemoteFileNotFoundError, TransportError
-from resto.names import MAX_PART_BYTES
-from resto.testing import TestHttpServer
 from resto.transports import Directory, steps, webdav
 from resto.transports.webdav import WebDAVTransport
 from servers import KINDS
@@ -293,7 +288,7 @@ def test_a_move_whose_source_is_missing_is_not_sent(transport, in_place):
 
 
 @pytest.mark.parametrize("kind", [*DAV_KINDS, "testing"])
-@pytest.mark.parametrize("publish", ["put", "move", "auto"])
+@pytest.mark.parametrize("publish", ["put", "move"])
 def test_an_upload_never_replaces_a_directory(media_servers, transport, in_place, kind, publish):
     url = in_place.url if kind == "testing" else media_servers(kind).new_folder()[0]
     dav = transport("webdav", timeout=10, publish=publish)
@@ -370,15 +365,6 @@ def test_only_directories_can_be_listed(transport, resto_server, name):
         transport("webdav").listdir(resto_server.url, name)
 
 
-@pytest.mark.parametrize("kind", DAV_KINDS)
-def test_a_file_is_not_an_empty_directory(media_servers, transport, kind):
-    url, _ = media_servers(kind).new_folder()
-    dav = transport("webdav", timeout=10)
-    dav.create(url, "a.txt", SMALL)
-    with pytest.raises(TransportError):
-        dav.listdir(url, "a.txt")
-
-
 @pytest.mark.parametrize("code", [200, 301, 401, 403, 405, 500])
 def test_a_listing_that_is_refused_is_an_error(transport, resto_server, code):
     resto_server.override_code = code
@@ -441,34 +427,6 @@ def test_scan_of_what_is_missing_is_an_error(transport, resto_server):
         next(transport("webdav").scan(resto_server.url, "missing"))
 
 
-PARTS = st.text(
-    st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="/\\"), min_size=1, max_size=20
-).filter(
-    lambda part: part not in (".", "..") and not part.startswith(".resto-") and len(part.encode()) <= MAX_PART_BYTES
-)
-NAMES = st.lists(PARTS, min_size=1, max_size=3).map("/".join)
-
-
-@settings(max_examples=50)
-@given(st.lists(NAMES, max_size=6, unique=True), st.booleans())
-def test_any_names_come_back_from_a_listing(names, through_requests):
-    names = [name for name in names if not any(other.startswith(f"{name}/") for other in names)]
-    options = {"session": requests.Session} if through_requests else {}
-    with TestHttpServer() as server:
-        dav = WebDAVTransport("/", **options)
-        for name in names:
-            dav.create(server.url, name, name.encode())
-        found = {entry.name: entry.size for entry in dav.scan(server.url, "")}
-        assert found == {name: len(name.encode()) for name in names}
-        directories, files = dav.listdir(server.url, "")
-        assert {*directories, *files} == {name.partition("/")[0] for name in names}
-        for name in names:
-            assert dav.content(server.url, name) == name.encode()
-            assert dav.delete(server.url, name)
-        dav.close()
-        assert not server.files
-
-
 # Directories with the sizes of files
 
 
@@ -493,15 +451,3 @@ def test_browse_without_propfind_is_that_of_plain_http(transport, resto_server_f
     plain.refuse_code = 500
     with pytest.raises(TransportError):
         dav.browse(plain.url, "")
-
-
-@pytest.mark.parametrize("kind", [*DAV_KINDS, "nginx"])
-def test_real_servers_tell_what_is_in_a_directory(transport, media_servers, kind):
-    url, _ = media_servers(kind).new_folder()
-    dav = transport("webdav", timeout=10)
-    for name, size in {"a.txt": 1, "empty": 0, "d ä#?/b.txt": 22, "d ä#?/e/c.txt": 4}.items():
-        dav.create(url, name, bytes(size))
-    assert dav.browse(url, "") == Directory({"d ä#?"}, {"a.txt": 1, "empty": 0})
-    assert dav.browse(url, "d ä#?") == Directory({"e"}, {"b.txt": 22})
-    with pytest.raises(RemoteFileNotFoundError):
-        dav.browse(url, "missing")
