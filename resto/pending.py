@@ -591,7 +591,7 @@ def _connected() -> Iterator[str]:
     """Let the record's database be used in autocommit: a rollback cannot bring a file back, so rows must stay, too."""
     alias = get_setting("DATABASE")
     caller = connections[alias]
-    if caller.in_atomic_block and not _must_share(caller):
+    if _is_in_transaction(caller) and not _must_share(caller):
         connections[alias] = _own_connection(alias)
         try:
             yield alias
@@ -609,6 +609,11 @@ def _connected() -> Iterator[str]:
             caller.close_if_unusable_or_obsolete()
 
 
+def _is_in_transaction(caller: BaseDatabaseWrapper) -> bool:
+    commits = caller.settings_dict["AUTOCOMMIT"] if caller.connection is None else caller.autocommit
+    return caller.in_atomic_block or not commits
+
+
 def _must_share(caller: BaseDatabaseWrapper) -> bool:
     """Tell whether a second connection would not see the tables, or wait for the caller for ever."""
     is_test_case = any(getattr(block, "_from_testcase", False) for block in caller.atomic_blocks)
@@ -621,6 +626,8 @@ def _own_connection(alias: str) -> BaseDatabaseWrapper:
         own = _own.connection = connections.create_connection(alias)
     if own.errors_occurred:
         own.close()
+    if not own.get_autocommit():  # as the settings may want it
+        own.set_autocommit(True)
     return own
 
 

@@ -201,7 +201,6 @@ class PostgreSQL(Broker):
 
     def command(self) -> list[str]:
         options = {"listen_addresses": ADDRESS, "unix_socket_directories": str(self.folder), "fsync": "off"}
-        options["deadlock_timeout"] = "10ms"
         settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         return [*self._as_user(), str(self.program()), "-D", str(self._data), "-p", str(self.port), *settings]
 

@@ -160,6 +160,28 @@ def test_rows_outlive_a_rollback_where_a_second_connection_can_write(kind, resto
     assert expected in site.run("-c", code).splitlines()
 
 
+MANUAL = """
+import django
+django.setup()
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.db import transaction
+from resto.models import Pending
+transaction.set_autocommit(False)
+storages["default"].save("a", ContentFile(b"1"))
+transaction.rollback()
+print("pending:", Pending.objects.count())
+"""
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_rows_outlive_a_rollback_by_hand(kind, resto_server_factory, open_record_site):
+    server = resto_server_factory()
+    server.refuse = True
+    site = open_record_site([server.url], kind)
+    assert "pending: 1" in site.run("-c", MANUAL)
+
+
 @pytest.mark.parametrize(
     ("end", "action", "kind"),
     [("commit", "save", "mariadb"), ("rollback", "save", "postgresql"), ("kill", "delete", "mariadb")],
