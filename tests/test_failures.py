@@ -1,7 +1,7 @@
 """What remains when something fails: one table, which is tried here cell by cell, and which docs/record.md shows.
 
 A cell is a failure, a storage and a change. What the table says of it holds at once. After the time in the last column, and
-not before, a drain makes all hosts equal to the master copy, and nothing is pending any more.
+not before, a drain makes all hosts equal, to the master copy if there is one, and nothing is pending any more.
 """
 
 import os
@@ -29,6 +29,7 @@ from resto.exceptions import ReplicationError
 from resto.master import MasterCopy
 from resto.models import Pending
 from resto.pending import Lease
+from resto.storage import DistributedStorage
 from servers import MediaServer
 from workshop.site import files_below
 
@@ -47,14 +48,22 @@ STORAGES = {
     "lenient Hybrid": ("HybridStorage", False),
     "Async": ("AsyncStorage", True),
     "lenient Async": ("AsyncStorage", False),
+    "Distributed": ("DistributedStorage", True),
+    "lenient Distributed": ("DistributedStorage", False),
 }
-HYBRID, LENIENT, ANY = ("Hybrid",), ("lenient Hybrid", "Async", "lenient Async"), tuple(STORAGES)
+HYBRID, LENIENT = ("Hybrid",), ("lenient Hybrid", "Async", "lenient Async")
+WITH_MASTER = HYBRID + LENIENT
+DISTRIBUTED, LENIENT_DISTRIBUTED = ("Distributed",), ("lenient Distributed",)
+WITHOUT_MASTER = DISTRIBUTED + LENIENT_DISTRIBUTED
 
 # How docs/record.md calls them.
 STORAGES_IN_DOCS = {
     HYBRID: "Hybrid, `fatal_exceptions` on",
     LENIENT: "Hybrid, `fatal_exceptions` off; Async",
-    ANY: "any",
+    WITH_MASTER: "Hybrid, Async",
+    DISTRIBUTED: "Distributed, `fatal_exceptions` on",
+    LENIENT_DISTRIBUTED: "Distributed, `fatal_exceptions` off",
+    WITHOUT_MASTER: "Distributed",
 }
 
 SOON, GRACE, LEASE = "about a second", "`RESTO_GRACE`", "`RESTO_LEASE`"
@@ -113,7 +122,7 @@ def killed_at(steps, *, after=False, **knobs):
 
 
 def killed_while_a_host_answers(world):
-    world.servers[0].on_applied = lambda method, path: world.kill()
+    world.servers[0].on_applied = lambda method, path: method in ("PUT", "DELETE") and world.kill()
     return world.act_and_die(lambda: None)
 
 
@@ -157,8 +166,10 @@ def lose_database(world):
     connections.close_all()
 
 
-CHANGE = [(MasterCopy, "publish"), (MasterCopy, "delete")]
-UNDO, SETTLE, OPEN = [(MasterCopy, "delete")], [(Lease, "settle")], [(pending, "open_lease")]
+# Without a master copy, the change is that of the hosts.
+CHANGE = [(MasterCopy, "publish"), (MasterCopy, "delete"), (DistributedStorage, "execute")]
+UNDO = [(MasterCopy, "delete"), (Lease, "revoke")]
+SETTLE, OPEN = [(Lease, "settle")], [(pending, "open_lease"), (pending, "open_change")]
 
 FAILURES = {
     (REFUSED := "a host refuses"): fault(refuse=True),
@@ -176,10 +187,11 @@ FAILURES = {
     (KILLED_SENDING := "the process is killed while a host answers"): killed_while_a_host_answers,
     (KILLED_LAST := "the process is killed when all hosts have answered"): killed_at(SETTLE),
     (KILLED_UNDOING := "a host refuses, and the process is killed before it undoes that"): killed_at(UNDO, refuse=True),
-    (KILLED_BETWEEN := "the same, when the master copy is undone"): killed_at(UNDO, after=True, refuse=True),
+    (KILLED_BETWEEN := "the same, when it begins to undo that"): killed_at(UNDO, after=True, refuse=True),
     (KILLED_UNDONE := "the same, when the hosts are undone"): killed_at(SETTLE, refuse=True),
 }
 WHILE_UNDOING = {KILLED_UNDOING, KILLED_BETWEEN, KILLED_UNDONE}  # which is for new names, where failures are fatal
+OF_THE_MASTER_COPY = {DISK_FULL, DISK_BROKEN}
 
 
 # The table.
@@ -194,7 +206,7 @@ class Row:
         storages: Of which storages.
         changes: Which change.
         caller: What the caller sees; nothing if there is none any more.
-        master: The state of the master copy: ``old`` or ``new``.
+        master: The state of the master copy: ``old`` or ``new``; nothing if there is none.
         host: That of the host that failed, or of one of them.
         others: That of the other hosts.
         pending: For which hosts something is pending.
@@ -224,27 +236,53 @@ TABLE = [
     Row((HOST_FULL,), HYBRID, (NEW,), REPLICATION_ERROR, "old", "old", "old", "", ""),
     Row((HOST_FULL,), HYBRID, (OVER,), REPLICATION_ERROR, "new", "old", "new", "that host", SOON),
     Row((HOST_FULL,), LENIENT, (NEW, OVER), SUCCESS, "new", "old", "new", "that host", SOON),
-    Row((HOST_FULL, DISK_FULL), ANY, (DELETE,), SUCCESS, "new", "new", "new", "", ""),
-    Row((DISK_FULL,), ANY, (NEW, OVER), "`OSError`", "old", "old", "old", "", ""),
-    Row((DISK_BROKEN,), ANY, CHANGES, "`OSError`", "old", "old", "old", "all hosts", LEASE),
-    Row((NO_DATABASE,), ANY, CHANGES, "`DatabaseError`", "old", "old", "old", "", ""),
-    Row((DATABASE_LOST,), ANY, CHANGES, SUCCESS, "new", "new", "new", "all hosts", LEASE),
-    Row((KILLED_FIRST,), ANY, CHANGES, "", "old", "old", "old", "", ""),
-    Row((KILLED_BEFORE,), ANY, CHANGES, "", "old", "old", "old", "all hosts", LEASE),
-    Row((KILLED_AFTER,), ANY, CHANGES, "", "new", "old", "old", "all hosts", LEASE),
-    Row((KILLED_SENDING,), ANY, CHANGES, "", "new", "new", "old or new", "all hosts", LEASE),
-    Row((KILLED_LAST,), ANY, CHANGES, "", "new", "new", "new", "all hosts", LEASE),
+    Row((HOST_FULL, DISK_FULL), WITH_MASTER, (DELETE,), SUCCESS, "new", "new", "new", "", ""),
+    Row((DISK_FULL,), WITH_MASTER, (NEW, OVER), "`OSError`", "old", "old", "old", "", ""),
+    Row((DISK_BROKEN,), WITH_MASTER, CHANGES, "`OSError`", "old", "old", "old", "all hosts", LEASE),
+    Row((NO_DATABASE,), WITH_MASTER, CHANGES, "`DatabaseError`", "old", "old", "old", "", ""),
+    Row((DATABASE_LOST,), WITH_MASTER, CHANGES, SUCCESS, "new", "new", "new", "all hosts", LEASE),
+    Row((KILLED_FIRST,), WITH_MASTER, CHANGES, "", "old", "old", "old", "", ""),
+    Row((KILLED_BEFORE,), WITH_MASTER, CHANGES, "", "old", "old", "old", "all hosts", LEASE),
+    Row((KILLED_AFTER,), WITH_MASTER, CHANGES, "", "new", "old", "old", "all hosts", LEASE),
+    Row((KILLED_SENDING,), WITH_MASTER, CHANGES, "", "new", "new", "old or new", "all hosts", LEASE),
+    Row((KILLED_LAST,), WITH_MASTER, CHANGES, "", "new", "new", "new", "all hosts", LEASE),
     Row((KILLED_UNDOING,), HYBRID, (NEW,), "", "new", "old", "new", "all hosts", LEASE),
     Row((KILLED_BETWEEN,), HYBRID, (NEW,), "", "old", "old", "new", "all hosts", LEASE),
     Row((KILLED_UNDONE,), HYBRID, (NEW,), "", "old", "old", "old", "all hosts", LEASE),
+    Row((REFUSED, ERROR_500), DISTRIBUTED, (NEW,), REPLICATION_ERROR, "", "old", "old", "that host", SOON),
+    Row((REFUSED, ERROR_500), DISTRIBUTED, (OVER, DELETE), REPLICATION_ERROR, "", "old", "new", "that host", SOON),
+    Row((REFUSED, ERROR_500), LENIENT_DISTRIBUTED, CHANGES, SUCCESS, "", "old", "new", "that host", SOON),
+    Row((HUNG, LOST), DISTRIBUTED, (NEW,), REPLICATION_ERROR, "", "old", "old", "that host", GRACE),
+    Row((HUNG,), DISTRIBUTED, (OVER, DELETE), REPLICATION_ERROR, "", "old", "new", "that host", GRACE),
+    Row((HUNG,), LENIENT_DISTRIBUTED, CHANGES, SUCCESS, "", "old", "new", "that host", GRACE),
+    Row((LOST,), DISTRIBUTED, (OVER, DELETE), REPLICATION_ERROR, "", "new", "new", "that host", GRACE),
+    Row((LOST,), LENIENT_DISTRIBUTED, CHANGES, SUCCESS, "", "new", "new", "that host", GRACE),
+    Row((HOST_FULL,), DISTRIBUTED, (NEW,), REPLICATION_ERROR, "", "old", "old", "", ""),
+    Row((HOST_FULL,), DISTRIBUTED, (OVER,), REPLICATION_ERROR, "", "old", "new", "that host", SOON),
+    Row((HOST_FULL,), LENIENT_DISTRIBUTED, (NEW, OVER), SUCCESS, "", "old", "new", "that host", SOON),
+    Row((HOST_FULL,), WITHOUT_MASTER, (DELETE,), SUCCESS, "", "new", "new", "", ""),
+    Row((NO_DATABASE,), WITHOUT_MASTER, CHANGES, "`DatabaseError`", "", "old", "old", "", ""),
+    Row((DATABASE_LOST,), WITHOUT_MASTER, CHANGES, SUCCESS, "", "new", "new", "all hosts", LEASE),
+    Row((KILLED_FIRST,), WITHOUT_MASTER, CHANGES, "", "", "old", "old", "", ""),
+    Row((KILLED_BEFORE,), WITHOUT_MASTER, CHANGES, "", "", "old", "old", "all hosts", LEASE),
+    Row((KILLED_SENDING,), WITHOUT_MASTER, CHANGES, "", "", "new", "old or new", "all hosts", LEASE),
+    Row((KILLED_AFTER, KILLED_LAST), WITHOUT_MASTER, CHANGES, "", "", "new", "new", "all hosts", LEASE),
+    Row((KILLED_UNDOING, KILLED_BETWEEN), DISTRIBUTED, (NEW,), "", "", "old", "new", "all hosts", LEASE),
+    Row((KILLED_UNDONE,), DISTRIBUTED, (NEW,), "", "", "old", "old", "all hosts", LEASE),
 ]
 
 CELLS = [(row, *cell) for row in TABLE for cell in product(row.failures, row.storages, row.changes)]
 
 
+def is_possible(failure, storage, change):
+    if failure in OF_THE_MASTER_COPY and storage in WITHOUT_MASTER:
+        return False
+    return failure not in WHILE_UNDOING or (storage in HYBRID + DISTRIBUTED and change == NEW)
+
+
 def test_every_cell_is_in_the_table_once():
     everything = product(FAILURES, STORAGES, CHANGES)
-    possible = {cell for cell in everything if cell[0] not in WHILE_UNDOING or cell[1:] == ("Hybrid", NEW)}
+    possible = {cell for cell in everything if is_possible(*cell)}
     assert Counter(cell[1:] for cell in CELLS) == Counter(possible)
 
 
@@ -281,6 +319,8 @@ class World:
         try:
             if self.change == DELETE:
                 self.storage.delete("a")
+            elif self.change == OVER and isinstance(self.storage, DistributedStorage):
+                self.storage._save("a", ContentFile(NEW_CONTENT))  # `save` takes another name
             else:
                 self.storage.save("a", ContentFile(NEW_CONTENT))
         except ReplicationError:
@@ -320,12 +360,13 @@ class World:
         os.kill(self._child, signal.SIGKILL)
 
     def files(self):
-        """What the master copy has, and what each host has."""
+        """What the master copy has, if there is one, and what each host has."""
         roots = [server.root if isinstance(server, MediaServer) else None for server in self.servers]
         hosts = [
             files_below(root) if root else dict(server.files) for root, server in zip(roots, self.servers, strict=True)
         ]
-        return [files_below(Path(self.storage.location)), *hosts]
+        is_alone = isinstance(self.storage, DistributedStorage)
+        return hosts if is_alone else [files_below(Path(self.storage.location)), *hosts]
 
     def heal(self):
         """Let everything work again."""
@@ -368,7 +409,9 @@ def make_world(_database, settings, media_root, clock, resto_server_factory):
     def make(failure, storage, change, *servers):
         servers = [*servers, *(resto_server_factory(webdav=False) for _ in range(2 - len(servers)))]
         backend, is_fatal = STORAGES[storage]
-        options = {"fatal_exceptions": is_fatal, "allow_overwrite": True, "timeout": 0.4 if failure == HUNG else 20}
+        options = {"fatal_exceptions": is_fatal, "timeout": 0.4 if failure == HUNG else 20}
+        if storage not in WITHOUT_MASTER:
+            options["allow_overwrite"] = True
         settings.RESTO_MEDIA_HOSTS = [server.url for server in servers]
         settings.STORAGES = {"default": {"BACKEND": f"resto.storage.{backend}", "OPTIONS": options}}
         media_root.mkdir()
@@ -390,7 +433,8 @@ def check(world, row, failure, change, clock, caplog):
         world.heal()
         connection.settings_dict["NAME"] = name
     states = {"old": BEFORE[change], "new": AFTER[change]}
-    for found, state in zip(world.files(), (row.master, row.host, row.others), strict=True):
+    expected = [state for state in (row.master, row.host, row.others) if state]
+    for found, state in zip(world.files(), expected, strict=True):
         assert found in [states[one] for one in state.split(" or ")]
     hosts = {"": 0, "that host": 1, "all hosts": 2}[row.pending]
     assert sorted(Pending.objects.values_list("host", flat=True)) == sorted(world.storage.hosts[:hosts])
@@ -401,8 +445,8 @@ def check(world, row, failure, change, clock, caplog):
         assert drain().claimed == 0
         clock.pass_(0.5)
         assert drain().done == hosts
-    master, *hosts = world.files()
-    assert hosts == [master] * 2
+    first, *others = world.files()
+    assert others == [first] * len(others)
     assert Pending.objects.count() == 0
 
 

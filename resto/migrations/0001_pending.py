@@ -36,12 +36,16 @@ class Migration(migrations.Migration):
                 ("attempts", models.PositiveIntegerField(default=0)),
                 ("error", models.TextField(default="")),
                 ("created", models.FloatField()),
+                ("digest", models.CharField(max_length=32, default="")),
+                ("opened_by", models.CharField(max_length=32, default="")),
+                ("latest", models.CharField(max_length=32, default="")),
             ],
             options={
                 "verbose_name_plural": "pending",
                 "indexes": [
                     models.Index(fields=["owner"], name="resto_pending_owner"),
                     models.Index(fields=["due"], name="resto_pending_due"),
+                    models.Index(fields=["digest"], name="resto_pending_digest"),
                 ],
             },
         ),
