@@ -32,12 +32,12 @@ from resto.transports import Directory, Entry, Transport
 __all__ = ["TransportContract"]
 
 # What a transport holds in memory is measured with a file of this size, in bytes, of which it may hold half.
-_LARGE = 8 * 1024 * 1024
+_LARGE = 4 * 1024 * 1024
 
 # Names that a transport may take for one another, or for something else than a name.
 _ODD_NAMES = (
-    *("a", "a b", "a%20b", "a+b", "a%2520b", "%2e%2e%2fa", "a?b", "a#b", "a&b;c=d", "a:b@c", 'it\'s "a"', "<a>&amp;"),
-    *("|*[]{}^`~", ".a", "a.", "...", " a ", "é", "日本😀", "x" * (MAX_PART_BYTES - 9)),
+    *("a", "a b", "a%20b", "a+b", "%2e%2e%2fa", "a?b", "a#b", "a&b;c=d:e@f", "'\"<>&amp;|*[]{}^`~"),
+    *(".a", "a.", " a ", "é日本😀", "x" * (MAX_PART_BYTES - 9)),
 )
 
 # Composed (NFC): some servers store the other forms of Unicode under these.
@@ -206,7 +206,7 @@ class TransportContract:
         for name in names:
             assert transport.content(host, name) == name.encode(), f"{name!r} was taken for another name"
         if transport.supports_listdir and self.makes_directories:
-            assert {*_ODD_NAMES} - {*transport.listdir(host, directory)[1]} <= {".a", "..."}  # which may be hidden
+            assert {*_ODD_NAMES} - {*transport.listdir(host, directory)[1]} <= {".a"}  # which may be hidden
         for name in names:
             assert transport.delete(host, name) is True, f"{name!r} was taken for another name"
 
@@ -416,7 +416,7 @@ class TransportContract:
         def live(number: int) -> None:
             name, content = _new(f"{number}.bin"), bytes([number]) * (50_000 + number)
             together.wait()
-            for _ in range(3):
+            for _ in range(2):
                 transport.create(host, name, content)
                 assert transport.size(host, name) == len(content)
                 assert transport.content(host, name) == content

@@ -41,7 +41,7 @@ def test_executor_of_the_docs_keeps_the_promise(suite, promise, request):
 
 @pytest.mark.parametrize("mutant", BROKEN, ids=str)
 def test_broken_promise_is_found(suite, mutant, request):
-    suite.patience = 0.4
+    suite.patience = 0.25
     assert fails(suite, mutant.promise, request, executor=mutant.cls())
 
 

@@ -86,7 +86,7 @@ def host(tmp_path):
 
 
 @pytest.mark.parametrize("promise", promises(TransportContract))
-@pytest.mark.parametrize(("transport", "has_directories"), [(Folder, True), (Plain, False)])
+@pytest.mark.parametrize(("transport", "has_directories"), [(Folder, True), (Folder, False), (Plain, True)])
 def test_transport_of_the_docs_keeps_the_promise(suite, promise, host, request, transport, has_directories):
     suite.makes_directories = has_directories
     keeps(suite, promise, request, transport_and_host=(transport("/media/", timeout=2), host))
@@ -99,6 +99,35 @@ def test_broken_promise_is_found(suite, mutant, host, request):
 
 def test_every_promise_has_been_broken():
     assert {mutant.promise for mutant in BROKEN} == {*promises(TransportContract)}
+
+
+def test_constructor_may_need_an_option(suite, host, request):
+    class NeedsAnOption(Folder):
+        def __init__(self, base_url, *, account, timeout=2):
+            super().__init__(base_url, timeout=timeout)
+
+    transport = NeedsAnOption("/media/", account="media")
+    for promise in ("test_constructor_takes_what_storages_give", "test_constructor_touches_no_network"):
+        keeps(suite, promise, request, transport_and_host=(transport, host))
+
+
+@pytest.mark.parametrize(
+    ("attribute", "promise"),
+    [("unreachable_host", "test_unreachable_host_is_an_error"), ("secret", "test_secret_never_shows")],
+)
+def test_what_the_suite_is_not_told_is_skipped(suite, host, request, attribute, promise):
+    setattr(suite, attribute, None)
+    with pytest.raises(pytest.skip.Exception, match=f"TransportContract has no '{attribute}'"):
+        keeps(suite, promise, request, transport_and_host=(Folder.build(), host))
+
+
+def test_what_is_not_promised_need_not_be_kept(suite, host, request):
+    suite.replaces_at_once = False
+    suite.keeps_files_in_memory = True
+    suite.unreachable_host = None
+    keeps(suite, "test_readers_see_whole_files", request, transport_and_host=(WritesInPlace.build(), host))
+    keeps(suite, "test_upload_is_a_stream", request, transport_and_host=(HoldsUploads.build(), host))
+    keeps(suite, "test_host_has_an_identity", request, transport_and_host=(IdentifiesNothing.build(), host))
 
 
 def path_of(host, name):

@@ -2,7 +2,6 @@
 
 import contextlib
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -110,12 +109,6 @@ def missing_directories(site):
             assert site.content(name) == bytes(size)
 
 
-def a_time(site):
-    site.create("a.txt", b"content")
-    modified = site.transport.modified_time(site.url, "a.txt")
-    assert abs(datetime.now(UTC) - modified) < timedelta(minutes=1)
-
-
 def a_directory_is_not_a_file(site):
     in_directory(site)
     if site.kind in BLURS_DIRECTORY:
@@ -164,7 +157,6 @@ CASES = [
     over_an_old_file,
     a_text_that_could_be_compressed,
     missing_directories,
-    a_time,
     a_directory_is_not_a_file,
     a_temporary_directory,
 ]
