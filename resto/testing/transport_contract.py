@@ -118,9 +118,10 @@ class TransportContract:
             arguments = inspect.signature(type(transport)).bind(_Lazy(), timeout=2.0)
         except TypeError:
             return  # it needs options, which only the fixture knows
-        for owner, function in ((socket.socket, "connect"), (socket, "getaddrinfo")):
-            monkeypatch.setattr(owner, function, _refuse_network)
-        type(transport)(*arguments.args, **arguments.kwargs).close()
+        with monkeypatch.context() as network:
+            network.setattr(socket.socket, "connect", _refuse_network)
+            network.setattr(socket, "getaddrinfo", _refuse_network)
+            type(transport)(*arguments.args, **arguments.kwargs).close()
 
     def test_flags_are_booleans(self, transport_and_host: tuple[Transport, str]) -> None:
         """What it can do is known without asking a host."""
