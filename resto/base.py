@@ -411,7 +411,10 @@ class ReplicatedStorage(Storage):
         jobs = [
             Job("exists", host, name, partial(transport.exists, host, name)) for host, transport in transports.items()
         ]
-        return get_plugin_manager().executor("thread")().run(jobs)
+        outcomes = get_plugin_manager().executor("thread")().run(jobs)
+        for outcome in outcomes:
+            get_plugin_manager().notify(outcome)
+        return outcomes
 
     def report(self, outcome: Outcome) -> None:
         """Log a failure, and tell the observers."""

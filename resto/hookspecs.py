@@ -7,7 +7,14 @@ from pluggy import HookimplMarker, HookspecMarker
 from resto.outcomes import Outcome
 
 
-__all__ = ["hookimpl", "hookspec", "resto_action_finished", "resto_register_executors", "resto_register_transports"]
+__all__ = [
+    "hookimpl",
+    "hookspec",
+    "resto_action_finished",
+    "resto_host_pending",
+    "resto_register_executors",
+    "resto_register_transports",
+]
 
 hookspec = HookspecMarker("resto")
 hookimpl = HookimplMarker("resto")
@@ -35,9 +42,27 @@ def resto_register_executors() -> Mapping[str, str | type]:  # type: ignore[empt
 def resto_action_finished(outcome: Outcome) -> None:
     """Observe an action that has finished on one host, successfully or not.
 
+    Called for all that storages, drains, comparisons and workers of task queues do, in the process that did it. Not for what
+    is called directly, such as ``storage.upload(host, name)``.
+
     Called in whichever thread finished the action, which may still hold up other actions on the same file: it must not
     use a storage of resto itself. An exception raised here is logged and goes no further.
 
     Args:
         outcome: What happened.
+    """
+
+
+@hookspec
+def resto_host_pending(storage: str, host: str, count: int, oldest: float | None) -> None:
+    """Observe what one host may have missed, as the durable record has it.
+
+    Called for each host, also for one that has missed nothing, by ``manage.py resto_drain`` after each look at the record,
+    and by ``manage.py resto_status``. An exception raised here is logged and goes no further.
+
+    Args:
+        storage: Alias of the storage in ``STORAGES``.
+        host: The host as it stands in the settings.
+        count: How many changes; those that are under way at this moment count too.
+        oldest: Seconds since the oldest of them; None if there is none.
     """

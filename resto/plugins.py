@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import cast
+from typing import Any, cast
 
 import pluggy
 from django.utils.module_loading import import_string
@@ -87,13 +87,35 @@ class PluginManager:
 
     def notify(self, outcome: Outcome) -> None:
         """Tell all observers of an outcome; what they raise is logged."""
-        self.load_entry_points()
-        for implementation in self._pluggy.hook.resto_action_finished.get_hookimpls():
+        self._tell("resto_action_finished", outcome=outcome)
+
+    def notify_pending(self, storage: str, host: str, count: int, oldest: float | None) -> None:
+        """Tell all observers what one host may have missed; what they raise is logged.
+
+        Args:
+            storage: As for `resto.hookspecs.resto_host_pending`, like the others.
+            host: The same.
+            count: The same.
+            oldest: The same.
+        """
+        self._tell("resto_host_pending", storage=storage, host=host, count=count, oldest=oldest)
+
+    def is_observed(self, hook: str) -> bool:
+        """Return whether any plugin implements a hook, so that there is somebody to tell."""
+        return bool(self._implementations(hook))
+
+    def _tell(self, hook: str, **arguments: Any) -> None:
+        for implementation in self._implementations(hook):
             try:
                 # As in pluggy, an implementation may leave out arguments that it does not need.
-                implementation.function(*({"outcome": outcome}[argument] for argument in implementation.argnames))
+                implementation.function(*(arguments[name] for name in implementation.argnames))
             except Exception:
-                logger.exception("Plugin %s failed to observe an outcome.", implementation.plugin_name)
+                logger.exception("Plugin %s failed in %s.", implementation.plugin_name, hook)
+
+    def _implementations(self, hook: str) -> list[pluggy.HookImpl]:
+        self.load_entry_points()
+        implementations: list[pluggy.HookImpl] = getattr(self._pluggy.hook, hook).get_hookimpls()
+        return implementations
 
     def conflicts(self) -> list[str]:
         """Return a sentence for each name that several plugins claim, after loading all of them."""

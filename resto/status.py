@@ -8,6 +8,7 @@ from resto import health, pending
 from resto.base import ReplicatedStorage, replicated_storages
 from resto.exceptions import HostUnavailableError
 from resto.outcomes import Outcome
+from resto.plugins import get_plugin_manager
 
 
 __all__ = ["HostStatus", "host_statuses"]
@@ -72,14 +73,17 @@ def _status(
     error = outcome.error
     problem = error.problem if isinstance(error, HostUnavailableError) else ""
     one = (backlog or {}).get(outcome.host)
+    count, oldest = (one.count, one.oldest) if one else (0, None)
+    if backlog is not None:
+        get_plugin_manager().notify_pending(alias, outcome.host, count, oldest)
     return HostStatus(
         alias,
         outcome.host,
         reachable=not problem,
         problem=problem,
         breaker=health.state(storage.transport_for(outcome.host).identify(outcome.host)).state,
-        pending=None if backlog is None else one.count if one else 0,
-        oldest=one.oldest if one else None,
+        pending=None if backlog is None else count,
+        oldest=oldest,
         due=one.due if one else None,
         error=one.error if one else "",
     )

@@ -276,7 +276,7 @@ class _Comparison:
             Job("listdir", host, node.name, partial(self._storage.transport_for(host).browse, host, node.name))
             for node, host in questions
         ]
-        outcomes = self._executor.run(jobs)
+        outcomes = self._observed(jobs)
         listings: list[_Listings] = [
             {host: Directory() for host in self._active() if host in node.absent} for node in nodes
         ]
@@ -313,6 +313,13 @@ class _Comparison:
 
     # Requests.
 
+    def _observed(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """Run jobs, and tell observers; failures are not logged, as the report of the comparison has them."""
+        outcomes = self._executor.run(jobs)
+        for outcome in outcomes:
+            get_plugin_manager().notify(outcome)
+        return outcomes
+
     def _run_all(self, jobs: Iterable[Job], size: int) -> Iterator[Outcome]:
         """Run jobs, some of each host at a time, and give up hosts that do not answer."""
         queues: dict[str, list[Job]] = {}
@@ -325,7 +332,7 @@ class _Comparison:
                 if host not in self._given_up
                 for job in queue[number : number + size]
             ]
-            outcomes = self._executor.run(batch)
+            outcomes = self._observed(batch)
             self._watch(outcomes)
             yield from outcomes
 

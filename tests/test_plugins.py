@@ -375,7 +375,7 @@ def test_observer_that_raises_is_logged_and_harmless(install, caplog):
 
     assert resto_one.outcomes == resto_two.outcomes == [OUTCOME]
     [record] = caplog.records
-    assert record.getMessage() == "Plugin resto_raising of resto-raising 1.0 failed to observe an outcome."
+    assert record.getMessage() == "Plugin resto_raising of resto-raising 1.0 failed in resto_action_finished."
     assert record.exc_info[0] is ZeroDivisionError
 
 

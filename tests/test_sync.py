@@ -646,13 +646,16 @@ def test_a_host_that_leads_in_circles_does_not_keep_it_busy(make, server, media_
     assert "too deep" in report.problems[0]
 
 
-def test_observers_are_told_of_repairs(make, server, media_root, monkeypatch):
+def test_observers_are_told_of_questions_and_repairs(make, server, media_root, monkeypatch):
     told = []
     monkeypatch.setattr(get_plugin_manager(), "notify", told.append)
     storage = make(server)
     write(media_root, {"a": b""})
     compare(storage)
-    assert [(outcome.action, outcome.name, outcome.ok) for outcome in told] == [("repair", "a", True)]
+    assert [(outcome.action, outcome.name, outcome.ok) for outcome in told] == [
+        ("listdir", "", True),
+        ("repair", "a", True),
+    ]
 
 
 # Real servers.
