@@ -10,29 +10,33 @@ import os
 import threading
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pluggy
 from django.utils.module_loading import import_string
 
-from resto import executors, hookspecs, transports
+from resto import __version__, executors, hookspecs, transports
 from resto.exceptions import ConfigurationError
 from resto.executors import Executor
 from resto.outcomes import Outcome
 from resto.transports import Transport
 
 
-__all__ = ["PluginManager", "create_plugin_manager", "get_plugin_manager"]
+__all__ = ["Installed", "PluginManager", "create_plugin_manager", "get_plugin_manager"]
 
 logger = logging.getLogger("resto")
 
 _CLASS_HINT = "Give the name of a plugin, or a class or its dotted path."
 
 _BUNDLED = frozenset({"resto.transports", "resto.executors"})
+
+_DISTRIBUTION = "django-resto-storage"
+
+_OBSERVING_HOOKS = ("resto_action_finished", "resto_host_pending")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,34 @@ class _Kind:
 
 _TRANSPORT = _Kind("transport", "resto_register_transports", Transport, "E006")
 _EXECUTOR = _Kind("executor", "resto_register_executors", Executor, "E007")
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """Something that an installed package offers to resto.
+
+    Attributes:
+        kind: ``"transport"``, ``"executor"`` or ``"observer"``; or ``"plugin"``, for one that failed to load.
+        name: What settings call it; of an observer, its hook; of a plugin, what its entry point names.
+        path: Of the class or function, with dots; empty if that is not known.
+        distribution: Which package it comes from.
+        version: Of that package.
+        state: ``"usable"``; ``"optional"``, if it is a bundled one that needs a package which is not installed; or
+            ``"broken"``.
+        problem: Why it cannot be used, a sentence fragment; empty if it can.
+    """
+
+    kind: str
+    name: str
+    path: str
+    distribution: str
+    version: str
+    state: Literal["usable", "optional", "broken"] = "usable"
+    problem: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the attributes, for JSON."""
+        return asdict(self)
 
 
 class PluginManager:
@@ -65,6 +97,7 @@ class PluginManager:
         self._pluggy.register(transports, "resto.transports")
         self._pluggy.register(executors, "resto.executors")
         self._points = deque(points)
+        self._sources = {_describe(point): point for point in points}
         # Reentrant: a plugin may use a storage while it is imported.
         self._lock = threading.RLock()
         self.load_errors: dict[str, BaseException] = {}
@@ -127,6 +160,47 @@ class PluginManager:
             if len(claims) > 1
         ]
 
+    def installed(self) -> list[Installed]:
+        """Return all that installed packages offer, usable or not, after loading and importing all of it."""
+        self.load_entry_points()
+        return [
+            *(
+                self._examined(kind, name, claims, provider, offered)
+                for kind in (_TRANSPORT, _EXECUTOR)
+                for name, claims in self._offers(kind).items()
+                for provider, offered in claims
+            ),
+            *(
+                Installed("observer", hook, _path(one.function), *self._origin(one.plugin_name))
+                for hook in _OBSERVING_HOOKS
+                for one in self._implementations(hook)
+            ),
+            *(
+                Installed("plugin", self._sources[plugin].value, "", *self._origin(plugin), "broken", repr(error))
+                for plugin, error in self.load_errors.items()
+            ),
+        ]
+
+    def _examined(
+        self, kind: _Kind, name: str, claims: list[tuple[str, str | type]], provider: str, offered: str | type
+    ) -> Installed:
+        path = offered if isinstance(offered, str) else _path(offered)
+        origin = self._origin(provider)
+        if len(claims) > 1 and provider not in _BUNDLED:
+            return Installed(kind.noun, name, path, *origin, "broken", _clash(kind, name, claims))
+        try:
+            _resolved(kind, name, provider, offered)
+        except ConfigurationError as error:
+            lacks_package = provider in _BUNDLED and isinstance(error.__cause__, ModuleNotFoundError)
+            return Installed(kind.noun, name, path, *origin, "optional" if lacks_package else "broken", str(error))
+        return Installed(kind.noun, name, path, *origin)
+
+    def _origin(self, provider: str) -> tuple[str, str]:
+        if provider in _BUNDLED:
+            return _DISTRIBUTION, __version__
+        distribution = self._sources[provider].dist
+        return (distribution.name, distribution.version) if distribution else ("", "")
+
     def load_entry_points(self) -> None:
         """Load the plugins of other packages that are not loaded yet; wait for a thread that does so already."""
         with self._lock:
@@ -136,8 +210,12 @@ class PluginManager:
                     self._register(point)
                 # Whatever it is, SystemExit too, it must not hurt those who use other plugins.
                 except (Exception, SystemExit) as error:  # noqa: BLE001
-                    self.load_errors[_describe(point)] = error
-                    logger.warning("Failed to load plugin %s: %r.", _describe(point), error)
+                    self._note_failure(_describe(point), error)
+
+    def _note_failure(self, plugin: str, error: BaseException) -> None:
+        if plugin not in self.load_errors:
+            logger.warning("Failed to load plugin %s: %r.", plugin, error)
+        self.load_errors[plugin] = error
 
     def _register(self, point: EntryPoint) -> None:
         plugin = point.load()
@@ -145,6 +223,7 @@ class PluginManager:
         try:
             self._pluggy.register(plugin, name)
             self._pluggy.check_pending()
+            _refuse_wrappers(self._pluggy.get_hookcallers(plugin) or [], plugin)
         except pluggy.PluginValidationError:
             self._pluggy.unregister(name=name)  # does nothing if there is nothing to undo
             raise
@@ -163,10 +242,7 @@ class PluginManager:
         (provider, offered), *others = offers[choice]
         if others and provider not in _BUNDLED:
             raise ConfigurationError(_clash(kind, choice, offers[choice]), "Uninstall one of them.", kind.code)
-        if isinstance(offered, str):
-            extra = choice if provider in _BUNDLED else None
-            return _imported(kind, offered, f"{choice!r} of {provider}", extra)
-        return _checked(kind, offered, f"{choice!r} of {provider}")
+        return _resolved(kind, choice, provider, offered)
 
     def _offers(self, kind: _Kind) -> dict[str, list[tuple[str, str | type]]]:
         """Return, for each name, which plugins offer what under it, bundled ones first."""
@@ -177,8 +253,8 @@ class PluginManager:
             try:
                 offered = implementation.function()
                 _check_offered(kind, offered)
-            except Exception as error:  # noqa: BLE001 - as in load_entry_points
-                self.load_errors[implementation.plugin_name] = error
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - as in load_entry_points
+                self._note_failure(implementation.plugin_name, error)
                 continue
             for name, factory in offered.items():
                 offers.setdefault(name, []).append((implementation.plugin_name, factory))
@@ -220,6 +296,25 @@ def _check_offered(kind: _Kind, offered: object) -> None:
         raise TypeError(f"{kind.hook} returned {type(offered).__name__}, a mapping is needed")
     if not all(isinstance(name, str) for name in offered):
         raise TypeError(f"{kind.hook} returned a mapping with a key that is not a string")
+    for name, offer in offered.items():
+        if not name or "." in name:
+            raise ValueError(f"{kind.hook} returned the name {name!r}; one without dots is needed, as they mark a path")
+        if not isinstance(offer, str | type):
+            raise TypeError(f"{kind.hook} returned {offer!r} for {name!r}, a class or its dotted path is needed")
+
+
+def _refuse_wrappers(callers: list[pluggy.HookCaller], plugin: object) -> None:
+    for caller in callers:
+        for one in caller.get_hookimpls():
+            if one.plugin is plugin and (one.wrapper or one.hookwrapper):
+                raise pluggy.PluginValidationError(plugin, f"{caller.name} wraps those of others, which has no effect")
+
+
+def _resolved(kind: _Kind, name: str, provider: str, offered: str | type) -> type:
+    description = f"{name!r} of {provider}"
+    if isinstance(offered, str):
+        return _imported(kind, offered, description, name if provider in _BUNDLED else None)
+    return _checked(kind, offered, description)
 
 
 def _imported(kind: _Kind, path: str, description: str, extra: str | None = None) -> type:
@@ -250,6 +345,10 @@ def _checked(kind: _Kind, found: object, description: str) -> type:
 
 def _clash(kind: _Kind, name: str, claims: list[tuple[str, str | type]]) -> str:
     return f"the {kind.noun} name {name!r} is claimed by {' and by '.join(provider for provider, _ in claims)}"
+
+
+def _path(function_or_class: Any) -> str:
+    return f"{function_or_class.__module__}.{function_or_class.__qualname__}"
 
 
 def _describe(point: EntryPoint) -> str:
