@@ -320,7 +320,7 @@ def _resolved(kind: _Kind, name: str, provider: str, offered: str | type) -> typ
 def _imported(kind: _Kind, path: str, description: str, extra: str | None = None) -> type:
     try:
         found = import_string(path)
-    except Exception as error:  # a module may fail in any way while it is imported
+    except (Exception, SystemExit) as error:  # a module may fail in any way while it is imported
         advice = (
             f"Install what it needs: pip install 'django-resto-storage[{extra}]'"
             if extra
