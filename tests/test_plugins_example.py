@@ -1,0 +1,96 @@
+"""The example of a package with plugins: its own tests, on the built wheels of resto and of it, in a clean environment."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from documents import ROOT
+
+
+EXAMPLE = ROOT / "plugins_example"
+
+
+def run(*command, **options):
+    """Run a program that must succeed; return what it prints."""
+    command = [str(part) for part in command]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """The variables of a person who works in a new virtual environment with both wheels."""
+    directory = tmp_path_factory.mktemp("example")
+    wheels, venv = directory / "wheels", directory / "venv"
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    for source in (ROOT, EXAMPLE):
+        run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", wheels, source)
+    run(sys.executable, "-m", "venv", "--without-pip", venv)
+    python = venv / "bin" / "python"
+    run(*pip, "--python", python, "install", "--no-deps", "--no-index", *wheels.glob("*.whl"))
+    # What both depend on is not installed again, but found where the tests run. A line of a .pth file does not make those
+    # of that directory count, such as that of an editable resto.
+    (site,) = venv.glob("lib/python*/site-packages")
+    (site / "tests.pth").write_text(f"{sysconfig.get_path('purelib')}\n{sysconfig.get_path('platlib')}\n")
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("COVERAGE", "COV_", "PYTEST", "PYTHON", "DJANGO"))
+    }
+    return kept | {"PATH": f"{python.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+def test_wheels_are_what_is_tested(environment, tmp_path):
+    program = (
+        "import json, resto, resto_example_plugins as example; print(json.dumps([resto.__file__, example.__file__]))"
+    )
+    for path in json.loads(run("python", "-c", program, env=environment, cwd=tmp_path)):
+        assert "/venv/lib/" in path
+
+
+def test_plugins_are_found(environment, tmp_path):
+    """All that the package offers can be used, and comes from it."""
+    (tmp_path / "example_site.py").write_text('INSTALLED_APPS = ["resto", "huey.contrib.djhuey"]\n')
+    environment = environment | {"DJANGO_SETTINGS_MODULE": "example_site", "PYTHONPATH": str(tmp_path)}
+    installed = json.loads(run("python", "-m", "django", "resto_plugins", "--json", env=environment, cwd=tmp_path))
+    found = [
+        (one["kind"], one["name"], one["version"], one["state"])
+        for one in installed
+        if one["distribution"] == "resto-example-plugins"
+    ]
+    assert found == [
+        ("transport", "storage", "0.1.0", "usable"),
+        ("executor", "huey", "0.1.0", "usable"),
+        ("observer", "resto_action_finished", "0.1.0", "usable"),
+        ("observer", "resto_host_pending", "0.1.0", "usable"),
+    ]
+
+
+def test_dependencies_are_declared(environment):
+    """What both wheels say they need is there, in versions that fit."""
+    run("python", "-m", "pip", "check", env=environment)
+
+
+@pytest.mark.timeout(240)
+def test_its_own_tests_pass(environment, tmp_path):
+    run(
+        "python",
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        EXAMPLE / "pyproject.toml",
+        "--rootdir",
+        EXAMPLE,
+        EXAMPLE / "tests",
+        env=environment,
+        cwd=tmp_path,
+    )
