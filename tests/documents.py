@@ -11,6 +11,8 @@ The blocks of a page are done in their order, in one directory and one namespace
   What needs a machine of its own is checked for its syntax only.
 - An ``ini`` block is the description of a service, a ``toml`` block that of a package with a plugin.
 - A page with commands of ``manage.py`` that starts no site is about the site of getting-started.
+- ``https://s3.example.com`` is a server that speaks S3.
+- A page that mentions ``resto-example-plugins`` is about a site in which that package is installed.
 - ``redis://localhost:6379/0`` is a Redis of the tests. Workers are started, and go on; what is shown after a save may take
   them a moment.
 """
@@ -35,7 +37,7 @@ from pathlib import Path
 
 import pytest
 from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
+from django.core.files.storage import default_storage, storages
 
 from resto.executors import Job
 from resto.plugins import PluginManager
@@ -44,6 +46,7 @@ from workshop.site import Worker, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+PAGES.append(ROOT / "plugins_example" / "README.md")
 
 PATIENCE = 60  # seconds
 
@@ -133,6 +136,7 @@ READY = {
     "celery": " ready.",
     "rqworker": "Listening on",
     "db_worker": "Starting worker",
+    "run_huey": "Huey consumer started",
 }
 
 
@@ -144,11 +148,13 @@ class Reader:
         settings: Those of the tests, from pytest-django.
         servers: Media servers, started.
         find_redis: Returns the URL of an empty Redis.
+        find_s3: Returns the URL of a server that speaks S3.
     """
 
-    def __init__(self, directory, settings, servers, find_redis):
+    def __init__(self, directory, settings, servers, find_redis, find_s3):
         self.directory = directory
         self.find_redis = find_redis
+        self.find_s3 = find_s3
         self.workers = []
         self.settings = settings
         self.servers = servers
@@ -199,6 +205,8 @@ class Reader:
     def has_file(self, host, name):
         if host.startswith("/"):
             return Path(host, name).is_file()
+        if host in self.settings.STORAGES:
+            return storages[host].exists(name)
         (server,) = (server for server in self.servers if server.address in host)
         return server.has_file(f"media/{name}") or server.has_file(name)
 
@@ -388,6 +396,8 @@ class Reader:
     def substitute(self, text):
         if "redis://localhost" in text:
             text = text.replace("redis://localhost:6379/0", self.find_redis())
+        if "s3.example.com" in text:
+            text = text.replace("https://s3.example.com", self.find_s3())
         text = re.sub("https?://media-([1-3])(?:[.]example[.]com|:8080)", self._url, text)
         text = re.sub("(?<![.\\w])media-([1-3]):8080", lambda match: self.servers[int(match[1]) - 1].address, text)
         for folder in ("/srv/", "/etc/nginx/"):

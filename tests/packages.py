@@ -3,9 +3,11 @@
 import importlib
 import sys
 import textwrap
+import tomllib
 
 import pytest
 
+from documents import ROOT
 from resto.plugins import get_plugin_manager
 
 
@@ -40,3 +42,22 @@ def install(tmp_path, monkeypatch, write_package):
     get_plugin_manager.cache_clear()
     for module in modules:
         sys.modules.pop(module, None)
+
+
+@pytest.fixture
+def example_package(tmp_path_factory, monkeypatch):
+    """The package of plugins_example, as if it were installed, here and in the processes of a test."""
+    project = tomllib.loads((ROOT / "plugins_example" / "pyproject.toml").read_text())["project"]
+    directory = tmp_path_factory.mktemp("installed")
+    metadata = directory / f"resto_example_plugins-{project['version']}.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
+    points = [f"{name} = {module}\n" for name, module in project["entry-points"]["resto"].items()]
+    (metadata / "entry_points.txt").write_text(f"[resto]\n{''.join(points)}")
+    monkeypatch.syspath_prepend(directory)
+    monkeypatch.setenv("PYTHONPATH", f"{directory}:{ROOT / 'plugins_example'}")
+    get_plugin_manager.cache_clear()
+    yield
+    get_plugin_manager.cache_clear()

@@ -6,11 +6,13 @@ import logging
 import re
 import sys
 import tomllib
+from functools import partial
 
 import pytest
 from django.core.files.base import ContentFile
 from redis import Redis
 
+import buckets
 from documents import (
     CREDENTIALS,
     PAGES,
@@ -45,11 +47,16 @@ def page_id(page):
     return str(page.relative_to(ROOT))
 
 
+pytest_plugins = ["packages"]
+
+
 @pytest.fixture
 def reader(request, tmp_path, settings, monkeypatch, resto_server_factory, caplog):
     caplog.set_level(logging.CRITICAL + 1, logger="resto")
     monkeypatch.setenv("MEDIA_USER", CREDENTIALS[0])
     monkeypatch.setenv("MEDIA_PASSWORD", CREDENTIALS[1])
+    monkeypatch.setenv("S3_KEY", buckets.KEY)
+    monkeypatch.setenv("S3_SECRET", buckets.SECRET)
 
     def find_redis():
         url = request.getfixturevalue("redis_server").url
@@ -58,15 +65,24 @@ def reader(request, tmp_path, settings, monkeypatch, resto_server_factory, caplo
                 redis.flushdb()
         return url
 
-    reader = Reader(tmp_path, settings, start_servers(resto_server_factory), find_redis)
+    find_s3 = partial(request.getfixturevalue, "s3_server")
+    reader = Reader(tmp_path, settings, start_servers(resto_server_factory), find_redis, find_s3)
     monkeypatch.setitem(sys.modules, "page", reader.module)  # what it defines can be pickled
     monkeypatch.syspath_prepend(tmp_path)  # what it writes can be imported
     yield reader
     reader.stop_workers()
 
 
+@pytest.fixture(scope="module")
+def s3_server():
+    with buckets.serve_s3() as url:
+        yield url
+
+
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
-def test_blocks_do_what_the_page_says(page, reader):
+def test_blocks_do_what_the_page_says(page, request, reader):
+    if "resto-example-plugins" in page.read_text():
+        request.getfixturevalue("example_package")
     for block in read_blocks(page):
         for server in reader.servers:
             server.credentials = CREDENTIALS if "RESTO_CREDENTIALS" in block.text else server.credentials
@@ -167,6 +183,14 @@ def test_bases_of_an_error_are_documented(name):
 def test_hooks_are_those_documented():
     hooks = {name for name in hookspecs.__all__ if name.startswith("resto_")}
     assert {hook.partition("(")[0] for hook in table_rows("Plugins")} == hooks
+
+
+def test_observer_is_that_of_the_example():
+    (block,) = [block for block in read_blocks(ROOT / "docs" / "observe.md") if "# observer.py" in block.text]
+    source = (ROOT / "plugins_example" / "resto_example_plugins" / "metrics.py").read_text()
+    assert block.text == f"# observer.py\n{source}"
+    for name in re.findall(r"^\| `(resto_\w+)` \|", (ROOT / "docs" / "observe.md").read_text(), re.MULTILINE):
+        assert f'"{name.removesuffix("_total")}"' in source
 
 
 def test_numbers_are_those_of_the_code():
