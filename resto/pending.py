@@ -18,21 +18,18 @@ recorded, and the rest works as before.
 
 import hashlib
 import logging
-import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
-from django.core.signals import request_finished
-from django.db import DatabaseError, OperationalError, connections
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db import DatabaseError, connections
 from django.db.models import Count, F, Min, Q, QuerySet
 
+from resto.database import connected, execute
 from resto.exceptions import (
     ConfigurationError,
     HostUnavailableError,
@@ -43,7 +40,6 @@ from resto.exceptions import (
     UnexpectedStatusCode,
 )
 from resto.executors.queue import retry_delay
-from resto.executors.thread import THREAD_NAME
 from resto.outcomes import Outcome
 from resto.settings import get_setting
 
@@ -73,13 +69,7 @@ __all__ = [
 
 logger = logging.getLogger("resto")
 
-T = TypeVar("T")
-
 _MAX_ERROR = 1_000  # characters of an error that are kept
-
-_MAX_CONFLICTS = 5
-_CONFLICTS = ("40P01", "40001")  # deadlock_detected, serialization_failure (PostgreSQL, appendix A)
-_MYSQL_DEADLOCK = 1213  # ER_LOCK_DEADLOCK
 
 # Hosts that this process could not reach; when one answers again, what it has missed becomes due.
 _unreachable: set[str] = set()
@@ -388,7 +378,7 @@ def _insert_rows(storage: str, whose: Sequence[tuple[str, str, str]], *, present
             hint = f"Run: manage.py migrate resto --database {alias}"
             raise ConfigurationError("the table of the record is missing; nothing was saved", hint, "E012") from error
 
-    _execute(insert)
+    execute(insert)
 
 
 def _tables(alias: str) -> list[str]:
@@ -410,7 +400,7 @@ def claim(limit: int, *, storages: Sequence[str] = (), hosts: Sequence[str] = ()
     due = _rows().filter(due__lte=now)
     due = due.filter(storage__in=storages) if storages else due
     due = due.filter(host__in=hosts) if hosts else due
-    with _connected() as alias:
+    with connected() as alias:
         found = list(due.using(alias).order_by("id")[:limit])
     work: dict[tuple[str, str, str], list[Pending]] = {}
     for row in found:
@@ -440,7 +430,7 @@ def claim_name(storage: str, host: str, name: str) -> PendingName | None:
         name: The file's name.
     """
     now = clock()
-    with _connected() as alias:
+    with connected() as alias:
         rows = list(_rows().using(alias).filter(digest=_digest(storage, name), host=host, quiet_until__lte=now))
         _update(_rows().filter(id__in=[row.id for row in rows], quiet_until__lte=now), due=now)
     return _claimed(rows, now) if rows else None
@@ -477,7 +467,7 @@ def backlog(storage: str) -> dict[str, Backlog]:
     Args:
         storage: Alias of the storage in ``STORAGES``.
     """
-    with _connected() as alias:
+    with connected() as alias:
         rows = _rows().using(alias).filter(storage=storage)
         counted = list(rows.values("host").annotate(count=Count("id"), created=Min("created"), due=Min("due")))
         found, now = {}, clock()
@@ -495,7 +485,7 @@ def rows_of_name(storage: str, name: str) -> "list[Pending]":
         storage: Alias of the storage in ``STORAGES``.
         name: The file's name.
     """
-    with _connected() as alias:
+    with connected() as alias:
         return list(_rows().using(alias).filter(digest=_digest(storage, name)).order_by("id"))
 
 
@@ -506,7 +496,7 @@ def hosts_behind(storage: str, directory: str) -> set[str]:
         storage: Alias of the storage in ``STORAGES``.
         directory: Its name; ``""`` is the root.
     """
-    with _connected() as alias:
+    with connected() as alias:
         rows = _rows().using(alias).filter(storage=storage)
         rows = rows.filter(name__startswith=f"{directory}/") if directory else rows
         return set(rows.values_list("host", flat=True).distinct())
@@ -530,9 +520,6 @@ def _digest(storage: str, name: str) -> str:
     return hashlib.sha256(f"{storage}\0{name}".encode(errors="surrogatepass")).hexdigest()[:32]
 
 
-# The connection.
-
-
 def _model() -> "type[Pending]":
     from resto.models import Pending  # cannot be imported unless the application is installed
 
@@ -544,115 +531,9 @@ def _rows() -> "QuerySet[Pending]":
 
 
 def _update(rows: "QuerySet[Pending]", **values: Any) -> int:
-    return _execute(lambda alias: rows.using(alias).update(**values))
+    return execute(lambda alias: rows.using(alias).update(**values))
 
 
 def _delete(rows: "QuerySet[Pending]") -> None:
     # One statement; `delete` looks for related rows first.
-    _execute(lambda alias: rows.using(alias)._raw_delete(alias))  # noqa: SLF001
-
-
-def _execute(statement: Callable[[str], T]) -> T:
-    """Execute one statement, and again if the database has undone it, as it met the same rows as another one."""
-    for _ in range(_MAX_CONFLICTS):
-        with _connected() as alias:
-            try:
-                return statement(alias)
-            except OperationalError as error:
-                if connections[alias].in_atomic_block or not _is_conflict(error):
-                    raise
-    with _connected() as alias:
-        return statement(alias)
-
-
-def _is_conflict(error: OperationalError) -> bool:
-    problem = error.__cause__
-    if getattr(problem, "sqlstate", None) in _CONFLICTS:
-        return True
-    return problem is not None and problem.args[:1] == (_MYSQL_DEADLOCK,)
-
-
-# Held by threads of an executor while they use the database, and during a fork: a child that is forked while a thread is
-# within SQLite inherits its locks for ever. Servers that load the site before they fork do that.
-_fork_lock = threading.RLock()
-
-
-class _Own(threading.local):
-    """What a thread has opened for the record alone, beside the connection in whose transaction the caller is."""
-
-    connection: BaseDatabaseWrapper | None = None
-
-
-_own = _Own()
-
-
-@contextmanager
-def _connected() -> Iterator[str]:
-    """Let the record's database be used in autocommit: a rollback cannot bring a file back, so rows must stay, too."""
-    alias = get_setting("DATABASE")
-    caller = connections[alias]
-    if _is_in_transaction(caller) and not _must_share(caller):
-        connections[alias] = _own_connection(alias)
-        try:
-            yield alias
-        finally:
-            connections[alias] = caller
-        return
-    if not threading.current_thread().name.startswith(THREAD_NAME):
-        yield alias
-        return
-    with _fork_lock:
-        try:
-            yield alias
-        finally:
-            # This thread serves no requests, after which Django would do so.
-            caller.close_if_unusable_or_obsolete()
-
-
-def _is_in_transaction(caller: BaseDatabaseWrapper) -> bool:
-    commits = caller.settings_dict["AUTOCOMMIT"] if caller.connection is None else caller.autocommit
-    return caller.in_atomic_block or not commits
-
-
-def _must_share(caller: BaseDatabaseWrapper) -> bool:
-    """Tell whether a second connection would not see the tables, or wait for the caller for ever."""
-    is_test_case = any(getattr(block, "_from_testcase", False) for block in caller.atomic_blocks)
-    return caller.vendor == "sqlite" or is_test_case
-
-
-def _own_connection(alias: str) -> BaseDatabaseWrapper:
-    own = _own.connection
-    if own is None or own.alias != alias:
-        own = _own.connection = connections.create_connection(alias)
-    if own.errors_occurred:
-        own.close()
-    if not own.get_autocommit():  # as the settings may want it
-        own.set_autocommit(True)
-    return own
-
-
-def _close_own_connection(**kwargs: Any) -> None:
-    if _own.connection is not None:
-        _own.connection.close()
-
-
-request_finished.connect(_close_own_connection)
-
-
-_of_the_parent: list[BaseDatabaseWrapper] = []
-
-
-def _begin_anew_in_the_child() -> None:
-    global _fork_lock
-    _fork_lock = threading.RLock()
-    # Not closed: that would say goodbye in the name of the parent, whose connection it still is.
-    if _own.connection is not None:
-        _of_the_parent.append(_own.connection)
-        _own.connection = None
-
-
-os.register_at_fork(
-    before=lambda: _fork_lock.acquire(),
-    after_in_parent=lambda: _fork_lock.release(),
-    after_in_child=_begin_anew_in_the_child,
-)
+    execute(lambda alias: rows.using(alias)._raw_delete(alias))  # noqa: SLF001

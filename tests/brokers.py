@@ -20,6 +20,7 @@ from typing import Any, Self
 
 import pymysql
 import pytest
+from django.core.management import call_command
 from django.db import connections
 
 from servers import ADDRESS, REQUIRED, SYSTEM_PROGRAMS, VENV_PROGRAMS, ServerError, clean_environment, free_port
@@ -376,3 +377,20 @@ def default_database(setting: dict[str, Any]) -> Iterator[None]:
     finally:
         connections["default"].close()
         connections.settings["default"], connections["default"] = usual_setting, usual
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql", "mariadb"])
+def database(
+    request: pytest.FixtureRequest,
+    django_db_setup: None,
+    django_db_blocker: Any,
+    new_database: Callable[[str], dict[str, Any]],
+) -> Iterator[None]:
+    """Each kind of database in turn is the default one."""
+    if request.param == "sqlite":
+        yield
+        return
+    with django_db_blocker.unblock(), default_database(new_database(request.param)):
+        call_command("migrate", verbosity=0)
+        with django_db_blocker.block():
+            yield

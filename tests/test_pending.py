@@ -1,19 +1,13 @@
-"""The record: leases, claims, and the connection of its own."""
-
-import os
-import threading
-import warnings
+"""The record: leases and claims."""
 
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
-from django.core.management import call_command
-from django.db import DatabaseError, connection, connections, transaction
+from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokers import default_database
 from resto import pending
 from resto.exceptions import (
     ConfigurationError,
@@ -33,18 +27,6 @@ HOSTS = ("media-1", "media-2", "media-3")
 REFUSED = HostUnavailableError("media-1", "a", "upload", "refused")
 SILENT = HostUnavailableError("media-1", "a", "upload", "silent", ambiguous=True)
 FULL = UnexpectedStatusCode("media-1", "a", "upload", 507, "full")
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql", "mariadb"])
-def database(request, django_db_setup, django_db_blocker, new_database):
-    """Each kind of database in turn is the default one."""
-    if request.param == "sqlite":
-        yield
-        return
-    with django_db_blocker.unblock(), default_database(new_database(request.param)):
-        call_command("migrate", verbosity=0)
-        with django_db_blocker.block():
-            yield
 
 
 @pytest.fixture(autouse=True)
@@ -382,65 +364,6 @@ def test_grace_counts_for_workers_too(clock):
 # Where it is.
 
 
-def wait_until_blocked():
-    """Return when a statement waits for another one."""
-    query = {
-        "postgresql": "SELECT count(*) FROM pg_locks WHERE NOT granted",
-        "mysql": "SELECT variable_value FROM information_schema.global_status "
-        "WHERE variable_name = 'innodb_row_lock_current_waits'",
-    }[connection.vendor]
-    with connection.cursor() as cursor:
-        for _ in range(10_000):
-            cursor.execute(query)
-            if int(cursor.fetchone()[0]):
-                return
-    raise AssertionError("nothing waits")
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)  # SQLite has one writer at a time
-def test_statement_that_ends_a_deadlock_is_repeated():
-    """Two drains, or a drain and a host that answers again, may meet the same rows in another order."""
-    lease = open_lease()
-    ids = [row.pk for row in rows().values()]
-    other, errors = connections.create_connection("default"), []
-
-    def execute(sql, *values):
-        with other.cursor() as cursor:
-            cursor.execute(sql, values)
-
-    def hand_over():
-        try:
-            lease.hand_over()
-        except DatabaseError as error:
-            errors.append(error)
-        finally:
-            connection.close()
-
-    another_row = (
-        "INSERT INTO resto_pending "
-        "(storage, host, name, present, owner, quiet_until, due, attempts, error, created, digest, opened_by, latest) "
-        "VALUES ('', '', '', true, '', 0, 0, 0, '', 0, '', '', '')"
-    )
-    try:
-        other.set_autocommit(False)
-        if connection.vendor == "postgresql":
-            execute("SET deadlock_timeout = '1min'")  # the other one, which has a second, finds it first
-        for _ in range(20):  # MariaDB ends the transaction that has done less
-            execute(another_row)
-        execute("UPDATE resto_pending SET due = 1 WHERE id = %s", ids[-1])
-        thread = threading.Thread(target=hand_over)
-        thread.start()
-        wait_until_blocked()
-        execute("UPDATE resto_pending SET due = 1 WHERE id = %s", ids[0])
-        other.rollback()
-        thread.join()
-    finally:
-        other.close()
-    assert errors == []
-    assert {row.quiet_until for row in rows().values()} == {1_000_000.0}
-
-
 @pytest.mark.django_db(transaction=True)
 def test_missing_table_is_named_with_what_to_do():
     with connection.schema_editor() as editor:
@@ -474,73 +397,10 @@ def test_not_recorded_without_a_database(monkeypatch):
     assert not pending.is_active()
 
 
-def test_forked_child_does_not_use_the_connection_of_its_parent(monkeypatch):
-    own = connections.create_connection("default")
-    monkeypatch.setattr(pending._own, "connection", own)
-    pending._begin_anew_in_the_child()
-    assert pending._own.connection is None
-    assert pending._of_the_parent.pop() is own
-
-
-def test_fork_waits_for_threads_that_use_the_database():
-    """A child would inherit the locks that SQLite holds at that moment, and wait for them for ever."""
-    inside, done, forked = threading.Event(), threading.Event(), threading.Event()
-
-    def use():
-        with pending._connected():
-            inside.set()
-            assert done.wait(10)
-
-    def fork():
-        child = os.fork()
-        if child == 0:
-            os._exit(0)
-        os.waitpid(child, 0)
-        forked.set()
-
-    user, forker = threading.Thread(target=use, name="resto_1"), threading.Thread(target=fork)
-    user.start()
-    assert inside.wait(10)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # newer Pythons warn of any fork of a process with threads
-        forker.start()
-        assert not forked.wait(0.1)
-        done.set()
-        assert forked.wait(10)
-    user.join()
-    forker.join()
-
-
 def test_storage_without_an_alias_is_not_recorded(resto_server_factory, media_root):
     from resto.storage import HybridStorage
 
     HybridStorage([resto_server_factory(webdav=False).url], "/media/").save("a", ContentFile(b""))
-    assert rows() == {}
-
-
-def test_threads_that_serve_no_requests_close_their_connection(monkeypatch):
-    closed = []
-    monkeypatch.setattr(
-        "django.db.backends.base.base.BaseDatabaseWrapper.close_if_unusable_or_obsolete",
-        lambda self: closed.append(self),
-    )
-
-    def ask():
-        with pending._connected() as alias:
-            assert connections[alias].connection is None
-
-    for name in ("resto_1", "of a server"):
-        thread = threading.Thread(target=ask, name=name)
-        thread.start()
-        thread.join()
-    assert len(closed) == 1
-
-
-def test_transaction_of_a_test_case_is_shared():
-    with transaction.atomic():
-        open_lease()
-        assert len(rows()) == 3
-        transaction.set_rollback(True)
     assert rows() == {}
 
 

@@ -27,7 +27,7 @@ from resto.executors.lanes import Lanes
 from resto.master import MasterCopy
 from resto.models import Pending
 from staging import UnorderedExecutor
-from world import CrashError, World, WorldTransport, paused
+from world import CrashError, World, WorldTransport, pause_at_the_database, paused
 
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -86,7 +86,7 @@ def opened(scenario, monkeypatch):
         patch.setattr(thread, "process_lanes", Lanes)  # as if each actor were a process of its own
         for cls, method in [(MasterCopy, "publish"), (MasterCopy, "delete"), (MasterCopy, "fingerprint")]:
             patch.setattr(cls, method, paused(world, getattr(cls, method)))
-        patch.setattr(pending, "_connected", paused(world, pending._connected))
+        pause_at_the_database(patch, world)
         Pending.objects.all().delete()
         patch.setattr(health, "Breaker", partial(health.Breaker, lambda: world.now, lambda low, high: 1))
         health.forget()
@@ -185,7 +185,7 @@ def forget_to_look_again(patch):
 
 def clear_the_rows_of_others(patch):
     def delete(rows):
-        with pending._connected():
+        with pending.connected():
             Pending.objects.all().delete()
 
     patch.setattr(pending, "_delete", delete)

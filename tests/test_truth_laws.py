@@ -26,7 +26,7 @@ from resto.executors.lanes import Lanes
 from resto.models import Pending
 from resto.plugins import PluginManager
 from staging import UnorderedExecutor
-from world import CrashError, World, WorldTransport, paused
+from world import CrashError, World, WorldTransport, pause_at_the_database
 
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -105,7 +105,7 @@ def opened(scenario, monkeypatch):
         patch.setattr(
             Storage, "get_alternative_name", lambda self, root, extension: f"{root}{next(numbers)}{extension}"
         )
-        patch.setattr(pending, "_connected", paused(world, pending._connected))
+        pause_at_the_database(patch, world)
         patch.setattr(health, "Breaker", partial(health.Breaker, lambda: world.now, lambda low, high: 1))
         Pending.objects.all().delete()
         health.forget()

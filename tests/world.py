@@ -3,6 +3,7 @@
 import io
 from collections import defaultdict
 
+from resto import database, pending
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError
 from resto.transports import Transport
 from staging import Stage
@@ -119,3 +120,10 @@ def paused(world, function):
         return function(*args, **kwargs)
 
     return step
+
+
+def pause_at_the_database(patch, world):
+    """Let others move before each statement."""
+    connected = paused(world, database.connected)
+    patch.setattr(database, "connected", connected)
+    patch.setattr(pending, "connected", connected)

@@ -1,0 +1,137 @@
+"""The database of the record, in autocommit whatever the caller does, and safe to be used by threads of a process that forks."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from django.core.signals import request_finished
+from django.db import OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from resto.executors.thread import THREAD_NAME
+from resto.settings import get_setting
+
+
+__all__ = ["connected", "execute"]
+
+T = TypeVar("T")
+
+_MAX_CONFLICTS = 5
+_CONFLICTS = ("40P01", "40001")  # deadlock_detected, serialization_failure (PostgreSQL, appendix A)
+_MYSQL_DEADLOCK = 1213  # ER_LOCK_DEADLOCK
+
+
+def execute(statement: Callable[[str], T]) -> T:
+    """Execute one statement, and again if the database has undone it, as it met the same rows as another one.
+
+    Args:
+        statement: Called with the alias of the database.
+    """
+    for _ in range(_MAX_CONFLICTS):
+        with connected() as alias:
+            try:
+                return statement(alias)
+            except OperationalError as error:
+                if connections[alias].in_atomic_block or not _is_conflict(error):
+                    raise
+    with connected() as alias:
+        return statement(alias)
+
+
+def _is_conflict(error: OperationalError) -> bool:
+    problem = error.__cause__
+    if getattr(problem, "sqlstate", None) in _CONFLICTS:
+        return True
+    return problem is not None and problem.args[:1] == (_MYSQL_DEADLOCK,)
+
+
+# Held by threads of an executor while they use the database, and during a fork: a child that is forked while a thread is
+# within SQLite inherits its locks for ever. Servers that load the site before they fork do that.
+_fork_lock = threading.RLock()
+
+
+class _Own(threading.local):
+    """What a thread has opened for the record alone, beside the connection in whose transaction the caller is."""
+
+    connection: BaseDatabaseWrapper | None = None
+
+
+_own = _Own()
+
+
+@contextmanager
+def connected() -> Iterator[str]:
+    """Let the record's database be used in autocommit: a rollback cannot bring a file back, so rows must stay, too.
+
+    Yields:
+        The alias of the database, whose connection in ``django.db.connections`` is meanwhile one in autocommit.
+    """
+    alias = get_setting("DATABASE")
+    caller = connections[alias]
+    if _is_in_transaction(caller) and not _must_share(caller):
+        connections[alias] = _own_connection(alias)
+        try:
+            yield alias
+        finally:
+            connections[alias] = caller
+        return
+    if not threading.current_thread().name.startswith(THREAD_NAME):
+        yield alias
+        return
+    with _fork_lock:
+        try:
+            yield alias
+        finally:
+            # This thread serves no requests, after which Django would do so.
+            caller.close_if_unusable_or_obsolete()
+
+
+def _is_in_transaction(caller: BaseDatabaseWrapper) -> bool:
+    commits = caller.settings_dict["AUTOCOMMIT"] if caller.connection is None else caller.autocommit
+    return caller.in_atomic_block or not commits
+
+
+def _must_share(caller: BaseDatabaseWrapper) -> bool:
+    """Tell whether a second connection would not see the tables, or wait for the caller for ever."""
+    is_test_case = any(getattr(block, "_from_testcase", False) for block in caller.atomic_blocks)
+    return caller.vendor == "sqlite" or is_test_case
+
+
+def _own_connection(alias: str) -> BaseDatabaseWrapper:
+    own = _own.connection
+    if own is None or own.alias != alias:
+        own = _own.connection = connections.create_connection(alias)
+    if own.errors_occurred:
+        own.close()
+    if not own.get_autocommit():  # as the settings may want it
+        own.set_autocommit(True)
+    return own
+
+
+def _close_own_connection(**kwargs: Any) -> None:
+    if _own.connection is not None:
+        _own.connection.close()
+
+
+request_finished.connect(_close_own_connection)
+
+
+_of_the_parent: list[BaseDatabaseWrapper] = []
+
+
+def _begin_anew_in_the_child() -> None:
+    global _fork_lock
+    _fork_lock = threading.RLock()
+    # Not closed: that would say goodbye in the name of the parent, whose connection it still is.
+    if _own.connection is not None:
+        _of_the_parent.append(_own.connection)
+        _own.connection = None
+
+
+os.register_at_fork(
+    before=lambda: _fork_lock.acquire(),
+    after_in_parent=lambda: _fork_lock.release(),
+    after_in_child=_begin_anew_in_the_child,
+)

@@ -1,0 +1,139 @@
+"""The database of the record: in autocommit, and through forks."""
+
+import os
+import threading
+import warnings
+
+import pytest
+from django.db import DatabaseError, connection, connections, transaction
+
+from resto import database as module
+from resto import pending
+from resto.models import Pending
+
+
+pytestmark = pytest.mark.django_db
+
+
+def wait_until_blocked():
+    """Return when a statement waits for another one."""
+    query = {
+        "postgresql": "SELECT count(*) FROM pg_locks WHERE NOT granted",
+        "mysql": "SELECT variable_value FROM information_schema.global_status "
+        "WHERE variable_name = 'innodb_row_lock_current_waits'",
+    }[connection.vendor]
+    with connection.cursor() as cursor:
+        for _ in range(10_000):
+            cursor.execute(query)
+            if int(cursor.fetchone()[0]):
+                return
+    raise AssertionError("nothing waits")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)  # SQLite has one writer at a time
+@pytest.mark.usefixtures("database")
+def test_statement_that_ends_a_deadlock_is_repeated(monkeypatch):
+    """Two drains, or a drain and a host that answers again, may meet the same rows in another order."""
+    monkeypatch.setattr(pending, "clock", lambda: 1_000_000.0)
+    lease = pending.open_lease("default", ("media-1", "media-2", "media-3"), "a", present=True)
+    ids = list(Pending.objects.order_by("id").values_list("id", flat=True))
+    other, errors = connections.create_connection("default"), []
+
+    def execute(sql, *values):
+        with other.cursor() as cursor:
+            cursor.execute(sql, values)
+
+    def hand_over():
+        try:
+            lease.hand_over()
+        except DatabaseError as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    another_row = (
+        "INSERT INTO resto_pending "
+        "(storage, host, name, present, owner, quiet_until, due, attempts, error, created, digest, opened_by, latest) "
+        "VALUES ('', '', '', true, '', 0, 0, 0, '', 0, '', '', '')"
+    )
+    try:
+        other.set_autocommit(False)
+        if connection.vendor == "postgresql":
+            execute("SET deadlock_timeout = '1min'")  # the other one, which has a second, finds it first
+        for _ in range(20):  # MariaDB ends the transaction that has done less
+            execute(another_row)
+        execute("UPDATE resto_pending SET due = 1 WHERE id = %s", ids[-1])
+        thread = threading.Thread(target=hand_over)
+        thread.start()
+        wait_until_blocked()
+        execute("UPDATE resto_pending SET due = 1 WHERE id = %s", ids[0])
+        other.rollback()
+        thread.join()
+    finally:
+        other.close()
+    assert errors == []
+    assert {row.quiet_until for row in Pending.objects.all()} == {1_000_000.0}
+
+
+def test_forked_child_does_not_use_the_connection_of_its_parent(monkeypatch):
+    own = connections.create_connection("default")
+    monkeypatch.setattr(module._own, "connection", own)
+    module._begin_anew_in_the_child()
+    assert module._own.connection is None
+    assert module._of_the_parent.pop() is own
+
+
+def test_fork_waits_for_threads_that_use_the_database():
+    """A child would inherit the locks that SQLite holds at that moment, and wait for them for ever."""
+    inside, done, forked = threading.Event(), threading.Event(), threading.Event()
+
+    def use():
+        with module.connected():
+            inside.set()
+            assert done.wait(10)
+
+    def fork():
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+        forked.set()
+
+    user, forker = threading.Thread(target=use, name="resto_1"), threading.Thread(target=fork)
+    user.start()
+    assert inside.wait(10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # newer Pythons warn of any fork of a process with threads
+        forker.start()
+        assert not forked.wait(0.1)
+        done.set()
+        assert forked.wait(10)
+    user.join()
+    forker.join()
+
+
+def test_threads_that_serve_no_requests_close_their_connection(monkeypatch):
+    closed = []
+    monkeypatch.setattr(
+        "django.db.backends.base.base.BaseDatabaseWrapper.close_if_unusable_or_obsolete",
+        lambda self: closed.append(self),
+    )
+
+    def ask():
+        with module.connected() as alias:
+            assert connections[alias].connection is None
+
+    for name in ("resto_1", "of a server"):
+        thread = threading.Thread(target=ask, name=name)
+        thread.start()
+        thread.join()
+    assert len(closed) == 1
+
+
+def test_transaction_of_a_test_case_is_shared():
+    with transaction.atomic():
+        pending.open_lease("default", ("media-1",), "a", present=True)
+        assert Pending.objects.count() == 1
+        transaction.set_rollback(True)
+    assert Pending.objects.count() == 0
