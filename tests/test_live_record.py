@@ -1,4 +1,4 @@
-"""Writers, drains, databases and media servers that are killed at random; at the end every host has what the master copy has."""
+"""Writers, drains, databases and media servers that are killed at random; at the end all hosts are equal."""
 
 import os
 import random
@@ -32,11 +32,14 @@ def open_record_site(new_database):
     """A function that opens a site whose leases are short, with a database of the kind."""
     sites = []
 
-    def open_one(hosts, kind="sqlite"):
+    def open_one(hosts, kind="sqlite", storage="Hybrid"):
         settings = {"DATABASES": {"default": new_database(kind)}} if kind in SERVERS else {}
         settings |= {"RESTO_LEASE": 3, "RESTO_GRACE": 1}
-        options = {"transport": "webdav", "allow_overwrite": True, "fatal_exceptions": False}
-        site = Workshop(hosts, options, backend="resto.storage.HybridStorage", **settings)
+        options = {"transport": "webdav"}
+        options |= (
+            {"write_quorum": 2} if storage == "Distributed" else {"allow_overwrite": True, "fatal_exceptions": False}
+        )
+        site = Workshop(hosts, options, backend=f"resto.storage.{storage}Storage", **settings)
         sites.append(site)
         site.run("-m", "django", "migrate", "--verbosity", "0")
         return site
@@ -47,12 +50,16 @@ def open_record_site(new_database):
 
 
 @pytest.mark.hypothesis  # not really, but as random: "make explore" is to find it, and to give it a minute
-@pytest.mark.parametrize("kind", ["sqlite", *SERVERS])
-def test_whatever_is_killed_the_hosts_end_equal_to_the_master_copy(kind, request, start_server, open_record_site):
+@pytest.mark.parametrize(
+    ("storage", "kind"),
+    [("Hybrid", "sqlite"), ("Hybrid", "postgresql"), ("Hybrid", "mariadb"), ("Distributed", "postgresql")],
+)
+def test_whatever_is_killed_the_hosts_end_equal(storage, kind, request, start_server, open_record_site):
+    """To the master copy, or to each other where there is none."""
     seed = random.randrange(1_000_000)
     choice = random.Random(seed)
     servers = [start_server("nginx-dav") for _ in range(3)]
-    site = open_record_site([server.url for server in servers], kind)
+    site = open_record_site([server.url for server in servers], kind, storage)
     if kind == "sqlite":
         give_the_record_a_file_of_its_own(site)  # else a writer that is killed takes its rows along
     drains = [site.manage("resto_drain", "--watch", ready="Watching") for _ in range(2)]
@@ -86,13 +93,15 @@ def test_whatever_is_killed_the_hosts_end_equal_to_the_master_copy(kind, request
     for writer in writers:
         writer.kill()
 
+    truth = site.media if storage == "Hybrid" else servers[0].root
+
     def equal():
-        master = files_below(site.media)
+        master = files_below(truth)
         return all(files_below(server.root) == master for server in servers)
 
     # What the dead have held becomes due when their lease ends, which is short here.
     wait_until(lambda: equal() and site.pending() == 0, lambda: f"seed {seed}\n{site.log}")
-    assert files_below(site.media)
+    assert files_below(truth)
 
 
 CLAIM = """
