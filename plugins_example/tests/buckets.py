@@ -1,10 +1,13 @@
 """Buckets of a server that speaks S3."""
 
+import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import boto3
 from botocore.config import Config
@@ -36,7 +39,9 @@ def serve_s3():
         found.bind(("127.0.0.1", 0))
         address = found.getsockname()
     url = "http://{}:{}".format(*address)
-    command = [shutil.which("rclone"), "serve", "s3", ":memory:", "--addr", url.removeprefix("http://")]
+    # Not the one of the system, which may be too old to know S3.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    command = [shutil.which("rclone", path=path), "serve", "s3", ":memory:", "--addr", url.removeprefix("http://")]
     with subprocess.Popen([*command, "--auth-key", f"{KEY},{SECRET}"], stderr=subprocess.DEVNULL) as server:
         try:
             deadline = time.monotonic() + 20
