@@ -246,10 +246,11 @@ class ReplicatedStorage(Storage):
     def _find_alias(self) -> str | None:
         """Return the alias in ``STORAGES`` that stands for a storage like this one."""
         args, kwargs = self._constructor_args
+        options = _without_tuples(kwargs)
         for alias, parameters in storage_settings().items():
             # By its options, not by identity: two threads that ask for an alias at once get two storages.
-            same = isinstance(parameters, Mapping) and (parameters.get("OPTIONS") or {}) == kwargs and not args
-            if same and _imported(parameters.get("BACKEND")) is type(self):
+            same = isinstance(parameters, Mapping) and _without_tuples(parameters.get("OPTIONS") or {}) == options
+            if same and not args and _imported(parameters.get("BACKEND")) is type(self):
                 return alias
         return None
 
@@ -538,6 +539,13 @@ def _rebuild(
     storage_class: type[ReplicatedStorage], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> ReplicatedStorage:
     return storage_class(*args, **kwargs)
+
+
+def _without_tuples(value: Any) -> Any:
+    """Return options as they are once they have been through JSON, as those of a storage that a task makes again."""
+    if isinstance(value, Mapping):
+        return {name: _without_tuples(item) for name, item in value.items()}
+    return [_without_tuples(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _mapping(options: Any, option: str) -> dict[str, Any]:

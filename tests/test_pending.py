@@ -1,10 +1,13 @@
 """The record: leases and claims."""
 
+import json
+
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import DatabaseError, IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
+from django.utils.module_loading import import_string
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -399,6 +402,16 @@ def test_storage_without_an_alias_is_not_recorded(resto_server_factory, media_ro
 
     HybridStorage([resto_server_factory(webdav=False).url], "/media/").save("a", ContentFile(b""))
     assert rows() == {}
+
+
+def test_storage_that_a_task_makes_again_is_recorded(settings):
+    """Wagtail deletes files so: what `deconstruct` says has been through JSON, which has no tuples."""
+    options = {"hosts": ("media-1", {"url": "http://media-2/media/"}), "transport_options": {"headers": {"A": ("b",)}}}
+    settings.STORAGES = {"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": options}}
+    path, args, kwargs = json.loads(json.dumps(storages["default"].deconstruct()))
+    assert import_string(path)(*args, **kwargs)._find_alias() == "default"
+    kwargs["hosts"].reverse()
+    assert import_string(path)(*args, **kwargs)._find_alias() is None
 
 
 @pytest.fixture
