@@ -33,9 +33,9 @@ class Change:
         self.lease: Lease | None = None
 
     @property
-    def token(self) -> str | None:
-        """What its rows say of their owner; None if there are none."""
-        return None if self.lease is None else self.lease.token
+    def behind(self) -> frozenset[str]:
+        """Hosts that may have an older file, which they should have deleted."""
+        return frozenset() if self.lease is None else self.lease.behind
 
     def announce(self, name: str, hosts: tuple[str, ...] | None = None) -> None:
         """Record that hosts are about to differ for a name, and not for the one that was announced before."""

@@ -55,8 +55,8 @@ class DistributedStorage(ReplicatedStorage):
     `write_quorum` says fails; such a save is undone.
 
     With the durable record, what a host has missed is known: it is not asked for that name until a drain has copied the file
-    from another host. A name counts as taken while anything is pending for it, so that two saves cannot meet. Without the
-    record, a name counts as taken when any host that answers has it.
+    from another host. A name counts as taken while another save or delete of it may be under way, so that two cannot meet. Without
+    the record, a name counts as taken when any host that answers has it.
 
     Args:
         hosts: Addresses of the media servers: ``"media-1:8080"``, a full URL, or ``{"url": ..., **options for it}``.
@@ -236,13 +236,14 @@ class DistributedStorage(ReplicatedStorage):
                 saving.change = None
 
     def is_name_available(self, name: str, max_length: int | None = None) -> bool:
-        """Return whether a name can be used for a new file: no host has it, and nothing is pending for it."""
+        """Return whether a name can be used for a new file: no host has it, and no request for it may be under way."""
         saving = self._saving
         if saving.is_reserving:
             saving.change = saving.change or Change(self, present=True)
             saving.change.announce(clean_name(name))
-            # Whoever records the same name at the same moment sees it, too, and both take another one.
-            if any(row.owner != saving.change.token for row in self._rows(clean_name(name))):
+            lease = saving.change.lease
+            # Whoever records the same name at the same moment sees this, too, and both take another one.
+            if lease is not None and not lease.take_over(self.record_alias() or "", clean_name(name)):
                 return False
         return super().is_name_available(name, max_length)
 
@@ -279,7 +280,7 @@ class DistributedStorage(ReplicatedStorage):
     def _undone(self, error: ReplicationError, change: Change, *, is_new: bool) -> ReplicationError:
         """Delete what a failed save has left, unless that may be another file, and return the error that says so."""
         outcomes = cast("tuple[Outcome, ...]", error.outcomes)
-        existed = [outcome.value for outcome in outcomes if outcome.ok]
+        existed = [outcome.value and outcome.host not in change.behind for outcome in outcomes if outcome.ok]
         if any(existed):
             text = "it has replaced a file on some hosts, and was not undone"
         elif not existed and not is_new:

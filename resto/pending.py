@@ -101,6 +101,10 @@ class Lease:
         token: What the rows say of their owner.
         hosts: Whose rows they are.
         attempts: How often each has failed before.
+
+    Attributes:
+        token: What the rows say of their owner.
+        behind: Hosts that have missed a deletion of the name; see `take_over`.
     """
 
     def __init__(self, token: str, hosts: Iterable[str], attempts: int = 0) -> None:
@@ -108,6 +112,7 @@ class Lease:
         self._hosts = set(hosts)
         self._attempts = attempts
         self._latest: frozenset[str] | None = None
+        self.behind: frozenset[str] = frozenset()
         self._lock = threading.Lock()
         self._seconds = float(get_setting("LEASE"))
         self._renewed = monotonic()
@@ -204,10 +209,31 @@ class Lease:
         others = _rows().filter(digest=_digest(storage, name)).exclude(owner=self.token)
         _update(others, latest=self.token, present=present)
 
+    def take_over(self, storage: str, name: str) -> bool:
+        """Make the rows of deletions that hosts have missed part of this change, which begins a new file of that name.
+
+        Args:
+            storage: Alias of the storage in ``STORAGES``.
+            name: The file's name.
+
+        Returns:
+            Whether there is nothing else pending for the name; if there is, requests for it may be under way.
+        """
+        now = clock()
+        until, others = now + self._seconds, _rows().filter(digest=_digest(storage, name)).exclude(owner=self.token)
+        with connected() as alias:
+            found = dict(others.using(alias).values_list("id", "host"))
+        if not found:
+            return True
+        self.behind = frozenset(found.values())
+        missed = others.filter(id__in=found, present=False, quiet_until__lte=now)
+        mine = {"owner": self.token, "latest": self.token, "present": True, "quiet_until": until, "due": until}
+        return _update(missed, **mine) == len(found)
+
     def revoke(self) -> bool:
         """Record that the change is about to be undone; return False, and record nothing, if another one has followed."""
         with self._lock:
-            return _update(_rows().filter(owner=self.token, latest=self.token), present=False) == len(self._hosts)
+            return _update(_rows().filter(owner=self.token, latest=self.token), present=False) >= len(self._hosts)
 
     def expect_absence(self, name: str) -> None:
         """Record that the master copy is about to have no file after all.
@@ -239,9 +265,12 @@ class Lease:
             _update(_rows().filter(owner=self.token), quiet_until=now, due=now + seconds)
 
     def forget(self) -> None:
-        """Remove the rows: nothing was changed."""
+        """Remove the rows: nothing was changed. Those that were taken over are left to others again."""
+        rows, now = _rows().filter(owner=self.token), clock()
         with self._lock:
-            _delete(_rows().filter(owner=self.token))
+            _delete(rows.filter(opened_by=self.token) if self.behind else rows)
+            if self.behind:
+                _update(rows, present=False, quiet_until=now, due=now)
 
 
 def _problem(error: Exception | None) -> str:

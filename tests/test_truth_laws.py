@@ -61,9 +61,9 @@ class History:
 
     def __init__(self, before):
         self.step = itertools.count()
-        # Name -> (content, when it was saved); the content is the builtin `any` if several wrote it.
-        self.saved = {"a": (None if "late" in before else b"old", -1)} if before else {}
-        self.deleted = []  # [name, when it began, whether it was acknowledged]
+        # Name -> (content, when that began, when it was saved); the content is the builtin `any` if several wrote it.
+        self.saved = {"a": (None if "late" in before else b"old", -1, -1)} if before else {}
+        self.deleted = []  # [name, when it began, whether it was acknowledged, when it ended]
         self.wrong = []
 
     def now(self):
@@ -71,10 +71,10 @@ class History:
 
     def expected(self, name):
         """What all hosts must hold in the end; the builtin `any` if anything will do."""
-        content, ended = self.saved[name]
+        content, began, ended = self.saved[name]
         if content is any:
             return any
-        deletions = [entry for entry in self.deleted if entry[0] == name]
+        deletions = [entry for entry in self.deleted if entry[0] == name and (entry[3] is None or entry[3] > began)]
         if any(entry[2] and entry[1] > ended for entry in deletions):
             return None
         return any if deletions else content
@@ -139,23 +139,28 @@ def play(scenario, monkeypatch):
         def save(number, step):
             content = b"%d%d" % (number, step)
             with suppress(ReplicationError):
+                began = history.now()
                 name = storages["default"].save("a", ContentFile(content))
-                if history.saved.get(name, ())[:1] != (any,):
-                    history.saved[name] = (content, history.now())
+                before = history.saved.get(name, (None,))[0]
+                if before not in (None, any) and all(entry[0] != name for entry in history.deleted):
+                    history.wrong.append(f"{name} was given to two")
+                if before is not any:
+                    history.saved[name] = (content, began, history.now())
                 return name
             return None
 
         def save_over(number, step):
-            history.saved["a"] = (any, history.now())
+            history.saved["a"] = (any, history.now(), history.now())
             with suppress(ReplicationError):
                 storages["default"]._save("a", ContentFile(b"%d%d" % (number, step)))
 
         def delete(name):
-            entry = [name, history.now(), False]
+            entry = [name, history.now(), False, None]
             history.deleted.append(entry)
             with suppress(ReplicationError):
                 storages["default"].delete(name)
                 entry[2] = True
+            entry[3] = history.now()
 
         def ask(name):
             """Whether a file is there, once nobody else can change it."""
