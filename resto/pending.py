@@ -574,4 +574,5 @@ def _update(rows: "QuerySet[Pending]", **values: Any) -> int:
 
 def _delete(rows: "QuerySet[Pending]") -> int:
     # One statement; `delete` looks for related rows first.
-    return execute(lambda alias: rows.using(alias)._raw_delete(alias))  # noqa: SLF001
+    # Nothing is asked, and None returned, where no row can be meant.
+    return execute(lambda alias: rows.using(alias)._raw_delete(alias)) or 0  # noqa: SLF001

@@ -327,6 +327,23 @@ def test_of_many_names_those_that_failed_stay(caplog, monkeypatch):
     assert "Failed to record what became of a." in caplog.text
 
 
+def test_row_that_another_change_has_followed_becomes_due(clock):
+    lease = pending.open_change("default", HOSTS, "a", present=True)
+    later = pending.open_change("default", HOSTS, "a", present=False)
+    later.overrule("default", "a", present=False)
+    lease.settle([outcome(host) for host in HOSTS])
+    assert {(row.due, row.present) for row in Pending.objects.filter(owner=lease.token)} == {(clock[0], False)}
+    later.settle([outcome(host) for host in HOSTS])
+    assert {row.owner for row in Pending.objects.all()} == {lease.token}
+
+
+def test_row_that_nothing_is_known_of_becomes_due(clock):
+    lease = open_lease()
+    lease.expect([])
+    lease.settle([outcome(host) for host in HOSTS])
+    assert {row.due for row in rows().values()} == {clock[0]}
+
+
 # Adopting.
 
 
