@@ -24,7 +24,7 @@ from documents import (
     start_servers,
     without_blocks,
 )
-from resto import base, exceptions, health, hookspecs, names
+from resto import base, exceptions, health, names
 from resto.base import StorageOptions
 from resto.executors import thread
 from resto.settings import DEFAULTS
@@ -119,6 +119,12 @@ def test_versions_agree_with_the_project(page):
         assert set(re.findall(rf"{name} (\d+\.\d+)", prose)) <= versions
 
 
+def test_all_versions_are_told():
+    prose = without_blocks(ROOT / "docs" / "compatibility.md")
+    for name, versions in VERSIONS.items():
+        assert set(re.findall(rf"{name} (\d+\.\d+)", prose)) == versions
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if "newer" in without_blocks(page)], ids=page_id)
 def test_oldest_versions_agree_with_the_project(page):
     oldest = {"Python": PROJECT["requires-python"], "Django": PROJECT["dependencies"][0]}
@@ -178,11 +184,6 @@ def test_bases_of_an_error_are_documented(name):
     cell = re.search(rf"^\| `{name}` \| ([^|]+) \|", SETTINGS, re.MULTILINE)[1]
     bases = {parent.__name__ for parent in getattr(exceptions, name).__bases__}
     assert set(re.findall("`(.+?)`", cell)) == bases - {"RestoError"}
-
-
-def test_hooks_are_those_documented():
-    hooks = {name for name in hookspecs.__all__ if name.startswith("resto_")}
-    assert {hook.partition("(")[0] for hook in table_rows("Plugins")} == hooks
 
 
 def test_observer_is_that_of_the_example():

@@ -1,29 +1,55 @@
-"""Examples of the public API. Nothing runs them: mypy reads them, as it would read a site or a plugin."""
+"""Examples of the public API. Nothing runs them: mypy reads them, as it would read a site or a plugin.
 
-from collections.abc import Callable, Iterator, Sequence
+All public names are here: `test_reference` compares.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, BinaryIO, assert_type
+from typing import Any, BinaryIO, Literal, Unpack, assert_type
 
+import pytest
 from django.core.files.base import ContentFile
 from django.db import models
 
-from resto import hookimpl
+from resto import __version__, hookimpl
+from resto.base import ReplicatedStorage, StorageOptions, is_replicated
+from resto.drain import Drained, drain
 from resto.exceptions import (
     ConfigurationError,
     HostUnavailableError,
+    JobRefusedError,
+    LeaseLostError,
+    RemoteFileNotFoundError,
     ReplicationError,
+    RestoError,
     TransportError,
+    UndecidedError,
     UnexpectedStatusCode,
 )
-from resto.executors import Executor, Job
-from resto.outcomes import Outcome
-from resto.plugins import PluginManager, get_plugin_manager
-from resto.settings import get_setting
+from resto.executors import Executor, Job, Lanes, RemoteCall, Task, process_lanes
+from resto.executors.celery import CeleryExecutor
+from resto.executors.inline import InlineExecutor
+from resto.executors.queue import MAX_RETRIES, Message, QueueExecutor, retry_delay
+from resto.executors.rq import RqExecutor
+from resto.executors.tasks import TasksExecutor
+from resto.executors.thread import ThreadExecutor
+from resto.health import Health, forget, state
+from resto.names import clean_name, is_temporary, temporary_name
+from resto.outcomes import Arrival, Begun, Outcome
+from resto.plugins import Installed, PluginManager, get_plugin_manager
+from resto.probe import HostProbe, probe_hosts
+from resto.settings import get_credential, get_setting, storage_settings
+from resto.staticfiles import ManifestStaticFilesStorage, StaticFilesStorage
+from resto.status import HostStatus, host_statuses
 from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
-from resto.testing import TestHttpServer
-from resto.transports import Entry, Transport
-from resto.transports.http import HttpTransport
+from resto.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport, synchronize
+from resto.testing import ExecutorContract, QueueExecutorContract, TestHttpServer, TransportContract
+from resto.transports import Directory, Entry, Transport
+from resto.transports.http import HttpOptions, HttpTransport
+from resto.transports.listings import add_member
 from resto.transports.webdav import WebDAVTransport
+from resto.workers import Done, perform
+from resto.workers.rq import DjangoWorker
 
 
 # A site: storages, directly and in a model.
@@ -43,7 +69,12 @@ full = HybridStorage(
     executor="thread",
     executor_options={},
 )
+quorum = DistributedStorage(["media-1", "media-2", "media-3"], write_quorum="majority", executor=InlineExecutor)
+assert_type(quorum.write_quorum, int)
+static = StaticFilesStorage(["media-1"], location="/srv/static", executor=ThreadExecutor)
+manifest = ManifestStaticFilesStorage(["media-1"], "https://static.example.com/", timeout=5)
 unknown_option = AsyncStorage(colour="blue")  # type: ignore[call-arg]
+unknown_static_option = StaticFilesStorage(allow_overwrite=True)  # type: ignore[call-arg]
 wrong_type = AsyncStorage(timeout="2")  # type: ignore[arg-type]
 
 
@@ -76,6 +107,8 @@ def handle_errors(storage: DistributedStorage) -> list[str]:
         return [error.problem, error.hint, error.code]
     except ReplicationError as error:
         return [describe(outcome.error) for outcome in error.failures]
+    except (LeaseLostError, JobRefusedError, RestoError) as error:
+        return [str(error)]
     return []
 
 
@@ -84,6 +117,8 @@ def describe(error: Exception | None) -> str:
         return f"{error.host} {error.ambiguous}"
     if isinstance(error, UnexpectedStatusCode):
         return f"{error.host} {error.status + 1}"
+    if isinstance(error, (UndecidedError, RemoteFileNotFoundError)):
+        return error.problem
     if isinstance(error, TransportError):
         return f"{error.host} {error.name} {error.action} {error.problem}"
     return str(error)
@@ -103,6 +138,49 @@ class PatientStorage(DistributedStorage):
 
 
 assert_type(get_setting("TIMEOUT"), Any)
+
+
+assert_type(get_credential("media", option="auth", code="E008"), Any)
+assert_type(storage_settings(), dict[str, Any])
+assert_type(__version__, str)
+
+
+class BlueStorage(HybridStorage):
+    def __init__(self, *, colour: str = "blue", **options: Unpack[StorageOptions]) -> None:
+        super().__init__(**options)
+        self.colour = colour
+
+
+# A site that looks after its hosts.
+
+
+def look_after_hosts(storage: ReplicatedStorage) -> None:
+    assert_type(is_replicated("resto.storage.HybridStorage"), bool)
+    assert_type(drain(), Drained)
+    assert_type(drain(storage=["default"], hosts=["media-1"], limit=10, progress=print).failed, int)
+    assert_type(host_statuses(), list[HostStatus])
+    for status in host_statuses(["default"]):
+        assert_type(status.reachable, bool)
+        assert_type(status.oldest, float | None)
+    assert_type(probe_hosts(), list[HostProbe])
+    assert_type([probe.problem for probe in probe_hosts(["default"])], list[str])
+    report = synchronize(storage, SyncOptions(prefix="photos", dry_run=True, max_delete=5), show)
+    assert_type(report, SyncReport)
+    assert_type(report.hosts, list[HostReport])
+    assert_type(report.agrees, bool)
+    for host in storage.hosts:
+        assert_type(state(storage.transport_for(host).identify(host)), Health)
+    forget()
+
+
+def show(event: Difference | Disagreement | Notice) -> None:
+    if isinstance(event, Difference):
+        assert_type(event.kind, Literal["missing", "different", "extra", "unknown"])
+        assert_type(event.state, Literal["found", "repaired", "kept", "failed"])
+    elif isinstance(event, Disagreement):
+        assert_type(event.sizes, dict[str, int | None])
+    else:
+        assert_type(event.reason, str)
 
 
 # A package with plugins.
@@ -135,6 +213,21 @@ class MemoryTransport(Transport):
     def scan(self, host: str, prefix: str) -> Iterator[Entry]:
         yield Entry("a.txt", size=3, modified=None, etag=None)
 
+    def browse(self, host: str, name: str) -> Directory | None:
+        directory = Directory()
+        for _, member in self.files:
+            if not is_temporary(member):
+                add_member(directory, clean_name(member), 3, is_directory=False)
+        return directory
+
+    def begin(self, method: str, host: str, name: str, *args: Any) -> Begun[Any] | None:
+        return Begun(lambda: self.exists(host, temporary_name(name)), Arrival(descriptor=3, deadline=1.5))
+
+
+class PlainTransport(HttpTransport):
+    def __init__(self, base_url: str, *, timeout: float = 2, **options: Unpack[HttpOptions]) -> None:
+        super().__init__(base_url, timeout=timeout, **options)
+
 
 class TracingTransport(WebDAVTransport):
     def create(self, host: str, name: str, content: bytes | BinaryIO) -> bool:
@@ -147,6 +240,33 @@ class LoopExecutor(Executor):
 
     def submit(self, jobs: Sequence[Job]) -> None:
         self.run(jobs)
+
+
+class PoolExecutor(Executor):
+    def run(self, jobs: Sequence[Job]) -> list[Outcome]:
+        return process_lanes().run(jobs, self.offer)
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        assert_type(process_lanes(), Lanes)
+        process_lanes().submit(jobs, self.offer)
+
+    def offer(self, task: Task) -> None:
+        assert_type(task.job.remote, RemoteCall | None)
+        assert_type(process_lanes().attempt(task), bool)
+
+
+class SpoolExecutor(QueueExecutor):
+    def enqueue(self, message: Message) -> None:
+        assert_type(message["hosts"], list[str])
+        work(dict(message), retries=0)
+
+
+def work(message: Mapping[str, Any], retries: int) -> None:
+    done = perform(message)
+    assert_type(done, Done)
+    if retries == MAX_RETRIES:
+        raise done.error(message)
+    assert_type([(again, retry_delay(retries)) for again in done.again], list[tuple[Message, float]])
 
 
 class HalfExecutor(Executor):
@@ -174,14 +294,50 @@ def resto_action_finished(outcome: Outcome) -> None:
     assert_type(outcome.error, Exception | None)
 
 
+@hookimpl
+def resto_host_pending(storage: str, host: str, count: int, oldest: float | None) -> None:
+    assert oldest is None or oldest >= 0
+
+
 assert_type(get_plugin_manager(), PluginManager)
+assert_type(get_plugin_manager().installed(), list[Installed])
 assert_type(get_plugin_manager().transport("http"), type[Transport])
 assert_type(get_plugin_manager().executor(LoopExecutor), type[Executor])
 DistributedStorage(["media-1"], transport=HttpTransport, executor=LoopExecutor)
 
 
-# A test of a site.
+QUEUES: dict[str, type[Executor]] = {"rq": RqExecutor, "celery": CeleryExecutor, "tasks": TasksExecutor}
+RqExecutor(url="redis://localhost:6379/0", queue="media")
+
+
+class Worker(DjangoWorker):
+    pass
+
+
+# Tests of a site, and of plugins.
 
 
 def test_upload(server: TestHttpServer) -> None:
     assert_type(server.has_file("a.txt"), bool)
+
+
+class TestMemoryTransport(TransportContract):
+    unreachable_host = "http://127.0.0.1:1/"
+
+    @pytest.fixture
+    def transport_and_host(self) -> tuple[Transport, str]:
+        return MemoryTransport("/media/"), "media-1"
+
+
+class TestPoolExecutor(ExecutorContract):
+    test_submit_does_not_wait = None  # type: ignore[assignment]  # which leaves it out
+
+    @pytest.fixture
+    def executor(self) -> Executor:
+        return PoolExecutor()
+
+
+class TestSpoolExecutor(QueueExecutorContract):
+    @pytest.fixture
+    def executor_and_messages(self) -> tuple[QueueExecutor, Callable[[], list[Message]]]:
+        return SpoolExecutor(), list
