@@ -1,6 +1,6 @@
 """What docs/reference.md says between its marks is generated from the code, and written by the tests themselves:
 
-RESTO_WRITE_REFERENCE=1 python -m pytest tests/test_reference.py
+RESTO_WRITE_REFERENCE=1 python -m pytest tests/test_reference.py tests/test_capabilities.py
 """
 
 import os
