@@ -28,7 +28,8 @@ from resto import base, exceptions, health, names
 from resto.base import StorageOptions
 from resto.executors import thread
 from resto.settings import DEFAULTS
-from resto.storage import HybridStorage
+from resto.staticfiles import StaticFilesStorage
+from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
 from resto.transports.http import HttpOptions, HttpTransport
 from resto.transports.webdav import WebDAVTransport
 
@@ -137,8 +138,13 @@ def test_oldest_versions_agree_with_the_project(page):
 
 def table_rows(heading):
     """The first cells of the tables of a section of the settings page."""
+    return [cell for table in tables(heading) for cell in table]
+
+
+def tables(heading):
+    """The first cells of each table of a section of the settings page."""
     section = re.search(rf"^## {heading}$(.*?)(?=^## |\Z)", SETTINGS, re.MULTILINE | re.DOTALL)[1]
-    return re.findall(r"^\| `([^`]+)`", section, re.MULTILINE)
+    return [re.findall(r"^\| `([^`]+)`", table, re.MULTILINE) for table in section.split("\n|---|")[1:]]
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
@@ -152,9 +158,21 @@ def test_default_is_documented(name):
     assert row[1].replace('"', "'") == repr(DEFAULTS[name])
 
 
-def test_options_of_storages_are_those_documented():
-    parameters = set(inspect.signature(HybridStorage.__init__).parameters) - {"self", "options"}
-    assert set(table_rows("Options of storages")) == parameters | set(StorageOptions.__annotations__)
+OF_ALL, OF_HYBRID, OF_DISTRIBUTED = map(set, tables("Options of storages"))
+
+
+@pytest.mark.parametrize(
+    ("storage", "documented"),
+    [
+        (HybridStorage, OF_ALL | OF_HYBRID),
+        (AsyncStorage, OF_ALL | OF_HYBRID),
+        (DistributedStorage, OF_ALL | OF_DISTRIBUTED),
+        (StaticFilesStorage, OF_ALL | OF_HYBRID - {"allow_overwrite"}),
+    ],
+)
+def test_options_of_storages_are_those_documented(storage, documented):
+    parameters = inspect.signature(storage.__init__).parameters.keys() - {"self", "options"}
+    assert documented == parameters | StorageOptions.__annotations__.keys()
 
 
 def test_options_of_transports_are_those_documented():
