@@ -36,8 +36,10 @@ __all__ = [
     "ReplicatedStorage",
     "StorageOptions",
     "begun_by",
+    "failed_by_executor",
     "is_replicated",
     "removed",
+    "replicated_aliases",
     "replicated_storages",
     "uploaded",
 ]
@@ -52,6 +54,9 @@ _LOG_MESSAGES = {
     "modified_time": "Failed to get the modification time of %s from %s. %s",
     "repair": "Failed to repair %s on %s. %s",
 }
+
+# Actions for which it is no failure that a host does not have the file.
+_READS = frozenset({"download", "exists", "size", "listdir", "modified_time"})
 
 # What an action is called in messages, where its method has another name.
 _ACTIONS = {"_exists": "exists", "update": "upload", "remove": "delete", "withdraw": "delete"}
@@ -354,7 +359,7 @@ class ReplicatedStorage(Storage):
         self, executor: Executor, func: Callable[..., Any], hosts: Sequence[str], name: str, *args: Any, **kwargs: Any
     ) -> list[Outcome]:
         try:
-            outcomes = executor.run([self._job(func, host, name, *args, **kwargs) for host in hosts])
+            outcomes = _outcomes_of(executor, [self._job(func, host, name, *args, **kwargs) for host in hosts])
         except BaseException:
             for host in hosts:
                 self._log(_action(func), name, host, "It was interrupted, and perhaps not carried out")
@@ -419,15 +424,19 @@ class ReplicatedStorage(Storage):
 
     def report(self, outcome: Outcome) -> None:
         """Log a failure, and tell the observers."""
-        if outcome.error is not None and not isinstance(outcome.error, RemoteFileNotFoundError):
-            error = outcome.error
+        error = outcome.error
+        if error is not None and not (outcome.action in _READS and isinstance(error, RemoteFileNotFoundError)):
             problem = error.problem if isinstance(error, TransportError) else _described(error)
             self._log(outcome.action, outcome.name, outcome.host, problem, error if self.show_traceback else None)
         get_plugin_manager().notify(outcome)
 
     def _log(self, action: str, name: str, host: str, problem: str, error: Exception | None = None) -> None:
         message = _LOG_MESSAGES.get(action, f"Failed to {action} %s on %s. %s")
-        sentence = f"{problem[:1].upper()}{problem[1:]}" + ("" if problem.endswith(("?", ".")) else ".")
+        sentence = (
+            problem
+            if "://" in problem.partition(" ")[0]
+            else f"{problem[:1].upper()}{problem[1:]}" + ("" if problem.endswith(("?", ".")) else ".")
+        )
         logger.error(message, name or "/", host, sentence, exc_info=error)
 
 
@@ -484,6 +493,29 @@ def _watched(breaker: Breaker, turn: int, act: Callable[[], T]) -> T:
         raise
 
 
+def _outcomes_of(executor: Executor, jobs: list[Job]) -> list[Outcome]:
+    """Return one outcome for each job, also if the executor does not keep its promise."""
+    try:
+        outcomes: Any = executor.run(jobs)
+    except Exception as error:  # noqa: BLE001 - an executor may be anybody's
+        return failed_by_executor(executor, jobs, f"raised {_described(error)}")
+    if isinstance(outcomes, list) and len(outcomes) == len(jobs) and all(isinstance(one, Outcome) for one in outcomes):
+        return outcomes
+    return failed_by_executor(executor, jobs, "did not return a list with one outcome for each job")
+
+
+def failed_by_executor(executor: Executor, jobs: Sequence[Job], what: str) -> list[Outcome]:
+    """Return the outcomes of jobs of which nobody knows what has become, as the executor has failed.
+
+    Args:
+        executor: Which one.
+        jobs: What it was given.
+        what: What it has done, a sentence fragment.
+    """
+    problem = f"the executor {type(executor).__name__} {what}"
+    return [job.fail(TransportError(job.host, job.name, job.action, problem)) for job in jobs]
+
+
 def is_replicated(backend: Any) -> bool:
     """Return whether a ``BACKEND`` of ``STORAGES`` is a storage of resto, without making one."""
     found = _imported(backend)
@@ -496,11 +528,20 @@ def replicated_storages(aliases: Sequence[str] = ()) -> "dict[str, ReplicatedSto
     Args:
         aliases: Only these; all if there are none.
     """
-    return {
-        alias: cast("ReplicatedStorage", storages[alias])
+    return {alias: cast("ReplicatedStorage", storages[alias]) for alias in replicated_aliases(aliases)}
+
+
+def replicated_aliases(aliases: Sequence[str] = ()) -> list[str]:
+    """Return the aliases of the storages of resto in ``STORAGES``, without making one.
+
+    Args:
+        aliases: Only these; all if there are none.
+    """
+    return [
+        alias
         for alias, parameters in storage_settings().items()
         if is_replicated(parameters.get("BACKEND")) and (not aliases or alias in aliases)
-    }
+    ]
 
 
 def _imported(backend: Any) -> Any:

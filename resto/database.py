@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from django.apps import apps
 from django.core.signals import request_finished
-from django.db import OperationalError, connections
+from django.db import DatabaseError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from resto.exceptions import ConfigurationError
 from resto.executors.thread import THREAD_NAME
 from resto.settings import get_setting
 
@@ -67,25 +69,51 @@ def connected() -> Iterator[str]:
 
     Yields:
         The alias of the database, whose connection in ``django.db.connections`` is meanwhile one in autocommit.
+
+    Raises:
+        ConfigurationError: The table is missing.
     """
     alias = get_setting("DATABASE")
     caller = connections[alias]
     if _is_in_transaction(caller) and not _must_share(caller):
         connections[alias] = _own_connection(alias)
         try:
-            yield alias
+            with _explained(alias):
+                yield alias
         finally:
             connections[alias] = caller
         return
     if not threading.current_thread().name.startswith(THREAD_NAME):
-        yield alias
+        with _explained(alias):
+            yield alias
         return
     with _fork_lock:
         try:
-            yield alias
+            with _explained(alias):
+                yield alias
         finally:
             # This thread serves no requests, after which Django would do so.
             caller.close_if_unusable_or_obsolete()
+
+
+@contextmanager
+def _explained(alias: str) -> Iterator[None]:
+    """Say what to do if the table is missing."""
+    try:
+        yield
+    except DatabaseError as error:
+        if connections[alias].in_atomic_block or not _is_table_missing(alias):
+            raise
+        hint = f"Run: manage.py migrate resto --database {alias}"
+        raise ConfigurationError("the table of the record is missing; nothing was done", hint, "E012") from error
+
+
+def _is_table_missing(alias: str) -> bool:
+    table = apps.get_model("resto", "Pending")._meta.db_table  # noqa: SLF001 - a public API of Django (ref/models/meta)
+    try:
+        return table not in connections[alias].introspection.table_names()
+    except DatabaseError:
+        return False  # it cannot be reached at all
 
 
 def _is_in_transaction(caller: BaseDatabaseWrapper) -> bool:

@@ -13,7 +13,13 @@ from django.utils.deconstruct import deconstructible
 from resto import pending
 from resto.base import ReplicatedStorage, StorageOptions, begun_by, removed, uploaded
 from resto.changes import Change, current_lease, holding
-from resto.exceptions import ConfigurationError, RemoteFileNotFoundError, ReplicationError, UndecidedError
+from resto.exceptions import (
+    ConfigurationError,
+    RemoteFileNotFoundError,
+    ReplicationError,
+    TransportError,
+    UndecidedError,
+)
 from resto.executors import Job
 from resto.files import RemoteFile, SharedContent, spool
 from resto.names import clean_directory, clean_name, require_storable
@@ -117,11 +123,19 @@ class DistributedStorage(ReplicatedStorage):
         return self.transport_for(host).delete(host, name)
 
     def _begin_exists(self, host: str, name: str) -> Begun[bool] | None:
-        return self.transport_for(host).begin("exists", host, name)
+        begun = self.transport_for(host).begin("exists", host, name)
+        return begun and begun.then(partial(self._checked, "exists", host, name, bool))
 
     @begun_by(_begin_exists)
     def _exists(self, host: str, name: str) -> bool:
-        return self.transport_for(host).exists(host, name)
+        return self._checked("exists", host, name, bool, self.transport_for(host).exists(host, name))
+
+    def _checked(self, action: str, host: str, name: str, kind: type[T], told: T) -> T:
+        """Return what a transport has told, if that can be: nothing else makes a file absent."""
+        if type(told) is kind:
+            return told
+        transport = type(self.transport_for(host)).__name__
+        raise TransportError(host, name, action, f"the transport {transport} returned {told!r}, no {kind.__name__}")
 
     # The record.
 
@@ -262,8 +276,11 @@ class DistributedStorage(ReplicatedStorage):
             try:
                 change.execute(self.upload, name, shared)
             except ReplicationError as error:
-                raise self._undone(error, change, is_new=is_new) from error.__cause__
-        return name
+                failure = error
+            else:
+                return name
+        # Not while the error is handled: what a transport raises meanwhile would seem to come from it.
+        raise self._undone(failure, change, is_new=is_new) from failure.__cause__
 
     def _announced(self, name: str) -> tuple[Change, bool]:
         """Return the change that brings a file, and whether its name was found to be free."""
@@ -344,7 +361,7 @@ class DistributedStorage(ReplicatedStorage):
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
         """Return the names of the directories and of the files in a directory.
 
-        A host that has missed anything there is asked only if all have.
+        Names that something is pending for are asked for one by one, as far as needed.
 
         Raises:
             NotImplementedError: The transport cannot list.
@@ -354,10 +371,38 @@ class DistributedStorage(ReplicatedStorage):
         if not self.transport.supports_listdir:
             raise NotImplementedError(f"{type(self.transport).__name__} cannot list directories; WebDAV can")
         name = clean_directory(path)
+        missed = self._missed_below(name)
+        least = min(map(len, missed.values()))
+        hosts = [host for host in self.hosts if len(missed[host]) == least]
+        host, (directories, files) = self._read(
+            "listdir", name, hosts, lambda host, name: (host, self.transport_for(host).listdir(host, name))
+        )
+        return self._corrected(name, directories, files, missed[host])
+
+    def _missed_below(self, directory: str) -> dict[str, set[str]]:
+        """Return the names of which each host does not tell the truth."""
+        missed: dict[str, set[str]] = {host: set() for host in self.hosts}
         alias = self.record_alias()
-        behind = set() if alias is None else pending.hosts_behind(alias, name)
-        hosts = tuple(host for host in self.hosts if host not in behind) or self.hosts
-        return self._read("listdir", name, hosts, lambda host, name: self.transport_for(host).listdir(host, name))
+        for name, rows in {} if alias is None else pending.rows_below(alias, directory).items():
+            truth = truth_of(self.hosts, rows)
+            for host in self.hosts if truth.is_gone else set(self.hosts).difference(truth.hosts):
+                missed[host].add(name)
+        return missed
+
+    def _corrected(
+        self, directory: str, directories: list[str], files: list[str], missed: set[str]
+    ) -> tuple[list[str], list[str]]:
+        """Return a listing with what the host that has made it does not know."""
+        there, here = dict.fromkeys(directories), dict.fromkeys(files)
+        for name in sorted(missed):
+            part, _, below = name.removeprefix(f"{directory}/" if directory else "").partition("/")
+            if not self.exists(name):
+                here.pop(part, None) if not below else None
+            elif below:
+                there[part] = None
+            else:
+                here[part] = None
+        return list(there), list(here)
 
     def size(self, name: str) -> int:
         """Return the size of a file, in bytes.
@@ -368,7 +413,12 @@ class DistributedStorage(ReplicatedStorage):
         """
         name = clean_name(name)
         hosts = self._telling(name, "size")
-        return self._read("size", name, hosts, lambda host, name: self.transport_for(host).size(host, name))
+        return self._read(
+            "size",
+            name,
+            hosts,
+            lambda host, name: self._checked("size", host, name, int, self.transport_for(host).size(host, name)),
+        )
 
     def get_modified_time(self, name: str) -> datetime:
         """Return when a file was last modified, by the clock of a host; aware if ``USE_TZ`` is set, else local.

@@ -104,12 +104,28 @@ def _known_hosts(alias: str) -> tuple[str, ...]:
 def _dealt_with(work: list[PendingName], total: Drained) -> Iterable[int]:
     for alias in dict.fromkeys(one.storage for one in work):
         mine = [one for one in work if one.storage == alias]
-        found = storages[alias] if alias in storage_settings() else None
+        try:
+            found = _find_storage(alias)
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises: other storages have work to be done
+            logger.error("Failed to drain STORAGES[%r]. %s", alias, error)  # noqa: TRY400 - as `manage.py check` says it
+            for one in mine:
+                one.lease.release(retry_delay(1))
+            total.failed += len(mine)
+            yield len(mine)
+            continue
         if isinstance(found, ReplicatedStorage):
             yield from _drain_storage(found, mine, total)
         else:
             logger.warning("Forgot %d names of STORAGES[%r], which is not a storage of resto.", len(mine), alias)
             yield _forget(mine, total)
+
+
+def _find_storage(alias: str) -> object:
+    """Return what ``STORAGES`` has under an alias, with sound options; None if it has nothing."""
+    found = storages[alias] if alias in storage_settings() else None
+    if isinstance(found, ReplicatedStorage):
+        found.require_sound_options()
+    return found
 
 
 def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], total: Drained) -> Iterable[int]:

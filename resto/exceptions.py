@@ -68,6 +68,7 @@ class TransportError(RestoError, OSError):
     """
 
     def __init__(self, host: str, name: str, action: str, problem: str) -> None:
+        problem = str(problem)  # whatever a plugin gives: an error that cannot be shown would hide the failure
         # One argument: OSError reads two as errno and strerror.
         super().__init__(problem)
         self.host = host

@@ -57,13 +57,14 @@ __all__ = [
     "backlog",
     "claim",
     "claim_name",
+    "forget_leases",
     "hasten",
-    "hosts_behind",
     "is_active",
     "may_still_land",
     "open_change",
     "open_lease",
     "open_leases",
+    "rows_below",
     "rows_of_name",
     "settle_leases",
 ]
@@ -74,6 +75,8 @@ _MAX_ERROR = 1_000  # characters of an error that are kept
 
 # What a new row has besides its own; all columns, so that rows have the same.
 _DEFAULTS = {"attempts": 0, "error": "", "digest": "", "opened_by": "", "latest": ""}
+
+_UNDECIDED_DELAY = 30.0  # seconds at most, until it is asked again what a host should have
 
 _MAX_ROWS = 70  # of one statement: older SQLite takes 999 values
 
@@ -166,7 +169,7 @@ class Lease:
                     self._clear(rows.filter(host__in=done) if self._hosts or failed else rows, len(done))
             for host in _unreachable.intersection(done):
                 hasten(host)
-        except DatabaseError:
+        except (DatabaseError, ConfigurationError):
             logger.exception("Failed to record what became of %s.", outcomes[0].name)
         _unreachable.difference_update(done)
         _unreachable.update(outcome.host for outcome in outcomes if isinstance(outcome.error, HostUnavailableError))
@@ -182,10 +185,13 @@ class Lease:
     def _put_back(self, outcome: Outcome) -> None:
         now = clock()
         quiet_until = now + (get_setting("GRACE") if may_still_land(outcome.error) else 0)
+        delay = retry_delay(self._attempts)
+        if isinstance(outcome.error, UndecidedError):
+            delay = min(delay, _UNDECIDED_DELAY)  # it is not this host that is waited for
         _update(
             _rows().filter(owner=self.token, host=outcome.host),
             quiet_until=quiet_until,
-            due=max(quiet_until, now + retry_delay(self._attempts)),
+            due=max(quiet_until, now + delay),
             attempts=F("attempts") + 1,
             error=_problem(outcome.error)[:_MAX_ERROR],
         )
@@ -233,7 +239,12 @@ class Lease:
     def revoke(self) -> bool:
         """Record that the change is about to be undone; return False, and record nothing, if another one has followed."""
         with self._lock:
-            return _update(_rows().filter(owner=self.token, latest=self.token), present=False) >= len(self._hosts)
+            rows = _rows().filter(owner=self.token, latest=self.token)
+            if _update(rows.filter(opened_by=self.token), present=False) < len(self._hosts):
+                return False
+            if self.behind:
+                _update(rows, present=False)
+            return True
 
     def expect_absence(self, name: str) -> None:
         """Record that the master copy is about to have no file after all.
@@ -413,14 +424,8 @@ def _insert_into(rows: Sequence[Mapping[str, Any]], alias: str) -> None:
     columns = ", ".join(map(connection.ops.quote_name, rows[0]))
     one = f"({', '.join(['%s'] * len(rows[0]))})"
     statement = f"INSERT INTO {connection.ops.quote_name(table)} ({columns}) VALUES {', '.join([one] * len(rows))}"  # noqa: S608
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(statement, [value for row in rows for value in row.values()])
-    except DatabaseError as error:
-        if connection.in_atomic_block or table in connection.introspection.table_names():
-            raise
-        hint = f"Run: manage.py migrate resto --database {alias}"
-        raise ConfigurationError("the table of the record is missing; nothing was saved", hint, "E012") from error
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [value for row in rows for value in row.values()])
 
 
 def claim(limit: int, *, storages: Sequence[str] = (), hosts: Sequence[str] = ()) -> list[PendingName]:
@@ -450,8 +455,11 @@ def claim(limit: int, *, storages: Sequence[str] = (), hosts: Sequence[str] = ()
 def _claimed(rows: "list[Pending]", now: float) -> PendingName | None:
     first, token, until = rows[0], secrets.token_hex(16), now + get_setting("LEASE")
     # What is due is looked at once more in the same statement: somebody else may have been faster.
-    mine = _rows().filter(id__in=[row.id for row in rows], due__lte=now)
-    if not _update(mine, owner=token, quiet_until=until, due=until):
+    which = Q(id__in=[row.id for row in rows], due__lte=now)
+    if first.digest:
+        # Without a master copy, all rows of a name and host go together: one that rests would keep the others waiting.
+        which |= Q(digest=first.digest, host=first.host, quiet_until__lte=now)
+    if not _update(_rows().filter(which), owner=token, quiet_until=until, due=until):
         return None
     lease = Lease(token, [first.host], max(row.attempts for row in rows))
     return PendingName(first.storage, first.host, first.name, all(row.present for row in rows), lease)
@@ -470,7 +478,6 @@ def claim_name(storage: str, host: str, name: str) -> PendingName | None:
     now = clock()
     with connected() as alias:
         rows = list(_rows().using(alias).filter(digest=_digest(storage, name), host=host, quiet_until__lte=now))
-        _update(_rows().filter(id__in=[row.id for row in rows], quiet_until__lte=now), due=now)
     return _claimed(rows, now) if rows else None
 
 
@@ -527,17 +534,29 @@ def rows_of_name(storage: str, name: str) -> "list[Pending]":
         return list(_rows().using(alias).filter(digest=_digest(storage, name)).order_by("id"))
 
 
-def hosts_behind(storage: str, directory: str) -> set[str]:
-    """Return the hosts for which anything is pending in a directory, or below.
+def rows_below(storage: str, directory: str) -> "dict[str, list[Pending]]":
+    """Return all rows of names in a directory, or below, by name, each oldest first.
 
     Args:
         storage: Alias of the storage in ``STORAGES``.
         directory: Its name; ``""`` is the root.
     """
+    found: dict[str, list[Pending]] = {}
     with connected() as alias:
-        rows = _rows().using(alias).filter(storage=storage)
-        rows = rows.filter(name__startswith=f"{directory}/") if directory else rows
-        return set(rows.values_list("host", flat=True).distinct())
+        rows = _rows().using(alias).filter(storage=storage).order_by("id")
+        for row in rows.filter(name__startswith=f"{directory}/") if directory else rows:
+            found.setdefault(row.name, []).append(row)
+    return found
+
+
+def forget_leases(leases: Sequence[Lease]) -> None:
+    """Remove the rows of changes of which nothing remains to be done, in few statements.
+
+    Args:
+        leases: What holds them.
+    """
+    for number in range(0, len(leases), _MAX_ROWS):
+        _delete(_rows().filter(owner__in=[lease.token for lease in leases[number : number + _MAX_ROWS]]))
 
 
 def may_still_land(error: Exception | None) -> bool:

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils.deconstruct import deconstructible
 
 from resto import pending
-from resto.base import ReplicatedStorage, StorageOptions, begun_by, removed, uploaded
+from resto.base import ReplicatedStorage, StorageOptions, begun_by, failed_by_executor, removed, uploaded
 from resto.changes import Change, current_lease, holding, settled_together
 from resto.distributed import DistributedStorage
 from resto.exceptions import ReplicationError
@@ -240,11 +240,14 @@ class HybridStorage(ReplicatedStorage):
         try:
             change.execute(self.upload, name)
         except ReplicationError as error:
-            if replaces:
-                change.settle(error.outcomes)
-                raise with_consequence(error, "the master copy is replaced, and was not undone") from error.__cause__
-            raise self._undone(error, state, change) from error.__cause__
-        return name
+            failure = error
+        else:
+            return name
+        # Not while the error is handled: what a transport raises meanwhile would seem to come from it.
+        if replaces:
+            change.settle(failure.outcomes)
+            raise with_consequence(failure, "the master copy is replaced, and was not undone") from failure.__cause__
+        raise self._undone(failure, state, change) from failure.__cause__
 
     def _alternative(self, name: str) -> str:
         name = clean_name(self.get_available_name(name))
@@ -383,16 +386,16 @@ class AsyncStorage(HybridStorage):
         jobs = [self._background_job(func, host, name, *args, **kwargs) for host in self.hosts]
         lease = current_lease()
         if lease is None:
-            self.executor.submit(jobs)
+            self._submit(jobs)
             return
         settle = settled_together(lease, len(jobs))
         jobs = [replace(job, finished=partial(_tell_both, self.report, settle)) for job in jobs]
         if transaction.get_connection().in_atomic_block:
             # A job that another process does may be done before the transaction ends. A rollback takes the job back, not
             # the row.
-            transaction.on_commit(partial(self.executor.submit, jobs))
+            transaction.on_commit(partial(self._submit, jobs))
         else:
-            self.executor.submit(jobs)  # whatever state the connection is in: the master copy has changed
+            self._submit(jobs)  # whatever state the connection is in: the master copy has changed
 
     def execute_one(self, func: Callable[..., Any], host: str, name: str, *args: Any, **kwargs: Any) -> Any:
         """Run an action on one host, without waiting for it. Subclasses may override this, to use a task queue.
@@ -404,7 +407,13 @@ class AsyncStorage(HybridStorage):
             *args: Passed on.
             **kwargs: Passed on.
         """
-        self.executor.submit([self._background_job(func, host, name, *args, **kwargs)])
+        self._submit([self._background_job(func, host, name, *args, **kwargs)])
+
+    def _submit(self, jobs: list[Job]) -> None:
+        try:
+            self.executor.submit(jobs)
+        except Exception as error:  # noqa: BLE001 - an executor may be anybody's; the file is saved
+            failed_by_executor(self.executor, jobs, f"raised {type(error).__name__}: {error}")
 
     def _background_job(self, func: Callable[..., Any], host: str, name: str, *args: Any, **kwargs: Any) -> Job:
         job = self._job(func, host, name, *args, **kwargs)

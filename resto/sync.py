@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Literal
 from resto.base import ReplicatedStorage
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError
 from resto.executors import Job
+from resto.names import problem_of_part
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
 from resto.storage import DistributedStorage, HybridStorage
@@ -289,9 +290,14 @@ class _Comparison:
 
     def _listing(self, outcome: Outcome) -> object:
         report = self._hosts[outcome.host]
-        if outcome.ok:
+        if outcome.ok and _is_listing(outcome.value):
             report.unlisted += outcome.value is None
             return outcome.value
+        if outcome.ok:
+            transport = type(self._storage.transport_for(outcome.host)).__name__
+            report.problems.append(f"{outcome.name or '/'}: the transport {transport} returned no Directory with names")
+            self._give_up(outcome.host)
+            return _ABSENT
         if isinstance(outcome.error, RemoteFileNotFoundError):
             return Directory()
         if outcome.host not in self._given_up:
@@ -710,6 +716,19 @@ class _ComparisonOfHosts(_Comparison):
             report.failed += not outcome.ok
             problem = "" if outcome.ok else _text(outcome.error)
             self._found(_with_state(difference, "repaired" if outcome.ok else "failed", problem))
+
+
+def _is_listing(there: Any) -> bool:
+    """Tell whether a transport has told what a directory holds, or that it cannot; it may be anybody's."""
+    if there is None:
+        return True
+    if not isinstance(there, Directory):
+        return False
+    directories: Any = there.directories
+    files: Any = there.files
+    if not isinstance(directories, set) or not isinstance(files, dict):
+        return False
+    return all(isinstance(part, str) and not problem_of_part(part) for part in (*directories, *files))
 
 
 def _lacks(there: Directory | None, part: str) -> bool:

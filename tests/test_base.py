@@ -3,6 +3,7 @@
 import gc
 import logging
 import pickle
+import sys
 import threading
 import weakref
 
@@ -625,3 +626,115 @@ def test_host_is_asked_by_whoever_calls_a_method_himself(breaker_clock):
 
     assert storage.remove("one", "a") is False
     assert storage.transport.asked == ["one"]
+
+
+# Plugins that do not keep their promises.
+
+
+class LosingExecutor(InlineExecutor):
+    def __init__(self, *, answer):
+        self.answer = answer
+
+    def run(self, jobs):
+        outcomes = super().run(jobs)
+        return self.answer(outcomes)
+
+    def submit(self, jobs):
+        self.answer(None)
+
+
+def fail_to_run(outcomes):
+    raise RuntimeError("out of threads")
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        (lambda outcomes: [], "did not return a list with one outcome for each job"),
+        (lambda outcomes: outcomes[:1], "did not return a list"),
+        (lambda outcomes: iter(outcomes), "did not return a list"),
+        (lambda outcomes: [True, True], "did not return a list"),
+        (lambda outcomes: None, "did not return a list"),
+        (fail_to_run, "raised RuntimeError: out of threads"),
+    ],
+    ids=["none", "few", "iterator", "no outcomes", "nothing", "error"],
+)
+def test_executor_that_tells_no_outcomes_fails_all_hosts(media_root, answer, what):
+    storage = HybridStorage(
+        ["good-1", "good-2"],
+        "/media/",
+        transport=MemoryTransport,
+        executor=LosingExecutor,
+        executor_options={"answer": answer},
+    )
+    with pytest.raises(ReplicationError, match=f"the executor LosingExecutor {what}") as caught:
+        storage.save("a", ContentFile(b""))
+    assert [outcome.host for outcome in caught.value.failures] == ["good-1", "good-2"]
+
+
+def test_executor_that_cannot_submit_fails_all_hosts(media_root, caplog):
+    storage = AsyncStorage(
+        ["good-1", "good-2"],
+        "/media/",
+        transport=MemoryTransport,
+        executor=LosingExecutor,
+        executor_options={"answer": fail_to_run},
+    )
+    assert storage.save("a", ContentFile(b"")) == "a"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Failed to upload a on {host}. The executor LosingExecutor raised RuntimeError: out of threads."
+        for host in ("good-1", "good-2")
+    ]
+
+
+@pytest.mark.parametrize("told", [None, 1, "yes"])
+def test_existence_that_a_transport_does_not_tell_is_no_absence(told, monkeypatch):
+    monkeypatch.setattr(MemoryTransport, "exists", lambda self, host, name: told)
+    storage = DistributedStorage(["good-1"], "/media/", transport=MemoryTransport)
+    with pytest.raises(ReplicationError, match=f"the transport MemoryTransport returned {told!r}, no bool"):
+        storage.exists("a")
+
+
+@pytest.mark.parametrize("told", [None, "7", True])
+def test_size_that_a_transport_does_not_tell(told, monkeypatch):
+    monkeypatch.setattr(MemoryTransport, "size", lambda self, host, name: told)
+    storage = DistributedStorage(["good-1"], "/media/", transport=MemoryTransport)
+    with pytest.raises(ReplicationError, match=f"the transport MemoryTransport returned {told!r}, no int"):
+        storage.size("a")
+
+
+@pytest.mark.parametrize("storage_class", [HybridStorage, DistributedStorage])
+def test_missing_directory_is_a_failure_of_a_write(storage_class, media_root, monkeypatch, caplog):
+    """FTP says the same of a file that is not there and of a directory."""
+
+    def create(self, host, name, content):
+        raise RemoteFileNotFoundError(host, name, "upload", "550 No such directory")
+
+    monkeypatch.setattr(MemoryTransport, "create", create)
+    storage = storage_class(["good-1"], "/media/", transport=MemoryTransport)
+    with pytest.raises(ReplicationError):
+        storage.save("a", ContentFile(b""))
+    assert "Failed to upload a on good-1. 550 No such directory." in caplog.text
+
+
+@pytest.mark.parametrize("storage_class", [HybridStorage, DistributedStorage])
+def test_what_is_undone_is_not_done_within_the_failure(storage_class, media_root, monkeypatch):
+    """Libraries look at the exception that is being handled to find out why something has failed."""
+    handled = []
+
+    def create(self, host, name, content):
+        raise UnexpectedStatusCode(host, name, "upload", 507, "full")
+
+    monkeypatch.setattr(MemoryTransport, "create", create)
+    monkeypatch.setattr(MemoryTransport, "delete", lambda self, host, name: handled.append(sys.exception()) or False)
+    storage = storage_class(["good-1"], "/media/", transport=MemoryTransport, executor="inline")
+    with pytest.raises(ReplicationError):
+        storage._save("a", ContentFile(b""))
+    assert handled in ([None], [])
+
+
+def test_host_in_front_of_a_problem_is_not_capitalized(caplog):
+    storage = DistributedStorage(["good-1"], "/media/", transport=MemoryTransport)
+    error = TransportError("good-1", "a", "repair", "http://media-1/ would know what it should have: refused")
+    storage.report(Outcome("repair", "good-1", "a", 0.1, error=error))
+    assert "Failed to repair a on good-1. http://media-1/ would know what it should have: refused." in caplog.text

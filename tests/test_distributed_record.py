@@ -178,6 +178,47 @@ def test_host_that_somebody_else_changes_is_left_alone(storage, servers, clock):
     assert drain() == Drained(done=1)
 
 
+def drain_as_a_watch_does(clock):
+    """Look every second, as ``--watch`` does: few rows are due at the same moment."""
+    for _ in range(700):
+        drain(limit=50)
+        clock[0] += 1
+        if not Pending.objects.exists():
+            break
+
+
+def test_rows_of_one_name_that_are_due_at_different_times(storage, servers, clock):
+    servers[2].refuse = True
+    storage.save("a", ContentFile(b"1"))
+    storage.save("b", ContentFile(b"1"))
+    clock[0] += 15
+    drain()
+    storage.delete("a")
+    clock[0] += 7
+    storage.delete("a")
+    servers[2].refuse = False
+    started = clock[0]
+    drain_as_a_watch_does(clock)
+    assert clock[0] - started < 60
+    assert pending_for() == []
+    assert files(servers) == [{"b": b"1"}] * 3
+
+
+def test_host_that_others_wait_for_is_asked_again_soon(make, servers, clock):
+    storage = make(write_quorum=1)
+    servers[1].refuse = servers[2].refuse = True
+    storage.save("a", ContentFile(b"1"))
+    servers[0].refuse, servers[1].refuse, servers[2].refuse = True, False, False
+    for _ in range(10):
+        clock[0] += 60
+        drain()
+    servers[0].refuse = False
+    started = clock[0]
+    drain_as_a_watch_does(clock)
+    assert clock[0] - started < 70  # a pause of its breaker, and one of the record
+    assert files(servers) == [{"a": b"1"}] * 3
+
+
 # Reading.
 
 READS = {
@@ -244,9 +285,39 @@ def test_host_that_missed_something_is_not_listed(storage, servers, monkeypatch)
     servers[0].refuse = False
     assert storage.listdir("d") == ([], ["a"])
     assert storage.listdir("") == (["d"], [])
-    for host in storage.hosts[1:]:
-        pending.open_change("default", [host], "d/c", present=True)
-    assert storage.listdir("d") == ([], ["b"])  # nobody is better than the first
+
+
+def test_listing_is_right_while_another_save_is_under_way(storage, servers):
+    storage.save("d/gone", ContentFile(b"1"))
+    servers[0].refuse = True
+    storage.save("d/a", ContentFile(b"1"))
+    storage.save("d/e/f", ContentFile(b"1"))
+    storage.delete("d/gone")
+    servers[0].refuse = False
+    pending.open_change("default", storage.hosts, "d/new", present=True)
+    pending.open_change("default", storage.hosts[1:2], "d/other", present=True)
+    pending.open_change("default", storage.hosts[2:], "d/another", present=True)
+    for _ in range(10):
+        assert storage.listdir("d") == (["e"], ["a"])
+    assert storage.listdir("") == (["d"], [])
+
+
+def test_listing_of_a_host_that_has_missed_something(make, servers, monkeypatch):
+    """If each has, that of the one that has missed least is made right."""
+    storage = make(write_quorum=1)
+    for number, names in enumerate(["ab", "cd", "ef"]):
+        for index, server in enumerate(servers):
+            server.refuse = index == number
+        for name in names:
+            storage.save(f"d/{name}", ContentFile(b"1"))
+            storage.save(f"d/{name}-gone", ContentFile(b"1"))
+            storage.delete(f"d/{name}-gone")
+        health.forget()
+    for server in servers:
+        server.refuse = False
+    for _ in range(5):
+        directories, found = storage.listdir("d")
+        assert (directories, sorted(found)) == ([], list("abcdef"))
 
 
 # Names.

@@ -182,6 +182,23 @@ def test_storage_that_the_site_does_not_have_any_more_is_forgotten(storage, sett
     assert "Forgot 1 names of STORAGES['default']" in caplog.text
 
 
+def test_storage_that_cannot_be_used_does_not_stop_the_others(storage, settings, servers, clock, caplog):
+    settings.STORAGES = settings.STORAGES | {
+        "other": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"location": "/tmp/other"}}
+    }
+    servers[1].refuse = True
+    storage.save("a", ContentFile(b"1"))
+    pending.open_lease("other", (servers[0].url,), "b", present=True).release(0)
+    servers[1].refuse = False
+    settings.STORAGES["other"]["OPTIONS"]["transport"] = "bad"
+    settings.STORAGES = dict(settings.STORAGES)
+    clock[0] += 10
+    assert drain() == Drained(done=1, failed=1)
+    assert "Failed to drain STORAGES['other']. no transport named 'bad'" in caplog.text
+    assert servers[1].files == {"a": b"1"}
+    assert [(row.storage, row.due) for row in Pending.objects.all()] == [("other", pytest.approx(clock[0] + 2, abs=2))]
+
+
 # Through a task queue.
 
 

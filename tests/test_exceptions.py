@@ -29,6 +29,11 @@ OUTCOMES = [
 ]
 
 ERRORS = [
+    (
+        TransportError("media-1", "a.txt", "size", ValueError("not a text")),
+        OSError,
+        "media-1: size of 'a.txt' failed: not a text",
+    ),
     (RestoError("something"), Exception, "something"),
     (ConfigurationError("no hosts"), ImproperlyConfigured, "no hosts"),
     (ConfigurationError("no hosts", "Add one.", "E002"), ImproperlyConfigured, "no hosts (Add one.)"),

@@ -23,6 +23,8 @@ from resto.plugins import get_plugin_manager
 from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
 from resto.sync import Difference, Disagreement, Notice, SyncOptions, synchronize
 from resto.testing import TestHttpServer
+from resto.transports import Directory
+from resto.transports.webdav import WebDAVTransport
 from servers import KINDS
 from workshop.site import files_below
 
@@ -825,3 +827,39 @@ def test_memory_does_not_grow_with_the_tree(tmp_path, fanout, what):
     assert agrees
     assert peak < 100 * 1024
     assert seconds < 15
+
+
+class TupleTransport(WebDAVTransport):
+    """Does not keep its promise of a `Directory`."""
+
+    answer = (["d"], ["a"])
+
+    def browse(self, host, name):
+        return self.answer if host == self.bad else super().browse(host, name)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (["d"], ["a"]),
+        True,
+        Directory(["d"], {"a": 1}),
+        Directory({"d"}, ["a"]),
+        Directory({b"d"}, {}),
+        Directory({".."}, {}),
+        Directory(set(), {"a/b": 1}),
+    ],
+    ids=repr,
+)
+def test_listing_that_is_none_stops_the_host_and_no_other(resto_server_factory, media_root, monkeypatch, answer):
+    bad, good = resto_server_factory(), resto_server_factory()
+    monkeypatch.setattr(TupleTransport, "answer", answer)
+    monkeypatch.setattr(TupleTransport, "bad", bad.url, raising=False)
+    storage = HybridStorage([bad.url, good.url], "/media/", transport=TupleTransport)
+    write(media_root, {"a": b"1"})
+
+    report, _ = compare(storage)
+
+    assert report.hosts[0].problems == ["/: the transport TupleTransport returned no Directory with names"]
+    assert report.hosts[1].agrees
+    assert good.files == {"a": b"1"}

@@ -63,6 +63,7 @@ class History:
         self.step = itertools.count()
         # Name -> (content, when that began, when it was saved); the content is the builtin `any` if several wrote it.
         self.saved = {"a": (None if "late" in before else b"old", -1, -1)} if before else {}
+        self.crashed = []  # when saves began of which nobody knows what has become
         self.deleted = []  # [name, when it began, whether it was acknowledged, when it ended]
         self.wrong = []
 
@@ -76,7 +77,7 @@ class History:
             return any
         deletions = [entry for entry in self.deleted if entry[0] == name and (entry[3] is None or entry[3] > began)]
         if any(entry[2] and entry[1] > ended for entry in deletions):
-            return None
+            return any if any(crash > ended for crash in self.crashed) else None
         return any if deletions else content
 
 
@@ -137,10 +138,16 @@ def play(scenario, monkeypatch):
             return act
 
         def save(number, step):
-            content = b"%d%d" % (number, step)
+            content, began = b"%d%d" % (number, step), history.now()
+            history.crashed.append(began)
             with suppress(ReplicationError):
-                began = history.now()
-                name = storages["default"].save("a", ContentFile(content))
+                try:
+                    name = storages["default"].save("a", ContentFile(content))
+                except ReplicationError as error:
+                    if "the save was undone" in error.consequence:
+                        history.crashed.remove(began)
+                    raise
+                history.crashed.remove(began)
                 before = history.saved.get(name, (None,))[0]
                 if before not in (None, any) and all(entry[0] != name for entry in history.deleted):
                     history.wrong.append(f"{name} was given to two")

@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -45,6 +46,7 @@ def translated(host: str, name: str, action: str, source: Source | None = None) 
         action: As in `TransportError`.
         source: What is sent. If it cannot be read, that is not the host's fault, and its own error is raised.
     """
+    handled = sys.exception()
     try:
         yield
     except Exception as error:  # noqa: BLE001 - each storage has errors of its own kinds
@@ -53,22 +55,31 @@ def translated(host: str, name: str, action: str, source: Source | None = None) 
         secrets = _secrets(host)
         # A traceback shows what the storage has raised, too.
         is_safe = not any(secret in "".join(traceback.format_exception(error)) for secret in secrets)
-        raise _translation(host, name, action, error, secrets) from (error if is_safe else None)
+        raise _translation(host, name, action, error, secrets, handled) from (error if is_safe else None)
 
 
-def _translation(host: str, name: str, action: str, error: Exception, secrets: list[str]) -> TransportError:
+def _translation(
+    host: str, name: str, action: str, error: Exception, secrets: list[str], handled: BaseException | None
+) -> TransportError:
     if isinstance(error, FileNotFoundError | NotADirectoryError) and action not in _WRITES:
         return RemoteFileNotFoundError(host, name, action, "it does not have the file")
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     for secret in secrets:
         text = text.replace(secret, "***")
-    if is_silence(error):
+    if is_silence(error, handled):
         return HostUnavailableError(host, name, action, f"it gives no answer: {text}", action in _WRITES)
     return StorageError(host, name, action, f"the storage has failed: {text}")
 
 
-def is_silence(error: BaseException) -> bool:
-    """Tell whether a storage could not be reached: that is said by what its error was made of, if at all."""
+def is_silence(error: BaseException, handled: BaseException | None = None) -> bool:
+    """Tell whether a storage could not be reached: that is said by what its error was made of, if at all.
+
+    Args:
+        error: What the storage has raised.
+        handled: What the caller was handling already; Python makes it the context of all that is raised meanwhile.
+    """
+    if error is handled:
+        return False
     if isinstance(error, ReplicationError):
         return all(isinstance(outcome.error, HostUnavailableError) for outcome in error.outcomes)
     if isinstance(error, ConnectionError | TimeoutError | socket.gaierror | HostUnavailableError):
@@ -76,7 +87,7 @@ def is_silence(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno in _UNREACHABLE:
         return True
     origin = error.__cause__ or error.__context__
-    return origin is not None and is_silence(origin)
+    return origin is not None and is_silence(origin, handled)
 
 
 def _secrets(alias: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Storages of static files: in ``STATIC_ROOT``, and on all hosts."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from resto.base import StorageOptions
 from resto.changes import current_lease
 from resto.exceptions import ConfigurationError
 from resto.outcomes import Outcome
-from resto.pending import Lease
+from resto.pending import Lease, forget_leases
 from resto.settings import static_root, static_url
 from resto.storage import HybridStorage
 
@@ -46,10 +46,9 @@ class Publication:
     changed: dict[str, bytes | None] = field(default_factory=dict)
     leases: dict[str, list[Lease]] = field(default_factory=dict)
 
-    def forget(self, name: str) -> None:
-        """Remove the rows of the changes of a name."""
-        for lease in self.leases.pop(name, ()):
-            lease.forget()
+    def forget(self, names: Iterable[str]) -> None:
+        """Remove the rows of the changes of names."""
+        forget_leases([lease for name in names for lease in self.leases.pop(name, ())])
 
 
 @deconstructible(path="resto.staticfiles.StaticFilesStorage")
@@ -126,14 +125,16 @@ class StaticFilesStorage(HybridStorage):
             self._publish(publication, progress)
 
     def _publish(self, publication: Publication, progress: Callable[[int], object]) -> None:
+        # Without a record nobody knows what hosts have missed before, so that all is sent.
+        is_recorded = self.record_alias() is not None
         changed = []
         for name, before in publication.changed.items():
-            if self._digest(name) == before:
+            if is_recorded and self._digest(name) == before:
                 publication.unchanged += 1
-                publication.forget(name)
                 progress(1)
             else:
                 changed.append(name)
+        publication.forget(publication.changed.keys() - set(changed))
         for number in range(0, len(changed), CHUNK):
             names = changed[number : number + CHUNK]
             self._send(names, publication)
@@ -141,14 +142,14 @@ class StaticFilesStorage(HybridStorage):
 
     def _send(self, names: list[str], publication: Publication) -> None:
         outcomes = self.repair_all([(host, name) for name in names for host in self.hosts], from_nothing=True)
+        publication.forget(names)  # what has failed has rows of its own
         by_name: dict[str, list[Outcome]] = {name: [] for name in names}
         for outcome in outcomes:
             by_name[outcome.name].append(outcome)
-        for name, one_each in by_name.items():
+        for one_each in by_name.values():
             failures = [outcome for outcome in one_each if not outcome.ok]
             publication.failures += failures
             publication.sent += not failures
-            publication.forget(name)  # what has failed has rows of its own
 
     def open_lease(self, name: str, hosts: tuple[str, ...], *, present: bool) -> Lease | None:
         """Record that hosts are about to differ, and what the file is before it does; see `HybridStorage.open_lease`.

@@ -52,6 +52,7 @@ def test_hosts_follow_at_the_end(use, servers):
     assert (publication.sent, publication.unchanged, publication.failures) == (3, 0, [])
 
 
+@pytest.mark.django_db
 def test_file_that_is_as_before_is_not_sent(use, servers):
     storage = use()
     save(storage, a=b"1", b=b"1")
@@ -66,6 +67,17 @@ def test_file_that_is_as_before_is_not_sent(use, servers):
         storage.delete("never.css")
     assert [puts(server) for server in servers] == before
     assert (publication.sent, publication.unchanged) == (0, 4)
+
+
+def test_everything_is_sent_where_nothing_is_recorded(use, servers):
+    """A host may have missed it before, which nobody knows."""
+    storage = use()
+    save(storage, a=b"1")
+    servers[1].delete_file("a.css")
+    with storage.publishing() as publication:
+        save(storage, a=b"1")
+    assert servers[1].files == {"a.css": b"1"}
+    assert (publication.sent, publication.unchanged) == (1, 0)
 
 
 def test_what_was_changed_is_published_although_the_rest_has_failed(use, servers):

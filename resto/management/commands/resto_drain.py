@@ -2,16 +2,18 @@
 
 import signal
 import threading
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from contextlib import ExitStack
 from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections
 
 from resto import pending
 from resto.drain import Drained, drain
+from resto.exceptions import ConfigurationError
+from resto.management.choices import require_known
 
 
 __all__ = ["Command"]
@@ -35,16 +37,26 @@ class Command(BaseCommand):
         parser.add_argument(
             "--storage", action="append", default=[], help="this alias only; may be given several times"
         )
-        parser.add_argument("--limit", type=int, help="deal with so many rows at most")
+        parser.add_argument("--limit", type=_positive, metavar="ROWS", help="deal with so many rows at most")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self._handle(options)
+        except ConfigurationError as error:
+            raise CommandError(str(error)) from error
+
+    def _handle(self, options: dict[str, Any]) -> None:
         if not pending.is_active():
             raise CommandError('Nothing is recorded: "resto" is not in INSTALLED_APPS.')
+        require_known(options["storage"], options["host"])
         what = {"storage": options["storage"], "hosts": options["host"]}
         if options["watch"]:
             self._watch(what)
             return
-        drained = drain(**what, limit=options["limit"])
+        try:
+            drained = drain(**what, limit=options["limit"])
+        except DatabaseError as error:
+            raise CommandError(f"The record cannot be reached: {error}") from error
         self._report(drained)
         if drained.failed or drained.skipped:
             raise CommandError("Some hosts are not up to date. They will be tried again when it is time.")
@@ -90,3 +102,9 @@ class Command(BaseCommand):
             if count
         ]
         self.stdout.write(f"{', '.join(parts) or 'Nothing is due'}.")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise ArgumentTypeError(f"{text!r} is no number of rows")
+    return int(text)

@@ -9,9 +9,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from resto.exceptions import ConfigurationError
+from resto.base import replicated_aliases
+from resto.management.choices import require_known
 from resto.probe import HostProbe, probe_hosts
-from resto.settings import get_setting
 from resto.status import HostStatus, host_statuses
 
 
@@ -43,13 +43,21 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            statuses = host_statuses(options["storage"])
-            probes = probe_hosts(options["storage"]) if options["probe"] else []
-        except ConfigurationError as error:
+            require_known(options["storage"])
+        except CommandError as error:
             raise CommandError(str(error), returncode=DOWN) from error
-        except DatabaseError as error:
-            hint = f"Run: manage.py migrate resto --database {get_setting('DATABASE')}, if its table is missing."
-            raise CommandError(f"The record cannot be read: {error}. {hint}", returncode=DOWN) from error
+        statuses: list[HostStatus] = []
+        probes: list[HostProbe] = []
+        broken = False
+        for alias in replicated_aliases(options["storage"]):
+            try:
+                statuses += host_statuses([alias])
+                probes += probe_hosts([alias]) if options["probe"] else []
+            except DatabaseError as error:
+                raise CommandError(f"The record cannot be read: {error}", returncode=DOWN) from error
+            except Exception as error:  # noqa: BLE001 - whatever a plugin raises; the hosts of others are asked
+                self.stderr.write(f"{alias}: {error}")
+                broken = True
         found = {(probe.storage, probe.host): probe for probe in probes}
         pairs = [(status, found.get((status.storage, status.host))) for status in statuses]
         if options["json"]:
@@ -57,7 +65,7 @@ class Command(BaseCommand):
         else:
             for status, probe in pairs:
                 self.stdout.write("\n  ".join([_sentence(status), *_findings(probe)]))
-        code = exit_code(statuses, probes)
+        code = DOWN if broken else exit_code(statuses, probes)
         if code:
             sys.exit(code)
 
@@ -109,4 +117,4 @@ def _duration(seconds: float) -> str:
     for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} seconds"
+    return "1 second" if round(seconds) == 1 else f"{seconds:.0f} seconds"

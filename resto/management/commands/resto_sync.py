@@ -11,21 +11,15 @@ from django.core.checks import Tags
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import storages
 from django.core.management import BaseCommand, CommandError
-from tqdm import tqdm
 
 from resto.base import ReplicatedStorage, is_replicated
+from resto.management.progress import ProgressBar
 from resto.names import clean_directory
 from resto.settings import storage_settings
 from resto.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport, synchronize
 
 
 __all__ = ["Command"]
-
-
-class _Bar(tqdm):  # type: ignore[type-arg]  # it counts, and iterates over nothing
-    """A progress bar, without the thread that would look after it."""
-
-    monitor_interval = 0
 
 
 class Command(BaseCommand):
@@ -79,7 +73,7 @@ class Command(BaseCommand):
     ) -> bool:
         if options.hosts is not None and options.hosts.isdisjoint(storage.hosts):
             return True
-        with _Bar(desc=alias, unit=" files", file=sys.stderr, disable=None, leave=False) as bar:
+        with ProgressBar(alias, leave=False) as bar:
             result = synchronize(storage, options, lambda event: report.add(alias, event, bar), bar.update)
         report.conclude(alias, result)
         return result.agrees

@@ -4,6 +4,7 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
 
 from resto import pending
 from resto.models import Pending
@@ -46,11 +47,38 @@ def test_command_fails_if_a_host_does(missed, server, capsys):
 
 @pytest.mark.django_db
 def test_options(missed, server, capsys):
-    call_command("resto_drain", host=["http://other/"])
-    call_command("resto_drain", storage=["other"])
-    assert capsys.readouterr().out == "Nothing is due.\n" * 2
-    call_command("resto_drain", limit=1)
+    with pytest.raises(CommandError, match=f"There is no host http://other/; there are {server.url}"):
+        call_command("resto_drain", host=["http://other/"])
+    with pytest.raises(CommandError, match="resto has no storage 'other'; STORAGES has default"):
+        call_command("resto_drain", storage=["other"])
+    for limit in ("-5", "0", "many"):
+        with pytest.raises(CommandError, match="is no number of rows"):
+            call_command("resto_drain", f"--limit={limit}")
+    call_command("resto_drain", "--limit=1", storage=["default"], host=[server.url])
     assert len(server.files) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("options", [[], ["--watch"]])
+def test_missing_table_is_named_with_what_to_do(missed, options):
+    with connection.schema_editor() as editor:
+        editor.delete_model(Pending)
+    try:
+        with pytest.raises(CommandError, match=r"manage\.py migrate resto"):
+            call_command("resto_drain", *options)
+    finally:
+        with connection.schema_editor() as editor:
+            editor.create_model(Pending)
+
+
+@pytest.mark.django_db
+def test_database_that_fails(missed, monkeypatch):
+    def fail(limit, **options):
+        raise OperationalError("it is down")
+
+    monkeypatch.setattr(pending, "claim", fail)
+    with pytest.raises(CommandError, match="The record cannot be reached: it is down"):
+        call_command("resto_drain")
 
 
 def test_nothing_is_recorded_without_the_application():

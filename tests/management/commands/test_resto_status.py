@@ -1,5 +1,6 @@
 """The command that says how the hosts are."""
 
+import io
 import json
 
 import pytest
@@ -94,10 +95,10 @@ def test_probe_as_json(server, capsys):
 
 def test_record_that_cannot_be_read(server, monkeypatch):
     def fail(storage):
-        raise DatabaseError("no such table: resto_pending")
+        raise DatabaseError("it is down")
 
     monkeypatch.setattr(pending, "backlog", fail)
-    with pytest.raises(CommandError, match=r"manage\.py migrate resto --database default") as caught:
+    with pytest.raises(CommandError, match="The record cannot be read: it is down") as caught:
         call_command("resto_status")
     assert caught.value.returncode == 2
 
@@ -119,8 +120,20 @@ def test_json(server, capsys):
 
 def test_wrong_settings(server, settings):
     settings.RESTO_MEDIA_HOSTS = []
-    with pytest.raises(CommandError, match="no hosts") as caught:
-        call_command("resto_status")
+    settings.STORAGES = settings.STORAGES | {
+        "other": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"hosts": [server.url]}}
+    }
+    output, errors = io.StringIO(), io.StringIO()
+    with pytest.raises(SystemExit) as caught:
+        call_command("resto_status", stdout=output, stderr=errors)
+    assert caught.value.code == 2
+    assert "default: no hosts" in errors.getvalue()
+    assert f"other: {server.url} answers" in output.getvalue()  # which is not to be hidden
+
+
+def test_unknown_storage(server):
+    with pytest.raises(CommandError, match="resto has no storage 'defualt'; STORAGES has default") as caught:
+        call_command("resto_status", storage=["defualt"])
     assert caught.value.returncode == 2
 
 

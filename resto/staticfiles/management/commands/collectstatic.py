@@ -1,14 +1,13 @@
 """``manage.py collectstatic``: publish to all hosts at the end, what has changed only."""
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.staticfiles.management.commands import collectstatic
 from django.core.management import CommandError
-from tqdm import tqdm
 
 from resto.exceptions import ConfigurationError, TransportError
+from resto.management.progress import ProgressBar
 from resto.outcomes import Outcome
 from resto.staticfiles.storage import Publication, StaticFilesStorage
 
@@ -31,9 +30,7 @@ class Command(collectstatic.Command):
         try:
             destination.require_sound_options()
             with (
-                tqdm(
-                    desc="publishing", unit=" files", file=sys.stderr, disable=None if self.verbosity else True
-                ) as bar,
+                ProgressBar("publishing", hidden=not self.verbosity) as bar,
                 destination.publishing(bar.update) as publication,
             ):
                 collected = super().collect()
@@ -47,8 +44,12 @@ class Command(collectstatic.Command):
         if not publication.failures:
             return
         sentences = [*_sentences(publication.failures)]
-        if storage.record_alias() is not None:
-            sentences.append("They are recorded; manage.py resto_drain sends them later.")
+        is_recorded = storage.record_alias() is not None
+        sentences.append(
+            "They are recorded; manage.py resto_drain sends them later."
+            if is_recorded
+            else "Nothing is recorded: run this again when all hosts are there."
+        )
         if storage.fatal_exceptions:
             raise CommandError("\n".join(sentences))
         self.stderr.write("\n".join(sentences))
@@ -61,4 +62,4 @@ def _sentences(failures: list[Outcome]) -> Iterator[str]:
     for host, several in by_host.items():
         error = several[0].error
         problem = error.problem if isinstance(error, TransportError) else str(error)
-        yield f"{len(several)} files did not reach {host}, such as {several[0].name}: {problem}."
+        yield f"{len(several)} changes did not reach {host}, such as that of {several[0].name}: {problem.rstrip('.')}."

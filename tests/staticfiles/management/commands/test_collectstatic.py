@@ -8,6 +8,7 @@ from django.contrib.staticfiles.management.commands import collectstatic as of_d
 from django.core import management
 from django.core.management import CommandError, call_command
 
+from resto import health
 from resto.models import Pending
 from resto.staticfiles.management.commands import collectstatic as of_resto
 
@@ -64,6 +65,7 @@ def test_all_hosts_get_what_is_collected(use, servers, sources, tmp_path, comman
         assert storage.url("site.css") == f"/static/{hashed}"
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("backend", [PLAIN, MANIFEST])
 def test_only_what_has_changed_is_sent(use, servers, sources, backend):
     """Although all files are newer, as after a deployment."""
@@ -100,6 +102,7 @@ def test_file_is_never_missing_while_it_is_replaced(use, servers, sources):
     assert set(seen) == {True}
 
 
+@pytest.mark.django_db
 def test_clear_removes_what_is_not_collected_any_more(use, servers, sources):
     use()
     write(sources, **SITE)
@@ -157,7 +160,7 @@ def test_host_that_is_down_is_named(use, servers, sources, fatal):
         text = str(caught.value)
     else:
         text = collect()
-    assert f"3 files did not reach {servers[1].url}, such as " in text
+    assert f"3 changes did not reach {servers[1].url}, such as that of " in text
     assert "They are recorded; manage.py resto_drain sends them later." in text
     assert len(servers[0].files) == 3
     assert Pending.objects.count() == 3
@@ -187,3 +190,17 @@ def test_command_takes_the_place_of_that_of_django(sources):
         assert management.get_commands()["collectstatic"] == "resto.staticfiles"
     finally:
         management.get_commands.cache_clear()
+
+
+def test_host_that_is_down_without_a_record(use, servers, sources):
+    """The next run makes up for it."""
+    use()
+    write(sources, **SITE)
+    servers[1].refuse = True
+    with pytest.raises(CommandError, match="Nothing is recorded: run this again when all hosts are there"):
+        collect()
+    servers[1].refuse = False
+    health.forget()
+    later(sources)
+    collect()
+    assert servers[1].files == servers[0].files

@@ -1,0 +1,39 @@
+"""What the options of several commands may name."""
+
+from collections.abc import Sequence
+
+from django.core.files.storage import storages
+from django.core.management import CommandError
+
+from resto.base import ReplicatedStorage, replicated_aliases
+
+
+__all__ = ["require_known"]
+
+
+def require_known(aliases: Sequence[str], hosts: Sequence[str] = ()) -> None:
+    """Refuse what a storage or host is not called: a command that finds nothing to do would say that all is well.
+
+    Args:
+        aliases: Of storages.
+        hosts: As they stand in the settings.
+
+    Raises:
+        CommandError: There is no such storage of resto, or no such host.
+    """
+    known = replicated_aliases()
+    unknown = [alias for alias in aliases if alias not in known]
+    if unknown:
+        raise CommandError(f"resto has no storage {unknown[0]!r}; STORAGES has {', '.join(known) or 'none of resto'}.")
+    found = {host for alias in aliases or known if hosts for host in _hosts(alias)}
+    wrong = [host for host in hosts if host not in found]
+    if wrong:
+        raise CommandError(f"There is no host {wrong[0]}; there are {', '.join(sorted(found))}.")
+
+
+def _hosts(alias: str) -> tuple[str, ...]:
+    try:
+        storage = storages[alias]
+        return storage.hosts if isinstance(storage, ReplicatedStorage) else ()
+    except Exception:  # noqa: BLE001 - its options are wrong, as `manage.py check` says
+        return ()
