@@ -432,11 +432,9 @@ class ReplicatedStorage(Storage):
 
     def _log(self, action: str, name: str, host: str, problem: str, error: Exception | None = None) -> None:
         message = _LOG_MESSAGES.get(action, f"Failed to {action} %s on %s. %s")
-        sentence = (
-            problem
-            if "://" in problem.partition(" ")[0]
-            else f"{problem[:1].upper()}{problem[1:]}" + ("" if problem.endswith(("?", ".")) else ".")
-        )
+        begins_with_host = "://" in problem.partition(" ")[0]
+        sentence = problem if begins_with_host else f"{problem[:1].upper()}{problem[1:]}"
+        sentence += "" if problem.endswith(("?", ".")) else "."
         logger.error(message, name or "/", host, sentence, exc_info=error)
 
 
