@@ -77,8 +77,10 @@ class History:
             return any
         deletions = [entry for entry in self.deleted if entry[0] == name and (entry[3] is None or entry[3] > began)]
         if any(entry[2] and entry[1] > ended for entry in deletions):
-            return any if any(crash > ended for crash in self.crashed) else None
-        return any if deletions else content
+            content = None
+        elif deletions:
+            return any
+        return any if content is None and any(crash > ended for crash in self.crashed) else content
 
 
 @contextmanager
