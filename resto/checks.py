@@ -34,8 +34,11 @@ def check_storages(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> li
             if isinstance(storage, ReplicatedStorage) and id(storage) not in seen:
                 seen.add(id(storage))
                 messages += _check_storage(where, storage)
-        # A check reports; it must not keep the others from doing so, whatever a subclass or a plugin raises.
-        except Exception as error:  # noqa: BLE001
+        except KeyboardInterrupt:
+            raise
+        # A check reports; it must not keep the others from doing so, whatever a subclass or a plugin raises: SystemExit
+        # would end the command in silence.
+        except BaseException as error:  # noqa: BLE001
             messages.append(Error(f"{where}: wrong options: {error}", hint=_REFERENCE_HINT, id="resto.E001"))
     return messages
 

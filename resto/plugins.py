@@ -142,7 +142,10 @@ class PluginManager:
             try:
                 # As in pluggy, an implementation may leave out arguments that it does not need.
                 implementation.function(*(arguments[name] for name in implementation.argnames))
-            except Exception:
+            except KeyboardInterrupt:
+                raise
+            # SystemExit and CancelledError too: the hosts have done their part, and the record must still learn of it.
+            except BaseException:
                 logger.exception("Plugin %s failed in %s.", implementation.plugin_name, hook)
 
     def _implementations(self, hook: str) -> list[pluggy.HookImpl]:
@@ -208,8 +211,10 @@ class PluginManager:
                 point = self._points.popleft()
                 try:
                     self._register(point)
+                except KeyboardInterrupt:
+                    raise
                 # Whatever it is, SystemExit too, it must not hurt those who use other plugins.
-                except (Exception, SystemExit) as error:  # noqa: BLE001
+                except BaseException as error:  # noqa: BLE001
                     self._note_failure(_describe(point), error)
 
     def _note_failure(self, plugin: str, error: BaseException) -> None:
@@ -253,7 +258,9 @@ class PluginManager:
             try:
                 offered = implementation.function()
                 _check_offered(kind, offered)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - as in load_entry_points
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - as in load_entry_points
                 self._note_failure(implementation.plugin_name, error)
                 continue
             for name, factory in offered.items():
@@ -320,7 +327,9 @@ def _resolved(kind: _Kind, name: str, provider: str, offered: str | type) -> typ
 def _imported(kind: _Kind, path: str, description: str, extra: str | None = None) -> type:
     try:
         found = import_string(path)
-    except (Exception, SystemExit) as error:  # a module may fail in any way while it is imported
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a module may fail in any way while it is imported
         advice = (
             f"Install what it needs: pip install 'django-resto-storage[{extra}]'"
             if extra

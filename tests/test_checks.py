@@ -238,6 +238,26 @@ def test_nothing_is_recorded_without_the_application(check_field):
     assert check_field(models.FileField(storage=HybridStorage(HOSTS))) == []
 
 
+class ExitingStorage(DistributedStorage):
+    def __init__(self):
+        raise SystemExit(1)
+
+
+class InterruptedStorage(DistributedStorage):
+    def __init__(self):
+        raise KeyboardInterrupt
+
+
+def test_storage_that_wants_to_end_the_command_is_reported(check):
+    [message] = check(f"{__name__}.ExitingStorage")
+    assert message.id == "resto.E001"
+
+
+def test_checks_can_be_interrupted(check):
+    with pytest.raises(KeyboardInterrupt):
+        check(f"{__name__}.InterruptedStorage")
+
+
 def test_broken_plugin(install):
     install("resto-broken", "raise RuntimeError('not today')")
     [message] = run()

@@ -16,6 +16,7 @@ from resto.executors.inline import InlineExecutor
 from resto.executors.thread import ThreadExecutor
 from resto.outcomes import Outcome
 from resto.plugins import create_plugin_manager, get_plugin_manager
+from resto.storage import HybridStorage
 from resto.transports import Transport
 from resto.transports.http import HttpTransport
 from resto.transports.webdav import WebDAVTransport
@@ -81,6 +82,7 @@ OBSERVER = """
 """
 
 BROKEN = "raise RuntimeError('not today')"
+CANCELLED = "import asyncio; raise asyncio.CancelledError"
 
 
 def claim(kind, **offers):
@@ -194,7 +196,12 @@ def test_bundled_executor_whose_package_is_missing(monkeypatch, name):
 
 
 @pytest.mark.parametrize(
-    ("source", "problem"), [(BROKEN, "RuntimeError: not today"), ("import sys; sys.exit(3)", "SystemExit: 3")]
+    ("source", "problem"),
+    [
+        (BROKEN, "RuntimeError: not today"),
+        ("import sys; sys.exit(3)", "SystemExit: 3"),
+        (CANCELLED, "CancelledError: "),
+    ],
 )
 def test_dotted_path_of_a_module_that_fails(install, source, problem):
     """Whatever the module raises."""
@@ -249,7 +256,7 @@ def test_misspelt_name_gets_no_advice_to_install_a_package(install):
     assert caught.value.hint == "Did you mean 'webdav'?"
 
 
-@pytest.mark.parametrize("source", [BROKEN, "import sys; sys.exit(3)", "import resto_missing", "1 +"])
+@pytest.mark.parametrize("source", [BROKEN, CANCELLED, "import sys; sys.exit(3)", "import resto_missing", "1 +"])
 def test_plugin_that_is_broken_hurts_nobody_else(install, source, caplog):
     install("resto-broken", source)
     install("resto-memory", MEMORY)
@@ -324,6 +331,8 @@ def test_offered_path_that_cannot_be_imported(install):
         ("None", "returned NoneType, a mapping is needed"),
         ("{21: 'ftp.Transport'}", "a key that is not a string"),
         ("1 / 0", "division by zero"),
+        ("exit(3)", "SystemExit"),
+        ("(_ for _ in ()).throw(GeneratorExit)", "GeneratorExit"),
     ],
 )
 def test_hook_that_returns_something_else(install, returned, problem):
@@ -379,6 +388,37 @@ def test_observer_that_raises_is_logged_and_harmless(install, caplog):
     [record] = caplog.records
     assert record.getMessage() == "Plugin resto_raising of resto-raising 1.0 failed in resto_action_finished."
     assert record.exc_info[0] is ZeroDivisionError
+
+
+@pytest.mark.parametrize("error", ["SystemExit", "asyncio.CancelledError", "GeneratorExit"])
+def test_observer_that_wants_to_end_everything_ends_nothing(install, media_root, resto_server_factory, caplog, error):
+    """What the hosts have been asked for is done: a save that ended here would leave it unsettled."""
+    server = resto_server_factory()
+    storage = HybridStorage([server.url])
+    install(
+        "resto-ending",
+        "import asyncio\n" + textwrap.dedent(OBSERVER).replace("outcomes.append(outcome)", f"raise {error}"),
+    )
+    assert storage.save("a.txt", ContentFile(b"content")) == "a.txt"
+    assert server.get_file("a.txt") == b"content"
+    assert "Plugin resto_ending of resto-ending 1.0 failed in resto_action_finished." in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("source", "act"),
+    [
+        ("raise KeyboardInterrupt", lambda manager: manager.load_entry_points()),
+        ("raise KeyboardInterrupt", lambda manager: manager.executor("resto_interrupted.Executor")),
+        (claim("transports").replace("{}", "interrupt()"), lambda manager: manager.transport("ftp")),
+        (OBSERVER.replace("outcomes.append(outcome)", "interrupt()"), lambda manager: manager.notify(OUTCOME)),
+    ],
+    ids=["plugin", "path", "offer", "observer"],
+)
+def test_interruption_is_that_of_who_works_at_the_keyboard(install, source, act):
+    interrupt = "\n\ndef interrupt():\n    raise KeyboardInterrupt\n"
+    install("resto-interrupted", textwrap.dedent(source) + interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        act(get_plugin_manager())
 
 
 def test_broken_plugin_does_not_hurt_observers(install):

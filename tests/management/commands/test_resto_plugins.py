@@ -54,6 +54,7 @@ BAD = [
     ("raise RuntimeError('not today')", "plugin resto_bad of resto-bad 1.0: broken: RuntimeError('not today')"),
     ("import resto_missing", "plugin resto_bad of resto-bad 1.0: broken: ModuleNotFoundError("),
     ("import sys; sys.exit(3)", "plugin resto_bad of resto-bad 1.0: broken: SystemExit(3)"),
+    ("import asyncio; raise asyncio.CancelledError", "plugin resto_bad of resto-bad 1.0: broken: CancelledError()"),
     (offering("['sftp']"), "plugin resto_bad of resto-bad 1.0: broken: TypeError('resto_register_transports returned list,"),
     (offering("{'sftp': 42}"), "broken: TypeError(\"resto_register_transports returned 42 for 'sftp', a class or its"),
     (offering("{'s.ftp': 'a.B'}"), "broken: ValueError(\"resto_register_transports returned the name 's.ftp'; one without dots"),
