@@ -105,7 +105,7 @@ def problem_of_part(part: str) -> str | None:
     if _ORDINARY.fullmatch(part):
         return None
     if part.startswith(TEMPORARY_PREFIX):
-        return "it is what an unfinished upload has left"
+        return "it is what an unfinished upload, or a probe, has left"
     if "\\" in part or "/" in part:
         return "its name contains a slash or a backslash, which resto takes for the end of a directory's name"
     try:

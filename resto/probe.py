@@ -4,14 +4,14 @@ import io
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from secrets import token_bytes
+from secrets import token_bytes, token_hex
 
 from resto.base import replicated_storages
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError, UnexpectedStatusCode
 from resto.executors import Job
-from resto.names import temporary_name
+from resto.names import TEMPORARY_PREFIX, temporary_name
 from resto.plugins import get_plugin_manager
 from resto.transports import Transport
 
@@ -26,6 +26,14 @@ _LOOKS = (0, 0.05, 0.1)
 
 # In the probe's directory. Not a temporary name: nginx leaves names that start with a dot out of its listings.
 _LISTED = "probe"
+
+# Where directories are not removed, each probe uses the same, so that they do not pile up.
+_KEPT_DIRECTORY = f"{TEMPORARY_PREFIX}probe"
+
+_DIRECTORY_STAYS = (
+    f"The empty directory {_KEPT_DIRECTORY!r} may stay on the host, where resto removes no directories; "
+    "each probe uses the same."
+)
 
 # What the probe does. Each is the beginning of a sentence.
 _WRITE = "A file cannot be written"
@@ -136,6 +144,7 @@ class _Probe:
         self._transport = transport
         self._content = token_bytes(64)
         self._directory = temporary_name("")
+        self._listed = f"{_LISTED}-{token_hex(8)}"  # others may use the same directory
         self._left: dict[str, bool] = {}  # what may be there -> whether the host has said so
         self._remarks: list[str] = []
 
@@ -163,10 +172,14 @@ class _Probe:
         return HostProbe(self._storage, self.host, problem, tuple(self._remarks))
 
     def _use(self) -> None:
-        name, below = temporary_name(""), f"{self._directory}/{_LISTED}"
+        name = temporary_name("")
         self._write(_WRITE, name, self._content)
         self._read(name)
         self._delete(name)
+        # A host says whether it removes directories when it is asked for one that is not there.
+        if not self._succeeds(self._transport.remove_directory, self._directory):
+            self._directory = _KEPT_DIRECTORY
+        below = f"{self._directory}/{self._listed}"
         self._left[self._directory] = False
         self._write(_WRITE_BELOW, below, self._content)
         self._left[self._directory] = True
@@ -218,7 +231,7 @@ class _Probe:
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything
             self._remarks.append(_explained(_LIST, error))
             return
-        if files is not None and _LISTED not in files:
+        if files is not None and self._listed not in files:
             self._remarks.append(f"{_LIST}: a file that is there is not listed.")
 
     def _listed_files(self) -> list[str] | None:
@@ -275,17 +288,30 @@ class _Probe:
 
     def _clean_up(self) -> None:
         left = self._left
-        if self._directory in left and self._succeeds(self._transport.remove_directory, self._directory):
+        if self._directory in left and self._succeeds(self._remove_directory, self._directory):
             left = {name: is_known for name, is_known in left.items() if name.partition("/")[0] != self._directory}
-        for name, is_known in left.items():
+        for name, is_known in reversed(left.items()):  # files before their directory
             if not self._is_removed(name) and is_known:
-                self._remarks.append(f"The probe has left {name!r} on the host: remove it there.")
+                self._remarks.append(
+                    _DIRECTORY_STAYS
+                    if name == _KEPT_DIRECTORY
+                    else f"The probe has left {name!r} on the host: remove it there."
+                )
+
+    def _remove_directory(self, host: str, name: str) -> bool:
+        return name != _KEPT_DIRECTORY and self._transport.remove_directory(host, name)
 
     def _is_removed(self, name: str) -> bool:
         if name == self._directory:
-            # Some stores have no directories of their own, but only names with slashes.
-            return self._succeeds(lambda host, name: not self._transport.exists(host, name), name)
+            return self._succeeds(self._lacks_directory, name)
         return self._succeeds(lambda host, name: self._transport.delete(host, name) or True, name)
+
+    def _lacks_directory(self, host: str, name: str) -> bool:
+        # Some stores have no directories of their own, but only names with slashes. `exists` tells of files only.
+        with suppress(RemoteFileNotFoundError):
+            self._transport.browse(host, name)
+            return False
+        return True
 
     def _succeeds(self, act: Callable[[str, str], bool], name: str) -> bool:
         try:

@@ -11,6 +11,7 @@ from django.core.files.storage import default_storage
 from hypothesis import given
 from hypothesis import strategies as st
 
+from documents import ROOT, load_module
 from resto import probe
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError, UnexpectedStatusCode
 from resto.names import TEMPORARY_PREFIX
@@ -21,6 +22,7 @@ from servers import ADDRESS, KINDS, PASSWORD, USERNAME
 
 ELSEWHERE = "192.0.2.1"  # an address of nobody (RFC 5737)
 OPEN = "No credentials are configured: any machine whose address the host accepts can write there."
+KEPT = "The empty directory '.resto-probe' may stay on the host, where resto removes no directories; each probe uses the same."
 IN_PLACE = "While a file is replaced, the old one is not served"
 SECRET = "a secret that nobody must read"
 
@@ -425,8 +427,57 @@ def test_plain_transport_with_any_storage_and_executor(backend, executor, execut
     found = examine(
         "host", backend=backend, executor=executor, executor_options=executor_options, transport=Shelf, files=files
     )
-    assert found == HostProbe("default", "host", "")
+    assert found == HostProbe("default", "host", "", (KEPT,))
     assert files == {"a": b"1"}
+
+
+@pytest.fixture
+def add_folder(configure, tmp_path):
+    """Make hosts of folders, with the transport of the docs, which removes directories or not."""
+    folder = load_module(ROOT / "docs" / "write-a-transport.md", "resto_folder")
+
+    class Keeping(folder.FolderTransport):
+        remove_directory = Transport.remove_directory
+
+    def add(*names, keeps):
+        folders = [tmp_path / name for name in names]
+        for one in folders:
+            one.mkdir(exist_ok=True)
+        configure(*map(str, folders), transport=Keeping if keeps else folder.FolderTransport)
+        return folders
+
+    return add
+
+
+def test_directories_do_not_pile_up(add_folder, settings):
+    (folder,) = add_folder("media", keeps=True)
+    settings.STORAGES = dict.fromkeys(("default", "another", "yet-another"), settings.STORAGES["default"])
+    for _ in range(3):
+        assert probe_hosts() == [HostProbe(alias, str(folder), "", (KEPT,)) for alias in settings.STORAGES]
+    assert [path.name for path in folder.iterdir()] == [".resto-probe"]
+    assert [*(folder / ".resto-probe").iterdir()] == []
+
+
+def test_directory_is_removed_where_a_transport_can(add_folder):
+    (folder,) = add_folder("media", keeps=False)
+    assert probe_hosts() == [HostProbe("default", str(folder), "")]
+    assert [*folder.iterdir()] == []
+
+
+def test_store_without_directories_keeps_none(fussy, monkeypatch):
+    """It has names with slashes only, and says that it has no directory of that name once no file is in it."""
+    monkeypatch.setattr(fussy, "remove_directory", lambda host, name: False)
+    monkeypatch.setattr(fussy, "browse", lambda host, name: fussy._find(host, name))
+    assert probe_hosts() == [HostProbe("default", "host", "")]
+    assert of(fussy, "listdir") == [".resto-probe"]
+
+
+def test_directory_that_is_not_removed_after_all_is_named(fussy, monkeypatch):
+    answers = iter([True, False])
+    monkeypatch.setattr(fussy, "remove_directory", lambda host, name: next(answers))
+    ((remark,),) = [found.remarks for found in probe_hosts()]
+    (directory,) = of(fussy, "listdir")
+    assert remark == f"The probe has left {directory!r} on the host: remove it there."
 
 
 REFUSED = HostUnavailableError("host", "name", "upload", "connection refused")
@@ -491,7 +542,9 @@ def test_nothing_is_asked_for_twice(fussy):
     name, below, _ = of(fussy, "create")
     assert of(fussy, "create") == [name, below, below]
     assert of(fussy, "delete") == [name, below]
-    assert [f"{directory}/probe" for directory in of(fussy, "listdir") + of(fussy, "remove_directory")] == [below] * 2
+    directory = below.rpartition("/")[0]
+    assert of(fussy, "listdir") == [directory]
+    assert of(fussy, "remove_directory") == [directory] * 2  # the first asks whether it removes directories
     assert fussy.files == {}
 
 
@@ -507,7 +560,7 @@ def test_directory_that_was_made_for_nothing_is_removed(fussy):
     fussy.fail = lambda method, name: FORBIDDEN if method == "create" and "/" in name else None
     (found,) = probe_hosts()
     assert "A file cannot be written into a new directory" in found.problem
-    assert len(of(fussy, "remove_directory")) == 1
+    assert len(of(fussy, "remove_directory")) == 2
     assert found.remarks == ()
 
 
@@ -533,10 +586,11 @@ def test_part_of_a_file_is_found(fussy, monkeypatch):
 
 @pytest.mark.parametrize(
     ("listed", "remarks"),
-    [(["probe", "more"], []), ([], ["Its directories cannot be listed: a file that is there is not listed."])],
+    [(["more"], []), ([], ["Its directories cannot be listed: a file that is there is not listed."])],
 )
 def test_listing_that_leaves_files_out(fussy, monkeypatch, listed, remarks):
-    monkeypatch.setattr(fussy, "listdir", lambda host, name: ([], listed))
+    listdir = fussy.listdir
+    monkeypatch.setattr(fussy, "listdir", lambda host, name: ([], [*listdir(host, name)[1], *listed] if listed else []))
     assert [list(found.remarks) for found in probe_hosts()] == [remarks]
 
 

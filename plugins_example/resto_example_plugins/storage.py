@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -13,7 +14,7 @@ from django.utils import timezone
 
 from resto.base import ReplicatedStorage, is_replicated
 from resto.exceptions import ConfigurationError, HostUnavailableError
-from resto.names import temporary_name
+from resto.names import is_temporary, temporary_name
 from resto.settings import storage_settings
 from resto.transports import Directory, Entry, Transport
 from resto.transports.listings import add_member
@@ -85,6 +86,17 @@ class StorageTransport(Transport):
             with suppress(FileNotFoundError, NotADirectoryError):
                 storage.delete(name)
         return existed
+
+    def remove_directory(self, host: str, name: str) -> bool:
+        if not is_temporary(name):
+            raise ValueError(f"{name!r} may be a directory of the site")
+        storage = _storage(host, name, "delete")
+        if not isinstance(storage, FileSystemStorage):
+            return False  # others have no directories, or no way to remove them with all that is in them
+        with translated(host, name, "delete"):
+            if _is_local_directory(storage, name):
+                shutil.rmtree(storage.path(name))
+        return True
 
     def modified_time(self, host: str, name: str) -> datetime:
         storage = _storage(host, name, "modified_time")

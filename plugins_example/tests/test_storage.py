@@ -172,6 +172,19 @@ def test_empty_directory_is_one(add_disk, add_storage, transport):
         assert transport.listdir(host, "d") == ([], [])
 
 
+def test_directories_are_removed_where_a_storage_has_some(add_disk, add_storage, transport):
+    disk = add_disk("disk")
+    add_storage("memory", "django.core.files.storage.InMemoryStorage")
+    for host in ("disk", "memory"):
+        transport.create(host, ".resto-0123/d/a.txt", b"1")
+    assert transport.remove_directory("disk", ".resto-0123") is True
+    assert [*disk.iterdir()] == []
+    assert transport.remove_directory("memory", ".resto-0123") is False
+    assert transport.exists("memory", ".resto-0123/d/a.txt")
+    with pytest.raises(ValueError, match="'photos' may be a directory of the site"):
+        transport.remove_directory("disk", "photos")
+
+
 def test_unfinished_upload_is_not_listed(add_disk, transport):
     disk = add_disk("disk")
     (disk / ".resto-0123").write_bytes(b"half")

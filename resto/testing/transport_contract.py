@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError
-from resto.names import MAX_PART_BYTES, problem_of_part
+from resto.names import MAX_PART_BYTES, problem_of_part, temporary_name
 from resto.outcomes import Begun
 from resto.transports import Directory, Entry, Transport
 
@@ -257,6 +257,24 @@ class TransportContract:
             transport.create(host, f"{name}/b.txt", b"new")
         assert transport.content(host, name) == b"content"
 
+    def test_directory_is_removed_with_all_that_is_in_it(self, transport_and_host: tuple[Transport, str]) -> None:
+        """`remove_directory` does so, or returns False; it refuses the names of the site's own directories."""
+        if not self.makes_directories:
+            return
+        transport, host = transport_and_host
+        directory, other = temporary_name(""), _new("other")
+        with suppress(TransportError):  # the host refuses
+            if transport.remove_directory(host, directory):
+                transport.create(host, f"{directory}/a.txt", b"content")
+                transport.create(host, f"{directory}/b/c.txt", b"content")
+                assert transport.remove_directory(host, directory) is True
+                assert transport.exists(host, f"{directory}/a.txt") is False
+                assert transport.exists(host, f"{directory}/b/c.txt") is False
+        transport.create(host, f"{other}/a.txt", b"content")
+        with suppress(ValueError):
+            assert transport.remove_directory(host, other) is False
+        assert transport.content(host, f"{other}/a.txt") == b"content"
+
     # Files that are not there.
 
     def test_absent_file_does_not_exist(self, transport_and_host: tuple[Transport, str]) -> None:
@@ -390,6 +408,18 @@ class TransportContract:
                 shown.append(pickle.dumps(error).decode("latin-1"))
         shown += [repr(vars(record)) for record in caplog.records]
         assert self.secret not in "\n".join([*shown, caplog.text]), "the secret shows"
+
+    def test_stranger_is_one_more_transport(self, transport_and_host: tuple[Transport, str]) -> None:
+        """`without_credentials` returns one that has none, for the same hosts; or None."""
+        transport, host = transport_and_host
+        stranger = transport.without_credentials()
+        if stranger is None:
+            return
+        assert isinstance(stranger, Transport)
+        assert stranger.identify(host) == transport.identify(host)
+        assert stranger is not transport or self.secret is None, "it has the credentials of the transport"
+        stranger.close()
+        transport.create(host, _new("stranger.txt"), b"content")
 
     # Actions that begin without waiting.
 

@@ -124,7 +124,10 @@ class Transport(ABC):
         """Remove a directory that nobody else uses (`resto.names.temporary_name`), with all that is in it.
 
         Returns:
-            False if this transport does not remove directories; True if there is none of that name any more.
+            False if directories of this host are not removed; True if there is none of that name any more.
+
+        Raises:
+            ValueError: The name is not a temporary one, so that the directory may be one of the site.
         """
         return False
 

@@ -64,6 +64,7 @@ class Plain(folder.FolderTransport):
     """With as little as possible."""
 
     supports_listdir = supports_modified_time = False
+    remove_directory = folder.Transport.remove_directory
     listdir = folder.Transport.listdir
     modified_time = folder.Transport.modified_time
 
@@ -326,6 +327,28 @@ class ReplacesParents(Folder):
 # Files that are not there.
 
 
+@breaks("test_directory_is_removed_with_all_that_is_in_it")
+class RemovesDirectoriesOfTheSite(Folder):
+    def remove_directory(self, host, name):
+        shutil.rmtree(path_of(host, name), ignore_errors=True)
+        return True
+
+
+@breaks("test_directory_is_removed_with_all_that_is_in_it")
+class RemovesFilesOnly(Folder):
+    def remove_directory(self, host, name):
+        for path in path_of(host, name).glob("*.txt"):
+            path.unlink()
+        return True
+
+
+@breaks("test_directory_is_removed_with_all_that_is_in_it")
+class ForgetsThatItRemovesDirectories(Folder):
+    def remove_directory(self, host, name):
+        there = path_of(host, name).exists()
+        return super().remove_directory(host, name) and not there
+
+
 @breaks("test_absent_file_does_not_exist")
 class TakesAbsenceForAFailure(Folder):
     def exists(self, host, name):
@@ -534,6 +557,26 @@ class LogsTheSecret(Folder):
 class ShowsTheSecret(Folder):
     def __repr__(self):
         return f"ShowsTheSecret({SECRET!r})"
+
+
+@breaks("test_stranger_is_one_more_transport")
+class IsItsOwnStranger(Folder):
+    def without_credentials(self):
+        return self
+
+
+@breaks("test_stranger_is_one_more_transport")
+class HasAnotherKindOfStranger(Folder):
+    def without_credentials(self):
+        return "anonymous"
+
+
+@breaks("test_stranger_is_one_more_transport")
+class IsClosedByTheStranger(Folder):
+    def without_credentials(self):
+        stranger = Folder.build()
+        stranger.close = lambda: setattr(self, "create", None)
+        return stranger
 
 
 # Actions that begin without waiting.
