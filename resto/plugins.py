@@ -63,8 +63,7 @@ class Installed:
         path: Of the class or function, with dots; empty if that is not known.
         distribution: Which package it comes from.
         version: Of that package.
-        state: ``"usable"``; ``"optional"``, if it is a bundled one that needs a package which is not installed; or
-            ``"broken"``.
+        state: ``"usable"``; ``"optional"``, if it needs a package that is not installed; or ``"broken"``.
         problem: Why it cannot be used, a sentence fragment; empty if it can.
     """
 
@@ -192,10 +191,10 @@ class PluginManager:
         if len(claims) > 1 and provider not in _BUNDLED:
             return Installed(kind.noun, name, path, *origin, "broken", _clash(kind, name, claims))
         try:
-            _resolved(kind, name, provider, offered)
+            self._resolved(kind, name, provider, offered)
         except ConfigurationError as error:
-            lacks_package = provider in _BUNDLED and isinstance(error.__cause__, ModuleNotFoundError)
-            return Installed(kind.noun, name, path, *origin, "optional" if lacks_package else "broken", str(error))
+            state: Literal["optional", "broken"] = "optional" if _missing_package(error.__cause__, path) else "broken"
+            return Installed(kind.noun, name, path, *origin, state, str(error))
         return Installed(kind.noun, name, path, *origin)
 
     def _origin(self, provider: str) -> tuple[str, str]:
@@ -228,16 +227,17 @@ class PluginManager:
         try:
             self._pluggy.register(plugin, name)
             self._pluggy.check_pending()
-            _refuse_wrappers(self._pluggy.get_hookcallers(plugin) or [], plugin)
+            _check_hooks(self._pluggy.get_hookcallers(plugin), plugin)
         except pluggy.PluginValidationError:
             self._pluggy.unregister(name=name)  # does nothing if there is nothing to undo
             raise
 
     def _find(self, kind: _Kind, choice: str | type) -> type:
         if not isinstance(choice, str):
-            return _checked(kind, choice, repr(choice))
+            return _checked(kind, choice, repr(choice), _CLASS_HINT)
         if "." in choice:
-            return _imported(kind, choice, repr(choice))
+            found = _imported(kind, choice, repr(choice), "Check the dotted path, and that its package is installed")
+            return _checked(kind, found, repr(choice), _CLASS_HINT)
         offers = self._offers(kind)
         if choice not in offers:
             self.load_entry_points()
@@ -247,7 +247,14 @@ class PluginManager:
         (provider, offered), *others = offers[choice]
         if others and provider not in _BUNDLED:
             raise ConfigurationError(_clash(kind, choice, offers[choice]), "Uninstall one of them.", kind.code)
-        return _resolved(kind, choice, provider, offered)
+        return self._resolved(kind, choice, provider, offered)
+
+    def _resolved(self, kind: _Kind, name: str, provider: str, offered: str | type) -> type:
+        description = f"{name!r} of {provider}"
+        advice = f"Update or uninstall {self._origin(provider)[0] or provider}, and tell its authors"
+        extra = name if provider in _BUNDLED else None
+        found = _imported(kind, offered, description, advice, extra) if isinstance(offered, str) else offered
+        return _checked(kind, found, description, f"{advice}.")
 
     def _offers(self, kind: _Kind) -> dict[str, list[tuple[str, str | type]]]:
         """Return, for each name, which plugins offer what under it, bundled ones first."""
@@ -270,11 +277,14 @@ class PluginManager:
     def _unknown(self, kind: _Kind, choice: str, known: list[str]) -> ConfigurationError:
         failed = "".join(f"; {plugin} failed to load: {error!r}" for plugin, error in self.load_errors.items())
         similar = get_close_matches(choice.lower(), known, 1)
-        package = f"If a package that you trust provides it, such as resto-{choice}: pip install resto-{choice}"
+        if similar:
+            hint = f"Did you mean {similar[0]!r}?"
+        elif failed:
+            hint = "If it is one of a plugin that failed to load, update that one, and tell its authors."
+        else:
+            hint = f"If a package that you trust provides it, such as resto-{choice}: pip install resto-{choice}"
         return ConfigurationError(
-            f"no {kind.noun} named {choice!r}; known: {', '.join(known)}{failed}",
-            f"Did you mean {similar[0]!r}?" if similar else package,
-            kind.code,
+            f"no {kind.noun} named {choice!r}; known: {', '.join(known)}{failed}", hint, kind.code
         )
 
 
@@ -310,45 +320,44 @@ def _check_offered(kind: _Kind, offered: object) -> None:
             raise TypeError(f"{kind.hook} returned {offer!r} for {name!r}, a class or its dotted path is needed")
 
 
-def _refuse_wrappers(callers: list[pluggy.HookCaller], plugin: object) -> None:
+def _check_hooks(callers: list[pluggy.HookCaller] | None, plugin: object) -> None:
+    if not callers:
+        raise pluggy.PluginValidationError(plugin, "it offers nothing; is @resto.hookimpl missing?")
     for caller in callers:
         for one in caller.get_hookimpls():
             if one.plugin is plugin and (one.wrapper or one.hookwrapper):
                 raise pluggy.PluginValidationError(plugin, f"{caller.name} wraps those of others, which has no effect")
 
 
-def _resolved(kind: _Kind, name: str, provider: str, offered: str | type) -> type:
-    description = f"{name!r} of {provider}"
-    if isinstance(offered, str):
-        return _imported(kind, offered, description, name if provider in _BUNDLED else None)
-    return _checked(kind, offered, description)
-
-
-def _imported(kind: _Kind, path: str, description: str, extra: str | None = None) -> type:
+def _imported(kind: _Kind, path: str, description: str, advice: str, extra: str | None = None) -> object:
     try:
-        found = import_string(path)
+        return import_string(path)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a module may fail in any way while it is imported
-        advice = (
-            f"Install what it needs: pip install 'django-resto-storage[{extra}]'"
-            if extra
-            else "Check the dotted path, and that its package is installed"
-        )
+        missing = _missing_package(error, path)
+        if extra:
+            advice = f"Install what it needs: pip install 'django-resto-storage[{extra}]'"
+        elif missing:
+            advice = f"Install the module {missing!r} that it needs; its package may have an extra for that"
         hint = f"{advice}: {type(error).__name__}: {error}"
         raise ConfigurationError(f"the {kind.noun} {description} cannot be imported", hint, kind.code) from error
-    return _checked(kind, found, description)
 
 
-def _checked(kind: _Kind, found: object, description: str) -> type:
+def _missing_package(error: BaseException | None, path: str) -> str:
+    """Return the module of another package that an import has failed for; empty if it has failed for another reason."""
+    name = error.name if isinstance(error, ModuleNotFoundError) and error.name else ""
+    # Where a part of a package is missing, the package is there.
+    return "" if "." in name or name == path.partition(".")[0] else name
+
+
+def _checked(kind: _Kind, found: object, description: str, hint: str) -> type:
     if not isinstance(found, type) or not issubclass(found, kind.base):
         expected = f"{kind.base.__module__}.{kind.base.__name__}"
-        raise ConfigurationError(
-            f"the {kind.noun} {description} is not a subclass of {expected}", _CLASS_HINT, kind.code
-        )
+        raise ConfigurationError(f"the {kind.noun} {description} is not a subclass of {expected}", hint, kind.code)
     missing = sorted(getattr(found, "__abstractmethods__", ()))
     if missing:
-        raise ConfigurationError(f"the {kind.noun} {description} lacks {', '.join(missing)}", _CLASS_HINT, kind.code)
+        raise ConfigurationError(f"the {kind.noun} {description} lacks {', '.join(missing)}", hint, kind.code)
     return found
 
 

@@ -267,8 +267,21 @@ def test_plugin_that_is_broken_hurts_nobody_else(install, source, caplog):
 
 def test_unknown_name_tells_what_failed_to_load(install):
     install("resto-broken", BROKEN)
-    with pytest.raises(ConfigurationError, match=r"resto_broken of resto-broken 1\.0 failed to load: RuntimeError"):
-        get_plugin_manager().transport("ftp")
+    with pytest.raises(
+        ConfigurationError, match=r"resto_broken of resto-broken 1\.0 failed to load: RuntimeError"
+    ) as caught:
+        get_plugin_manager().transport("broken")
+    assert "pip install" not in caught.value.hint, "it is installed"
+
+
+@pytest.mark.parametrize(
+    "source", [MEMORY.replace("@hookimpl", ""), "", "from resto import hookimpl"], ids=["unmarked", "empty", "unused"]
+)
+def test_plugin_that_offers_nothing_is_reported(install, source):
+    install("resto-memory", source)
+    with pytest.raises(ConfigurationError, match=r"is @resto\.hookimpl missing\?"):
+        get_plugin_manager().transport("memory")
+    assert [*get_plugin_manager().load_errors] == ["resto_memory of resto-memory 1.0"]
 
 
 def test_bundled_name_does_not_load_a_broken_plugin(install):
@@ -314,14 +327,40 @@ def test_executor_and_transport_may_share_a_name(install):
 
 def test_offered_class_of_the_wrong_type(install):
     install("resto-wrong", claim("transports", ftp="resto.executors.inline.InlineExecutor"))
-    with pytest.raises(ConfigurationError, match=r"'ftp' of resto_wrong of resto-wrong 1\.0 is not a subclass"):
+    with pytest.raises(
+        ConfigurationError, match=r"'ftp' of resto_wrong of resto-wrong 1\.0 is not a subclass"
+    ) as caught:
         get_plugin_manager().transport("ftp")
+    assert caught.value.hint == "Update or uninstall resto-wrong, and tell its authors."
+
+
+def test_offered_class_with_missing_methods(install):
+    install("resto-half", claim("transports", ftp="resto.transports.Transport"))
+    with pytest.raises(ConfigurationError, match="lacks create, delete, exists, open, size") as caught:
+        get_plugin_manager().transport("ftp")
+    assert caught.value.hint == "Update or uninstall resto-half, and tell its authors."
 
 
 def test_offered_path_that_cannot_be_imported(install):
     install("resto-wrong", claim("transports", ftp="missing.Transport"))
-    with pytest.raises(ConfigurationError, match=r"'ftp' of resto_wrong of resto-wrong 1\.0 cannot be imported"):
+    with pytest.raises(
+        ConfigurationError, match=r"'ftp' of resto_wrong of resto-wrong 1\.0 cannot be imported"
+    ) as caught:
         get_plugin_manager().transport("ftp")
+    assert caught.value.hint == (
+        "Update or uninstall resto-wrong, and tell its authors: ModuleNotFoundError: No module named 'missing'"
+    )
+
+
+def test_offered_path_whose_module_needs_another_package(install, tmp_path):
+    install("resto-needy", claim("transports", ftp="resto_needy_ftp.Transport"))
+    (tmp_path / "resto_needy_ftp.py").write_text("import resto_missing.ftp")
+    with pytest.raises(ConfigurationError, match="cannot be imported") as caught:
+        get_plugin_manager().transport("ftp")
+    assert caught.value.hint == (
+        "Install the module 'resto_missing' that it needs; its package may have an extra for that: "
+        "ModuleNotFoundError: No module named 'resto_missing'"
+    )
 
 
 @pytest.mark.parametrize(
@@ -442,8 +481,9 @@ def test_plugins_are_loaded_once(install):
 
 def test_plugin_may_use_resto_while_it_is_loaded(install):
     install("resto-memory", MEMORY)
-    install("resto-eager", "from resto.plugins import get_plugin_manager as get; got = get().transport('memory')")
-    install("resto-second", "from resto.plugins import get_plugin_manager as get; got = get().transport('memory')")
+    eager = "from resto.plugins import get_plugin_manager as get; got = get().transport('memory')\n"
+    install("resto-eager", eager + textwrap.dedent(OBSERVER))
+    install("resto-second", eager + textwrap.dedent(OBSERVER))
     get_plugin_manager().load_entry_points()
     assert get_plugin_manager().load_errors == {}
 

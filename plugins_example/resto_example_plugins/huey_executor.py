@@ -1,10 +1,10 @@
 """The executor that hands jobs to Huey."""
 
+import huey  # noqa: F401 - who has not installed it is told so here, by whatever lists the plugins
 from django.apps import apps
 
 from resto.exceptions import ConfigurationError
 from resto.executors.queue import Message, QueueExecutor
-from resto_example_plugins.tasks import replicate
 
 
 __all__ = ["HueyExecutor"]
@@ -26,6 +26,10 @@ class HueyExecutor(QueueExecutor):
                 "Add it to INSTALLED_APPS.",
                 "E007",
             )
+        # Not before: whoever imports it makes the Huey of the settings, by default one that needs redis.
+        from resto_example_plugins.tasks import replicate
+
+        self._replicate = replicate
 
     def enqueue(self, message: Message) -> None:
-        replicate(message)
+        self._replicate(message)

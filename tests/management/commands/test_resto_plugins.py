@@ -54,6 +54,7 @@ BAD = [
     ("raise RuntimeError('not today')", "plugin resto_bad of resto-bad 1.0: broken: RuntimeError('not today')"),
     ("import resto_missing", "plugin resto_bad of resto-bad 1.0: broken: ModuleNotFoundError("),
     ("import sys; sys.exit(3)", "plugin resto_bad of resto-bad 1.0: broken: SystemExit(3)"),
+    (offering("{}").replace("@hookimpl", ""), "broken: PluginValidationError('it offers nothing; is @resto.hookimpl missing?')"),
     ("import asyncio; raise asyncio.CancelledError", "plugin resto_bad of resto-bad 1.0: broken: CancelledError()"),
     (offering("['sftp']"), "plugin resto_bad of resto-bad 1.0: broken: TypeError('resto_register_transports returned list,"),
     (offering("{'sftp': 42}"), "broken: TypeError(\"resto_register_transports returned 42 for 'sftp', a class or its"),
@@ -127,6 +128,28 @@ def test_bundled_executor_whose_package_is_missing_is_no_failure(monkeypatch, ca
     (line,) = [line for line in printed.splitlines() if line.startswith("executor rq")]
     assert "not installed: the executor 'rq' of resto.executors cannot be imported" in line
     assert "pip install 'django-resto-storage[rq]'" in line
+
+
+@pytest.mark.parametrize(
+    ("source", "state", "code"),
+    [
+        ("import resto_missing", "not installed", 0),
+        ("from resto_missing.ftp import FTP", "not installed", 0),
+        ("import resto_needy_ftp.gone", "broken", 1),
+        ("import json.gone", "broken", 1),
+        ("raise ImportError('no resto_missing')", "broken", 1),
+        ("raise ModuleNotFoundError", "broken", 1),
+    ],
+)
+def test_plugin_whose_package_is_missing_is_no_failure(install, tmp_path, capsys, source, state, code):
+    """As long as it is another package than the plugin's own, of which nothing is there."""
+    install("resto-needy", offering("{'sftp': 'resto_needy_ftp.Transport'}"))
+    (tmp_path / "resto_needy_ftp.py").write_text(source)
+    found, printed = run(capsys)
+    (line,) = [line for line in printed.splitlines() if line.startswith("transport sftp")]
+    assert found == code
+    assert f"1.0: {state}: the transport 'sftp' of resto_needy of resto-needy 1.0 cannot be imported" in line
+    assert ("Install the module 'resto_missing' that it needs" in line) is (code == 0)
 
 
 @pytest.mark.parametrize(("source", "expected"), BAD)
