@@ -27,7 +27,7 @@ from resto.health import Breaker, find_breaker
 from resto.hosts import Host, parse_hosts, parse_timeout
 from resto.outcomes import Begun, Outcome
 from resto.pending import Lease
-from resto.plugins import get_plugin_manager
+from resto.plugins import get_plugin_manager, identity
 from resto.settings import get_setting, media_url, storage_settings
 from resto.transports import Transport
 
@@ -265,39 +265,33 @@ class ReplicatedStorage(Storage):
         known: dict[str, str] = {}
         for host in self._parsed_hosts():
             transport = self._create_transport(dict(host.options)) if host.options else common
-            identity = transport.identify(host.address)
-            if identity in known:
-                problem = f"hosts {known[identity]!r} and {host.address!r} are the same"
+            identified = identity(transport, host.address)
+            if identified in known:
+                problem = f"hosts {known[identified]!r} and {host.address!r} are the same"
                 raise ConfigurationError(problem, "List each host once.", code="E004")
-            known[identity] = host.address
+            known[identified] = host.address
             transports[host.address] = transport
-        return common, transports, {address: identity for identity, address in known.items()}
+        return common, transports, {address: identified for identified, address in known.items()}
 
     def _create_transport(self, host_options: dict[str, Any]) -> Transport:
-        transport_class = get_plugin_manager().transport(self._option("TRANSPORT"))
         options = _mapping(self._option("TRANSPORT_OPTIONS"), "transport_options") | host_options
-        timeout = parse_timeout(options.pop("timeout", self._option("TIMEOUT")))
-        try:
-            return transport_class(self._configured_base_url(), timeout=timeout, **options)
-        except TypeError as error:
-            raise ConfigurationError(f"wrong transport_options: {error}", code="E008") from error
+        plugins, choice = get_plugin_manager(), self._option("TRANSPORT")
+        plugins.transport(choice)  # that there is none is told first, and a wrong timeout by another examination
+        options["timeout"] = parse_timeout(options.get("timeout", self._option("TIMEOUT")))
+        return plugins.create_transport(choice, self._configured_base_url(), **options)
 
     def _create_executor(self) -> Executor:
-        executor_class = get_plugin_manager().executor(self._option("EXECUTOR"))
         options = _mapping(self._option("EXECUTOR_OPTIONS"), "executor_options")
-        try:
-            executor = executor_class(**options)
-        except TypeError as error:
-            raise ConfigurationError(f"wrong executor_options: {error}", code="E007") from error
+        executor = get_plugin_manager().create_executor(self._option("EXECUTOR"), **options)
         if self.waits_for_hosts and not executor.supports_run:
             raise ConfigurationError(
-                f"{type(self).__name__} waits for its hosts, which {executor_class.__name__} cannot do",
+                f"{type(self).__name__} waits for its hosts, which {type(executor).__name__} cannot do",
                 "Use AsyncStorage, or the executor 'thread'.",
                 code="E009",
             )
         if executor.needs_alias and self._find_alias() is None:
             raise ConfigurationError(
-                f"{executor_class.__name__} works for storages in STORAGES only: workers find them by alias",
+                f"{type(executor).__name__} works for storages in STORAGES only: workers find them by alias",
                 "Add this storage to STORAGES, and use storages[alias].",
                 code="E011",
             )

@@ -39,7 +39,8 @@ def check_storages(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> li
         # A check reports; it must not keep the others from doing so, whatever a subclass or a plugin raises: SystemExit
         # would end the command in silence.
         except BaseException as error:  # noqa: BLE001
-            messages.append(Error(f"{where}: wrong options: {error}", hint=_REFERENCE_HINT, id="resto.E001"))
+            problem = f"wrong options: {error}" if isinstance(error, TypeError) else f"it raised {error!r}"
+            messages.append(Error(f"{where}: {problem}", hint=_REFERENCE_HINT, id="resto.E001"))
     return messages
 
 

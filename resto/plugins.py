@@ -5,11 +5,13 @@ the group ``resto`` are loaded one by one, when a name is not a bundled one or a
 one that is broken hurts only those who ask for it.
 """
 
+import inspect
 import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -26,11 +28,13 @@ from resto.outcomes import Outcome
 from resto.transports import Transport
 
 
-__all__ = ["Installed", "PluginManager", "create_plugin_manager", "get_plugin_manager"]
+__all__ = ["Installed", "PluginManager", "create_plugin_manager", "get_plugin_manager", "identity"]
 
 logger = logging.getLogger("resto")
 
 _CLASS_HINT = "Give the name of a plugin, or a class or its dotted path."
+
+_BLAME_HINT = "Compare its options with its documentation; if they are right, update it, or tell its authors."
 
 _BUNDLED = frozenset({"resto.transports", "resto.executors"})
 
@@ -47,10 +51,11 @@ class _Kind:
     hook: str
     base: type
     code: str
+    options_code: str
 
 
-_TRANSPORT = _Kind("transport", "resto_register_transports", Transport, "E006")
-_EXECUTOR = _Kind("executor", "resto_register_executors", Executor, "E007")
+_TRANSPORT = _Kind("transport", "resto_register_transports", Transport, "E006", "E008")
+_EXECUTOR = _Kind("executor", "resto_register_executors", Executor, "E007", "E007")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,22 @@ class PluginManager:
             ConfigurationError: There is none, it cannot be imported, or two plugins claim the name.
         """
         return cast("type[Executor]", self._find(_EXECUTOR, choice))
+
+    def create_transport(self, choice: str | type, base_url: str, /, **options: Any) -> Transport:
+        """Return a transport of the class that `transport` finds.
+
+        Raises:
+            ConfigurationError: There is no such class, it does not take these options, or it raises something else.
+        """
+        return cast("Transport", self._create(_TRANSPORT, choice, (base_url,), options))
+
+    def create_executor(self, choice: str | type, /, **options: Any) -> Executor:
+        """Return an executor of the class that `executor` finds.
+
+        Raises:
+            ConfigurationError: As in `create_transport`.
+        """
+        return cast("Executor", self._create(_EXECUTOR, choice, (), options))
 
     def notify(self, outcome: Outcome) -> None:
         """Tell all observers of an outcome; what they raise is logged."""
@@ -249,6 +270,22 @@ class PluginManager:
             raise ConfigurationError(_clash(kind, choice, offers[choice]), "Uninstall one of them.", kind.code)
         return self._resolved(kind, choice, provider, offered)
 
+    def _create(self, kind: _Kind, choice: str | type, args: tuple[Any, ...], options: dict[str, Any]) -> object:
+        found = self._find(kind, choice)
+        with _blaming(f"the {kind.noun} {_path(found)}{self._of_distribution(kind, choice)}"):
+            try:
+                return found(*args, **options)
+            except TypeError as error:
+                if _takes(found, args, options, error):
+                    raise
+                raise ConfigurationError(f"wrong {kind.noun}_options: {error}", code=kind.options_code) from error
+
+    def _of_distribution(self, kind: _Kind, choice: str | type) -> str:
+        if not isinstance(choice, str) or "." in choice:
+            return ""
+        name, version = self._origin(self._offers(kind)[choice][0][0])
+        return f" of {name} {version}"
+
     def _resolved(self, kind: _Kind, name: str, provider: str, offered: str | type) -> type:
         description = f"{name!r} of {provider}"
         advice = f"Update or uninstall {self._origin(provider)[0] or provider}, and tell its authors"
@@ -306,6 +343,44 @@ def get_plugin_manager() -> PluginManager:
 
 # A forked child starts afresh: the parent may have been loading plugins, in a thread that the child does not have.
 os.register_at_fork(after_in_child=get_plugin_manager.cache_clear)
+
+
+def identity(transport: Transport, host: str) -> str:
+    """Return what a transport says that two spellings of a host have in common.
+
+    Raises:
+        ConfigurationError: It cannot reach such a host, or it does not keep its contract.
+    """
+    description = f"{_path(type(transport))}.identify, asked for host {host!r},"
+    with _blaming(description):
+        found = transport.identify(host)
+    if not isinstance(found, str):
+        raise ConfigurationError(f"{description} returned {found!r} instead of a string", _BLAME_HINT)
+    return found
+
+
+@contextmanager
+def _blaming(description: str) -> Iterator[None]:
+    """Say who has raised what only they understand."""
+    try:
+        yield
+    except (ConfigurationError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # SystemExit too, as in load_entry_points
+        text = f": {error}" if str(error) else ""
+        raise ConfigurationError(f"{description} raised {type(error).__name__}{text}", _BLAME_HINT) from error
+
+
+def _takes(found: type, args: tuple[Any, ...], options: dict[str, Any], error: TypeError) -> bool:
+    """Tell whether a class takes these options, so that an error of its constructor has another cause."""
+    # A constructor may hand its options on, to one that does not know them.
+    if any(f"unexpected keyword argument {name!r}" in str(error) for name in options):
+        return False
+    try:
+        inspect.signature(found).bind(*args, **options)
+    except TypeError:
+        return False
+    return True
 
 
 def _check_offered(kind: _Kind, offered: object) -> None:

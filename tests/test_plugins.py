@@ -16,7 +16,7 @@ from resto.executors.inline import InlineExecutor
 from resto.executors.thread import ThreadExecutor
 from resto.outcomes import Outcome
 from resto.plugins import create_plugin_manager, get_plugin_manager
-from resto.storage import HybridStorage
+from resto.storage import DistributedStorage, HybridStorage
 from resto.transports import Transport
 from resto.transports.http import HttpTransport
 from resto.transports.webdav import WebDAVTransport
@@ -332,6 +332,83 @@ def test_offered_class_of_the_wrong_type(install):
     ) as caught:
         get_plugin_manager().transport("ftp")
     assert caught.value.hint == "Update or uninstall resto-wrong, and tell its authors."
+
+
+BAD_CONSTRUCTOR = """
+    import asyncio
+    from resto import hookimpl
+    from resto.transports.http import HttpTransport
+
+    class BadTransport(HttpTransport):
+        def __init__(self, base_url, *, timeout, account=None, **options):
+            super().__init__(base_url, timeout=timeout, **options)
+            if account:
+                ACT
+
+    @hookimpl
+    def resto_register_transports():
+        return {"bad": BadTransport}
+"""
+
+
+@pytest.mark.parametrize(
+    ("act", "raised"),
+    [
+        ("{}['port']", "raised KeyError: 'port'"),
+        ("{}[[]]", "raised TypeError: "),
+        ("len()", "raised TypeError: "),
+        ("raise RuntimeError", "raised RuntimeError"),
+        ("exit(1)", "raised SystemExit: 1"),
+        ("raise asyncio.CancelledError", "raised CancelledError"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("choice", "who"),
+    [
+        ("bad", "the transport resto_bad.BadTransport of resto-bad 1.0 raised "),
+        ("resto_bad.BadTransport", "the transport resto_bad.BadTransport raised "),
+    ],
+)
+def test_constructor_that_fails_is_named(install, choice, who, act, raised):
+    install("resto-bad", BAD_CONSTRUCTOR.replace("ACT", act))
+    with pytest.raises(ConfigurationError) as caught:
+        get_plugin_manager().create_transport(choice, "/media/", timeout=2, account="media")
+    assert caught.value.problem.startswith(who)
+    assert raised in caught.value.problem
+    assert caught.value.code == "E001"
+
+
+@pytest.mark.parametrize("options", [{"acount": "media"}, {"base_url": "/"}, {"choice": 1}], ids=repr)
+def test_options_that_a_transport_does_not_have(install, options):
+    """Whichever constructor finds out."""
+    install("resto-bad", BAD_CONSTRUCTOR.replace("ACT", "pass"))
+    with pytest.raises(ConfigurationError, match="wrong transport_options: ") as caught:
+        get_plugin_manager().create_transport("bad", "/media/", timeout=2, **options)
+    assert caught.value.code == "E008"
+
+
+def test_constructor_of_an_executor_that_fails_is_named():
+    class BadExecutor(InlineExecutor):
+        def __init__(self):
+            raise RuntimeError("no licence")
+
+    with pytest.raises(ConfigurationError, match=r"the executor .*BadExecutor raised RuntimeError: no licence"):
+        get_plugin_manager().create_executor(BadExecutor)
+
+
+@pytest.mark.parametrize(
+    ("identify", "problem"),
+    [
+        (lambda self, host: None, "returned None instead of a string"),
+        (lambda self, host: [host], "returned ['media-1'] instead of a string"),
+        (lambda self, host: {}[host], "raised KeyError: 'media-1'"),
+        (lambda self, host: sys.exit(1), "raised SystemExit: 1"),
+    ],
+)
+def test_host_without_identity_is_blamed_on_the_transport(identify, problem):
+    transport = type("BadTransport", (HttpTransport,), {"identify": identify, "__module__": "resto_bad"})
+    (told,) = DistributedStorage(["media-1", "media-2"], "/", transport=transport).problems()
+    assert told.problem == f"resto_bad.BadTransport.identify, asked for host 'media-1', {problem}"
 
 
 def test_offered_class_with_missing_methods(install):
