@@ -16,7 +16,7 @@ from django.core.files.base import ContentFile
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from documents import ROOT
+from documents import ROOT, load_module
 from resto import sync
 from resto.executors import Executor
 from resto.plugins import get_plugin_manager
@@ -496,6 +496,23 @@ def test_hosts_that_do_not_list_cannot_be_compared_with_each_other(resto_server_
 
     assert report.problems == ["none of its hosts lists its directories, so that nothing can be compared"]
     assert not report.agrees
+
+
+@pytest.mark.parametrize("storage_class", [DistributedStorage, HybridStorage])
+def test_hosts_that_list_names_only_are_compared(storage_class, media_root, tmp_path):
+    """With the transport of the docs, which has `listdir`, and no `browse`."""
+    transport = load_module(ROOT / "docs" / "write-a-transport.md", "resto_folder").FolderTransport
+    folders = [tmp_path / "media-1", tmp_path / "media-2"]
+    storage = storage_class([str(folder) for folder in folders], "/media/", transport=transport)
+    for root in [*folders, media_root]:
+        write(root, {"a": b"1", "d/b": b"12", "d/c": b"3"})
+    (folders[0] / "a").unlink()
+    (folders[1] / "d" / "b").write_bytes(b"1")
+
+    report, events = compare(storage)
+
+    assert {event.name for event in events} == {"a", "d/b"}
+    assert report.problems == []
 
 
 def test_one_host_that_lists_is_enough(resto_server_factory):

@@ -17,7 +17,6 @@ from resto.exceptions import ConfigurationError, HostUnavailableError
 from resto.names import is_temporary, temporary_name
 from resto.settings import storage_settings
 from resto.transports import Directory, Entry, Transport
-from resto.transports.listings import add_member
 from resto_example_plugins.errors import StorageError, is_silence, translated
 
 
@@ -210,9 +209,9 @@ def _browse(host: str, name: str, action: str) -> Directory | None:
             return None
         directory = Directory()
         for part in directories:
-            add_member(directory, part, None, is_directory=True)
+            directory.add(part, None, is_directory=True)
         for part in files:
-            add_member(directory, part, None, is_directory=False)
+            directory.add(part, None, is_directory=False)
         if name and directory == Directory():
             _require_directory(storage, name)
         return directory

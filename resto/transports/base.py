@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, BinaryIO
 
 from resto.exceptions import TransportError
+from resto.names import problem_of_part
 from resto.outcomes import Begun
 
 
@@ -43,6 +44,22 @@ class Directory:
     directories: set[str] = field(default_factory=set)
     files: dict[str, int | None] = field(default_factory=dict)
     others: dict[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, size: int | None, *, is_directory: bool) -> None:
+        """Put something that a host lists where it belongs.
+
+        Args:
+            name: What the host calls it.
+            size: In bytes; None if it is not known.
+            is_directory: Whether it is a directory.
+        """
+        problem = problem_of_part(name)
+        if problem is not None:
+            self.others[name] = problem
+        elif is_directory:
+            self.directories.add(name)
+        else:
+            self.files[name] = size
 
 
 class Transport(ABC):
@@ -134,13 +151,23 @@ class Transport(ABC):
     def browse(self, host: str, name: str) -> Directory | None:
         """Return what a directory of a host holds, with the sizes of the files; ``""`` is the root.
 
+        Where `listdir` works, this makes do with it, without sizes: whoever wants one asks for it, file by file.
+
         Returns:
             None if this host does not list its directories, at least not this one.
 
         Raises:
             RemoteFileNotFoundError: The host does not have the directory.
         """
-        return None
+        if not self.supports_listdir:
+            return None
+        directories, files = self.listdir(host, name)
+        directory = Directory()
+        for part in directories:
+            directory.add(part, None, is_directory=True)
+        for part in files:
+            directory.add(part, None, is_directory=False)
+        return directory
 
     # What a transport must implement.
 

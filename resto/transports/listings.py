@@ -3,11 +3,10 @@
 import json
 from typing import Any
 
-from resto.names import problem_of_part
 from resto.transports.base import Directory
 
 
-__all__ = ["add_member", "parse_autoindex"]
+__all__ = ["parse_autoindex"]
 
 
 def parse_autoindex(text: bytes) -> Directory:
@@ -33,28 +32,10 @@ def parse_autoindex(text: bytes) -> Directory:
             directory.others[name] = "it is neither a file nor a directory"
         else:
             known = size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None
-            add_member(directory, name, known, is_directory=kind == "directory")
+            directory.add(name, known, is_directory=kind == "directory")
 
     # Names need not be text: what is not UTF-8 is kept as it is.
     entries = json.loads(text.decode("utf-8", "surrogateescape"), object_hook=add)
     if not isinstance(entries, list) or len(entries) != seen or any(entry is not None for entry in entries):
         raise ValueError("it is not a list of entries")
     return directory
-
-
-def add_member(directory: Directory, name: str, size: int | None, *, is_directory: bool) -> None:
-    """Put something that a host lists where it belongs.
-
-    Args:
-        directory: Where it is.
-        name: What the host calls it.
-        size: In bytes; None if it is not known.
-        is_directory: Whether it is a directory.
-    """
-    problem = problem_of_part(name)
-    if problem is not None:
-        directory.others[name] = problem
-    elif is_directory:
-        directory.directories.add(name)
-    else:
-        directory.files[name] = size

@@ -14,7 +14,6 @@ from django.core.exceptions import SuspiciousFileOperation
 
 from resto.names import clean_name, unquote_name
 from resto.transports.base import Directory
-from resto.transports.listings import add_member
 from resto.transports.messages import Stream
 from resto.transports.steps import natural, parse_http_date
 
@@ -80,7 +79,7 @@ def parse_directory(stream: Stream, server: str) -> Directory:
     """
     directory = Directory()
     for member in _parse(stream, server, _sized_member):
-        add_member(directory, member.name, member.size, is_directory=member.is_collection)
+        directory.add(member.name, member.size, is_directory=member.is_collection)
     return directory
 
 

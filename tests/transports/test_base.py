@@ -88,5 +88,18 @@ def test_the_bundled_transports_are_offered():
     assert sorted(resto_register_transports()) == ["http", "webdav"]
 
 
+class Listing(Minimal):
+    supports_listdir = True
+
+    def listdir(self, host, name):
+        return ["d", "d\\e"], ["f", ".resto-1"]
+
+
+def test_what_is_listed_can_be_browsed():
+    found = Listing("/media/").browse("media-1", "")
+    assert (found.directories, found.files) == ({"d"}, {"f": None})
+    assert found.others.keys() == {"d\\e", ".resto-1"}
+
+
 def test_a_transport_need_not_list():
     assert Minimal("/media/").browse("media-1", "") is None

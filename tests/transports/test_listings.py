@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resto.transports import Directory
-from resto.transports.listings import add_member, parse_autoindex
+from resto.transports.listings import parse_autoindex
 
 
 def parse(*entries):
@@ -81,7 +81,7 @@ def test_no_answer_is_too_strange(text):
 
 def test_members_are_put_where_they_belong():
     directory = Directory()
-    add_member(directory, "d", None, is_directory=True)
-    add_member(directory, "f", 1, is_directory=False)
-    add_member(directory, "..", None, is_directory=True)
+    directory.add("d", None, is_directory=True)
+    directory.add("f", 1, is_directory=False)
+    directory.add("..", None, is_directory=True)
     assert (directory.directories, directory.files, [*directory.others]) == ({"d"}, {"f": 1}, [".."])
