@@ -56,13 +56,13 @@ def get_setting(name: str) -> Any:
         return default
 
 
-def get_credential(name: str, *, option: str, code: str) -> Any:
-    """Return what ``RESTO_CREDENTIALS`` holds under a name.
+def get_credential(name: str, *, option: str, code: str = "E008") -> Any:
+    """Return what ``RESTO_CREDENTIALS`` holds under a name. For the constructors of transports and executors.
 
     Args:
         name: What an option gives in place of a secret.
         option: The option, for the error.
-        code: As for `ConfigurationError`.
+        code: As for `ConfigurationError`; for options of an executor, ``"E007"``.
 
     Raises:
         ConfigurationError: There is no such name.

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from resto.settings import DEFAULTS, get_setting, media_url, storage_settings, use_tz
+from resto.exceptions import ConfigurationError
+from resto.settings import DEFAULTS, get_credential, get_setting, media_url, storage_settings, use_tz
 
 
 @pytest.mark.parametrize(("name", "default"), DEFAULTS.items())
@@ -52,3 +53,15 @@ def test_defaults_without_settings_of_django():
     code = "from resto.settings import get_setting; print(get_setting('TIMEOUT'))"
     done = subprocess.run([sys.executable, "-c", code], env=env, check=True, capture_output=True, text=True)
     assert done.stdout == "2\n"
+
+
+def test_credential_of_a_plugin(settings):
+    settings.RESTO_CREDENTIALS = {"media": "secret"}
+    assert get_credential("media", option="key") == "secret"
+    with pytest.raises(ConfigurationError, match="no credential of the name that is given as 'key'") as caught:
+        get_credential("secret", option="key")
+    assert caught.value.code == "E008"
+    assert "secret" not in str(caught.value)
+    with pytest.raises(ConfigurationError) as caught:
+        get_credential("other", option="url", code="E007")
+    assert caught.value.code == "E007"

@@ -65,7 +65,7 @@ def authenticator(auth: Any, scheme: str | None) -> Authenticator | None:
         if scheme is not None:
             raise ConfigurationError("auth_scheme is given without auth", _HINT, code="E008")
         return None
-    credential = get_credential(auth, option="auth", code="E008") if isinstance(auth, str) else auth
+    credential = get_credential(auth, option="auth") if isinstance(auth, str) else auth
     if scheme not in (None, "basic", "digest"):
         raise ConfigurationError(f"auth_scheme must be 'basic' or 'digest', not {scheme!r}", code="E008")
     if isinstance(credential, tuple | list):
