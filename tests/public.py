@@ -44,7 +44,6 @@ PUBLIC = {
         "resto.transports": ["Transport", "Directory", "Entry"],
         "resto.transports.http": ["HttpTransport", "HttpOptions"],
         "resto.transports.webdav": ["WebDAVTransport"],
-        "resto.transports.listings": ["add_member"],
         "resto.names": ["clean_name", "is_temporary", "temporary_name"],
         "resto.outcomes": ["Begun", "Arrival"],
         "resto.executors": ["Executor", "Job", "RemoteCall", "Lanes", "Task", "process_lanes"],

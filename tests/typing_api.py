@@ -46,7 +46,6 @@ from resto.sync import Difference, Disagreement, HostReport, Notice, SyncOptions
 from resto.testing import ExecutorContract, QueueExecutorContract, TestHttpServer, TransportContract
 from resto.transports import Directory, Entry, Transport
 from resto.transports.http import HttpOptions, HttpTransport
-from resto.transports.listings import add_member
 from resto.transports.webdav import WebDAVTransport
 from resto.workers import Done, perform
 from resto.workers.rq import DjangoWorker
@@ -217,7 +216,7 @@ class MemoryTransport(Transport):
         directory = Directory()
         for _, member in self.files:
             if not is_temporary(member):
-                add_member(directory, clean_name(member), 3, is_directory=False)
+                directory.add(clean_name(member), 3, is_directory=False)
         return directory
 
     def begin(self, method: str, host: str, name: str, *args: Any) -> Begun[Any] | None:
