@@ -14,6 +14,7 @@ from resto.executors import Job
 from resto.names import TEMPORARY_PREFIX, temporary_name
 from resto.plugins import get_plugin_manager
 from resto.transports import Transport
+from resto.transports.http import HttpTransport
 
 
 __all__ = ["HostProbe", "probe_hosts"]
@@ -85,6 +86,14 @@ _ADVICE_FOR_SILENCE: Mapping[str, str] = {
     _REPLACE: "does the server, or a proxy before it, end long uploads, or is the 'timeout' too short?",
 }
 
+_SUSPICION = "; does a cache, a proxy or an application answer in the place of the media server?"
+
+# By whether the host is a server.
+_AGAINST_IN_PLACE = {
+    True: "take the transport 'webdav' with 'publish': 'move'.",
+    False: "does its transport have an option against that?",
+}
+
 # OpenSSL's codes (X509_V_ERR_*).
 _ADVICE_FOR_CERTIFICATES: Mapping[int, str] = {
     9: "the clocks of the two machines differ, or it is not in force yet",
@@ -142,6 +151,7 @@ class _Probe:
         self._storage = storage
         self.host = host
         self._transport = transport
+        self._is_server = isinstance(transport, HttpTransport)  # of others it is not known what to look at
         self._content = token_bytes(64)
         self._directory = temporary_name("")
         self._listed = f"{_LISTED}-{token_hex(8)}"  # others may use the same directory
@@ -168,7 +178,7 @@ class _Probe:
         if error is None or isinstance(error, _MisconfiguredError):
             problem = str(error or "")
         else:
-            problem = _explained("It cannot be probed", error)
+            problem = self._explained("It cannot be probed", error)
         return HostProbe(self._storage, self.host, problem, tuple(self._remarks))
 
     def _use(self) -> None:
@@ -190,7 +200,7 @@ class _Probe:
 
     def _write(self, step: str, name: str, content: bytes | io.BytesIO) -> None:
         self._left.setdefault(name, False)
-        with _explaining(step):
+        with self._explaining(step):
             try:
                 self._transport.create(self.host, name, content)
             except HostUnavailableError as error:
@@ -200,13 +210,11 @@ class _Probe:
         self._left[name] = True
 
     def _read(self, name: str) -> None:
-        with _explaining(_READ):
+        with self._explaining(_READ):
             self._transport.size(self.host, name)
             content = self._read_start(name)
         if content != self._content:
-            raise _MisconfiguredError(
-                f"{_READ}: the host answers something else; does a cache, a proxy or an application answer in the place of the media server?"
-            )
+            raise _MisconfiguredError(f"{_READ}: the host answers something else{self._suspicion()}")
 
     def _read_start(self, name: str) -> bytes:
         content = b""
@@ -216,12 +224,12 @@ class _Probe:
         return content
 
     def _delete(self, name: str) -> None:
-        with _explaining(_DELETE):
+        with self._explaining(_DELETE):
             self._transport.delete(self.host, name)
             is_there = self._transport.exists(self.host, name)
         if is_there:
             raise _MisconfiguredError(
-                f"{_DELETE}: the host says that {name!r} is gone, and that it is there; does a cache, a proxy or an application answer in the place of the media server?"
+                f"{_DELETE}: the host says that {name!r} is gone, and that it is there{self._suspicion()}"
             )
         del self._left[name]
 
@@ -229,7 +237,7 @@ class _Probe:
         try:
             files = self._listed_files()
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-            self._remarks.append(_explained(_LIST, error))
+            self._remarks.append(self._explained(_LIST, error))
             return
         if files is not None and self._listed not in files:
             self._remarks.append(f"{_LIST}: a file that is there is not listed.")
@@ -243,14 +251,14 @@ class _Probe:
     def _replace(self, name: str) -> None:
         seen: list[bool] = []
         self._write(_REPLACE, name, _WatchedContent(bytes(_LARGE), lambda: seen.append(self._keeps(name))))
-        with _explaining(_REPLACE):
+        with self._explaining(_REPLACE):
             stored = self._transport.size(self.host, name)
         if stored != _LARGE:
             raise _MisconfiguredError(f"{_REPLACE}: the host has kept {stored} of {_LARGE} bytes; is its disk full?")
         if seen == [False]:
             self._remarks.append(
                 "While a file is replaced, the old one is not served: uploads seem to be written in place, so that readers may "
-                "get half a file, and one that is cut off leaves half a file; take the transport 'webdav' with 'publish': 'move'."
+                "get half a file, and one that is cut off leaves half a file; " + _AGAINST_IN_PLACE[self._is_server]
             )
 
     def _keeps(self, name: str) -> bool:
@@ -285,6 +293,19 @@ class _Probe:
         raise _MisconfiguredError(
             "Anyone can write there: credentials are configured, and the host took a file without them; let the server ask for them."
         )
+
+    @contextmanager
+    def _explaining(self, step: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # a plugin may raise anything
+            raise _MisconfiguredError(self._explained(step, error)) from error
+
+    def _explained(self, step: str, error: Exception) -> str:
+        return _explained(step, error, is_server=self._is_server)
+
+    def _suspicion(self) -> str:
+        return _SUSPICION if self._is_server else "."
 
     def _clean_up(self) -> None:
         left = self._left
@@ -337,39 +358,33 @@ class _WatchedContent(io.BytesIO):
         return block
 
 
-@contextmanager
-def _explaining(step: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # a plugin may raise anything
-        raise _MisconfiguredError(_explained(step, error)) from error
-
-
-def _explained(step: str, error: Exception) -> str:
+def _explained(step: str, error: Exception, *, is_server: bool) -> str:
     """Return what happened, and what to do about it, as one sentence."""
     if not isinstance(error, TransportError):
         # Without its text, which may hold a secret.
         return (
             f"{step}: the transport raised {type(error).__name__}, which it must not; look for a newer version of it."
         )
-    happened, advice = error.problem, _advice(step, error)
+    happened, advice = error.problem, _advice(step, error, is_server=is_server)
     if isinstance(error, UnexpectedStatusCode) and advice:
         happened = happened.partition(": ")[0]  # what follows is what may have caused it in general
     sentence = f"{step}: {happened}; {advice}" if advice else f"{step}: {happened}"
     return sentence if sentence.endswith(("?", ".")) else f"{sentence}."
 
 
-def _advice(step: str, error: TransportError) -> str:
+def _advice(step: str, error: TransportError, *, is_server: bool) -> str:
     if isinstance(error, UnexpectedStatusCode):
         return _ADVICE.get((step, error.status)) or ("" if step == _LIST else _ADVICE_FOR_ALL.get(error.status, ""))
     if isinstance(error, RemoteFileNotFoundError):
-        return "does the server read from another directory than it writes to?"
+        place = ("server", "directory") if is_server else ("host", "place")
+        return "does the {} read from another {} than it writes to?".format(*place)
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _ADVICE_FOR_CERTIFICATES.get(cause.verify_code, "give its authority as 'ca_bundle'")
         if isinstance(cause, ssl.SSLError):
             return "does the server speak http:// there, or does it want a client certificate ('client_cert')?"
-    if isinstance(error, HostUnavailableError):
+    # Whether it runs, and has this address, may be no question: of a disk, for example. Its transport has said what is wrong.
+    if isinstance(error, HostUnavailableError) and (is_server or step != _WRITE):
         return _ADVICE_FOR_SILENCE.get(step, "")
     return ""
 

@@ -635,6 +635,24 @@ def test_streams_of_all_kinds(fussy, monkeypatch, stream, problem):
     assert bool(problem) is bool(found.problem)
 
 
+def test_host_that_is_no_server_gets_no_advice_for_servers(add_folder, fussy, monkeypatch):
+    fussy.fail = lambda method, name: REFUSED if method == "create" else None
+    assert [found.problem for found in probe_hosts()] == ["A file cannot be written: connection refused."]
+    fussy.fail = lambda method, name: None
+    monkeypatch.setattr(fussy, "open", lambda host, name: io.BytesIO(b"else"))
+    assert [found.problem for found in probe_hosts()] == [
+        "A file that was written cannot be read: the host answers something else."
+    ]
+    monkeypatch.setattr(fussy, "size", lambda host, name: fussy._find(host, "elsewhere"))
+    assert [found.problem for found in probe_hosts()] == [
+        "A file that was written cannot be read: it does not have this file; "
+        "does the host read from another place than it writes to?"
+    ]
+    (folder,) = add_folder("media", keeps=False)
+    folder.rmdir()
+    assert [found.problem for found in probe_hosts()] == ["A file cannot be written: it is not mounted."]
+
+
 def test_what_is_nobodys_fault_is_a_sentence_too(fussy, monkeypatch):
     monkeypatch.setattr(fussy, "without_credentials", lambda: 1 / 0)
     (found,) = probe_hosts()
