@@ -150,7 +150,7 @@ def failures_in(log, server):
 def test_worker_that_is_killed_in_the_middle_of_an_upload(open_site, resto_server_factory, kind):
     """The database's own worker forgets its task; its page says so."""
     server = resto_server_factory(webdav=False)
-    site = open_site(kind, [server.url])
+    site = open_site(kind, [{"url": server.url, "timeout": 60}])  # the upload does not end by itself
     worker = site.start_worker()
     server.hang = True
     site.clerk.save("a", b"content")
