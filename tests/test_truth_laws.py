@@ -285,13 +285,7 @@ BREAKING = {
         "crashes": [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
         "schedule": [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1],
     },
-    tell_nobody: QUIET
-    | {
-        "before": ("a",),
-        "scripts": (["delete"], ["save"]),
-        "times": [310],
-        "schedule": [0, 1, 1, 1, 0, 1, 4, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1],
-    },
+    tell_nobody: QUIET | {"hosts": 3, "scripts": (["save"], ["over"]), "schedule": [0] * 12 + [1] * 5},
     clear_whatever_has_followed: QUIET
     | {"scripts": (["save"], ["delete"]), "schedule": [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1]},
     ask_whoever_has_missed_something: QUIET | {"before": ("a", "late"), "scripts": (["save"], ["save"])},
