@@ -1,5 +1,6 @@
 # make demo FILES="photo.jpg 'my paper.pdf'"    see resto at work, with your own files
 # make test                                     the whole suite, with real media servers
+# make coverage                                 the same, and which lines nothing tests; takes longer
 # make lint                                     format, style, floors and types
 # make explore                                  look for unknown failures, for a long time
 # make bench                                    compare speeds with other packages
@@ -12,8 +13,9 @@ FILES ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
+PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test lint explore bench clean
+.PHONY: help demo test coverage lint explore bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -23,10 +25,15 @@ help:
 demo: $(VENV)/.installed
 	$(BIN)/python -m resto.testing.demo $(FILES)
 
+# Three processes on two cores: tests of live servers and workers often wait.
 test: $(VENV)/.installed-test
 	scripts/install-servers $(BIN)/python
+	$(BIN)/python -m pytest $(PARALLEL)
+
+coverage: $(VENV)/.installed-test
+	scripts/install-servers $(BIN)/python
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m coverage run -m pytest $(PARALLEL)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 

@@ -109,7 +109,7 @@ def test_two_workers_leave_the_hosts_equal_to_the_master_copy(open_site, hosts, 
     site, choice = open_site(kind, hosts.urls), random.Random(3)
     with ThreadPoolExecutor() as threads:
         list(threads.map(lambda _: site.start_worker(), range(2)))
-    saves, deletes = (200, 50) if kind in THOROUGH else (20, 5)
+    saves, deletes = (100, 25) if kind in THOROUGH else (20, 5)
     calls = [*["save"] * saves, *["delete"] * deletes]
     choice.shuffle(calls)
     names = [f"{number % 20}/{number}.bin" for number in range(saves // 4)]
