@@ -62,4 +62,5 @@ def _sentences(failures: list[Outcome]) -> Iterator[str]:
     for host, several in by_host.items():
         error = several[0].error
         problem = error.problem if isinstance(error, TransportError) else str(error)
-        yield f"{len(several)} changes did not reach {host}, such as that of {several[0].name}: {problem.rstrip('.')}."
+        what = "1 change" if len(several) == 1 else f"{len(several)} changes"
+        yield f"{what} did not reach {host}, such as that of {several[0].name}: {problem.rstrip('.')}."
