@@ -246,6 +246,10 @@ def clear_whatever_has_followed(patch):
     patch.setattr(pending.Lease, "expect", lambda self, latest: None)
 
 
+def repair_while_another_has_a_row(patch):
+    patch.setattr(distributed, "_is_disturbed", lambda rows, host, lease: False)
+
+
 def ask_whoever_has_missed_something(patch):
     patch.setattr(
         distributed, "truth_of", lambda hosts, rows: truth.Truth(tuple(hosts), is_settled=True, is_present=True)
@@ -285,6 +289,9 @@ BREAKING = {
         "crashes": [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
         "schedule": [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1],
     },
+    repair_while_another_has_a_row: QUIET
+    | {"before": ("a", "late"), "scripts": (["delete"], ["save"]), "times": [310]}
+    | {"schedule": [0, 0, 0, 0, 1, 2, 2, 4, 4, 0, 0, 0, 0, 2, 2]},
     tell_nobody: QUIET | {"hosts": 3, "scripts": (["save"], ["over"]), "schedule": [0] * 12 + [1] * 5},
     clear_whatever_has_followed: QUIET
     | {"scripts": (["save"], ["delete"]), "schedule": [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1]},
