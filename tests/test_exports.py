@@ -28,7 +28,7 @@ TESTED_ELSEWHERE = {
     "resto.workers": "workers/test_jobs.py",
     "resto.management": "management/commands/test_resto_drain.py",
     "resto.management.choices": "management/commands/test_resto_drain.py",
-    "resto.management.progress": "management/commands/test_resto_sync.py",
+    "resto.progress": "management/commands/test_resto_sync.py",
     "resto.management.commands": "management/commands/test_resto_drain.py",
     "resto.migrations": "test_models.py",
     "resto.staticfiles": "staticfiles/test_storage.py",

@@ -13,8 +13,8 @@ from django.core.files.storage import storages
 from django.core.management import BaseCommand, CommandError
 
 from resto.base import ReplicatedStorage, is_replicated
-from resto.management.progress import ProgressBar
 from resto.names import clean_directory
+from resto.progress import ProgressBar
 from resto.settings import storage_settings
 from resto.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport, synchronize
 
