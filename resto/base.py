@@ -37,6 +37,7 @@ __all__ = [
     "StorageOptions",
     "begun_by",
     "failed_by_executor",
+    "hosts_of",
     "is_replicated",
     "removed",
     "replicated_aliases",
@@ -534,6 +535,18 @@ def replicated_aliases(aliases: Sequence[str] = ()) -> list[str]:
         for alias, parameters in storage_settings().items()
         if is_replicated(parameters.get("BACKEND")) and (not aliases or alias in aliases)
     ]
+
+
+def hosts_of(alias: str) -> tuple[str, ...]:
+    """Return the hosts of a storage in ``STORAGES``; none if it cannot be used, of which ``manage.py check`` says why.
+
+    Args:
+        alias: Of a storage of resto.
+    """
+    try:
+        return cast("ReplicatedStorage", storages[alias]).hosts
+    except Exception:  # noqa: BLE001 - whatever its options or a plugin raise: others have work to be done
+        return ()
 
 
 def _imported(backend: Any) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.core.files.storage import storages
 
 from resto import pending
-from resto.base import ReplicatedStorage, is_replicated
+from resto.base import ReplicatedStorage, hosts_of, replicated_aliases
 from resto.exceptions import HostUnavailableError
 from resto.executors import Executor, Job, RemoteCall
 from resto.executors.queue import retry_delay
@@ -85,20 +85,11 @@ def _tell_observers(aliases: Sequence[str]) -> None:
     manager = get_plugin_manager()
     if not manager.is_observed("resto_host_pending"):
         return
-    for alias, parameters in storage_settings().items():
-        if is_replicated(parameters.get("BACKEND")) and (not aliases or alias in aliases):
-            backlog = pending.backlog(alias)
-            for host in _known_hosts(alias):
-                one = backlog.get(host)
-                manager.notify_pending(alias, host, one.count if one else 0, one.oldest if one else None)
-
-
-def _known_hosts(alias: str) -> tuple[str, ...]:
-    try:
-        found = storages[alias]
-        return found.hosts if isinstance(found, ReplicatedStorage) else ()
-    except Exception:  # noqa: BLE001 - its options are wrong, as `manage.py check` says; others have work to be done
-        return ()
+    for alias in replicated_aliases(aliases):
+        backlog = pending.backlog(alias)
+        for host in hosts_of(alias):
+            one = backlog.get(host)
+            manager.notify_pending(alias, host, one.count if one else 0, one.oldest if one else None)
 
 
 def _dealt_with(work: list[PendingName], total: Drained) -> Iterable[int]:

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from django.core.files.storage import storages
 from django.core.management import CommandError
 
-from resto.base import ReplicatedStorage, replicated_aliases
+from resto.base import hosts_of, replicated_aliases
 
 
 __all__ = ["require_known"]
@@ -25,15 +24,7 @@ def require_known(aliases: Sequence[str], hosts: Sequence[str] = ()) -> None:
     unknown = [alias for alias in aliases if alias not in known]
     if unknown:
         raise CommandError(f"resto has no storage {unknown[0]!r}; STORAGES has {', '.join(known) or 'none of resto'}.")
-    found = {host for alias in aliases or known if hosts for host in _hosts(alias)}
+    found = {host for alias in aliases or known if hosts for host in hosts_of(alias)}
     wrong = [host for host in hosts if host not in found]
     if wrong:
         raise CommandError(f"There is no host {wrong[0]}; there are {', '.join(sorted(found))}.")
-
-
-def _hosts(alias: str) -> tuple[str, ...]:
-    try:
-        storage = storages[alias]
-        return storage.hosts if isinstance(storage, ReplicatedStorage) else ()
-    except Exception:  # noqa: BLE001 - its options are wrong, as `manage.py check` says
-        return ()

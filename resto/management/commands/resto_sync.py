@@ -9,10 +9,9 @@ from typing import Any, cast
 
 from django.core.checks import Tags
 from django.core.exceptions import SuspiciousFileOperation
-from django.core.files.storage import storages
 from django.core.management import BaseCommand, CommandError
 
-from resto.base import ReplicatedStorage, is_replicated
+from resto.base import ReplicatedStorage, replicated_storages
 from resto.names import clean_directory
 from resto.progress import ProgressBar
 from resto.settings import storage_settings
@@ -62,8 +61,7 @@ class Command(BaseCommand):
         known = storage_settings()
         if alias is not None and alias not in known:
             raise CommandError(f"STORAGES has no {alias!r}; it has {', '.join(known)}.")
-        ours = [name for name, parameters in known.items() if is_replicated(parameters.get("BACKEND"))]
-        chosen = {name: cast("ReplicatedStorage", storages[name]) for name in ours if alias in (None, name)}
+        chosen = replicated_storages([] if alias is None else [alias])
         if not chosen:
             raise CommandError(f"STORAGES[{alias!r}] is not one of resto." if alias else "STORAGES has none of resto.")
         return chosen
