@@ -6,7 +6,7 @@ host, or in the database. Without any one of the rules of `resto.pending`, the l
 
 import logging
 import tempfile
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from unittest.mock import ANY
@@ -14,7 +14,6 @@ from unittest.mock import ANY
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
-from django.db import connections
 from django.test import override_settings
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
@@ -27,7 +26,7 @@ from resto.executors.lanes import Lanes
 from resto.master import MasterCopy
 from resto.models import Pending
 from staging import UnorderedExecutor
-from world import CrashError, World, WorldTransport, pause_at_the_database, paused
+from world import World, WorldTransport, pause_at_the_database, paused
 
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -101,16 +100,6 @@ def opened(scenario, monkeypatch):
 def play(scenario, monkeypatch):
     """Play a scenario until all is quiet; return the master copy, the host, and how many rows are left."""
     with opened(scenario, monkeypatch) as (world, location):
-        connection = connections["default"]
-        connection.inc_thread_sharing()
-
-        def actor(function):
-            def act():
-                connections["default"] = connection  # only one actor moves at a time
-                with suppress(CrashError):
-                    function()
-
-            return act
 
         def write(number, script):
             storage = storages["default"]
@@ -127,29 +116,10 @@ def play(scenario, monkeypatch):
                 except (ReplicationError, OSError):
                     pass  # the caller knows
 
-        def pass_time():
-            for seconds, arrives in zip(scenario["times"], scenario["arrives"], strict=False):
-                world.stage.pause()
-                world.pass_time(seconds, arrives=arrives)
-
-        def deliver():
-            for _ in range(4):
-                world.stage.pause()
-                world.deliver()
-
-        def repair():
-            for _ in range(2):
-                drain()
-
         first, second = scenario["scripts"]
-        actors = [lambda: write(1, first), lambda: write(2, second), repair, repair, pass_time, deliver]
-        try:
-            world.stage.play([actor(function) for function in actors], scenario["schedule"])
-        finally:
-            connection.dec_thread_sharing()
-        for arrives in (scenario["arrives"] * 3)[:6]:
-            world.pass_time(LEASE + GRACE, arrives=arrives)
-            drain()
+        world.play_out(
+            scenario, [partial(write, 1, first), partial(write, 2, second)], drain, rounds=6, pause=LEASE + GRACE
+        )
         master = Path(location) / "a"
         return master.read_bytes() if master.exists() else None, world.hosts["host"].get("a"), Pending.objects.count()
 

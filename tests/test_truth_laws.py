@@ -13,7 +13,6 @@ from functools import partial
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, storages
-from django.db import connections
 from django.test import override_settings
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
@@ -26,7 +25,7 @@ from resto.executors.lanes import Lanes
 from resto.models import Pending
 from resto.plugins import PluginManager
 from staging import UnorderedExecutor
-from world import CrashError, World, WorldTransport, pause_at_the_database
+from world import World, WorldTransport, pause_at_the_database
 
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -127,17 +126,7 @@ def opened(scenario, monkeypatch):
 def play(scenario, monkeypatch):
     """Play a scenario until all is quiet; return what was done, what the hosts hold, and how many rows are left."""
     with opened(scenario, monkeypatch) as (world, hosts):
-        connection = connections["default"]
-        connection.inc_thread_sharing()
         history = History(scenario["before"])
-
-        def actor(function):
-            def act():
-                connections["default"] = connection  # only one actor moves at a time
-                with suppress(CrashError):
-                    function()
-
-            return act
 
         def save(number, step):
             content, began = b"%d%d" % (number, step), history.now()
@@ -191,29 +180,10 @@ def play(scenario, monkeypatch):
                 else:
                     delete("a" if action == "delete" else mine or "a")
 
-        def pass_time():
-            for seconds, arrives in zip(scenario["times"], scenario["arrives"], strict=False):
-                world.stage.pause()
-                world.pass_time(seconds, arrives=arrives)
-
-        def deliver():
-            for _ in range(4):
-                world.stage.pause()
-                world.deliver()
-
-        def repair():
-            for _ in range(2):
-                drain()
-
         first, second = scenario["scripts"]
-        actors = [lambda: write(1, first), lambda: write(2, second), repair, repair, pass_time, deliver]
-        try:
-            world.stage.play([actor(function) for function in actors], scenario["schedule"])
-        finally:
-            connection.dec_thread_sharing()
-        for arrives in scenario["arrives"] * 3:
-            world.pass_time(LEASE + GRACE, arrives=arrives)
-            drain()
+        world.play_out(
+            scenario, [partial(write, 1, first), partial(write, 2, second)], drain, rounds=12, pause=LEASE + GRACE
+        )
         return history, [world.hosts[host] for host in hosts], Pending.objects.count()
 
 

@@ -2,6 +2,9 @@
 
 import io
 from collections import defaultdict
+from contextlib import suppress
+
+from django.db import connections
 
 from resto import database, pending
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError
@@ -70,6 +73,42 @@ class World:
         for request in self.requests:
             if not request.is_over and request.deadline < self.now:
                 request.end(arrives=arrives)
+
+    def play_out(self, scenario, writers, drain, *, rounds, pause):
+        """Let writers, two drains, time and late requests move as a scenario says; then drain until all is quiet."""
+        connection = connections["default"]
+        connection.inc_thread_sharing()
+
+        def actor(function):
+            def act():
+                connections["default"] = connection  # only one actor moves at a time
+                with suppress(CrashError):
+                    function()
+
+            return act
+
+        def pass_time():
+            for seconds, arrives in zip(scenario["times"], scenario["arrives"], strict=False):
+                self.stage.pause()
+                self.pass_time(seconds, arrives=arrives)
+
+        def deliver():
+            for _ in range(4):
+                self.stage.pause()
+                self.deliver()
+
+        def repair():
+            for _ in range(2):
+                drain()
+
+        try:
+            actors = [*writers, repair, repair, pass_time, deliver]
+            self.stage.play([actor(function) for function in actors], scenario["schedule"])
+        finally:
+            connection.dec_thread_sharing()
+        for arrives in (scenario["arrives"] * 3)[:rounds]:
+            self.pass_time(pause, arrives=arrives)
+            drain()
 
     def deliver(self):
         """Let the oldest request arrive whose sender has given up, or waits."""
