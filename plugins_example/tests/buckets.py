@@ -48,7 +48,7 @@ def serve_s3():
             while not is_open(address):
                 assert server.poll() is None
                 assert time.monotonic() < deadline
-                time.sleep(0.02)
+                time.sleep(0.02)  # rclone does not tell when it listens
             create_bucket(url)
             yield url
         finally:

@@ -144,7 +144,7 @@ def test_worker_of_a_site(tmp_path, server):
         while not server.has_file("a.txt"):
             assert worker.poll() is None
             assert time.monotonic() < deadline
-            time.sleep(0.02)
+            time.sleep(0.02)  # a worker of Huey does not tell what it has done
     finally:
         worker.terminate()
         worker.wait(30)
