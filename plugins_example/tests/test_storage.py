@@ -225,7 +225,7 @@ def made_of(origin):
     try:
         try:
             raise origin
-        except Exception:  # noqa: BLE001
+        except Exception:  # noqa: BLE001 - as packages do it, too
             raise CustomError("three times")  # noqa: B904 - as packages do it
     except CustomError as error:
         return error
