@@ -20,6 +20,7 @@ from typing import Any, Self
 
 import pymysql
 import pytest
+from celery import Celery, _state
 from django.core.management import call_command
 from django.db import connections
 
@@ -321,6 +322,19 @@ def configure_django_rq(settings, monkeypatch):
         monkeypatch.setattr(django_rq.settings, "QUEUES", queues)
 
     return configure
+
+
+@pytest.fixture
+def make_celery_app(monkeypatch) -> Iterator[Callable[..., Celery]]:
+    """A function that makes the app of this process, for all its threads, until the test ends."""
+    with contextlib.ExitStack() as apps:
+
+        def make(broker: str, **options: Any) -> Celery:
+            app = apps.enter_context(Celery("site", broker=broker, set_as_current=False, **options))
+            monkeypatch.setattr(_state, "default_app", app)
+            return app
+
+        yield make
 
 
 @pytest.fixture(scope="session")

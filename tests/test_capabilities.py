@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-import celery
 import pytest
 import rq
 from django.core.files.base import ContentFile
@@ -168,10 +167,8 @@ def rq_queue(request):
 
 @contextmanager
 def celery_queue(request):
-    with celery.Celery("site", broker="memory://", set_as_current=True) as app:
-        app.conf.task_always_eager = True
-        yield {}, None
-    celery._state._set_current_app(None)
+    request.getfixturevalue("make_celery_app")("memory://").conf.task_always_eager = True
+    yield {}, None
 
 
 @contextmanager

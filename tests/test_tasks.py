@@ -4,7 +4,6 @@ import importlib
 import importlib.util
 
 import pytest
-from celery import Celery
 from celery.exceptions import Reject, Retry
 from django.core.files.storage import storages
 from django.db import DatabaseError
@@ -15,15 +14,14 @@ from resto.executors.queue import MAX_RETRIES
 
 
 @pytest.fixture
-def sent(monkeypatch):
-    """An app of this process, whose messages are kept."""
+def sent(make_celery_app, monkeypatch):
+    """The messages that are sent to the app of this process."""
     messages = []
-    with Celery("site", broker="memory://", set_as_current=True) as app:
-        task = app.tasks["resto.replicate"]
-        monkeypatch.setattr(
-            type(task), "apply_async", lambda self, args, kwargs, **options: messages.append((args, kwargs, options))
-        )
-        yield messages
+    task = make_celery_app("memory://").tasks["resto.replicate"]
+    monkeypatch.setattr(
+        type(task), "apply_async", lambda self, args, kwargs, **options: messages.append((args, kwargs, options))
+    )
+    return messages
 
 
 @pytest.fixture

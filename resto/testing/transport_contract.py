@@ -2,6 +2,7 @@
 
 import inspect
 import io
+import itertools
 import logging
 import os
 import pickle
@@ -490,15 +491,18 @@ class TransportContract:
         done = threading.Event()
 
         def write() -> None:
-            try:
-                for number in range(6):
-                    transport.create(host, name, versions[number % 2])
-            finally:
-                done.set()
+            for content in itertools.cycle(reversed(versions)):
+                if done.is_set():
+                    return
+                transport.create(host, name, content)
 
         def read() -> None:
-            while not done.is_set():
-                assert transport.content(host, name) in versions, "a reader saw neither the old file nor the new one"
+            try:
+                for _ in range(30):
+                    content = transport.content(host, name)
+                    assert content in versions, "a reader saw neither the old file nor the new one"
+            finally:
+                done.set()
 
         _in_threads([write, read])
 

@@ -7,9 +7,7 @@ import subprocess
 import sys
 import time
 
-import celery
 import pytest
-from celery import Celery
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from kombu import Connection, Queue
@@ -21,22 +19,6 @@ from servers import ADDRESS, free_port
 
 
 MESSAGE = {"storage": "default", "action": "upload", "hosts": ["media-1", "media-2"], "name": "a #?.txt", "record": ""}
-
-
-@pytest.fixture
-def make_app():
-    """A function that makes the app of this process."""
-    apps = []
-
-    def make(broker, **options):
-        app = Celery("site", broker=broker, set_as_current=True, **options)
-        apps.append(app)
-        return app
-
-    yield make
-    for app in apps:
-        app.close()
-    celery._state._set_current_app(None)
 
 
 @pytest.fixture(params=["redis_server", "rabbitmq"])
@@ -61,8 +43,8 @@ def queue(request):
     return f"queue-{os.urandom(4).hex()}"
 
 
-def test_message_is_the_arguments_of_a_task(make_app, broker, received, queue):
-    make_app(broker)
+def test_message_is_the_arguments_of_a_task(make_celery_app, broker, received, queue):
+    make_celery_app(broker)
     CeleryExecutor(queue=queue).enqueue(MESSAGE)
     [message] = received(queue)
     assert message.headers["task"] == "resto.replicate"
@@ -72,22 +54,22 @@ def test_message_is_the_arguments_of_a_task(make_app, broker, received, queue):
     assert (args, kwargs) == ([], MESSAGE)
 
 
-def test_options_are_those_of_apply_async(make_app, broker, received, queue):
-    make_app(broker)
+def test_options_are_those_of_apply_async(make_celery_app, broker, received, queue):
+    make_celery_app(broker)
     CeleryExecutor(queue=queue, priority=7, expires=60).enqueue(MESSAGE)
     [message] = received(queue)
     assert message.properties["priority"] == 7
     assert message.headers["expires"]
 
 
-def test_routes_of_the_app_count(make_app, broker, received, queue):
-    make_app(broker).conf.task_routes = {"resto.*": {"queue": queue}}
+def test_routes_of_the_app_count(make_celery_app, broker, received, queue):
+    make_celery_app(broker).conf.task_routes = {"resto.*": {"queue": queue}}
     CeleryExecutor().enqueue(MESSAGE)
     assert len(received(queue)) == 1
 
 
-def test_connection_that_died_in_the_meantime(make_app, broker, received, queue):
-    make_app(broker)
+def test_connection_that_died_in_the_meantime(make_celery_app, broker, received, queue):
+    make_celery_app(broker)
     executor = CeleryExecutor(queue=queue)
     executor.enqueue(MESSAGE)
     with executor._open_producers().acquire() as producer:
@@ -99,8 +81,8 @@ def test_connection_that_died_in_the_meantime(make_app, broker, received, queue)
     assert len(received(queue)) == 2
 
 
-def test_forked_child_has_connections_of_its_own(make_app, broker, received, queue):
-    make_app(broker)
+def test_forked_child_has_connections_of_its_own(make_celery_app, broker, received, queue):
+    make_celery_app(broker)
     executor = CeleryExecutor(queue=queue)
     executor.enqueue(MESSAGE)
     pool = executor._open_producers()
@@ -110,8 +92,8 @@ def test_forked_child_has_connections_of_its_own(make_app, broker, received, que
 
 
 @pytest.mark.parametrize("options", [{"queue": ["a"]}, {"priority": "high"}, {"expires": "1h"}])
-def test_wrong_options(make_app, options):
-    make_app("memory://")
+def test_wrong_options(make_celery_app, options):
+    make_celery_app("memory://")
     with pytest.raises(ConfigurationError, match=f"'{next(iter(options))}'") as caught:
         CeleryExecutor(**options)
     assert caught.value.code == "E007"
@@ -129,9 +111,9 @@ def storage(settings, media_root):
 
 
 @pytest.mark.parametrize("scheme", ["redis", "amqp"])
-def test_refused(make_app, storage, media_root, caplog, scheme):
+def test_refused(make_celery_app, storage, media_root, caplog, scheme):
     """Left alone, Celery tries for six seconds."""
-    make_app(f"{scheme}://{ADDRESS}:{free_port()}//")
+    make_celery_app(f"{scheme}://{ADDRESS}:{free_port()}//")
     started = time.monotonic()
     assert storage.save("a", ContentFile(b"content")) == "a"
     assert time.monotonic() - started < 2
@@ -142,11 +124,11 @@ def test_refused(make_app, storage, media_root, caplog, scheme):
 
 
 @pytest.mark.parametrize("scheme", ["redis", "amqp"])
-def test_silent_broker_is_waited_for_once(make_app, settings, storage, caplog, scheme):
+def test_silent_broker_is_waited_for_once(make_celery_app, settings, storage, caplog, scheme):
     """Left alone, Celery waits for a silent Redis for ever."""
     settings.RESTO_TIMEOUT = 0.3
     with socket.create_server((ADDRESS, 0)) as listener:
-        make_app(f"{scheme}://{ADDRESS}:{listener.getsockname()[1]}//")
+        make_celery_app(f"{scheme}://{ADDRESS}:{listener.getsockname()[1]}//")
         started = time.monotonic()
         assert storage.save("a", ContentFile(b"content")) == "a"
         assert time.monotonic() - started < 1.5
@@ -160,17 +142,17 @@ def test_no_app():
     assert "ConfigurationError: the executor 'celery' found no Celery app (Import the site's app" in done.stderr
 
 
-def test_eager_app_does_it_at_once(make_app, storage, settings):
+def test_eager_app_does_it_at_once(make_celery_app, storage, settings):
     """As the tests of sites do."""
-    make_app(f"redis://{ADDRESS}:{free_port()}//").conf.task_always_eager = True
+    make_celery_app(f"redis://{ADDRESS}:{free_port()}//").conf.task_always_eager = True
     with TestHttpServer(webdav=False) as server:
         settings.RESTO_MEDIA_HOSTS = [server.url]
         storage.save("a", ContentFile(b"content"))
         assert server.get_file("a") == b"content"
 
 
-def test_eager_app_does_not_try_again(make_app, storage, settings, caplog):
-    make_app(f"redis://{ADDRESS}:{free_port()}//").conf.task_always_eager = True
+def test_eager_app_does_not_try_again(make_celery_app, storage, settings, caplog):
+    make_celery_app(f"redis://{ADDRESS}:{free_port()}//").conf.task_always_eager = True
     with TestHttpServer(webdav=False) as server:
         server.refuse_code = 500
         settings.RESTO_MEDIA_HOSTS = [server.url]

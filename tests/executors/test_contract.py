@@ -1,11 +1,9 @@
 """The bundled executors keep their contracts."""
 
-import contextlib
 import os
 
 import pytest
 import rq
-from celery import Celery, _state
 from kombu import Connection, Queue
 from redis import Redis
 
@@ -59,16 +57,8 @@ class TestRqExecutor(QueueExecutorContract):
 
 class TestCeleryExecutor(QueueExecutorContract):
     @pytest.fixture
-    def make_app(self, monkeypatch):
-        """As Celery does for sites: the app is that of all threads."""
-        with contextlib.ExitStack() as apps:
-            yield lambda broker: monkeypatch.setattr(
-                _state, "default_app", apps.enter_context(Celery("site", broker=broker, set_as_current=False))
-            )
-
-    @pytest.fixture
-    def executor_and_messages(self, make_app, redis_server):
-        make_app(redis_server.url)
+    def executor_and_messages(self, make_celery_app, redis_server):
+        make_celery_app(redis_server.url)
         name = f"queue-{os.urandom(4).hex()}"
         with Connection(redis_server.url) as connection:
             queue = Queue(name)(connection.default_channel)
@@ -79,8 +69,8 @@ class TestCeleryExecutor(QueueExecutorContract):
             yield CeleryExecutor(queue=name), take
 
     @pytest.fixture
-    def executor_without_queue(self, make_app):
-        make_app(f"redis://{ADDRESS}:{free_port()}/0")
+    def executor_without_queue(self, make_celery_app):
+        make_celery_app(f"redis://{ADDRESS}:{free_port()}/0")
         return CeleryExecutor()
 
 
