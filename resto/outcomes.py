@@ -13,15 +13,17 @@ U = TypeVar("U")
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """How to notice that an answer has arrived, without reading it.
+    """How to notice that an action can go on, without trying it.
 
     Attributes:
         descriptor: Becomes readable when the answer, or the end of the connection, arrives.
         deadline: When to stop waiting for it, by `time.monotonic`.
+        takes_more: Whether the action can also go on when the descriptor becomes writable: there is more to send.
     """
 
     descriptor: int
     deadline: float
+    takes_more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,9 @@ class Begun(Generic[T]):
 
     Attributes:
         resume: Waits for the answer, within the time that the host had since the request was sent. Returns the result of
-            the action; or a `Begun` if it took another request, which is on its way then. Raises if the action failed.
-        arrival: When `resume` need not wait; None if that cannot be known.
+            the action; or a `Begun` if there is more to do, such as another request, which is on its way then. Raises if
+            the action failed.
+        arrival: When `resume` need not wait; None if that cannot be known, and it is to be called in a thread that may wait.
     """
 
     resume: Callable[[], Union[T, "Begun[T]"]]

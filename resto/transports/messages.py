@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, Union
 
 from resto.outcomes import Arrival, Begun
 from resto.transports.bodies import Body
@@ -87,12 +87,13 @@ class Sent:
     """A request that is on its way.
 
     Attributes:
-        receive: Waits for the answer and returns it, or raises `NoAnswerError`.
-        arrival: When it need not wait.
+        receive: Waits for the answer and returns it, or raises `NoAnswerError`. Returns itself as it is now if there was
+            more to send.
+        arrival: When it need not wait; None if that cannot be known.
     """
 
-    receive: Callable[[], Response]
-    arrival: Arrival
+    receive: Callable[[], Union[Response, "Sent"]]
+    arrival: Arrival | None
 
 
 class Wire(Protocol):
@@ -129,8 +130,15 @@ def begin_steps(steps: Steps[T], wire: Wire) -> Begun[T] | None:
 
 def _begun(steps: Steps[T], wire: Wire, sent: Sent) -> Begun[T]:
     def resume() -> T | Begun[T]:
+        answer: Response | Sent | Exception
         try:
-            return _begun(steps, wire, _send_next(steps, wire, _proceed(steps, sent.receive)))
+            answer = sent.receive()
+        except Exception as error:  # noqa: BLE001 - the steps decide what a failure means
+            answer = error
+        if isinstance(answer, Sent):
+            return _begun(steps, wire, answer)
+        try:
+            return _begun(steps, wire, _send_next(steps, wire, _told(steps, answer)))
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]  # as above
 
@@ -138,22 +146,22 @@ def _begun(steps: Steps[T], wire: Wire, sent: Sent) -> Begun[T]:
 
 
 def _send_next(steps: Steps[T], wire: Wire, request: Request) -> Sent:
-    """Carry out steps from a request on, until one is on its way that need not be waited for."""
+    """Send the next request of steps, at once if that is possible."""
     while True:
         try:
-            sent = wire.begin(request)
+            return wire.begin(request) or Sent(partial(wire.send, request), None)
         except Exception as error:  # noqa: BLE001 - the steps decide what a failure means
             request = steps.throw(error)
-            continue
-        if sent is not None:
-            return sent
-        request = _proceed(steps, partial(wire.send, request))
 
 
 def _proceed(steps: Steps[T], receive: Callable[[], Response]) -> Request:
     """Give the steps the answer that they wait for, and return their next request."""
     try:
-        response = receive()
-    except Exception as error:  # noqa: BLE001 - the steps decide what a failure means
-        return steps.throw(error)
-    return steps.send(response)
+        answer: Response | Exception = receive()
+    except Exception as error:  # noqa: BLE001 - as above
+        answer = error
+    return _told(steps, answer)
+
+
+def _told(steps: Steps[T], answer: Response | Exception) -> Request:
+    return steps.throw(answer) if isinstance(answer, Exception) else steps.send(answer)

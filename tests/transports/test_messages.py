@@ -82,9 +82,24 @@ def test_steps_begin_each_request_without_waiting():
     assert second.resume() == (409, 201)
 
 
-def test_a_later_request_that_cannot_begin_is_waited_for():
+def test_a_later_request_that_cannot_begin_is_left_to_whoever_may_wait():
     wire = FakeWire(409, 201, begins=[True, False])
-    assert begin_steps(two_steps(), wire).resume() == (409, 201)
+    second = begin_steps(two_steps(), wire).resume()
+    assert second.arrival is None
+    assert wire.sent == [FIRST]
+    assert second.resume() == (409, 201)
+
+
+def test_a_request_may_take_several_steps():
+    wire = FakeWire(201)
+    third = Sent(lambda: wire.send(FIRST), None)
+    second = Sent(lambda: third, Arrival(0, 2.0, takes_more=True))
+    wire.begin = lambda request: Sent(lambda: second, Arrival(0, 1.0, takes_more=True))
+    begun = begin_steps(forgiving_steps(), wire)
+    for arrival in (Arrival(0, 1.0, takes_more=True), Arrival(0, 2.0, takes_more=True), None):
+        assert begun.arrival == arrival
+        begun = begun.resume()
+    assert begun is None  # what these steps return
 
 
 def test_begun_steps_may_handle_a_failure():
