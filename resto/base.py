@@ -155,6 +155,9 @@ class ReplicatedStorage(Storage):
     @property
     def hosts(self) -> tuple[str, ...]:
         """The addresses of the hosts."""
+        composition = self._composition
+        if composition is not None:
+            return tuple(composition.transports)
         return tuple(host.address for host in self._parsed_hosts())
 
     @property
@@ -460,14 +463,14 @@ class _Guard:
 
 
 def _under_way(breaker: Breaker, turn: int, begun: Begun[T]) -> Begun[T]:
-    def resume() -> T | Begun[T]:
+    def resume() -> "T | Begun[T]":  # quoted: it would be evaluated for each action
         result = _watched(breaker, turn, begun.resume)
         if isinstance(result, Begun):
             return _under_way(breaker, turn, result)
         breaker.reached()
         return result
 
-    return Begun(resume, begun.arrival)
+    return Begun(resume, begun.arrival, begun.is_sent)
 
 
 def _watched(breaker: Breaker, turn: int, act: Callable[[], T]) -> T:

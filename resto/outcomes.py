@@ -36,20 +36,23 @@ class Begun(Generic[T]):
         resume: Waits for the answer, within the time that the host had since the request was sent. Returns the result of
             the action; or a `Begun` if there is more to do, such as another request, which is on its way then. Raises if
             the action failed.
-        arrival: When `resume` need not wait; None if that cannot be known, and it is to be called in a thread that may wait.
+        arrival: When `resume` need not wait; None if that cannot be known.
+        is_sent: Whether a request is on its way. If not, `resume` sends the next one, and whoever has others under way
+            leaves that to a thread: it may have to connect first.
     """
 
     resume: Callable[[], Union[T, "Begun[T]"]]
     arrival: Arrival | None = None
+    is_sent: bool = True
 
     def then(self, function: Callable[[T], U]) -> "Begun[U]":
         """Return the same action, with its result passed through a function."""
 
-        def resume() -> U | Begun[U]:
+        def resume() -> "U | Begun[U]":  # quoted: it would be evaluated for each action
             result = self.resume()
             return result.then(function) if isinstance(result, Begun) else function(result)
 
-        return Begun(resume, self.arrival)
+        return Begun(resume, self.arrival, self.is_sent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ have got the two states in either order, and the present one is sent once more.
 
 import os
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass
+from io import RawIOBase
 from typing import IO, BinaryIO, TypeVar, cast
 
 from resto.exceptions import HostUnavailableError, TransportError
-from resto.master import Fingerprint, MasterCopy
+from resto.master import MasterCopy, Snapshot, shared_snapshot
 from resto.outcomes import Begun
 from resto.pending import Lease
 from resto.transports import Transport
@@ -84,10 +85,10 @@ class _Replication:
     def run(self, *, existed: bool | None = None) -> bool:
         overtaken = 0
         for _ in range(MAX_ROUNDS):
-            with self.master.snapshot(self.name) as (content, before):
-                told = _told(lambda: self._send(content))
+            with self.master.snapshot(self.name) or nullcontext() as snapshot:
+                told = _told(lambda: self._send(snapshot))
                 # The file stays open until here, so that no other file can have got its inode.
-                unchanged = self.master.fingerprint(self.name) == before
+                unchanged = self.master.fingerprint(self.name) == (snapshot and snapshot.fingerprint)
             if existed is None and isinstance(told, bool):
                 existed = told
             if unchanged and (overtaken == MAX_OVERTAKEN or not _may_be_overtaken(told)):
@@ -96,44 +97,53 @@ class _Replication:
         problem = f"the master copy changed {MAX_ROUNDS} times while it was sent"
         raise TransportError(self.host, self.name, self.action, problem)
 
-    def _send(self, content: IO[bytes] | None) -> bool:
+    def _send(self, snapshot: Snapshot | None) -> bool:
         self._keep()
-        if content is None:
+        if snapshot is None:
             return self.transport.delete(self.host, self.name)
-        return self.transport.create(self.host, self.name, leased(content, self.lease))
+        return self.transport.create(self.host, self.name, leased(snapshot.content(), self.lease))
 
     def _keep(self) -> None:
         if self.lease is not None:
             self.lease.keep()
 
     def begin(self) -> Begun[bool] | None:
-        with ExitStack() as stack:
-            content, before = stack.enter_context(self.master.snapshot(self.name))
+        snapshot = shared_snapshot(self.master, self.name)
+        begun = None
+        try:
             self._keep()
-            if content is None:
+            if snapshot is None:
                 begun = self.transport.begin("delete", self.host, self.name)
             else:
-                begun = self.transport.begin("create", self.host, self.name, leased(content, self.lease))
-            return None if begun is None else self._watched(begun, before, stack.pop_all())
+                begun = self.transport.begin("create", self.host, self.name, leased(snapshot.content(), self.lease))
+        finally:
+            if begun is None and snapshot is not None:
+                snapshot.close()
+        return None if begun is None else self._watched(begun, snapshot)
 
-    def _watched(self, begun: Begun[bool], before: Fingerprint | None, snapshot: ExitStack) -> Begun[bool]:
-        def resume() -> bool | Begun[bool]:
-            with ExitStack() as stack:
-                stack.push(snapshot)
+    def _watched(self, begun: Begun[bool], snapshot: Snapshot | None) -> Begun[bool]:
+        def resume() -> "bool | Begun[bool]":  # quoted: it would be evaluated for each action
+            told: bool | TransportError | Begun[bool] | None = None
+            try:
                 told = _told(begun.resume)
                 if isinstance(told, Begun):
-                    return self._watched(told, before, stack.pop_all())
-                unchanged = self.master.fingerprint(self.name) == before
+                    return self._watched(told, snapshot)
+                unchanged = self.master.fingerprint(self.name) == (snapshot and snapshot.fingerprint)
+            finally:
+                if snapshot is not None and not isinstance(told, Begun):
+                    snapshot.close()
             existed = told if isinstance(told, bool) else None
             settled = unchanged and not _may_be_overtaken(told)
             return _value(told, existed=existed) if settled else self.run(existed=existed)
 
-        return Begun(resume, begun.arrival)
+        return Begun(resume, begun.arrival, begun.is_sent)
 
 
-def leased(content: IO[bytes], lease: Lease | None) -> BinaryIO:
-    """Return a file that can be read as long as a lease is held; the same file without a lease."""
-    return cast("BinaryIO", content if lease is None else _LeasedContent(content, lease))
+def leased(content: bytes | IO[bytes] | RawIOBase, lease: Lease | None) -> bytes | BinaryIO:
+    """Return a file that can be read as long as a lease is held; the same content without a lease, or if it is bytes."""
+    if lease is None or isinstance(content, bytes):
+        return cast("bytes | BinaryIO", content)
+    return cast("BinaryIO", _LeasedContent(cast("IO[bytes]", content), lease))
 
 
 class _LeasedContent:

@@ -18,9 +18,9 @@ from resto.base import ReplicatedStorage, StorageOptions, begun_by, failed_by_ex
 from resto.changes import Change, current_lease, holding, settled_together
 from resto.distributed import DistributedStorage
 from resto.exceptions import ReplicationError
-from resto.executors import Job, RemoteCall
+from resto.executors import Executor, Job, RemoteCall
 from resto.files import MasterFile
-from resto.master import Fingerprint, MasterCopy
+from resto.master import Fingerprint, MasterCopy, sharing_snapshots
 from resto.names import clean_name, require_storable
 from resto.outcomes import Begun, Outcome
 from resto.pending import Lease
@@ -181,6 +181,12 @@ class HybridStorage(ReplicatedStorage):
     def repair(self, host: str, name: str) -> bool:
         """Replicate a file to one host that is found to differ there, whatever it is; return whether it was there before."""
         return self._replicate(host, name, "repair")
+
+    def _run_on(
+        self, executor: Executor, func: Callable[..., Any], hosts: Sequence[str], name: str, *args: Any, **kwargs: Any
+    ) -> list[Outcome]:
+        with sharing_snapshots():  # the same file goes to all hosts
+            return super()._run_on(executor, func, hosts, name, *args, **kwargs)
 
     # The full comparison.
 

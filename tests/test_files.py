@@ -1,9 +1,9 @@
 """The files that storages open, and the content that they send."""
 
 import io
+import os
 import tempfile
 import threading
-from pathlib import Path
 
 import pytest
 from django.core.files import File
@@ -333,7 +333,7 @@ def test_nothing_is_left_of_a_master_file_that_cannot_be_published(open_file, me
     def fail(*args):
         raise OSError(5, "broken disk")
 
-    monkeypatch.setattr(Path, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="broken disk"):
         file.close()
     assert (list(media_root.iterdir()), published) == ([], [])

@@ -79,14 +79,14 @@ class Job:
         return self._outcome(time.perf_counter(), error=error)
 
     def _under_way(self, started: float, begun: Begun[Any]) -> Begun[Outcome]:
-        def resume() -> Outcome | Begun[Outcome]:
+        def resume() -> "Outcome | Begun[Outcome]":  # quoted: it would be evaluated for each action
             try:
                 result = begun.resume()
             except Exception as error:  # noqa: BLE001 - as in `run`
                 return self._outcome(started, error=error)
             return self._under_way(started, result) if isinstance(result, Begun) else self._outcome(started, result)
 
-        return Begun(resume, begun.arrival)
+        return Begun(resume, begun.arrival, begun.is_sent)
 
     def _outcome(self, started: float, value: Any = None, error: Exception | None = None) -> Outcome:
         outcome = Outcome(self.action, self.host, self.name, time.perf_counter() - started, value, error)

@@ -6,21 +6,20 @@ it: a thread of the pool, or the caller who waits for it. All changes of state h
 under it.
 
 A caller who waits first begins those of its tasks that can be begun without waiting, so that all their requests are on
-their way at the same time; the others are for the pool, or for the caller afterwards. Over short distances this is
-several times faster than threads, which cost more than the requests.
+their way at the same time; the others are for the pool, or for the caller afterwards, and so is what is begun and cannot
+go on without waiting. Over short distances this is several times faster than threads, which cost more than the requests.
 """
 
 import os
-import select
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum, auto
 from typing import cast
 
 from resto.executors.base import Job
+from resto.executors.watch import Watch
 from resto.outcomes import Begun, Outcome
 
 
@@ -38,7 +37,7 @@ class _State(Enum):
 class Task:
     """A job in its lane."""
 
-    __slots__ = ("changed", "job", "offer", "outcome", "raised", "runner", "state")
+    __slots__ = ("begun", "changed", "job", "offer", "outcome", "raised", "runner", "state")
 
     def __init__(self, job: Job, changed: threading.Condition, offer: Callable[["Task"], None] | None) -> None:
         self.job = job
@@ -46,6 +45,7 @@ class Task:
         self.offer = offer
         self.state = _State.NEW
         self.runner: int | None = None
+        self.begun: Begun[Outcome] | None = None  # of a task that is ready: what is left to do
         self.outcome: Outcome | None = None
         self.raised: BaseException | None = None
 
@@ -79,15 +79,12 @@ class Lanes:
             One outcome per job, in the order of the jobs.
         """
         with self._entered(jobs, offer) as (tasks, ready):
-            begun = {task: action for task in ready if (action := self._begin(task))}
-            others = [task for task in ready if task not in begun]
-            for task in others if begun else others[1:]:
+            under_way = _UnderWay(self)
+            others = [task for task in ready if not under_way.begin(task)]
+            for task in others if under_way else others[1:]:
                 _offer(task)
-            while begun:
-                for task in _answered(begun):
-                    again = self._resume(task, begun.pop(task))
-                    if again is not None:
-                        begun[task] = again
+            while under_way:
+                under_way.go_on()
             while (own := self._next(tasks)) is not None:
                 self.attempt(own)
             for task in tasks:
@@ -104,12 +101,12 @@ class Lanes:
         if not self._claim(task):
             return False
         try:
-            task.outcome = task.job.run()
+            task.outcome = task.job.run() if task.begun is None else _finished(task.begun)
         except BaseException as error:
             task.raised = error
             raise
         finally:
-            self._leave(task)
+            self.leave(task)
         return True
 
     def _claim(self, task: Task) -> bool:
@@ -120,22 +117,24 @@ class Lanes:
             task.state = _State.CLAIMED
             return True
 
-    def _begin(self, task: Task) -> Begun[Outcome] | None:
+    def begin(self, task: Task) -> Begun[Outcome] | None:
+        """Begin a task if it is ready and that is possible without waiting; `leave` it, or `suspend` it, afterwards."""
         if task.job.begin is None or not self._claim(task):
             return None
         begun = task.job.start()
         if begun is None:
-            with self._lock:
-                task.state = _State.READY
+            self._give_back(task)
         return begun
 
-    def _resume(self, task: Task, begun: Begun[Outcome]) -> Begun[Outcome] | None:
-        result = begun.resume()
-        if isinstance(result, Begun):
-            return result
-        task.outcome = result
-        self._leave(task)
-        return None
+    def suspend(self, task: Task, begun: Begun[Outcome]) -> None:
+        """Let anybody go on with a task who finds it ready."""
+        task.begun = begun
+        self._give_back(task)
+        _offer(task)
+
+    def _give_back(self, task: Task) -> None:
+        with self._lock:
+            task.state = _State.READY
 
     @contextmanager
     def _entered(
@@ -178,9 +177,10 @@ class Lanes:
             # A task of this thread is still claimed if the interruption came between the claim and the job.
             left = task.state is _State.CLAIMED and task.runner == threading.get_ident()
         if left:
-            self._leave(task)
+            self.leave(task)
 
-    def _leave(self, task: Task) -> None:
+    def leave(self, task: Task) -> None:
+        """Make room for the next task of the lane."""
         key = task.job.host, task.job.name
         successor = None
         try:
@@ -202,22 +202,49 @@ class Lanes:
                 _offer(successor)
 
 
-def _answered(begun: Mapping[Task, Begun[Outcome]]) -> list[Task]:
-    """Wait until some of the answers have arrived, or are overdue; a slow host must not hold up the lanes of others."""
-    if len(begun) == 1:
-        return list(begun)
-    poller = select.poll()
-    waiting: dict[int, Task] = {}
-    for task, action in begun.items():
-        if action.arrival is None:
-            return [task]
-        waiting[action.arrival.descriptor] = task
-        poller.register(action.arrival.descriptor, select.POLLIN)
-    deadline = min(action.arrival.deadline for action in begun.values() if action.arrival)
-    arrived = poller.poll(max(deadline - time.monotonic(), 0) * 1000)
-    if arrived:
-        return [waiting[descriptor] for descriptor, _ in arrived]
-    return [task for task, action in begun.items() if action.arrival and action.arrival.deadline <= deadline]
+class _UnderWay:
+    """The tasks of one caller that are begun; a slow host must not hold up the lanes of others."""
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+        self._begun: dict[Task, Begun[Outcome]] = {}
+        self._watch: Watch[Task] = Watch()
+        self._unwatched: list[Task] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._begun)
+
+    def begin(self, task: Task) -> bool:
+        begun = self._lanes.begin(task)
+        if begun is None:
+            return False
+        self._put(task, begun)
+        return True
+
+    def _put(self, task: Task, begun: Begun[Outcome]) -> None:
+        self._begun[task] = begun
+        if not self._watch.add(task, begun.arrival):
+            self._unwatched.append(task)
+
+    def go_on(self) -> None:
+        """Wait until some of them can go on, and do their next steps."""
+        ready, self._unwatched = self._unwatched or self._watch.wait(), []
+        for task in ready:
+            result = self._begun.pop(task).resume()
+            if not isinstance(result, Begun):
+                task.outcome = result
+                self._lanes.leave(task)
+            elif self._begun and not result.is_sent:
+                self._lanes.suspend(task, result)
+            else:
+                self._put(task, result)
+
+
+def _finished(begun: Begun[Outcome]) -> Outcome:
+    result: Outcome | Begun[Outcome] = begun
+    while isinstance(result, Begun):
+        result = result.resume()
+    return result
 
 
 def _offer(task: Task) -> None:

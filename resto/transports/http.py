@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from copy import copy
 from datetime import datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Any, BinaryIO, Self, TypedDict, TypeVar, cast
 
 from django.utils.module_loading import import_string
@@ -157,7 +158,7 @@ class HttpTransport(Transport):
 
     def create(self, host: str, name: str, content: bytes | BinaryIO) -> bool:
         action = self._action(host, name, "upload")
-        with _translated_errors(action), closing(Body(content)) as body:
+        with _Translated(action), closing(Body(content)) as body:
             return self._perform(action, self._upload(action, body))
 
     def delete(self, host: str, name: str) -> bool:
@@ -196,14 +197,14 @@ class HttpTransport(Transport):
         # Content that cannot be rewound is used up by the attempt.
         if not is_rewindable(content):
             return None
-        with _translated_errors(action):
+        with _Translated(action):
             body = Body(content)
         return self._begin(action, self._upload(action, body))
 
     def _begin(self, action: Action, sequence: Steps[T]) -> Begun[T] | None:
-        with _translated_errors(action):
+        with _Translated(action):
             begun = begin_steps(sequence, self._attentive_wire(action.host))
-        return None if begun is None else _translated(action, begun)
+        return None if begun is None else _watched(action, begun)
 
     def _upload(self, action: Action, body: Body) -> Steps[bool]:
         response = yield from steps.put(action, action.target, body)
@@ -223,7 +224,7 @@ class HttpTransport(Transport):
         return Action(kind, host, name, url)
 
     def _perform(self, action: Action, sequence: Steps[T]) -> T:
-        with _translated_errors(action):
+        with _Translated(action):
             return run_steps(sequence, self._attentive_wire(action.host))
 
     def _attentive_wire(self, host: str) -> Wire:
@@ -319,24 +320,33 @@ def _json_listing(action: Action, response: Response) -> Directory | None:
         stream.close()
 
 
-@contextmanager
-def _translated_errors(action: Action) -> Iterator[None]:
-    """Turn the errors of wires and bodies into those of the contract."""
-    try:
-        yield
-    except NoAnswerError as error:
-        raise unavailable(action, error) from error
-    except UnreadableBodyError as error:
-        raise action.failed(str(error)) from error
+class _Translated:
+    """Turns the errors of wires and bodies into those of the contract."""
+
+    __slots__ = ("_action",)
+
+    def __init__(self, action: Action) -> None:
+        self._action = action
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, NoAnswerError):
+            raise unavailable(self._action, error) from error
+        if isinstance(error, UnreadableBodyError):
+            raise self._action.failed(str(error)) from error
 
 
-def _translated(action: Action, begun: Begun[T]) -> Begun[T]:
-    def resume() -> T | Begun[T]:
-        with _translated_errors(action):
+def _watched(action: Action, begun: Begun[T]) -> Begun[T]:
+    def resume() -> "T | Begun[T]":  # quoted: it would be evaluated for each action
+        with _Translated(action):
             result = begun.resume()
-        return _translated(action, result) if isinstance(result, Begun) else result
+        return _watched(action, result) if isinstance(result, Begun) else result
 
-    return Begun(resume, begun.arrival)
+    return Begun(resume, begun.arrival, begun.is_sent)
 
 
 def unavailable(action: Action, error: NoAnswerError) -> HostUnavailableError:

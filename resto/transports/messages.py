@@ -89,7 +89,7 @@ class Sent:
     Attributes:
         receive: Waits for the answer and returns it, or raises `NoAnswerError`. Returns itself as it is now if there was
             more to send.
-        arrival: When it need not wait; None if that cannot be known.
+        arrival: When it need not wait; None if nothing is sent yet.
     """
 
     receive: Callable[[], Union[Response, "Sent"]]
@@ -129,7 +129,7 @@ def begin_steps(steps: Steps[T], wire: Wire) -> Begun[T] | None:
 
 
 def _begun(steps: Steps[T], wire: Wire, sent: Sent) -> Begun[T]:
-    def resume() -> T | Begun[T]:
+    def resume() -> "T | Begun[T]":  # quoted: it would be evaluated for each action
         answer: Response | Sent | Exception
         try:
             answer = sent.receive()
@@ -142,7 +142,7 @@ def _begun(steps: Steps[T], wire: Wire, sent: Sent) -> Begun[T]:
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]  # as above
 
-    return Begun(resume, sent.arrival)
+    return Begun(resume, sent.arrival, sent.arrival is not None)
 
 
 def _send_next(steps: Steps[T], wire: Wire, request: Request) -> Sent:

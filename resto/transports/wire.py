@@ -231,13 +231,13 @@ class ConnectionWire:
         if self._auth is not None:
             return self._authenticated_head(request, dict(request.headers) | _body_headers(request.body))
         more = _lines(request.headers) if request.headers else b""
-        length = _lines(_body_headers(request.body)) if request.body is not None else b""
-        return b"%s %s HTTP/1.1\r\n%s%s%s\r\n" % (
+        if request.body is not None:
+            more += _lines(_body_headers(request.body))
+        return b"%s %s HTTP/1.1\r\n%s%s\r\n" % (
             request.method.encode(),
             request.target.encode(),
             self._fixed_lines,
             more,
-            length,
         )
 
     def _authenticated_head(self, request: Request, headers: dict[str, str]) -> bytes:
