@@ -436,7 +436,7 @@ class ReplicatedStorage(Storage):
         logger.error(message, name or "/", host, sentence, exc_info=error)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: there are several of each action, and that would double their time
 class _Guard:
     """Lets an action happen only if the breaker of the host does, and tells the breaker how it went."""
 

@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
@@ -184,27 +184,34 @@ class DistributedStorage(ReplicatedStorage):
         with holding(lease):
             return self._leased_job(Job("repair", host, name, partial(self._repair, host, name, truth)))
 
-    def repair_all(self, differences: Sequence[tuple[str, str]]) -> list[Outcome]:
-        """Make hosts equal to those that tell the truth, and wait for it.
+    def repair_each(self, differences: Iterable[tuple[str, str]]) -> Iterator[Outcome]:
+        """Make hosts equal to those that tell the truth, many files at a time.
 
         Args:
-            differences: Pairs of a host and the name of a file that something is pending for.
+            differences: Pairs of a host and the name of a file that something is pending for, each pair once. They are taken
+                when there is room.
 
-        Returns:
-            What happened, in the order of the differences. Failures are logged.
+        Yields:
+            What happened with each, when it has, in no order. Failures are logged.
         """
-        alias = self.record_alias() or ""
-        claims = [pending.claim_name(alias, host, name) for host, name in differences]
-        jobs = [
-            _not_yet(host, name) if claim is None else self.repair_job(host, name, claim.lease, present=claim.present)
-            for (host, name), claim in zip(differences, claims, strict=True)
-        ]
-        outcomes = get_plugin_manager().executor("thread")().run(jobs)
-        for claim, outcome in zip(claims, outcomes, strict=True):
+        leases: dict[tuple[str, str], Lease] = {}
+        for outcome in get_plugin_manager().executor("thread")().run_each(self._repair_jobs(differences, leases)):
             self.report(outcome)
-            if claim is not None:
-                claim.lease.settle([outcome])
-        return outcomes
+            lease = leases.pop((outcome.host, outcome.name), None)
+            if lease is not None:
+                lease.settle([outcome])
+            yield outcome
+
+    def _repair_jobs(
+        self, differences: Iterable[tuple[str, str]], leases: dict[tuple[str, str], Lease]
+    ) -> Iterator[Job]:
+        for host, name in differences:
+            claim = pending.claim_name(self.record_alias() or "", host, name)
+            if claim is None:
+                yield _not_yet(host, name)
+            else:
+                leases[host, name] = claim.lease
+                yield self.repair_job(host, name, claim.lease, present=claim.present)
 
     def _repair(self, host: str, name: str, truth: Truth) -> None:
         source = find_source(truth, host, name, partial(self._ask, name))

@@ -348,8 +348,9 @@ class Snapshot:
             self._close()
 
     def _close(self) -> None:
-        with contextlib.suppress(IndexError):
-            os.close(self._descriptors.pop())
+        if self._descriptors:
+            with contextlib.suppress(IndexError):
+                os.close(self._descriptors.pop())
 
     __del__ = _close
 

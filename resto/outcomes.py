@@ -11,7 +11,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: there are several of each action, and that would double their time
 class Arrival:
     """How to notice that an action can go on, without trying it.
 
@@ -26,7 +26,7 @@ class Arrival:
     takes_more: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: there are several of each action, and that would double their time
 class Begun(Generic[T]):
     """An action whose request is on its way, and that nobody waits for yet.
 

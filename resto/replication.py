@@ -73,7 +73,7 @@ def begin_replication(
     return _Replication(transport, master, host, name, action, lease).begin()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: there are several of each action, and that would double their time
 class _Replication:
     transport: Transport
     master: MasterCopy

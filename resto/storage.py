@@ -4,10 +4,11 @@ A storage is composed of a transport, which speaks to hosts, and an executor, wh
 It knows neither HTTP nor threads.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from django.db import transaction
@@ -38,6 +39,9 @@ __all__ = ["REMOTE_ACTIONS", "AsyncStorage", "DistributedStorage", "HybridStorag
 
 # The methods that a worker of a task queue may be asked to call. Each is called with a host and a name.
 REMOTE_ACTIONS = frozenset({"upload", "update", "remove"})
+
+# How many rows of the record are written at a time where many files are repaired.
+LEASES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,38 +205,57 @@ class HybridStorage(ReplicatedStorage):
         """
         return self._master.browse(name)
 
-    def repair_all(self, differences: Sequence[tuple[str, str]], *, from_nothing: bool = False) -> list[Outcome]:
-        """Make hosts equal to the master copy, whatever that is by then, and wait for it.
+    def repair_each(self, differences: Iterable[tuple[str, str]], *, from_nothing: bool = False) -> Iterator[Outcome]:
+        """Make hosts equal to the master copy, whatever that is by then, many files at a time.
 
         Args:
-            differences: Pairs of a host and the name of a file.
+            differences: Pairs of a host and the name of a file, each pair once. They are taken when there is room.
             from_nothing: Whether to go on if there is no file at all in the master copy: it may be a file system that is
                 not mounted.
 
-        Returns:
-            What happened, in the order of the differences. Failures are logged.
+        Yields:
+            What happened with each, when it has, in no order. Failures are logged.
         """
-        leases = self._open_leases(differences)
-        jobs = []
-        for pair, lease in zip(differences, leases, strict=True):
-            with holding(lease):
-                jobs.append(self._job(self.repair, *pair))
+        leases: dict[tuple[str, str], Lease] = {}
+        done: list[tuple[Lease, Outcome]] = []
         try:
-            if not from_nothing:
-                self._master.require_files()
-            outcomes = get_plugin_manager().executor("thread")().run(jobs)
-        except FileNotFoundError as error:
-            outcomes = [job.fail(error) for job in jobs]
-        for outcome in outcomes:
-            self.report(outcome)
-        pending.settle_leases([(lease, outcome) for lease, outcome in zip(leases, outcomes, strict=True) if lease])
-        return outcomes
+            for outcome in (
+                get_plugin_manager()
+                .executor("thread")()
+                .run_each(self._repair_jobs(differences, leases, from_nothing=from_nothing))
+            ):
+                self.report(outcome)
+                lease = leases.pop((outcome.host, outcome.name), None)
+                if lease is not None:
+                    done.append((lease, outcome))
+                if len(done) >= LEASES:
+                    pending.settle_leases(done)
+                    done.clear()
+                yield outcome
+        finally:
+            pending.settle_leases(done)
 
-    def _open_leases(self, differences: Sequence[tuple[str, str]]) -> Sequence[Lease | None]:
+    def _repair_jobs(
+        self, differences: Iterable[tuple[str, str]], leases: dict[tuple[str, str], Lease], *, from_nothing: bool
+    ) -> Iterator[Job]:
+        """Yield a job for each difference, and keep its lease; some are opened at a time."""
+        source = iter(differences)
         alias = self.record_alias()
-        if alias is None:
-            return [None] * len(differences)
-        return pending.open_leases(alias, differences)
+        while pairs := list(islice(source, LEASES)):
+            try:
+                if not from_nothing:
+                    self._master.require_files()
+            except FileNotFoundError as error:
+                yield from (Job("repair", host, name, partial(_fail, error)) for host, name in pairs)
+                continue
+            if alias is None:
+                yield from (self._job(self.repair, host, name) for host, name in pairs)
+                continue
+            for pair, lease in zip(pairs, pending.open_leases(alias, pairs), strict=True):
+                leases[pair] = lease
+                with holding(lease):
+                    job = self._job(self.repair, *pair)
+                yield job
 
     # Django's storage API: writing.
 
@@ -470,6 +493,10 @@ class AsyncStorage(HybridStorage):
                 self.report(outcome)
             return outcomes
         return self._run_on(get_plugin_manager().executor("thread")(), func, hosts, name)
+
+
+def _fail(error: Exception) -> None:
+    raise error
 
 
 def _tell_both(first: Callable[[Outcome], None], second: Callable[[Outcome], None], outcome: Outcome) -> None:

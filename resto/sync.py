@@ -5,11 +5,14 @@ save does, so that it may run while the site saves and deletes. Its memory is th
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import zip_longest
+from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, TypeVar
 
 from resto.base import ReplicatedStorage
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError
@@ -23,16 +26,16 @@ from resto.transports import Directory
 
 __all__ = ["Difference", "Disagreement", "HostReport", "Notice", "SyncOptions", "SyncReport", "synchronize"]
 
+T = TypeVar("T")
+
 # How many directories are looked at together. They are listed at once, which hides the way to the hosts and back.
 GROUP = 8
 
-# How many requests are on their way to one host at a time.
-WINDOW = 16
+# How many differences are collected before they are repaired. The end of each lot is waited for.
+LOT = 2_000
 
-# A file of up to this many bytes is sent without waiting for the answer to the one before; larger ones go to threads,
-# which need enough of them to be busy while others wait for the largest.
-SMALL = 16 * 1024
-LARGE_WINDOW = 32
+# A host is given up when so many requests in a row have brought no answer.
+PATIENCE = 16
 
 # A host is given up when it has failed to list so many directories.
 MAX_PROBLEMS = 20
@@ -326,34 +329,23 @@ class _Comparison:
             get_plugin_manager().notify(outcome)
         return outcomes
 
-    def _run_all(self, jobs: Iterable[Job], size: int) -> Iterator[Outcome]:
-        """Run jobs, some of each host at a time, and give up hosts that do not answer."""
-        queues: dict[str, list[Job]] = {}
-        for job in jobs:
-            queues.setdefault(job.host, []).append(job)
-        for number in range(0, max(map(len, queues.values()), default=0), size):
-            batch = [
-                job
-                for host, queue in queues.items()
-                if host not in self._given_up
-                for job in queue[number : number + size]
-            ]
-            outcomes = self._observed(batch)
-            self._watch(outcomes)
-            yield from outcomes
+    def _run_each(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
+        """Run many jobs, and give up hosts that do not answer."""
+        silence = _Silence()
+        for outcome in self._executor.run_each(job for job in jobs if job.host not in self._given_up):
+            get_plugin_manager().notify(outcome)
+            self._listen(silence, outcome)
+            yield outcome
+        self._give_up_silent(silence, silence.unheard())
 
-    def _watch(self, outcomes: Sequence[Outcome]) -> None:
-        silent: dict[str, str] = {}
-        answered = set()
-        for outcome in outcomes:
-            if isinstance(outcome.error, HostUnavailableError):
-                silent[outcome.host] = outcome.error.problem
-            else:
-                answered.add(outcome.host)
-        for host, problem in silent.items():
-            if host not in answered and host not in self._given_up:
-                self._hosts[host].problems.append(f"it does not answer, and was given up: {problem}")
-                self._give_up(host)
+    def _listen(self, silence: "_Silence", outcome: Outcome) -> None:
+        if silence.note(outcome):
+            self._give_up_silent(silence, {outcome.host})
+
+    def _give_up_silent(self, silence: "_Silence", hosts: set[str]) -> None:
+        for host in hosts - self._given_up:
+            self._hosts[host].problems.append(f"it does not answer, and was given up: {silence.problem(host)}")
+            self._give_up(host)
 
     def _open(self, host: str, name: str) -> BinaryIO:
         stream: BinaryIO = self._storage.transport_for(host).open(host, name)
@@ -392,8 +384,7 @@ class _ComparisonWithMaster(_Comparison):
         self._doubtful: list[tuple[str, str, int]] = []
         self._suspects: list[tuple[str, str, int]] = []
         self._extras: list[Difference] = []
-        self._small: list[Difference] = []
-        self._large: list[Difference] = []
+        self._behind: list[Difference] = []
         if options.delete and empty and not options.force:
             self.report.problems.append(
                 f"{self._storage.path(options.prefix)} is empty or missing; is it mounted? Nothing is removed on its account"
@@ -489,10 +480,8 @@ class _ComparisonWithMaster(_Comparison):
         difference = Difference(host, name, kind, here, there, "found")
         if self._options.dry_run:
             self._tell(difference)
-        elif here <= SMALL:
-            self._small.append(difference)
         else:
-            self._large.append(difference)
+            self._behind.append(difference)
 
     def _tell(self, difference: Difference) -> None:
         report = self._hosts[difference.host]
@@ -507,13 +496,13 @@ class _ComparisonWithMaster(_Comparison):
         self._read()
         # At once: such a file may have the name of a directory that is looked into next.
         self._remove_extras()
-        self._repair_all(WINDOW)
+        self._repair_all(LOT)
 
     def _ask(self) -> None:
         """Ask for the sizes of files that are not in listings."""
         asked, self._doubtful = self._doubtful, []
         sizes = {(host, name): size for host, name, size in asked}
-        for outcome in self._run_all((self._size_job(host, name) for host, name, _ in asked), WINDOW):
+        for outcome in self._run_each(self._size_job(host, name) for host, name, _ in _in_turn(asked, itemgetter(0))):
             host, name = outcome.host, outcome.name
             size = sizes[host, name]
             if isinstance(outcome.error, RemoteFileNotFoundError):
@@ -529,8 +518,9 @@ class _ComparisonWithMaster(_Comparison):
         """Compare the contents of files of the same size."""
         read, self._suspects = self._suspects, []
         sizes = {(host, name): size for host, name, size in read}
-        jobs = (Job("download", host, name, partial(self._is_same, host, name)) for host, name, _ in read)
-        for outcome in self._run_all(jobs, LARGE_WINDOW):
+        in_turn = _in_turn(read, itemgetter(0))
+        jobs = (Job("download", host, name, partial(self._is_same, host, name)) for host, name, _ in in_turn)
+        for outcome in self._run_each(jobs):
             host, name = outcome.host, outcome.name
             size = sizes[host, name]
             if isinstance(outcome.error, RemoteFileNotFoundError):
@@ -554,8 +544,7 @@ class _ComparisonWithMaster(_Comparison):
 
     def _remove_extras(self) -> None:
         extras, self._extras = self._extras, []
-        for batch in _batches(extras, WINDOW):
-            self._repair([difference for difference in batch if self._is_to_go(difference)])
+        self._repair(difference for difference in _in_turn(extras, attrgetter("host")) if self._is_to_go(difference))
 
     def _is_to_go(self, difference: Difference) -> bool:
         """Tell whether an extra file is to be removed now, and report it if not."""
@@ -570,27 +559,32 @@ class _ComparisonWithMaster(_Comparison):
         return False
 
     def _repair_all(self, enough: int) -> None:
-        """Send what is waiting, if it is more than what keeps a host busy."""
-        if len(self._small) > enough * len(self._hosts):
-            waiting, self._small = self._small, []
-            firsts, others = _split_firsts(waiting)
-            for batch in (*_batches(firsts, WINDOW), *_batches(others, WINDOW)):
-                self._repair(batch)
-        if len(self._large) > enough * len(self._hosts):
-            waiting, self._large = self._large, []
-            for batch in _batches(waiting, LARGE_WINDOW):
-                self._repair(batch)
+        """Send what is waiting, if it is enough to keep hosts busy."""
+        if len(self._behind) > enough:
+            waiting, self._behind = self._behind, []
+            for part in _split_firsts(waiting):
+                self._repair(_in_turn(part, attrgetter("host")))
 
-    def _repair(self, differences: Sequence[Difference]) -> None:
-        alive = [difference for difference in differences if difference.host not in self._given_up]
-        pairs = [(difference.host, difference.name) for difference in alive]
-        outcomes = self._storage.repair_all(pairs, from_nothing=self._from_nothing)
-        self._watch(outcomes)
-        for difference, outcome in zip(alive, outcomes, strict=True):
+    def _repair(self, differences: Iterable[Difference]) -> None:
+        silence = _Silence()
+        under_way: dict[tuple[str, str], Difference] = {}
+        pairs = self._pairs(differences, under_way)
+        for outcome in self._storage.repair_each(pairs, from_nothing=self._from_nothing):
+            difference = under_way.pop((outcome.host, outcome.name))
+            self._listen(silence, outcome)
             if outcome.ok:
                 self._tell(_with_state(difference, "repaired"))
             else:
                 self._tell(_with_state(difference, "failed", _text(outcome.error)))
+        self._give_up_silent(silence, silence.unheard())
+
+    def _pairs(
+        self, differences: Iterable[Difference], under_way: dict[tuple[str, str], Difference]
+    ) -> Iterator[tuple[str, str]]:
+        for difference in differences:
+            if difference.host not in self._given_up:
+                under_way[difference.host, difference.name] = difference
+                yield difference.host, difference.name
 
 
 class _ComparisonOfHosts(_Comparison):
@@ -623,7 +617,7 @@ class _ComparisonOfHosts(_Comparison):
                     sizes[part][host] = there.files.get(part) if there else None
                 else:
                     unknown.append(self._size_job(host, node.join(part)))
-        for outcome in self._run_all(unknown, WINDOW):
+        for outcome in self._run_each(_in_turn(unknown, attrgetter("host"))):
             self._take(outcome, sizes[outcome.name.rpartition("/")[2]])
         self._compared(len(parts))
         self._report_differences(node, sizes)
@@ -652,7 +646,7 @@ class _ComparisonOfHosts(_Comparison):
             for part in same
             for host in sizes[part]
         )
-        for outcome in self._run_all(jobs, LARGE_WINDOW):
+        for outcome in self._run_each(jobs):
             if outcome.ok:
                 digests[outcome.name].add(outcome.value)
             else:
@@ -684,8 +678,8 @@ class _ComparisonOfHosts(_Comparison):
                 self._found(disagreement)
         for difference in behind if self._options.dry_run else ():
             self._found(difference)
-        for batch in () if self._options.dry_run else _batches(behind, WINDOW):
-            self._repair(batch)
+        if not self._options.dry_run:
+            self._repair(behind)
 
     def _decided(self, disagreement: Disagreement) -> list[Difference]:
         """Return how hosts differ from those that tell the truth, as the record says; nothing if it does not say."""
@@ -709,13 +703,43 @@ class _ComparisonOfHosts(_Comparison):
         return Difference(host, disagreement.name, kind, here, there, "found")
 
     def _repair(self, differences: Sequence[Difference]) -> None:
-        outcomes = self._storage.repair_all([(difference.host, difference.name) for difference in differences])
-        for difference, outcome in zip(differences, outcomes, strict=True):
-            report = self._hosts[difference.host]
+        by_pair = {(difference.host, difference.name): difference for difference in differences}
+        for outcome in self._storage.repair_each(by_pair):
+            report = self._hosts[outcome.host]
             report.repaired += outcome.ok
             report.failed += not outcome.ok
             problem = "" if outcome.ok else _text(outcome.error)
+            difference = by_pair[outcome.host, outcome.name]
             self._found(_with_state(difference, "repaired" if outcome.ok else "failed", problem))
+
+
+class _Silence:
+    """Which hosts do not answer."""
+
+    def __init__(self) -> None:
+        self._heard: set[str] = set()
+        self._unanswered: Counter[str] = Counter()
+        self._problems: dict[str, str] = {}
+
+    def note(self, outcome: Outcome) -> bool:
+        """Take note of an outcome; return whether its host has not answered for long enough to be given up."""
+        host = outcome.host
+        if isinstance(outcome.error, HostUnavailableError):
+            self._problems[host] = outcome.error.problem
+            self._unanswered[host] += 1
+            return self._unanswered[host] == PATIENCE
+        self._heard.add(host)
+        if self._unanswered:
+            self._unanswered[host] = 0
+        return False
+
+    def problem(self, host: str) -> str:
+        """Return why a host could not be reached the last time."""
+        return self._problems[host]
+
+    def unheard(self) -> set[str]:
+        """Return the hosts that have not answered at all."""
+        return self._problems.keys() - self._heard
 
 
 def _is_listing(there: Any) -> bool:
@@ -755,13 +779,13 @@ def _split_firsts(differences: Sequence[Difference]) -> tuple[list[Difference], 
     return firsts, others
 
 
-def _batches(differences: Sequence[Difference], size: int) -> Iterator[list[Difference]]:
-    """Yield all, so many of each host at a time."""
-    queues: dict[str, list[Difference]] = {}
-    for difference in differences:
-        queues.setdefault(difference.host, []).append(difference)
-    for number in range(0, max(map(len, queues.values()), default=0), size):
-        yield [difference for queue in queues.values() for difference in queue[number : number + size]]
+def _in_turn(items: Iterable[T], host_of: Callable[[T], str]) -> Iterator[T]:
+    """Yield items of each host in turn, so that all hosts are busy."""
+    queues: dict[str, list[T]] = {}
+    for item in items:
+        queues.setdefault(host_of(item), []).append(item)
+    for turn in zip_longest(*queues.values()):
+        yield from (item for item in turn if item is not None)
 
 
 def _with_state(difference: Difference, state: Literal["repaired", "kept", "failed"], problem: str = "") -> Difference:

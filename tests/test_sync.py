@@ -229,14 +229,15 @@ def test_a_file_that_is_saved_before_its_removal_stays(make, server, media_root)
     storage = make(server)
     write(media_root, {f"{number}": b"" for number in range(20)})
     server.create_file("late", b"old")
-    repair_all = storage.repair_all
+    repair_each = storage.repair_each
 
     def save_first(differences, **options):
-        if ("late" in [name for _, name in differences]) and not (media_root / "late").exists():
+        found = list(differences)
+        if "late" in [name for _, name in found] and not (media_root / "late").exists():
             (media_root / "late").write_bytes(b"saved")
-        return repair_all(differences, **options)
+        return repair_each(found, **options)
 
-    storage.repair_all = save_first
+    storage.repair_each = save_first
     compare(storage, delete=True, force=True)
 
     assert server.get_file("late") == b"saved"

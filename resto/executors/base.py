@@ -3,8 +3,9 @@
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from resto.outcomes import Begun, Outcome
@@ -13,6 +14,9 @@ from resto.outcomes import Begun, Outcome
 __all__ = ["Executor", "Job", "RemoteCall"]
 
 logger = logging.getLogger("resto")
+
+# How many of many jobs are run at a time.
+_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,19 @@ class Executor(ABC):
         Raises:
             BaseException: What a job raised that is no `Exception`, such as KeyboardInterrupt; it holds up no lane.
         """
+
+    def run_each(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
+        """Run many jobs, each of them once, and yield each outcome when it is there, in no order but that of lanes.
+
+        The memory does not grow with the number of jobs: they are taken when there is room for them. If this ends before
+        its time, no more are taken. An executor may do better than this, which runs some after the others.
+
+        Raises:
+            BaseException: As for `run`.
+        """
+        source = iter(jobs)
+        while batch := list(islice(source, _BATCH)):
+            yield from self.run(batch)
 
     @abstractmethod
     def submit(self, jobs: Sequence[Job]) -> None:

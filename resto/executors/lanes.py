@@ -34,15 +34,51 @@ class _State(Enum):
     DONE = auto()
 
 
+class Caller:
+    """Somebody who has put tasks into their lanes.
+
+    Args:
+        offer: As for `Lanes.submit`; None if nobody else runs the tasks.
+        left: Told each task that has left its lane, in whichever thread that is.
+    """
+
+    __slots__ = ("_changed", "_left", "_offer")
+
+    def __init__(self, offer: Callable[["Task"], None] | None, left: Callable[["Task"], None] | None = None) -> None:
+        self._offer = offer
+        self._left = left
+        self._changed: threading.Condition | None = None  # made by who has to wait: most need not
+
+    def offer_to_others(self, task: "Task") -> None:
+        """Let somebody else run a task, who finds it ready."""
+        if self._offer is not None:
+            self._offer(task)
+
+    def wait(self, lock: threading.Lock) -> None:
+        """Wait for `wake`, without holding the lock meanwhile."""
+        if self._changed is None:
+            self._changed = threading.Condition(lock)
+        self._changed.wait()
+
+    def wake(self) -> None:
+        """Let the caller look again; for whoever holds the lock."""
+        if self._changed is not None:
+            self._changed.notify_all()
+
+    def tell(self, task: "Task") -> None:
+        """Tell that a task has left its lane."""
+        if self._left is not None:
+            self._left(task)
+
+
 class Task:
     """A job in its lane."""
 
-    __slots__ = ("begun", "changed", "job", "offer", "outcome", "raised", "runner", "state")
+    __slots__ = ("begun", "caller", "job", "outcome", "raised", "runner", "state")
 
-    def __init__(self, job: Job, changed: threading.Condition, offer: Callable[["Task"], None] | None) -> None:
+    def __init__(self, job: Job, caller: Caller) -> None:
         self.job = job
-        self.changed = changed
-        self.offer = offer
+        self.caller = caller
         self.state = _State.NEW
         self.runner: int | None = None
         self.begun: Begun[Outcome] | None = None  # of a task that is ready: what is left to do
@@ -82,7 +118,7 @@ class Lanes:
             under_way = _UnderWay(self)
             others = [task for task in ready if not under_way.begin(task)]
             for task in others if under_way else others[1:]:
-                _offer(task)
+                task.caller.offer_to_others(task)
             while under_way:
                 under_way.go_on()
             while (own := self._next(tasks)) is not None:
@@ -130,7 +166,7 @@ class Lanes:
         """Let anybody go on with a task who finds it ready."""
         task.begun = begun
         self._give_back(task)
-        _offer(task)
+        task.caller.offer_to_others(task)
 
     def _give_back(self, task: Task) -> None:
         with self._lock:
@@ -141,17 +177,18 @@ class Lanes:
         self, jobs: Sequence[Job], offer: Callable[[Task], None] | None
     ) -> Iterator[tuple[list[Task], list[Task]]]:
         """Put jobs into their lanes; yield all tasks, and those of them that are ready at once."""
-        changed = threading.Condition(self._lock)
-        tasks = [Task(job, changed, offer) for job in jobs]
+        caller = Caller(offer)
+        tasks = [Task(job, caller) for job in jobs]
         try:
-            yield tasks, self._enter(tasks)
+            yield tasks, self.enter(tasks)
         except BaseException:
             # An interrupted caller must not hold up the lanes for ever. Its last task leaves first: none becomes ready.
             for task in reversed(tasks):
-                self._withdraw(task)
+                self.withdraw(task)
             raise
 
-    def _enter(self, tasks: Sequence[Task]) -> list[Task]:
+    def enter(self, tasks: Sequence[Task]) -> list[Task]:
+        """Put tasks at the ends of their lanes, all at once; return those that are ready."""
         with self._lock:
             for task in tasks:
                 lane = self._lanes.setdefault((task.job.host, task.job.name), deque())
@@ -166,10 +203,11 @@ class Lanes:
                 for task in unfinished:
                     if task.state is _State.READY:
                         return task
-                unfinished[0].changed.wait()
+                unfinished[0].caller.wait(self._lock)
         return None
 
-    def _withdraw(self, task: Task) -> None:
+    def withdraw(self, task: Task) -> None:
+        """Take a task out of its lane, unless another thread runs it."""
         with self._lock:
             if task.state in (_State.NEW, _State.WAITING, _State.READY):
                 task.runner = threading.get_ident()
@@ -194,12 +232,13 @@ class Lanes:
                 elif lane[0].state is _State.WAITING:
                     successor = lane[0]
                     successor.state = _State.READY
-                    successor.changed.notify_all()
+                    successor.caller.wake()
                 task.state = _State.DONE
-                task.changed.notify_all()
+                task.caller.wake()
         finally:
+            task.caller.tell(task)
             if successor is not None:
-                _offer(successor)
+                successor.caller.offer_to_others(successor)
 
 
 class _UnderWay:
@@ -245,11 +284,6 @@ def _finished(begun: Begun[Outcome]) -> Outcome:
     while isinstance(result, Begun):
         result = result.resume()
     return result
-
-
-def _offer(task: Task) -> None:
-    if task.offer is not None:
-        task.offer(task)
 
 
 _process_lanes = Lanes()

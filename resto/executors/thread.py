@@ -4,10 +4,11 @@ import logging
 import os
 import threading
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from resto.executors.base import Executor, Job
+from resto.executors.flow import flow
 from resto.executors.lanes import Lanes, Task, process_lanes
 from resto.outcomes import Outcome
 
@@ -34,6 +35,11 @@ class ThreadExecutor(Executor):
     def run(self, jobs: Sequence[Job]) -> list[Outcome]:
         lanes = process_lanes()
         return lanes.run(jobs, lambda task: _pool.offer(lanes, task))
+
+    def run_each(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
+        """Do so, with up to 16 jobs under way on one host at a time; see `Executor.run_each`."""
+        lanes = process_lanes()
+        return flow(lanes, jobs, lambda task: _pool.offer(lanes, task))
 
     def submit(self, jobs: Sequence[Job]) -> None:
         lanes = process_lanes()

@@ -17,11 +17,16 @@ class Watch(Generic[K]):
 
     Args:
         wake_up: A descriptor that becomes readable when whoever waits should stop to; None if nothing else happens.
+
+    Attributes:
+        was_woken: Whether it was readable when the last wait ended.
     """
 
     def __init__(self, wake_up: int | None = None) -> None:
         self._poller = select.poll()
         self._watched: dict[int, tuple[K, float]] = {}
+        self._wake_up = wake_up
+        self.was_woken = False
         if wake_up is not None:
             self._poller.register(wake_up, select.POLLIN)
 
@@ -37,13 +42,11 @@ class Watch(Generic[K]):
         return True
 
     def wait(self) -> list[K]:
-        """Wait until some actions can go on or are overdue, and return them; they are no longer watched over.
-
-        None is returned if something else has happened.
-        """
+        """Wait until some actions can go on or are overdue, and return them; they are no longer watched over."""
         deadline = min((deadline for _, deadline in self._watched.values()), default=None)
         patience = None if deadline is None else max(deadline - time.monotonic(), 0) * 1000
         ready = [descriptor for descriptor, _ in self._poller.poll(patience)]
+        self.was_woken = self._wake_up in ready
         if not ready:
             ready = [descriptor for descriptor, (_, until) in self._watched.items() if until == deadline]
         return [self._forget(descriptor) for descriptor in ready if descriptor in self._watched]

@@ -141,11 +141,11 @@ class StaticFilesStorage(HybridStorage):
             progress(len(names))
 
     def _send(self, names: list[str], publication: Publication) -> None:
-        outcomes = self.repair_all([(host, name) for name in names for host in self.hosts], from_nothing=True)
-        publication.forget(names)  # what has failed has rows of its own
+        outcomes = self.repair_each([(host, name) for name in names for host in self.hosts], from_nothing=True)
         by_name: dict[str, list[Outcome]] = {name: [] for name in names}
         for outcome in outcomes:
             by_name[outcome.name].append(outcome)
+        publication.forget(names)  # what has failed has rows of its own
         for one_each in by_name.values():
             failures = [outcome for outcome in one_each if not outcome.ok]
             publication.failures += failures

@@ -18,12 +18,12 @@ __all__ = ["FIRST_SIZE", "Fields", "PlainAnswer", "parse_plain", "read_answer"]
 # Bytes of an answer that are asked for first: a head, and the page that comes with an error.
 FIRST_SIZE = 4096
 
-_HEAD = re.compile(
-    rb"HTTP/1\.1 ([2-5][0-9]{2}) ([\t -~]*)\r\n"  # not 1xx: another answer follows
-    rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*\r\n)*)\r\n"
-)
-_LENGTH = re.compile(rb"(?:^|\n)content-length:[\t ]*([0-9]{1,18})[\t ]*\r")
-_CONNECTION = re.compile(rb"(?:^|\n)connection:([^\r]*)\r")
+_END = b"\r\n\r\n"
+_STATUS = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2})( [\t -~]*)?\r\n")  # not 1xx: another answer follows
+_LENGTH = re.compile(rb"\ncontent-length:[\t ]*([0-9]{1,18})[\t ]*\r")
+_CONNECTION = re.compile(rb"\nconnection:([^\r]*)\r")
+_CODING = b"\ntransfer-encoding"
+_FOLDS = (b"\n ", b"\n\t")  # obsolete: a field that goes on in the next line (RFC 9112, section 5.2)
 
 
 class Fields(Mapping[str, str]):
@@ -84,22 +84,24 @@ def parse_plain(received: bytes, method: str) -> PlainAnswer | None:
         received: What has arrived of it.
         method: Of the request.
     """
-    head = _HEAD.match(received)
-    if head is None:
+    end = received.find(_END) + len(_END)
+    start = _STATUS.match(received)
+    if start is None or end < len(_END):
         return None
-    fields = head[3].lower()
-    status = int(head[1])
+    fields = received[start.end() - 1 : end].lower()
+    status = int(start[1])
     size = 0 if method == "HEAD" or status in (204, 304) else _body_size(fields)
-    if size is None or len(received) != head.end() + size:
+    if size is None or len(received) != end + size or any(fold in fields for fold in _FOLDS):
         return None
     connection = _CONNECTION.search(fields)
     will_close = connection is not None and b"close" in connection[1]
-    return PlainAnswer(status, head[2].decode("latin-1"), Fields(head[3]), will_close=will_close)
+    headers = Fields(received[start.end() : end - 2])
+    return PlainAnswer(status, (start[2] or b"")[1:].decode(), headers, will_close=will_close)
 
 
 def _body_size(fields: bytes) -> int | None:
     """Return how long a body is; None unless the fields say so once and for all."""
-    if b"transfer-encoding" in fields or fields.count(b"content-length") != 1:
+    if _CODING in fields or fields.count(b"\ncontent-length") != 1:
         return None
     length = _LENGTH.search(fields)
     return None if length is None else int(length[1])

@@ -209,7 +209,8 @@ class HttpTransport(Transport):
     def _upload(self, action: Action, body: Body) -> Steps[bool]:
         response = yield from steps.put(action, action.target, body)
         existed = steps.was_stored(action, response)
-        yield from steps.verify(action, action.target, body)
+        if body.size > steps.VERIFY_SIZE:
+            yield from steps.verify(action, action.target, body)
         return existed
 
     def _spares_directories(self, action: Action) -> bool:
@@ -334,6 +335,8 @@ class _Translated:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if error is None:
+            return
         if isinstance(error, NoAnswerError):
             raise unavailable(self._action, error) from error
         if isinstance(error, UnreadableBodyError):

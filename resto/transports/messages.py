@@ -18,7 +18,7 @@ __all__ = ["NoAnswerError", "Request", "Response", "Sent", "Steps", "Stream", "W
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: there are several of each action, and that would double their time
 class Request:
     """An HTTP request to one host.
 
@@ -48,7 +48,7 @@ class Stream(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: there are several of each action, and that would double their time
 class Response:
     """The answer to a request.
 
@@ -82,7 +82,7 @@ class NoAnswerError(Exception):
         self.ambiguous = ambiguous
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: there are several of each action, and that would double their time
 class Sent:
     """A request that is on its way.
 

@@ -96,7 +96,7 @@ _METHOD_HINTS: Mapping[tuple[str, int], str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: there are several of each action, and that would double their time
 class Action:
     """What is done to which file on which host; knows the URLs and makes the errors.
 
@@ -187,7 +187,7 @@ def download(action: Action) -> Steps[Stream]:
 
 def put(action: Action, target: str, body: Body) -> Steps[Response]:
     """Send a file, again if it is locked, and return the last answer."""
-    return (yield from unlocked(Request("PUT", target, body=body)))
+    return unlocked(Request("PUT", target, body=body))
 
 
 def was_stored(action: Action, response: Response) -> bool:
@@ -197,10 +197,8 @@ def was_stored(action: Action, response: Response) -> bool:
     return response.status == 204
 
 
-def verify(action: Action, target: str, body: Body, *, at_least: int = VERIFY_SIZE) -> Steps[None]:
+def verify(action: Action, target: str, body: Body) -> Steps[None]:
     """Make sure that a file which was just stored has its full size, where the server tells."""
-    if body.size <= at_least:
-        return
     try:
         response = yield Request("HEAD", target)
     except NoAnswerError:
@@ -249,10 +247,12 @@ def require_file(action: Action, response: Response) -> None:
 def unlocked(request: Request) -> Steps[Response]:
     """Send a request, and again after a while as long as the file is locked."""
     response = yield request
+    if response.status != 423:
+        return response
     for delay in LOCK_DELAYS:
+        response = yield replace(request, delay=delay)
         if response.status != 423:
             break
-        response = yield replace(request, delay=delay)
     return response
 
 

@@ -214,8 +214,12 @@ def test_interrupted_caller_does_not_block_its_lanes(executor, block, wait_until
 
 
 def interrupt_when_waiting(wait_until, lane):
-    wait_until(lambda: jobs_in_lane(lane) == 2 and process_lanes()._lanes[lane][1].changed._waiters)
+    wait_until(lambda: jobs_in_lane(lane) == 2 and is_waited_for(process_lanes()._lanes[lane][1]))
     signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+
+def is_waited_for(task):
+    return task.caller._changed is not None and task.caller._changed._waiters
 
 
 class InterruptedLock:
