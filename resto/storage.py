@@ -168,6 +168,12 @@ class HybridStorage(ReplicatedStorage):
                 may not be mounted, and the job fails.
         """
 
+        def begin(self: HybridStorage, host: str, name: str) -> Begun[bool] | None:
+            if present:
+                self._master.require_mounted(name)
+            return self._begin_replication(host, name, action)
+
+        @begun_by(begin)
         def repair(host: str, name: str) -> bool:
             if present:
                 self._master.require_mounted(name)

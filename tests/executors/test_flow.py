@@ -1,0 +1,218 @@
+"""A flow of many jobs: what is under way at a time, and what becomes of whom."""
+
+import itertools
+import socket
+import threading
+import time
+from collections import Counter, defaultdict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resto.executors import Job
+from resto.executors.flow import BACKLOG, WINDOW
+from resto.executors.lanes import process_lanes
+from resto.executors.thread import ThreadExecutor
+from resto.outcomes import Arrival, Begun
+
+
+class Host:
+    """Answers what is under way, each over a line of its own, when it is told to."""
+
+    def __init__(self):
+        self.lines = {}
+        self.begun = []
+        self.most = 0
+
+    def begin(self, name, steps):
+        def resume():
+            line, _ = self.lines[name]
+            line.settimeout(10)
+            answer = line.recv(1)
+            if answer == b"?":
+                return Begun(resume, arrival)  # another request, over the same line
+            near, far = self.lines.pop(name)
+            near.close()
+            far.close()
+            return f"{name} answered"
+
+        near, far = self.lines[name] = socket.socketpair()
+        far.send(b"?" * steps)
+        self.begun.append(name)
+        self.most = max(self.most, len(self.lines))
+        arrival = Arrival(near.fileno(), time.monotonic() + 10)
+        return Begun(resume, arrival)
+
+    def answer(self, name):
+        self.lines[name][1].send(b"!")
+
+
+@pytest.fixture
+def hosts():
+    hosts = defaultdict(Host)
+    yield hosts
+    for host in hosts.values():
+        for line in itertools.chain(*host.lines.values()):
+            line.close()
+
+
+def run_each(jobs):
+    return ThreadExecutor().run_each(jobs)
+
+
+def quick(host, name, call=lambda: None):
+    return Job("upload", host, name, call)
+
+
+names = st.tuples(st.sampled_from(["media-1", "media-2", "media-3"]), st.sampled_from("abcdef"))
+ways = st.sampled_from(["begins", "two steps", "in a thread", "fails"])
+
+
+@given(st.lists(st.tuples(names, ways), max_size=60), st.data())
+def test_each_job_runs_once_in_the_order_of_its_lane(jobs, data):
+    """However they run, and in whatever order hosts answer."""
+    hosts = defaultdict(Host)
+    order = defaultdict(list)
+
+    def make(number, lane, way):
+        host, name = lane
+
+        def call():
+            order[lane].append(number)
+            if way == "fails":
+                raise ValueError(number)
+            return number
+
+        def begin():
+            line = f"{name} {number}"
+            begun = hosts[host].begin(line, steps=way == "two steps")
+            order[lane].append(number)
+            hosts[host].answer(line)
+            return begun
+
+        return Job("upload", host, name, call, begin=begin if way in ("begins", "two steps") else None)
+
+    given_jobs = [make(number, lane, way) for number, (lane, way) in enumerate(jobs)]
+    outcomes = list(run_each(iter(given_jobs)))
+
+    assert Counter((outcome.host, outcome.name) for outcome in outcomes) == Counter(lane for lane, _ in jobs)
+    assert sum(not outcome.ok for outcome in outcomes) == sum(way == "fails" for _, way in jobs)
+    for lane, numbers in order.items():
+        assert numbers == [number for number, (other, _) in enumerate(jobs) if other == lane]
+    assert not process_lanes()._lanes
+
+
+def test_no_more_than_the_window_is_under_way_and_the_next_begins_with_each_answer(hosts):
+    total = 5 * WINDOW
+    host = hosts["media-1"]
+
+    def begin(number):
+        begun = host.begin(str(number), 0)
+        if number == total - 1:
+            for name in host.lines:
+                host.answer(name)
+        elif len(host.lines) == WINDOW:
+            host.answer(str(number))  # the latest, so that the first is under way to the end
+        return begun
+
+    jobs = [
+        Job("upload", "media-1", str(number), list, begin=lambda number=number: begin(number))
+        for number in range(total)
+    ]
+    outcomes = list(run_each(jobs))
+    assert sorted(int(outcome.name) for outcome in outcomes) == list(range(total))
+    assert host.most == WINDOW
+    assert host.begun == [str(number) for number in range(total)]
+    assert {outcome.name for outcome in outcomes[-WINDOW:]} >= {"0"}
+
+
+def test_slow_host_holds_up_only_itself_as_long_as_there_is_room(hosts):
+    slow = hosts["slow"]
+    jobs = [
+        Job("upload", "slow", str(number), list, begin=lambda number=number: slow.begin(str(number), 0))
+        for number in range(WINDOW + BACKLOG // 2)
+    ]
+    jobs += [quick("fast", str(number)) for number in range(200)]
+    outcomes = run_each(jobs)
+    first = list(itertools.islice(outcomes, 200))
+    assert {outcome.host for outcome in first} == {"fast"}
+    assert len(slow.lines) == WINDOW
+    outcomes.close()
+
+
+def test_jobs_are_taken_when_there_is_room(hosts):
+    taken = []
+    slow = hosts["slow"]
+
+    def jobs():
+        for number in itertools.count():
+            taken.append(number)
+            yield Job("upload", "slow", str(number), list, begin=lambda number=number: begin(str(number)))
+
+    def begin(name):
+        begun = slow.begin(name, 0)
+        if name == "0":
+            slow.answer(name)
+        return begun
+
+    outcomes = run_each(jobs())
+    assert not taken
+    assert next(outcomes).name == "0"
+    assert WINDOW <= len(taken) <= WINDOW + BACKLOG + 1
+    outcomes.close()
+
+
+def test_what_ends_early_leaves_its_lanes_and_takes_no_more(hosts, block):
+    ran = []
+    blocked = block("media-1", "blocked")
+    slow = hosts["media-2"]
+    jobs = [
+        quick("media-3", "first"),
+        blocked.job,
+        Job("upload", "media-2", "begun", list, begin=lambda: slow.begin("begun", 0)),
+        quick("media-1", "blocked", lambda: ran.append("waited for its turn")),
+    ]
+    outcomes = run_each(itertools.chain(jobs, (quick("media-4", str(number), list) for number in itertools.count())))
+    assert next(outcomes).host in ("media-3", "media-4")
+    outcomes.close()
+    blocked.released.set()
+    assert blocked.finished.wait(10)
+    assert ran == []
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_what_is_no_exception_is_raised_and_holds_up_no_lane(hosts, begins):
+    def stop():
+        raise KeyboardInterrupt
+
+    job = Job("upload", "media-1", "a", stop, begin=(lambda: Begun(stop)) if begins else None)
+    with pytest.raises(KeyboardInterrupt):
+        list(run_each([job, quick("media-1", "a"), quick("media-2", "b")]))
+
+
+def test_jobs_that_cannot_be_made_end_it(hosts):
+    def jobs():
+        yield quick("media-1", "a")
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        list(run_each(jobs()))
+
+
+def test_what_cannot_go_on_at_once_goes_to_a_thread(hosts):
+    """Such as the second try of a request whose connection was closed: to connect takes its time."""
+    threads = set()
+
+    def connect():
+        threads.add(threading.current_thread())
+        return "connected"
+
+    near, far = socket.socketpair()
+    with near, far:
+        far.send(b"!")
+        arrival = Arrival(near.fileno(), time.monotonic() + 10)
+        begin = lambda: Begun(lambda: Begun(connect, None, is_sent=False), arrival)  # noqa: E731 - as a job has it
+        (outcome,) = run_each([Job("upload", "media-1", "a", list, begin=begin)])
+    assert outcome.value == "connected"
+    assert threading.current_thread() not in threads
