@@ -22,8 +22,8 @@ _END = b"\r\n\r\n"
 _STATUS = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2})( [\t -~]*)?\r\n")  # not 1xx: another answer follows
 _LENGTH = re.compile(rb"\ncontent-length:[\t ]*([0-9]{1,18})[\t ]*\r")
 _CONNECTION = re.compile(rb"\nconnection:([^\r]*)\r")
+_LINES = re.compile(rb"\n(?:[a-z][^\r\n: \t]*:[^\r\n]*\r\n)*\r\n")  # no folded ones (RFC 9112, section 5.2), nor half ones
 _CODING = b"\ntransfer-encoding"
-_FOLDS = (b"\n ", b"\n\t")  # obsolete: a field that goes on in the next line (RFC 9112, section 5.2)
 
 
 class Fields(Mapping[str, str]):
@@ -91,7 +91,7 @@ def parse_plain(received: bytes, method: str) -> PlainAnswer | None:
     fields = received[start.end() - 1 : end].lower()
     status = int(start[1])
     size = 0 if method == "HEAD" or status in (204, 304) else _body_size(fields)
-    if size is None or len(received) != end + size or any(fold in fields for fold in _FOLDS):
+    if size is None or len(received) != end + size or not _LINES.fullmatch(fields):
         return None
     connection = _CONNECTION.search(fields)
     will_close = connection is not None and b"close" in connection[1]

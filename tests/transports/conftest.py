@@ -5,10 +5,12 @@ import socket
 import ssl
 import threading
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 import trustme
 
+from begun import BegunWire
 from resto.hosts import parse_url
 from resto.transports.credentials import authenticator
 from resto.transports.http import HttpTransport
@@ -135,28 +137,47 @@ def new_connection_wire(url, timeout=PATIENCE, auth=None, context=None):
     return ConnectionWire(parse_url(url, ""), timeout, authenticator(auth, None), context)
 
 
+def new_begun_wire(url, timeout=PATIENCE, auth=None, context=None):
+    return BegunWire(parse_url(url, ""), timeout, authenticator(auth, None), context)
+
+
 def new_requests_wire(url, timeout=PATIENCE, auth=None, context=None):
     return RequestsWire(parse_url(url, ""), timeout, create_session_factory(context), authenticator(auth, None))
 
 
-@pytest.fixture
-def connection_wire():
-    """Make default wires: ``connection_wire(url, timeout, auth, ssl_context)``."""
-    with ExitStack() as stack:
-        yield lambda *args, **kw: stack.enter_context(contextlib.closing(new_connection_wire(*args, **kw)))
+# How requests are sent: by whoever waits for the answer, without waiting, or through requests.
+WIRES = {"waiting": new_connection_wire, "begun": new_begun_wire, "requests": new_requests_wire}
 
 
 @pytest.fixture
-def requests_wire():
-    """Make wires over requests, in the same way."""
+def make_wire():
+    """Make wires: ``make_wire("waiting", url, timeout, auth, ssl_context)``."""
     with ExitStack() as stack:
-        yield lambda *args, **kw: stack.enter_context(contextlib.closing(new_requests_wire(*args, **kw)))
+        yield lambda kind, *args, **kw: stack.enter_context(contextlib.closing(WIRES[kind](*args, **kw)))
 
 
-@pytest.fixture(params=["connections", "requests"])
-def any_wire(request, connection_wire, requests_wire):
-    """Make wires of both kinds."""
-    return connection_wire if request.param == "connections" else requests_wire
+@pytest.fixture
+def waiting_wire(make_wire):
+    """Make default wires."""
+    return partial(make_wire, "waiting")
+
+
+@pytest.fixture(params=["waiting", "begun"])
+def connection_wire(request, make_wire):
+    """Make default wires, over which requests are sent in both ways."""
+    return partial(make_wire, request.param)
+
+
+@pytest.fixture
+def requests_wire(make_wire):
+    """Make wires over requests."""
+    return partial(make_wire, "requests")
+
+
+@pytest.fixture(params=WIRES)
+def any_wire(request, make_wire):
+    """Make wires of all kinds."""
+    return partial(make_wire, request.param)
 
 
 @pytest.fixture(scope="session")

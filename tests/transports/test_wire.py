@@ -1,6 +1,7 @@
 import contextlib
 import gc
 import http.client
+import os
 import socket
 import ssl
 import struct
@@ -14,7 +15,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from resto.testing import TestHttpServer
 from resto.transports import idle, wire
 from resto.transports.bodies import Body, UnreadableBodyError
-from resto.transports.messages import NoAnswerError, Request
+from resto.transports.messages import NoAnswerError, Request, Sent
 
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -136,10 +137,10 @@ def test_a_request_that_is_not_idempotent_is_not_sent_again(connection_wire, res
     assert len(resto_server.requests) == 1
 
 
-def test_a_new_connection_that_is_dropped_is_an_error(connection_wire, resto_server):
+def test_a_new_connection_that_is_dropped_is_an_error(waiting_wire, resto_server):
     resto_server.reset_after = 50_000
     with pytest.raises(NoAnswerError, match="broke before an answer") as info:
-        connection_wire(resto_server.url).send(put(100_000))
+        waiting_wire(resto_server.url).send(put(100_000))
     assert info.value.ambiguous
     assert len(resto_server.requests) == 1
     assert not resto_server.files
@@ -663,20 +664,20 @@ def test_auth_objects_that_fail_later_send_nothing(any_wire, resto_server, value
 # Beginning without waiting
 
 
-def test_nothing_begins_without_an_idle_connection(connection_wire, resto_server):
-    assert connection_wire(resto_server.url).begin(HEAD) is None
+def test_nothing_begins_without_an_idle_connection(waiting_wire, resto_server):
+    assert waiting_wire(resto_server.url).begin(HEAD) is None
 
 
-def test_only_what_can_be_sent_at_once_begins(connection_wire, resto_server):
-    sender = connection_wire(resto_server.url)
+def test_only_what_can_be_sent_at_once_begins(waiting_wire, resto_server):
+    sender = waiting_wire(resto_server.url)
     sender.send(HEAD)
     assert sender.begin(put(wire.EXPECT_SIZE + 1)) is None
     assert sender.begin(Request("HEAD", "/a", delay=1)) is None
     assert len(resto_server.requests) == 1
 
 
-def test_a_begun_request_is_on_its_way(connection_wire, resto_server):
-    sender = connection_wire(resto_server.url)
+def test_a_begun_request_is_on_its_way(waiting_wire, resto_server):
+    sender = waiting_wire(resto_server.url)
     sender.send(HEAD)
     arrived = threading.Event()
     resto_server.on_applied = lambda method, path: arrived.set()
@@ -687,8 +688,8 @@ def test_a_begun_request_is_on_its_way(connection_wire, resto_server):
     assert connections(resto_server) == [1, 1, 1]
 
 
-def test_a_begun_request_shares_the_time_of_the_others(connection_wire, resto_server):
-    sender = connection_wire(resto_server.url, 0.3)
+def test_a_begun_request_shares_the_time_of_the_others(waiting_wire, resto_server):
+    sender = waiting_wire(resto_server.url, 0.3)
     sender.send(HEAD)
     resto_server.hang = True
     receive = sender.begin(put()).receive
@@ -699,8 +700,8 @@ def test_a_begun_request_shares_the_time_of_the_others(connection_wire, resto_se
     assert time.monotonic() - start < 0.2
 
 
-def test_an_answer_that_came_long_ago_is_not_too_late(connection_wire, resto_server):
-    sender = connection_wire(resto_server.url, 0.2)
+def test_an_answer_that_came_long_ago_is_not_too_late(waiting_wire, resto_server):
+    sender = waiting_wire(resto_server.url, 0.2)
     sender.send(HEAD)
     receive = sender.begin(put()).receive
     threading.Event().wait(0.3)
@@ -709,8 +710,8 @@ def test_an_answer_that_came_long_ago_is_not_too_late(connection_wire, resto_ser
     assert sender.send(HEAD).status == 200  # the connection has its timeout again
 
 
-def test_a_begun_request_is_sent_again_over_a_new_connection(connection_wire, resto_server):
-    sender = connection_wire(resto_server.url)
+def test_a_begun_request_is_sent_again_over_a_new_connection(waiting_wire, resto_server):
+    sender = waiting_wire(resto_server.url)
     sender.send(HEAD)
     resto_server.drop_idle = True
     again = sender.begin(put()).receive()
@@ -719,8 +720,8 @@ def test_a_begun_request_is_sent_again_over_a_new_connection(connection_wire, re
     assert connections(resto_server) == [1, 2]
 
 
-def test_a_begun_request_that_is_not_idempotent_is_not_sent_again(connection_wire, resto_server):
-    sender = connection_wire(resto_server.url)
+def test_a_begun_request_that_is_not_idempotent_is_not_sent_again(waiting_wire, resto_server):
+    sender = waiting_wire(resto_server.url)
     sender.send(HEAD)
     resto_server.drop_idle = True
     receive = sender.begin(Request("MOVE", "/a", idempotent=False)).receive
@@ -729,18 +730,98 @@ def test_a_begun_request_that_is_not_idempotent_is_not_sent_again(connection_wir
     assert len(resto_server.requests) == 1
 
 
-def test_requests_do_not_begin_over_connections_that_were_closed(connection_wire):
+def test_requests_do_not_begin_over_connections_that_were_closed(waiting_wire):
     with TestHttpServer() as server:
-        sender = connection_wire(server.url)
+        sender = waiting_wire(server.url)
         sender.send(HEAD)
         server.stop()
         assert sender.begin(HEAD) is None
 
 
-def test_a_body_that_cannot_be_read_does_not_begin(connection_wire, resto_server, tmp_path):
+@pytest.fixture
+def narrow_wire(waiting_wire, monkeypatch):
+    """Make wires whose sockets do not hold much."""
+    small = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)]
+    for kind in ("HTTPConnection", "HTTPSConnection"):
+        monkeypatch.setattr(wire, kind, partial(getattr(wire, kind), socket_options=small))
+    return waiting_wire
+
+
+def collect(sent):
+    while isinstance(sent, Sent):
+        sent = sent.receive()
+    return sent
+
+
+def reading_on_demand(answer=CREATED):
+    """Return a script that answers one request, and reads the body of the next as often as the event is set."""
+    more = threading.Event()
+
+    def handle(peer):
+        peer.head()
+        peer.say(OK)
+        _, headers = peer.head()
+        left = int(headers["content-length"])
+        while left:
+            more.wait(10)
+            more.clear()
+            peer.body(min(left, 300_000))
+            left -= min(left, 300_000)
+        peer.say(answer)
+
+    return handle, more
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_begun_body_goes_on_when_the_host_takes_more(narrow_wire, script, server_context, client_context, tls):
+    handle, more = reading_on_demand()
+    server = script(handle, ssl_context=server_context if tls else None, receive_buffer=65_536)
+    sender = narrow_wire(server.url, context=client_context)
+    sender.send(Request("GET", "/a"))
+    content = os.urandom(1_000_000)
+    sent = sender.begin(Request("PUT", "/a", body=Body(content)))
+    assert sent.arrival.takes_more
+    steps = 0
+    while isinstance(sent, Sent):
+        more.set()
+        sent, steps = sent.receive(), steps + 1
+    assert sent.status == 201
+    assert steps > 3
+    assert server.received[0].endswith(content)
+
+
+def test_a_host_that_takes_no_more_is_given_up(narrow_wire, script):
+    handle, _ = reading_on_demand()
+    sender = narrow_wire(script(handle, receive_buffer=65_536).url, 0.3)
+    sender.send(Request("GET", "/a"))
+    sent = sender.begin(put(1_000_000))
+    start = time.monotonic()
+    with pytest.raises(NoAnswerError, match=r"no answer within 0\.3 s") as info:
+        collect(sent)
+    assert info.value.ambiguous
+    assert time.monotonic() - start < 2
+
+
+def test_a_begun_body_that_is_refused_half_way_has_its_answer(narrow_wire, script):
+    def handle(peer):
+        peer.head()
+        peer.say(OK)
+        peer.head()
+        peer.body(1000)
+        peer.say(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        threading.Event().wait(1)
+
+    server = script(handle, receive_buffer=65_536)
+    sender = narrow_wire(server.url)
+    sender.send(Request("GET", "/a"))
+    assert collect(sender.begin(put(1_000_000))).status == 413
+    assert sender.begin(HEAD) is None  # the host still waits for the rest
+
+
+def test_a_body_that_cannot_be_read_does_not_begin(waiting_wire, resto_server, tmp_path):
     path = tmp_path / "file"
     path.write_bytes(bytes(100))
-    sender = connection_wire(resto_server.url)
+    sender = waiting_wire(resto_server.url)
     sender.send(HEAD)
     with path.open("rb") as file:
         body = Body(file)
