@@ -73,7 +73,7 @@ class StagedTransport(Transport):
         return self._carried_out(self._request("delete", host, name))
 
     def _request(self, method, host, name, content=None):
-        files, sent = self.files[host], content and content.read()
+        files, sent = self.files[host], content if content is None or isinstance(content, bytes) else content.read()
 
         def carry_out():
             existed = files.pop(name, None) is not None

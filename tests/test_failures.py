@@ -145,15 +145,14 @@ def step(method, do, *, after):
 
 def fill_master_disk(world):
     """What is written to a temporary file goes to a full disk."""
-    create = MasterCopy.create_temporary
+    create = MasterCopy._create_temporary
 
     def create_on_full_disk(master, name):
-        path = create(master, name)
-        Path(path).unlink()
-        Path(path).symlink_to("/dev/full")
-        return path
+        path, descriptor = create(master, name)
+        os.close(descriptor)
+        return path, os.open("/dev/full", os.O_WRONLY)
 
-    world.patch.setattr(MasterCopy, "create_temporary", create_on_full_disk)
+    world.patch.setattr(MasterCopy, "_create_temporary", create_on_full_disk)
     return world.act()
 
 
