@@ -26,7 +26,7 @@ from resto.executors import Executor, Job
 from resto.health import Breaker, find_breaker
 from resto.hosts import Host, parse_hosts, parse_timeout
 from resto.outcomes import Begun, Outcome
-from resto.pending import Lease
+from resto.pending import Lease, PendingName
 from resto.plugins import get_plugin_manager, identity
 from resto.settings import get_setting, media_url, storage_settings
 from resto.transports import Transport
@@ -322,6 +322,10 @@ class ReplicatedStorage(Storage):
             present: Whether the file should be there, as far as these rows know.
         """
         raise NotImplementedError
+
+    def repair_jobs(self, claims: Sequence[PendingName]) -> list[Job]:
+        """Return the jobs of `repair_job` for what a drain has claimed."""
+        return [self.repair_job(one.host, one.name, one.lease, present=one.present) for one in claims]
 
     # The execution of actions.
 

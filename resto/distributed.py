@@ -24,9 +24,10 @@ from resto.executors import Job
 from resto.files import RemoteFile, SharedContent, spool
 from resto.names import clean_directory, clean_name, require_storable
 from resto.outcomes import Begun, Outcome
-from resto.pending import Lease
+from resto.pending import Lease, PendingName
 from resto.plugins import get_plugin_manager
 from resto.replication import leased
+from resto.rows import Row
 from resto.settings import use_tz
 from resto.truth import Truth, find_source, truth_of
 from resto.undo import undone, with_consequence
@@ -34,8 +35,6 @@ from resto.undo import undone, with_consequence
 
 if TYPE_CHECKING:
     from django.core.files import File
-
-    from resto.models import Pending
 
 
 __all__ = ["DistributedStorage"]
@@ -51,6 +50,7 @@ class _Saving(threading.local):
     is_reserving = False
     change: Change | None = None  # of the name that was reserved last
     name: str | None = None  # that was found to be free
+    seen: tuple[str, Sequence[Row]] | None = None  # the rows of the name that is looked at
 
 
 @deconstructible(path="resto.storage.DistributedStorage")
@@ -163,7 +163,9 @@ class DistributedStorage(ReplicatedStorage):
         """
         return truth_of(self.hosts, self._rows(name))
 
-    def _rows(self, name: str) -> "Sequence[Pending]":
+    def _rows(self, name: str) -> Sequence[Row]:
+        if self._saving.seen is not None and self._saving.seen[0] == name:
+            return self._saving.seen[1]
         alias = self.record_alias()
         return () if alias is None else pending.rows_of_name(alias, name)
 
@@ -176,7 +178,14 @@ class DistributedStorage(ReplicatedStorage):
             lease: As for `ReplicatedStorage`.
             present: As for `ReplicatedStorage`.
         """
-        rows = self._rows(name)
+        return self._repair_job(host, name, lease, self._rows(name))
+
+    def repair_jobs(self, claims: Sequence[PendingName]) -> list[Job]:
+        """Return the jobs of `repair_job` for what a drain has claimed, after one look at the record."""
+        found = pending.rows_of_names(claims[0].storage, [one.name for one in claims]) if claims else {}
+        return [self._repair_job(one.host, one.name, one.lease, found.get(one.name, ())) for one in claims]
+
+    def _repair_job(self, host: str, name: str, lease: Lease, rows: Sequence[Row]) -> Job:
         if _is_disturbed(rows, host, lease):
             return _not_yet(host, name)
         lease.expect(row.latest for row in rows if row.host == host)
@@ -258,15 +267,25 @@ class DistributedStorage(ReplicatedStorage):
 
     def is_name_available(self, name: str, max_length: int | None = None) -> bool:
         """Return whether a name can be used for a new file: no host has it, and no request for it may be under way."""
+        if self._saving.is_reserving and not self._reserve(clean_name(name)):
+            return False
+        try:
+            return super().is_name_available(name, max_length)
+        finally:
+            self._saving.seen = None
+
+    def _reserve(self, name: str) -> bool:
+        """Record that a file of that name is about to be saved; return whether nobody else has recorded anything."""
         saving = self._saving
-        if saving.is_reserving:
-            saving.change = saving.change or Change(self, present=True)
-            saving.change.announce(clean_name(name))
-            lease = saving.change.lease
-            # Whoever records the same name at the same moment sees this, too, and both take another one.
-            if lease is not None and not lease.take_over(self.record_alias() or "", clean_name(name)):
-                return False
-        return super().is_name_available(name, max_length)
+        saving.change = saving.change or Change(self, present=True)
+        saving.change.announce(name)
+        lease = saving.change.lease
+        # Whoever records the same name at the same moment sees this, too, and both take another one. What has followed is not
+        # looked for again before hosts are asked: it could only say that fewer of them tell the truth, or none has the file.
+        rows = [] if lease is None else lease.take_over(self.record_alias() or "", name)
+        if rows is not None:
+            saving.seen = (name, rows)
+        return rows is not None
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
         """Return a name that can be used for a new file."""
@@ -473,7 +492,7 @@ class DistributedStorage(ReplicatedStorage):
         return ReplicationError(action, name, outcomes, text)
 
 
-def _is_disturbed(rows: "Sequence[Pending]", host: str, lease: Lease) -> bool:
+def _is_disturbed(rows: Sequence[Row], host: str, lease: Lease) -> bool:
     """Tell whether somebody else may be writing to a host."""
     return any(row.host == host and row.owner != lease.token for row in rows)
 

@@ -99,8 +99,7 @@ def _dealt_with(work: list[PendingName], total: Drained) -> Iterable[int]:
             found = _find_storage(alias)
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises: other storages have work to be done
             logger.error("Failed to drain STORAGES[%r]. %s", alias, error)  # noqa: TRY400 - as `manage.py check` says it
-            for one in mine:
-                one.lease.release(retry_delay(1))
+            pending.release_leases([one.lease for one in mine], retry_delay(1))
             total.failed += len(mine)
             yield len(mine)
             continue
@@ -133,15 +132,13 @@ def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], total: D
     down: set[str] = set()
     # One name of each host first, to see who answers.
     for part in _first_of_each_host(known):
-        trying = [one for one in part if one.host not in down]
-        outcomes = _repair(storage, executor, trying)
+        skipped = [one for one in part if one.host in down]
+        outcomes = _repair(storage, executor, [one for one in part if one.host not in down])
         down |= {outcome.host for outcome in outcomes if isinstance(outcome.error, HostUnavailableError)}
         total.done += sum(outcome.ok for outcome in outcomes)
         total.failed += sum(not outcome.ok for outcome in outcomes)
-        for one in part:
-            if one not in trying:
-                one.lease.release(retry_delay(1))
-        total.skipped += len(part) - len(trying)
+        pending.release_leases([one.lease for one in skipped], retry_delay(1))
+        total.skipped += len(skipped)
         yield len(part)
 
 
@@ -151,10 +148,10 @@ def _first_of_each_host(work: list[PendingName]) -> list[list[PendingName]]:
 
 
 def _repair(storage: ReplicatedStorage, executor: Executor, work: list[PendingName]) -> list[Outcome]:
-    outcomes = executor.run([storage.repair_job(one.host, one.name, one.lease, present=one.present) for one in work])
-    for one, outcome in zip(work, outcomes, strict=True):
+    outcomes = executor.run(storage.repair_jobs(work))
+    for outcome in outcomes:
         storage.report(outcome)
-        one.lease.settle([outcome])
+    pending.settle_leases([(one.lease, outcome) for one, outcome in zip(work, outcomes, strict=True)])
     return outcomes
 
 
@@ -174,7 +171,6 @@ def _hand_over(storage: ReplicatedStorage, work: list[PendingName], total: Drain
 
 
 def _forget(work: list[PendingName], total: Drained) -> int:
-    for one in work:
-        one.lease.forget()
+    pending.forget_leases([one.lease for one in work])
     total.forgotten += len(work)
     return len(work)

@@ -21,16 +21,16 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.apps import apps
 from django.db import DatabaseError, connections
-from django.db.models import Count, F, Min, Q, QuerySet
+from django.db.models import Count, Min, QuerySet
 
-from resto.database import connected, execute
+from resto import rows
+from resto.database import connected
 from resto.exceptions import (
     ConfigurationError,
     HostUnavailableError,
@@ -42,6 +42,7 @@ from resto.exceptions import (
 )
 from resto.executors.queue import retry_delay
 from resto.outcomes import Outcome
+from resto.rows import Row
 from resto.settings import get_setting
 
 
@@ -64,21 +65,22 @@ __all__ = [
     "open_change",
     "open_lease",
     "open_leases",
+    "release_leases",
     "rows_below",
     "rows_of_name",
+    "rows_of_names",
     "settle_leases",
 ]
 
 logger = logging.getLogger("resto")
 
-_MAX_ERROR = 1_000  # characters of an error that are kept
+T = TypeVar("T")
 
-# What a new row has besides its own; all columns, so that rows have the same.
-_DEFAULTS = {"attempts": 0, "error": "", "digest": "", "opened_by": "", "latest": ""}
+_MAX_ERROR = 1_000  # characters of an error that are kept
 
 _UNDECIDED_DELAY = 30.0  # seconds at most, until it is asked again what a host should have
 
-_MAX_ROWS = 70  # of one statement: older SQLite takes 999 values
+_MAX_ROWS = 300  # of one statement, with three values for each: older SQLite takes 999
 
 # Hosts that this process could not reach; when one answers again, what it has missed becomes due.
 _unreachable: set[str] = set()
@@ -117,8 +119,12 @@ class Lease:
         self._latest: frozenset[str] | None = None
         self.behind: frozenset[str] = frozenset()
         self._lock = threading.Lock()
-        self._seconds = float(get_setting("LEASE"))
+        self._seconds = _lease_seconds()
         self._renewed = monotonic()
+
+    @property
+    def _mine(self) -> dict[str, Any]:
+        return {"owner = %s": self.token}
 
     def keep(self) -> None:
         """Make sure that the rows still belong to this, before something is written.
@@ -138,7 +144,7 @@ class Lease:
             return
         now = clock()
         try:
-            held = _update(_rows().filter(owner=self.token), quiet_until=now + self._seconds, due=now + self._seconds)
+            held = rows.update(self._mine, quiet_until=now + self._seconds, due=now + self._seconds)
         except DatabaseError as error:
             if passed > self._seconds * 2 / 3:
                 raise LeaseLostError("the record cannot be reached to renew the lease") from error
@@ -165,22 +171,19 @@ class Lease:
                     if not outcome.ok:
                         self._put_back(outcome)
                 if done:
-                    rows = _rows().filter(owner=self.token)
-                    self._clear(rows.filter(host__in=done) if self._hosts or failed else rows, len(done))
-            for host in _unreachable.intersection(done):
-                hasten(host)
+                    mine = self._mine | ({"host IN %s": done} if self._hosts or failed else {})
+                    self._clear(mine, len(done))
+            _hasten_again(done)
         except (DatabaseError, ConfigurationError):
             logger.exception("Failed to record what became of %s.", outcomes[0].name)
         _unreachable.difference_update(done)
         _unreachable.update(outcome.host for outcome in outcomes if isinstance(outcome.error, HostUnavailableError))
 
-    def _clear(self, rows: "QuerySet[Pending]", hosts: int) -> None:
+    def _clear(self, mine: dict[str, Any], hosts: int) -> None:
         if self._latest is None:
-            _delete(rows)
-            return
-        if _delete(rows.filter(latest__in=self._latest)) < hosts:
-            now = clock()
-            _update(rows, quiet_until=now, due=now)
+            rows.delete(mine)
+        elif rows.delete(mine | {"latest IN %s": [*self._latest]}) < hosts:
+            _put_back_now(mine)
 
     def _put_back(self, outcome: Outcome) -> None:
         now = clock()
@@ -188,11 +191,11 @@ class Lease:
         delay = retry_delay(self._attempts)
         if isinstance(outcome.error, UndecidedError):
             delay = min(delay, _UNDECIDED_DELAY)  # it is not this host that is waited for
-        _update(
-            _rows().filter(owner=self.token, host=outcome.host),
+        rows.update(
+            self._mine | {"host = %s": outcome.host},
+            "attempts = attempts + 1",
             quiet_until=quiet_until,
             due=max(quiet_until, now + delay),
-            attempts=F("attempts") + 1,
             error=_problem(outcome.error)[:_MAX_ERROR],
         )
 
@@ -212,10 +215,10 @@ class Lease:
             name: The file's name.
             present: Whether the change leaves a file.
         """
-        others = _rows().filter(digest=_digest(storage, name)).exclude(owner=self.token)
-        _update(others, latest=self.token, present=present)
+        others = {"digest = %s": _digest(storage, name), "owner <> %s": self.token}
+        rows.update(others, latest=self.token, present=present)
 
-    def take_over(self, storage: str, name: str) -> bool:
+    def take_over(self, storage: str, name: str) -> list[Row] | None:
         """Make the rows of deletions that hosts have missed part of this change, which begins a new file of that name.
 
         Args:
@@ -223,27 +226,29 @@ class Lease:
             name: The file's name.
 
         Returns:
-            Whether there is nothing else pending for the name; if there is, requests for it may be under way.
+            All rows of the name, oldest first; None if anything else is pending for it: requests may be under way.
         """
         now = clock()
-        until, others = now + self._seconds, _rows().filter(digest=_digest(storage, name)).exclude(owner=self.token)
-        with connected() as alias:
-            found = dict(others.using(alias).values_list("id", "host"))
-        if not found:
-            return True
-        self.behind = frozenset(found.values())
-        missed = others.filter(id__in=found, present=False, quiet_until__lte=now)
-        mine = {"owner": self.token, "latest": self.token, "present": True, "quiet_until": until, "due": until}
-        return _update(missed, **mine) == len(found)
+        found = rows.select({"digest = %s": _digest(storage, name)})
+        others = [row for row in found if row.owner != self.token]
+        if not others:
+            return found
+        self.behind = frozenset(row.host for row in others)
+        until = now + self._seconds
+        missed = {"id IN %s": [row.id for row in others], "present = %s": False, "quiet_until <= %s": now}
+        taken = rows.update(missed, owner=self.token, latest=self.token, present=True, quiet_until=until, due=until)
+        if taken < len(others):
+            return None
+        return [row._replace(owner=self.token, latest=self.token, present=True) for row in found]
 
     def revoke(self) -> bool:
         """Record that the change is about to be undone; return False, and record nothing, if another one has followed."""
         with self._lock:
-            rows = _rows().filter(owner=self.token, latest=self.token)
-            if _update(rows.filter(opened_by=self.token), present=False) < len(self._hosts):
+            latest = self._mine | {"latest = %s": self.token}
+            if rows.update(latest | {"opened_by = %s": self.token}, present=False) < len(self._hosts):
                 return False
             if self.behind:
-                _update(rows, present=False)
+                rows.update(latest, present=False)
             return True
 
     def expect_absence(self, name: str) -> None:
@@ -256,14 +261,14 @@ class Lease:
         """
         try:
             with self._lock:
-                _update(_rows().filter(owner=self.token), present=False)
+                rows.update(self._mine, present=False)
         except DatabaseError:
             logger.exception("Failed to record what became of %s.", name)
 
     def hand_over(self) -> None:
         """Let whoever gets the token take over the rows at once; others leave them alone as before."""
         with self._lock:
-            _update(_rows().filter(owner=self.token), quiet_until=clock())
+            rows.update(self._mine, quiet_until=clock())
 
     def release(self, seconds: float) -> None:
         """Leave the rows to others: nothing was sent.
@@ -271,17 +276,22 @@ class Lease:
         Args:
             seconds: When they are due.
         """
-        now = clock()
         with self._lock:
-            _update(_rows().filter(owner=self.token), quiet_until=now, due=now + seconds)
+            release_leases([self], seconds)
 
     def forget(self) -> None:
         """Remove the rows: nothing was changed. Those that were taken over are left to others again."""
-        rows, now = _rows().filter(owner=self.token), clock()
         with self._lock:
-            _delete(rows.filter(opened_by=self.token) if self.behind else rows)
-            if self.behind:
-                _update(rows, present=False, quiet_until=now, due=now)
+            if not self.behind:
+                rows.delete(self._mine)
+                return
+            now = clock()
+            rows.delete(self._mine | {"opened_by = %s": self.token})
+            rows.update(self._mine, present=False, quiet_until=now, due=now)
+
+
+def _lease_seconds() -> float:
+    return float(get_setting("LEASE"))
 
 
 def _problem(error: Exception | None) -> str:
@@ -322,7 +332,7 @@ def open_lease(storage: str, hosts: Sequence[str], name: str, *, present: bool) 
         DatabaseError: It could not be recorded, and nothing must be changed.
     """
     lease = Lease(secrets.token_hex(16), hosts)
-    _insert(lease.token, storage, hosts, name, present=present)
+    _insert(lease, storage, hosts, name, present=present)
     return lease
 
 
@@ -341,10 +351,8 @@ def open_change(storage: str, hosts: Sequence[str], name: str, *, present: bool)
     """
     lease = Lease(secrets.token_hex(16), hosts)
     lease.expect([lease.token])
-    whose = [(lease.token, host, name) for host in hosts]
-    _insert_rows(
-        storage, whose, present=present, digest=_digest(storage, name), opened_by=lease.token, latest=lease.token
-    )
+    digest = _digest(storage, name)
+    _insert(lease, storage, hosts, name, present=present, digest=digest, opened_by=lease.token, latest=lease.token)
     return lease
 
 
@@ -363,9 +371,11 @@ def open_leases(storage: str, pairs: Sequence[tuple[str, str]]) -> list[Lease]:
         DatabaseError: It could not be recorded, and nothing must be sent.
     """
     leases = [Lease(secrets.token_hex(16), [host]) for host, _ in pairs]
-    _insert_rows(
-        storage, [(lease.token, host, name) for lease, (host, name) in zip(leases, pairs, strict=True)], present=True
-    )
+    own = [
+        {"owner": lease.token, "host": host, "name": name} for lease, (host, name) in zip(leases, pairs, strict=True)
+    ]
+    for part in _parts(own):
+        rows.insert(_opened(storage, present=True), part)
     return leases
 
 
@@ -375,15 +385,40 @@ def settle_leases(settled: Sequence[tuple[Lease, Outcome]]) -> None:
     Args:
         settled: Leases, and what happened to the hosts that they are for.
     """
-    done = [lease.token for lease, outcome in settled if outcome.ok]
+    done = {lease: outcome.host for lease, outcome in settled if outcome.ok}
     try:
-        if done:
-            _delete(_rows().filter(owner__in=done))
-    except DatabaseError:
+        for leases in _parts([*done]):
+            _clear_all(leases)
+        _hasten_again(done.values())
+    except (DatabaseError, ConfigurationError):
         logger.exception("Failed to record what became of %s.", settled[0][1].name)
+    _unreachable.difference_update(done.values())
     for lease, outcome in settled:
         if not outcome.ok:
             lease.settle([outcome])
+
+
+def _clear_all(leases: Sequence[Lease]) -> None:
+    free = [lease.token for lease in leases if lease._latest is None]  # noqa: SLF001 - the same module
+    bound = {lease.token: lease._latest for lease in leases if lease._latest is not None}  # noqa: SLF001
+    if free:
+        rows.delete({"owner IN %s": free})
+    if bound:
+        # A change is of one name only, so that those of all names can be thrown together.
+        latest = frozenset[str]().union(*bound.values())
+        for part in _parts([*latest]):
+            rows.delete({"owner IN %s": [*bound], "latest IN %s": part})
+        _put_back_now({"owner IN %s": [*bound]})
+
+
+def _put_back_now(where: dict[str, Any]) -> None:
+    now = clock()
+    rows.update(where, quiet_until=now, due=now)
+
+
+def _hasten_again(hosts: Iterable[str]) -> None:
+    for host in _unreachable.intersection(hosts):
+        hasten(host)
 
 
 def adopt_lease(token: str, storage: str, hosts: Sequence[str], name: str, *, present: bool) -> Lease:
@@ -397,35 +432,29 @@ def adopt_lease(token: str, storage: str, hosts: Sequence[str], name: str, *, pr
         present: As for `open_lease`.
     """
     lease, now = Lease(secrets.token_hex(16), hosts), clock()
-    until = now + get_setting("LEASE")
+    until = now + _lease_seconds()
     # Those of a failure that may have been none are left alone until the old request cannot arrive any more.
-    mine = _rows().filter(Q(quiet_until__lte=now) | Q(attempts=0), owner=token, host__in=hosts)
-    if not token or _update(mine, owner=lease.token, quiet_until=until, due=until) < len(hosts):
-        _insert(lease.token, storage, hosts, name, present=present)
+    opened = {"owner = %s": token, "host IN %s": [*hosts], "(quiet_until <= %s OR attempts = 0)": now}
+    if not token or rows.update(opened, owner=lease.token, quiet_until=until, due=until) < len(hosts):
+        _insert(lease, storage, hosts, name, present=present)
     return lease
 
 
-def _insert(token: str, storage: str, hosts: Sequence[str], name: str, *, present: bool) -> None:
-    _insert_rows(storage, [(token, host, name) for host in hosts], present=present)
+def _insert(lease: Lease, storage: str, hosts: Sequence[str], name: str, *, present: bool, **more: str) -> None:
+    common = _opened(storage, present=present) | {"owner": lease.token, "name": name, **more}
+    for part in _parts(hosts):
+        rows.insert(common, [{"host": host} for host in part])
 
 
-def _insert_rows(storage: str, whose: Sequence[tuple[str, str, str]], *, present: bool, **more: str) -> None:
+def _opened(storage: str, *, present: bool) -> dict[str, Any]:
     now = clock()
-    until = now + get_setting("LEASE")
-    common = {"storage": storage, "present": present, "created": now, "quiet_until": until, "due": until, **more}
-    rows = [_DEFAULTS | common | {"owner": token, "host": host, "name": name} for token, host, name in whose]
-    for number in range(0, len(rows), _MAX_ROWS):
-        execute(partial(_insert_into, rows[number : number + _MAX_ROWS]))
+    until = now + _lease_seconds()
+    return {"storage": storage, "present": present, "created": now, "quiet_until": until, "due": until}
 
 
-def _insert_into(rows: Sequence[Mapping[str, Any]], alias: str) -> None:
-    """Insert rows by one statement. It is written by hand, as the ORM takes seven times as long for the first thing in any save."""
-    connection, table = connections[alias], _model()._meta.db_table  # noqa: SLF001 - as in _rows
-    columns = ", ".join(map(connection.ops.quote_name, rows[0]))
-    one = f"({', '.join(['%s'] * len(rows[0]))})"
-    statement = f"INSERT INTO {connection.ops.quote_name(table)} ({columns}) VALUES {', '.join([one] * len(rows))}"  # noqa: S608
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [value for row in rows for value in row.values()])
+def _parts(many: Sequence[T]) -> Iterator[Sequence[T]]:
+    for number in range(0, len(many), _MAX_ROWS):
+        yield many[number : number + _MAX_ROWS]
 
 
 def claim(limit: int, *, storages: Sequence[str] = (), hosts: Sequence[str] = ()) -> list[PendingName]:
@@ -440,29 +469,54 @@ def claim(limit: int, *, storages: Sequence[str] = (), hosts: Sequence[str] = ()
         What is to be replicated. Rows of the same name and host are one piece of work.
     """
     now = clock()
-    due = _rows().filter(due__lte=now)
-    due = due.filter(storage__in=storages) if storages else due
-    due = due.filter(host__in=hosts) if hosts else due
-    with connected() as alias:
-        found = list(due.using(alias).order_by("id")[:limit])
-    work: dict[tuple[str, str, str], list[Pending]] = {}
+    which: dict[str, Any] = {"due <= %s": now}
+    if storages:
+        which["storage IN %s"] = [*storages]
+    if hosts:
+        which["host IN %s"] = [*hosts]
+    return _claimed(_with_resting(rows.select(which, limit), now), now)
+
+
+def _with_resting(due: Sequence[Row], now: float) -> list[Row]:
+    """Return rows, and those that go with them.
+
+    Without a master copy, all rows of a name and host go together: one that rests would keep the others waiting.
+    """
+    found = {row.id: row for row in due}
+    pieces = {(row.digest, row.host) for row in due if row.digest}
+    for part in _parts(sorted({digest for digest, _ in pieces})):
+        resting = rows.select({"digest IN %s": [*part], "quiet_until <= %s": now})
+        found |= {row.id: row for row in resting if (row.digest, row.host) in pieces}
+    return [*found.values()]
+
+
+def _claimed(found: Sequence[Row], now: float) -> list[PendingName]:
+    work: dict[tuple[str, str, str], list[Row]] = {}
     for row in found:
         work.setdefault((row.storage, row.host, row.name), []).append(row)
-    claimed = (_claimed(rows, now) for rows in work.values())
-    return [one for one in claimed if one is not None]
+    claims = {secrets.token_hex(16): piece for piece in work.values()}
+    mine = _taken({row.id: token for token, piece in claims.items() for row in piece}, now)
+    return [_claim(token, piece) for token, piece in claims.items() if token in mine]
 
 
-def _claimed(rows: "list[Pending]", now: float) -> PendingName | None:
-    first, token, until = rows[0], secrets.token_hex(16), now + get_setting("LEASE")
-    # What is due is looked at once more in the same statement: somebody else may have been faster.
-    which = Q(id__in=[row.id for row in rows], due__lte=now)
-    if first.digest:
-        # Without a master copy, all rows of a name and host go together: one that rests would keep the others waiting.
-        which |= Q(digest=first.digest, host=first.host, quiet_until__lte=now)
-    if not _update(_rows().filter(which), owner=token, quiet_until=until, due=until):
-        return None
-    lease = Lease(token, [first.host], max(row.attempts for row in rows))
-    return PendingName(first.storage, first.host, first.name, all(row.present for row in rows), lease)
+def _claim(token: str, piece: Sequence[Row]) -> PendingName:
+    first, present = piece[0], all(row.present for row in piece)
+    lease = Lease(token, [first.host], max(row.attempts for row in piece))
+    return PendingName(first.storage, first.host, first.name, present, lease)
+
+
+def _taken(owners: dict[int, str], now: float) -> set[str]:
+    """Make rows their new owners', as far as nobody else was faster; return the owners that have got any."""
+    # What is due is looked at once more in the same statement.
+    until = now + _lease_seconds()
+    free = {"quiet_until <= %s": now, "(due <= %s OR digest <> '')": now}
+    taken: set[str] = set()
+    for part in map(dict, _parts([*owners.items()])):
+        if rows.assign(part, free, quiet_until=until, due=until) == len(part):
+            taken.update(part.values())
+        else:
+            taken.update(row.owner for row in rows.select({"owner IN %s": [*{*part.values()}]}))
+    return taken
 
 
 def claim_name(storage: str, host: str, name: str) -> PendingName | None:
@@ -476,15 +530,14 @@ def claim_name(storage: str, host: str, name: str) -> PendingName | None:
         name: The file's name.
     """
     now = clock()
-    with connected() as alias:
-        rows = list(_rows().using(alias).filter(digest=_digest(storage, name), host=host, quiet_until__lte=now))
-    return _claimed(rows, now) if rows else None
+    found = rows.select({"digest = %s": _digest(storage, name), "host = %s": host, "quiet_until <= %s": now})
+    return next(iter(_claimed(found, now)), None)
 
 
 def hasten(host: str) -> int:
     """Make the rows of a host due, as far as they may be: it has answered again. Return how many."""
     now = clock()
-    return _update(_rows().filter(host=host, due__gt=now, quiet_until__lte=now), due=now)
+    return rows.update({"host = %s": host, "due > %s": now, "quiet_until <= %s": now}, due=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -513,38 +566,51 @@ def backlog(storage: str) -> dict[str, Backlog]:
         storage: Alias of the storage in ``STORAGES``.
     """
     with connected() as alias:
-        rows = _rows().using(alias).filter(storage=storage)
-        counted = list(rows.values("host").annotate(count=Count("id"), created=Min("created"), due=Min("due")))
+        mine = _objects(alias).filter(storage=storage)
+        counted = list(mine.values("host").annotate(count=Count("id"), created=Min("created"), due=Min("due")))
         found, now = {}, clock()
         for one in counted:
-            failed = rows.filter(host=one["host"]).exclude(error="").order_by("-id").values_list("error", flat=True)
+            failed = mine.filter(host=one["host"]).exclude(error="").order_by("-id").values_list("error", flat=True)
             error = next(iter(failed[:1]), "")
             found[one["host"]] = Backlog(one["count"], now - one["created"], one["due"] - now, error)
     return found
 
 
-def rows_of_name(storage: str, name: str) -> "list[Pending]":
+def rows_of_name(storage: str, name: str) -> list[Row]:
     """Return all rows of one name, oldest first. Only for storages without a master copy.
 
     Args:
         storage: Alias of the storage in ``STORAGES``.
         name: The file's name.
     """
-    with connected() as alias:
-        return list(_rows().using(alias).filter(digest=_digest(storage, name)).order_by("id"))
+    return rows.select({"digest = %s": _digest(storage, name)})
 
 
-def rows_below(storage: str, directory: str) -> "dict[str, list[Pending]]":
+def rows_of_names(storage: str, names: Iterable[str]) -> dict[str, list[Row]]:
+    """Return all rows of several names, by name, each oldest first. Only for storages without a master copy.
+
+    Args:
+        storage: Alias of the storage in ``STORAGES``.
+        names: The files' names.
+    """
+    found: dict[str, list[Row]] = {}
+    for part in _parts(sorted({_digest(storage, name) for name in names})):
+        for row in rows.select({"digest IN %s": [*part]}):
+            found.setdefault(row.name, []).append(row)
+    return found
+
+
+def rows_below(storage: str, directory: str) -> dict[str, list[Row]]:
     """Return all rows of names in a directory, or below, by name, each oldest first.
 
     Args:
         storage: Alias of the storage in ``STORAGES``.
         directory: Its name; ``""`` is the root.
     """
-    found: dict[str, list[Pending]] = {}
+    found: dict[str, list[Row]] = {}
     with connected() as alias:
-        rows = _rows().using(alias).filter(storage=storage).order_by("id")
-        for row in rows.filter(name__startswith=f"{directory}/") if directory else rows:
+        below = _objects(alias).filter(storage=storage, **({"name__startswith": f"{directory}/"} if directory else {}))
+        for row in map(Row._make, below.order_by("id").values_list(*Row._fields)):
             found.setdefault(row.name, []).append(row)
     return found
 
@@ -555,8 +621,20 @@ def forget_leases(leases: Sequence[Lease]) -> None:
     Args:
         leases: What holds them.
     """
-    for number in range(0, len(leases), _MAX_ROWS):
-        _delete(_rows().filter(owner__in=[lease.token for lease in leases[number : number + _MAX_ROWS]]))
+    for part in _parts(leases):
+        rows.delete({"owner IN %s": [lease.token for lease in part]})
+
+
+def release_leases(leases: Sequence[Lease], seconds: float) -> None:
+    """Leave rows to others, in few statements: nothing was sent.
+
+    Args:
+        leases: What holds them.
+        seconds: When they are due.
+    """
+    now = clock()
+    for part in _parts(leases):
+        rows.update({"owner IN %s": [lease.token for lease in part]}, quiet_until=now, due=now + seconds)
 
 
 def may_still_land(error: Exception | None) -> bool:
@@ -577,21 +655,7 @@ def _digest(storage: str, name: str) -> str:
     return hashlib.sha256(f"{storage}\0{name}".encode(errors="surrogatepass")).hexdigest()[:32]
 
 
-def _model() -> "type[Pending]":
+def _objects(alias: str) -> "QuerySet[Pending]":
     from resto.models import Pending  # cannot be imported unless the application is installed
 
-    return Pending
-
-
-def _rows() -> "QuerySet[Pending]":
-    return _model()._base_manager.all()  # noqa: SLF001 - a public API of Django (topics/db/managers)
-
-
-def _update(rows: "QuerySet[Pending]", **values: Any) -> int:
-    return execute(lambda alias: rows.using(alias).update(**values))
-
-
-def _delete(rows: "QuerySet[Pending]") -> int:
-    # One statement; `delete` looks for related rows first.
-    # Nothing is asked, and None returned, where no row can be meant.
-    return execute(lambda alias: rows.using(alias)._raw_delete(alias)) or 0  # noqa: SLF001
+    return Pending._base_manager.using(alias)  # noqa: SLF001 - a public API of Django (topics/db/managers)

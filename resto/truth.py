@@ -12,14 +12,10 @@ have not been told of another change in between. In addition to the rules of `re
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from resto.exceptions import RemoteFileNotFoundError, TransportError, UndecidedError
 from resto.outcomes import Outcome
-
-
-if TYPE_CHECKING:
-    from resto.models import Pending
+from resto.rows import Row
 
 
 __all__ = ["Truth", "find_source", "truth_of"]
@@ -45,7 +41,7 @@ class Truth:
         return not self.is_settled and not self.is_present
 
 
-def truth_of(hosts: Sequence[str], rows: "Sequence[Pending]") -> Truth:
+def truth_of(hosts: Sequence[str], rows: Sequence[Row]) -> Truth:
     """Find out where the truth of a name is.
 
     Args:

@@ -261,10 +261,10 @@ def test_record_that_fails_while_a_save_is_undone(make, servers, monkeypatch, ca
     storage = make()
     servers[0].refuse = True
 
-    def fail(rows, **values):
+    def fail(where, *more, **values):
         raise DatabaseError("gone")
 
-    monkeypatch.setattr(pending, "_update", fail)
+    monkeypatch.setattr(pending.rows, "update", fail)
     with pytest.raises(ReplicationError, match="the save was undone"):
         storage.save("a", ContentFile(b"1"))
     assert not storage.exists("a")

@@ -8,6 +8,8 @@ import pytest
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from resto import distributed, health, pending
 from resto.drain import Drained, drain
@@ -70,6 +72,30 @@ def pending_for():
 def test_nothing_is_pending_if_all_goes_well(storage, servers):
     storage.save("a", ContentFile(b"1"))
     storage.delete("a")
+    assert pending_for() == []
+
+
+def statements(act):
+    with CaptureQueriesContext(connection) as queries:
+        act()
+    return [query["sql"].split()[0] for query in queries if "resto_pending" in query["sql"]]
+
+
+def test_record_is_asked_once_in_a_save(storage):
+    assert statements(lambda: storage.save("a", ContentFile(b"1"))) == ["INSERT", "SELECT", "DELETE"]
+    assert storage.exists("a")
+    # The name that is taken, and the one that is not.
+    assert statements(lambda: storage.save("a", ContentFile(b"1"))) == ["INSERT", "SELECT", "DELETE"] * 2
+
+
+def test_record_is_asked_once_for_all_names_of_a_drain(storage, servers, clock):
+    servers[2].refuse = True
+    for number in range(10):
+        storage.save(str(number), ContentFile(b"1"))
+    servers[2].refuse = False
+    clock[0] += 1_000
+    assert len(statements(drain)) < 20
+    assert files(servers)[2] == files(servers)[0]
     assert pending_for() == []
 
 

@@ -141,10 +141,10 @@ def test_only_own_rows_are_removed():
 def test_record_that_fails_is_logged_and_the_rows_stay(monkeypatch, caplog):
     lease = open_lease()
 
-    def fail(rows):
+    def fail(where):
         raise DatabaseError("gone")
 
-    monkeypatch.setattr(pending, "_delete", fail)
+    monkeypatch.setattr(pending.rows, "delete", fail)
     lease.settle([outcome(host) for host in HOSTS])
     assert "Failed to record what became of a." in caplog.text
     assert len(rows()) == 3
@@ -177,10 +177,10 @@ def test_lease_that_was_taken_over_is_lost(clock):
 def test_lease_that_cannot_be_renewed_is_lost_before_it_ends(clock, monkeypatch):
     lease = open_lease()
 
-    def fail(rows, **values):
+    def fail(where, **values):
         raise DatabaseError("gone")
 
-    monkeypatch.setattr(pending, "_update", fail)
+    monkeypatch.setattr(pending.rows, "update", fail)
     clock[0] += 150
     lease.keep()  # there is time to try again
     clock[0] += 60
@@ -206,6 +206,52 @@ def test_rows_of_one_name_are_one_piece_of_work(clock):
     assert (one.storage, one.host, one.name, one.present) == ("default", "media-1", "a", False)
     one.lease.settle([outcome("media-1")])
     assert rows() == {}
+
+
+def test_many_names_are_claimed_and_settled_by_few_statements(clock):
+    with CaptureQueriesContext(connection) as queries:
+        pending.open_leases("default", [("media-1", str(number)) for number in range(400)])
+    assert len([query for query in queries if "INSERT" in query["sql"]]) == 2
+    clock[0] += 301
+    with CaptureQueriesContext(connection) as queries:
+        work = pending.claim(400)
+    assert [one.name for one in work] == [str(number) for number in range(400)]
+    assert [query["sql"].split()[0] for query in queries] == ["SELECT", "UPDATE", "UPDATE"]
+    assert len({one.lease.token for one in work}) == 400
+    with CaptureQueriesContext(connection) as queries:
+        pending.settle_leases([(one.lease, outcome(one.host)) for one in work])
+    assert [query["sql"].split()[0] for query in queries] == ["DELETE", "DELETE"]
+    assert rows() == {}
+
+
+def test_what_somebody_else_has_claimed_at_the_same_moment_is_left_to_them(clock, monkeypatch):
+    for name in "abc":
+        open_lease(name, ["media-1"])
+    clock[0] += 301
+    theirs, original = [], pending.rows.assign
+
+    def assign(owners, where, **values):
+        monkeypatch.setattr(pending.rows, "assign", original)
+        theirs.extend(pending.claim(2))
+        return original(owners, where, **values)
+
+    monkeypatch.setattr(pending.rows, "assign", assign)
+    mine = pending.claim(10)
+    assert [one.name for one in theirs] == ["a", "b"]
+    assert [one.name for one in mine] == ["c"]
+    for one in [*theirs, *mine]:
+        one.lease.keep()
+
+
+def test_rows_of_a_name_and_host_without_a_master_copy_are_claimed_together(clock):
+    """Also those that are not due, as long as no request for them may be under way."""
+    for _ in range(3):
+        pending.open_change("default", ["media-1", "media-2"], "a", present=True).release(50)
+    first, second, third = Pending.objects.filter(host="media-1").order_by("id")
+    Pending.objects.filter(id=first.id).update(due=clock[0])
+    Pending.objects.filter(id=second.id).update(quiet_until=clock[0] + 10)
+    [one] = pending.claim(10)
+    assert {row.id for row in Pending.objects.filter(owner=one.lease.token)} == {first.id, third.id}
 
 
 def test_oldest_come_first_and_no_more_than_asked_for(clock):
@@ -319,10 +365,10 @@ def test_of_many_names_those_that_failed_stay(caplog, monkeypatch):
     assert (row.name, row.attempts) == ("a", 1)
     pending.settle_leases([])
 
-    def fail(rows):
+    def fail(where):
         raise DatabaseError("gone")
 
-    monkeypatch.setattr(pending, "_delete", fail)
+    monkeypatch.setattr(pending.rows, "delete", fail)
     pending.settle_leases([(leases[0], outcome("media-1"))])
     assert "Failed to record what became of a." in caplog.text
 
@@ -342,6 +388,26 @@ def test_row_that_nothing_is_known_of_becomes_due(clock):
     lease.expect([])
     lease.settle([outcome(host) for host in HOSTS])
     assert {row.due for row in rows().values()} == {clock[0]}
+
+
+def test_of_many_names_those_that_another_change_has_followed_become_due(clock):
+    for name in "ab":
+        pending.open_change("default", ["media-1"], name, present=True).release(0)
+    work = pending.claim(10)
+    for one in work:
+        one.lease.expect(row.latest for row in pending.rows_of_name("default", one.name))
+    later = pending.open_change("default", ["media-1"], "b", present=False)
+    later.overrule("default", "b", present=False)
+    pending.settle_leases([(one.lease, outcome("media-1")) for one in work])
+    assert [(row.name, row.due) for row in Pending.objects.exclude(owner=later.token)] == [("b", clock[0])]
+
+
+def test_host_that_answers_again_has_its_backlog_hastened_by_many_too(clock):
+    open_lease("a", ["media-1"]).settle([outcome("media-1", REFUSED)])
+    leases = pending.open_leases("default", [("media-1", "b"), ("media-1", "c")])
+    assert pending.claim(10) == []
+    pending.settle_leases([(lease, outcome("media-1")) for lease in leases])
+    assert [one.name for one in pending.claim(10)] == ["a"]
 
 
 # Adopting.
@@ -396,10 +462,9 @@ def test_missing_table_is_named_with_what_to_do():
             editor.create_model(Pending)
 
 
-def test_another_error_of_the_database_is_what_it_is(monkeypatch):
-    monkeypatch.setitem(pending._DEFAULTS, "attempts", None)
-    with pytest.raises(IntegrityError, match="attempts"):
-        open_lease()
+def test_another_error_of_the_database_is_what_it_is():
+    with pytest.raises(IntegrityError, match="name"):
+        open_lease(None)
 
 
 def test_not_recorded_without_the_application(settings):

@@ -18,7 +18,7 @@ from django.test import override_settings
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
-from resto import changes, health, pending
+from resto import changes, health, pending, rows
 from resto.drain import drain
 from resto.exceptions import ReplicationError
 from resto.executors import thread
@@ -154,22 +154,16 @@ def forget_to_look_again(patch):
 
 
 def clear_the_rows_of_others(patch):
-    def delete(rows):
+    def delete(where):
         with pending.connected():
-            Pending.objects.all().delete()
+            return Pending.objects.all().delete()[0]
 
-    patch.setattr(pending, "_delete", delete)
+    patch.setattr(rows, "delete", delete)
 
 
 def drain_without_a_lease(patch):
-    original = pending._update
-
-    def update(rows, **values):
-        if "owner" in values:
-            values = {"owner": values["owner"]}
-        return original(rows, **values)
-
-    patch.setattr(pending, "_update", update)
+    original = rows.assign
+    patch.setattr(rows, "assign", lambda owners, where, **values: original(owners, where))
 
 
 def leave_no_grace(patch):

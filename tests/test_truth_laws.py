@@ -261,17 +261,16 @@ BREAKING = {
     },
     repair_while_another_has_a_row: QUIET
     | {"before": ("a", "late"), "scripts": (["delete"], ["save"]), "times": [310]}
-    | {"schedule": [0, 0, 0, 0, 1, 2, 2, 4, 4, 0, 0, 0, 0, 2, 2]},
-    tell_nobody: QUIET | {"hosts": 3, "scripts": (["save"], ["over"]), "schedule": [0] * 12 + [1] * 5},
-    clear_whatever_has_followed: QUIET
-    | {"scripts": (["save"], ["delete"]), "schedule": [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1]},
+    | {"schedule": [0, 0, 2, 2, 2, 4, 4, 2, 2]},
+    tell_nobody: QUIET | {"hosts": 3, "scripts": (["save"], ["over"]), "schedule": [0] * 4 + [1] * 3},
+    clear_whatever_has_followed: QUIET | {"scripts": (["save"], ["delete"]), "schedule": [0] * 3 + [1] * 4},
     ask_whoever_has_missed_something: QUIET | {"before": ("a", "late"), "scripts": (["save"], ["save"])},
     ask_all_if_all_have_missed_something: QUIET
     | {
         "before": ("a", "late"),
         "scripts": (["save"], ["save"]),
         "times": [310],
-        "schedule": [0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 4, 4, 2, 2, 2, 2],
+        "schedule": [0, 0, 4, 4, 2, 2, 2, 2],
     },
 }
 
