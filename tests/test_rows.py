@@ -1,9 +1,11 @@
 """The rows of the record, as SQL finds and changes them."""
 
 import pytest
-from django.db import connection
+from django.core.management import call_command
+from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
+from brokers import default_database
 from resto import rows
 from resto.models import Pending
 
@@ -60,3 +62,28 @@ def test_each_row_is_given_to_an_owner_of_its_own():
     assert len(queries) == 1
     assert owners() == ["a", "", "c", ""]
     assert owners({"due = %s": 9.0}) == ["a", "c"]
+
+
+@pytest.fixture
+def preparing(postgresql, django_db_setup, django_db_blocker):
+    """PostgreSQL is the default database, and prepares each statement the first time."""
+    options = {"server_side_binding": True, "prepare_threshold": 0}
+    with django_db_blocker.unblock(), default_database(postgresql.new_database() | {"OPTIONS": options}):
+        call_command("migrate", "resto", verbosity=0)
+        yield
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # another one is put in its place
+@pytest.mark.usefixtures("preparing")
+def test_statements_that_every_save_makes_can_be_prepared():
+    for owner in "ab":
+        insert((owner, "media-1"), (owner, "media-2"))
+    ids = [row.id for row in rows.select({"owner IN %s": ["a", "b"]}, limit=3)]
+    assert rows.assign(dict.fromkeys(ids, "c"), {"(due <= %s OR digest <> '')": 3.0}, due=5.0) == 3
+    assert rows.update({"owner = %s": "c", "present = %s": True}, "attempts = attempts + 1", due=1.0) == 3
+    for owner in "bc":
+        assert rows.delete({"owner = %s": owner}) == {"b": 1, "c": 3}[owner]
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        prepared = [statement.split()[0] for (statement,) in cursor.fetchall() if " resto_pending " in statement]
+    assert sorted(prepared) == ["DELETE", "INSERT", "SELECT", "UPDATE", "UPDATE"]
