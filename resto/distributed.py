@@ -178,14 +178,18 @@ class DistributedStorage(ReplicatedStorage):
             lease: As for `ReplicatedStorage`.
             present: As for `ReplicatedStorage`.
         """
-        return self._repair_job(host, name, lease, self._rows(name))
+        return self._repair_job(PendingName(self.record_alias() or "", host, name, present, lease), self._rows(name))
 
     def repair_jobs(self, claims: Sequence[PendingName]) -> list[Job]:
         """Return the jobs of `repair_job` for what a drain has claimed, after one look at the record."""
         found = pending.rows_of_names(claims[0].storage, [one.name for one in claims]) if claims else {}
-        return [self._repair_job(one.host, one.name, one.lease, found.get(one.name, ())) for one in claims]
+        return [self._repair_job(one, found.get(one.name, ())) for one in claims]
 
-    def _repair_job(self, host: str, name: str, lease: Lease, rows: Sequence[Row]) -> Job:
+    def _repair_job(self, claim: PendingName, rows: Sequence[Row]) -> Job:
+        host, name, lease = claim.host, claim.name, claim.lease
+        if all(row.owner != lease.token for row in rows):
+            lease.make_findable(claim.storage, name)
+            rows = self._rows(name)
         if _is_disturbed(rows, host, lease):
             return _not_yet(host, name)
         lease.expect(row.latest for row in rows if row.host == host)

@@ -218,6 +218,15 @@ class Lease:
         others = {"digest = %s": _digest(storage, name), "owner <> %s": self.token}
         rows.update(others, latest=self.token, present=present)
 
+    def make_findable(self, storage: str, name: str) -> None:
+        """Let rows be found by their name, which a storage with a master copy has left: the site had one at that time.
+
+        Args:
+            storage: Alias of the storage in ``STORAGES``.
+            name: The file's name.
+        """
+        rows.update(self._mine | {"digest = %s": ""}, digest=_digest(storage, name), latest=self.token)
+
     def take_over(self, storage: str, name: str) -> list[Row] | None:
         """Make the rows of deletions that hosts have missed part of this change, which begins a new file of that name.
 

@@ -69,6 +69,17 @@ def pending_for():
 # What a host has missed.
 
 
+def test_rows_of_a_time_with_a_master_copy_are_repaired_too(storage, servers, clock):
+    """Such rows have no digest. Whatever any host has is kept, as nobody knows better."""
+    pending.open_lease("default", storage.hosts, "a", present=True).release(0)
+    pending.open_lease("default", storage.hosts[:1], "b", present=False).release(0)
+    servers[1].create_file("a", b"1")
+    servers[0].create_file("b", b"2")
+    assert drain() == Drained(done=4)
+    assert files(servers) == [{"a": b"1"}] * 3
+    assert pending_for() == []
+
+
 def test_nothing_is_pending_if_all_goes_well(storage, servers):
     storage.save("a", ContentFile(b"1"))
     storage.delete("a")
