@@ -46,8 +46,10 @@ lint: $(VENV)/.installed-lint
 explore: $(VENV)/.installed-test
 	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -m hypothesis --timeout=0
 
-bench: $(VENV)/.installed-bench
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.installed-test
+	scripts/install-servers $(BIN)/python
+	$(BIN)/python -m benchmarks --output benchmarks/results.json
+	$(BIN)/python -m benchmarks.page benchmarks/results.json
 
 clean:
 	rm -rf $(VENV) .nox .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist demo-files
@@ -64,10 +66,6 @@ $(VENV)/.installed-test: pyproject.toml $(VENV)/.made
 
 $(VENV)/.installed-lint: pyproject.toml $(VENV)/.made
 	$(PIP) install --quiet --editable . --group lint --group types
-	@touch $@ $(VENV)/.installed
-
-$(VENV)/.installed-bench: pyproject.toml $(VENV)/.made
-	$(PIP) install --quiet --editable . --group test --group bench
 	@touch $@ $(VENV)/.installed
 
 # Dependency groups need pip 25.1. Debian keeps venv in a package of its own.

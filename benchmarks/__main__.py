@@ -1,66 +1,80 @@
-"""Speed and memory of resto beside django-resto 1.3, in turn, on the same three nginx: ``make bench``.
-
-Files are kept in memory where there is /dev/shm, to measure the packages and not the disk. Times drift on a shared machine;
-the ratios within one run hold.
-"""
+"""Measure resto beside its rivals. Times drift on a shared machine; the ratios within one work hold."""
 
 import argparse
-import os
-import sys
-import tempfile
-from contextlib import ExitStack
+import datetime
+import json
+from dataclasses import asdict, fields, replace
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-import django
-from django.conf import settings
-
-
-# The servers are started as the tests start them.
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+from benchmarks.site import configure
+from benchmarks.sizes import QUICK, Sizes
 
 
-MEMORY = Path("/dev/shm")
+# What is measured, and the sizes that matter to it.
+PARTS = {
+    "saves": ["saves"],
+    "single": ["saves"],
+    "threads": ["saves"],
+    "outage": ["saves", "rounds", "timeout"],
+    "large": ["megabytes", "rounds"],
+    "sync": ["files", "rounds"],
+    "record": ["saves", "files", "rounds"],
+    "queues": ["saves", "queued", "rounds"],
+}
 
 
 def main() -> None:
-    """Run the benchmarks and print their tables."""
+    """Run the benchmarks, print their tables, and keep the results if asked to."""
+    arguments = _parse()
+    configure()
+    from benchmarks.goals import judge
+    from benchmarks.machine import describe
+    from benchmarks.results import Row
+    from benchmarks.tables import goals_table, work_tables
+
+    sizes = _sizes(arguments)
+    machine = describe()
+    parts = _kept(arguments.output, machine)
+    for name in arguments.only:
+        rows = import_module(f"benchmarks.{name}").measure(sizes)
+        print(f"\n{work_tables(rows)}", flush=True)
+        parts[name] = {
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "sizes": {field: getattr(sizes, field) for field in PARTS[name]},
+            "rows": [asdict(row) for row in rows],
+        }
+    rows = [Row.from_json(row) for part in parts.values() for row in part["rows"]]
+    print(f"\n{goals_table(rows, parts)}")
+    if arguments.output:
+        in_order = {name: parts[name] for name in PARTS if name in parts}
+        results = {"machine": machine, "goals": judge(rows), "parts": in_order}
+        arguments.output.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=400, help="saves of each size for each package (%(default)s)")
-    parser.add_argument("--large", type=int, default=300, help="megabytes of the large file (%(default)s)")
-    parser.add_argument("--queued", type=int, default=600, help="saves that workers replicate (%(default)s)")
-    parser.add_argument("--compared", type=int, default=10_000, help="files of the full comparison (%(default)s)")
-    parser.add_argument("--only", choices=["saves", "record", "memory", "queues", "sync"], help="one of the parts")
-    parser.add_argument("--memory-of", help=argparse.SUPPRESS)
-    parser.add_argument("--addresses", nargs=3, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
+    parser.add_argument(
+        "--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=f"of {', '.join(PARTS)}"
+    )
+    parser.add_argument("--quick", action="store_true", help="see that everything runs; the figures mean nothing")
+    parser.add_argument("--output", type=Path, help="a file of JSON; parts of the same machine that it has are kept")
+    for field in fields(Sizes):
+        parser.add_argument(f"--{field.name}", type=field.type, help=f"default: {field.default}")
+    return parser.parse_args()
 
-    if MEMORY.is_dir() and "TMPDIR" not in os.environ:
-        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
-    # django-resto's timeout is for a whole upload, resto's for a silence.
-    settings.configure(RESTO_TIMEOUT=60, LOGGING_CONFIG=None, INSTALLED_APPS=["resto"])
-    django.setup()
-    from benchmarks import memory, queues, record, saves, sync
 
-    if arguments.memory_of:
-        print(*memory.growth(arguments.memory_of, arguments.addresses, arguments.large))
-        return
-    if arguments.only in (None, "sync"):
-        sync.report(arguments.compared, 3)
-    if arguments.only == "sync":
-        return
-    from servers import MediaServer
+def _sizes(arguments: argparse.Namespace) -> Sizes:
+    given = {field.name: getattr(arguments, field.name) for field in fields(Sizes)}
+    return replace(QUICK if arguments.quick else Sizes(), **{k: v for k, v in given.items() if v is not None})
 
-    with ExitStack() as stack:
-        servers = [stack.enter_context(MediaServer("nginx")) for _ in range(3)]
-        addresses = [server.url.removeprefix("http://").rstrip("/") for server in servers]
-        if arguments.only in (None, "saves"):
-            saves.report(addresses, arguments.rounds, {"1 KB": 1_000, "100 KB": 100_000})
-        if arguments.only in (None, "record"):
-            record.report(addresses, arguments.rounds, arguments.compared)
-        if arguments.only in (None, "memory"):
-            memory.report(addresses, arguments.large)
-        if arguments.only in (None, "queues"):
-            queues.report(addresses, [server.root for server in servers], arguments.rounds, arguments.queued)
+
+def _kept(path: Path | None, machine: dict[str, str]) -> dict[str, Any]:
+    if path is None or not path.exists():
+        return {}
+    results = json.loads(path.read_text())
+    return results["parts"] if results["machine"] == machine else {}
 
 
 if __name__ == "__main__":

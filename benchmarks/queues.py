@@ -1,8 +1,8 @@
 """What it costs to hand a save to a task queue, and how fast workers do the jobs."""
 
+import functools
 import itertools
 import os
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,23 +16,40 @@ from django.test import override_settings
 from redis import Redis
 from rq import Queue
 
+from benchmarks import ROOT
+from benchmarks.hosts import Hosts, serve
+from benchmarks.results import REPLICATIONS, Row
+from benchmarks.sizes import Sizes
+from benchmarks.timing import in_turn, interleave
 from brokers import RedisServer
 from workshop.site import Workshop, wait_until
 
 
-__all__ = ["report"]
+__all__ = ["measure"]
 
 PLAIN, LOADED, SIMPLE = "rq.Worker", "resto.workers.rq.DjangoWorker", "rq.SimpleWorker"
-ROOT = str(Path(__file__).resolve().parent.parent)
+NAME = "photos/summer.jpg"
+
+# What is said of it, the queue, the worker, and the share of the saves; quick ones first.
+WORKERS = [
+    ("rq, SimpleWorker: resto", "rq", SIMPLE, 1.0),
+    ("Celery, solo: resto", "celery", "solo", 1.0),
+    ("rq, SimpleWorker: django-resto's recipe", "recipe", SIMPLE, 1.0),
+    ("Celery, prefork: resto", "celery", "prefork", 1.0),
+    ("rq, Django loaded before it forks: resto", "rq", LOADED, 1.0),
+    ("rq, Django loaded: django-resto's recipe", "recipe", LOADED, 1.0),
+    ("rq, plain worker: resto", "rq", PLAIN, 0.05),
+    ("rq, plain worker: django-resto's recipe", "recipe", PLAIN, 0.05),
+]
 
 
-def report(addresses: list[str], roots: list[Path], rounds: int, saves: int) -> None:
-    """Print two tables: the cost of handing over a save to three hosts, and the speed of two workers."""
+def measure(sizes: Sizes) -> list[Row]:
+    """Hand saves over, and let two workers do them."""
     redis = RedisServer().start()
     try:
         os.environ["WORKSHOP_REDIS"] = redis.url
-        _report_handing_over(addresses, redis, rounds)
-        _report_working_off(addresses, roots, redis, saves)
+        with serve(3) as hosts:
+            return [*_measure_handing_over(hosts, redis, sizes), *_measure_working_off(hosts, redis, sizes)]
     finally:
         redis.close()
 
@@ -40,29 +57,15 @@ def report(addresses: list[str], roots: list[Path], rounds: int, saves: int) -> 
 # Handing over.
 
 
-def _report_handing_over(addresses: list[str], redis: RedisServer, rounds: int) -> None:
-    print(f"\n{'handing over one save to 3 hosts':<44}{'wall ms':>10}{'ratio':>9}")
+def _measure_handing_over(hosts: Hosts, redis: RedisServer, sizes: Sizes) -> list[Row]:
+    rows = []
     for queue, make_calls in {"rq": _calls_of_rq, "celery": _calls_of_celery}.items():
-        with _opened(addresses, redis, queue) as (workshop, settings), settings():
-            medians = _medians(make_calls(workshop), rounds)
-        ours = next(iter(medians.values()))
-        for name, median in medians.items():
-            print(f"{f'{queue}, {name}':<44}{median * 1000:>10.3f}{median / ours:>8.2f}x")
+        with _opened(hosts, redis, queue) as (workshop, settings), settings():
+            rows += in_turn(f"hand a save to 3 hosts over to {queue}", make_calls(workshop), sizes.saves)
+    return rows
 
 
-Calls = dict[str, Callable[[str], object]]
-
-
-def _medians(calls: Calls, rounds: int) -> dict[str, float]:
-    """Make each call in turn, so that whatever else the machine does hits all."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for number in range(rounds + 20):
-        for name, call in calls.items():
-            started = time.perf_counter()
-            call("photos/summer.jpg")
-            if number >= 20:  # the first ones open connections
-                times[name].append(time.perf_counter() - started)
-    return {name: statistics.median(values) for name, values in times.items()}
+Calls = dict[str, Callable[[], object]]
 
 
 def _calls_of_rq(workshop: Workshop) -> Calls:
@@ -70,9 +73,9 @@ def _calls_of_rq(workshop: Workshop) -> Calls:
     queue = Queue(connection=Redis.from_url(os.environ["WORKSHOP_REDIS"]))
     arguments = {"storage": "default", "action": "upload", "hosts": list(storage.hosts)}
     return {
-        "resto": lambda name: storage.execute(storage.upload, name),
-        "one raw enqueue": lambda name: queue.enqueue("resto.workers.rq.replicate", **arguments, name=name),
-        "django-resto's recipe": lambda name: recipe.execute(recipe.upload, name),
+        "resto": lambda: storage.execute(storage.upload, NAME),
+        "one raw enqueue": lambda: queue.enqueue("resto.workers.rq.replicate", **arguments, name=NAME),
+        "django-resto's recipe": lambda: recipe.execute(recipe.upload, NAME),
     }
 
 
@@ -82,73 +85,54 @@ def _calls_of_celery(workshop: Workshop) -> Calls:
     storage = storages["default"]
     hosts, arguments = list(storage.hosts), {"storage": "default", "action": "upload"}
     return {
-        "resto": lambda name: storage.execute(storage.upload, name),
-        "one raw apply_async": lambda name: replicate.apply_async(kwargs={**arguments, "hosts": hosts, "name": name}),
-        "one delay for each host": lambda name: [
-            replicate.delay(**arguments, hosts=[host], name=name) for host in hosts
-        ],
+        "resto": lambda: storage.execute(storage.upload, NAME),
+        "one raw apply_async": lambda: replicate.apply_async(kwargs={**arguments, "hosts": hosts, "name": NAME}),
+        "one delay for each host": lambda: [replicate.delay(**arguments, hosts=[host], name=NAME) for host in hosts],
     }
 
 
 # Working off.
 
 
-def _report_working_off(addresses: list[str], roots: list[Path], redis: RedisServer, saves: int) -> None:
-    print(f"\n{f'{saves} saves to 3 hosts, two workers':<44}{'replications/s':>16}")
-    numbers = itertools.count()
-    for label, queue, worker, share in [
-        ("rq, plain worker, resto", "rq", PLAIN, 0.05),
-        ("rq, plain worker, django-resto's recipe", "recipe", PLAIN, 0.05),
-        ("rq, Django loaded before it forks, resto", "rq", LOADED, 1),
-        ("rq, Django loaded, django-resto's recipe", "recipe", LOADED, 1),
-        ("rq, SimpleWorker, resto", "rq", SIMPLE, 1),
-        ("rq, SimpleWorker, django-resto's recipe", "recipe", SIMPLE, 1),
-        ("Celery, solo, resto", "celery", "solo", 1),
-        ("Celery, prefork, resto", "celery", "prefork", 1),
-    ]:
-        count = max(int(saves * share), 20)
-        prefix = f"run-{next(numbers)}"
-        rate = _rate(addresses, roots, redis, queue, worker, [f"{prefix}/{number}" for number in range(count)])
-        print(f"{label:<44}{rate:>16.0f}")
+def _measure_working_off(hosts: Hosts, redis: RedisServer, sizes: Sizes) -> list[Row]:
+    runs = itertools.count()
+
+    def run(queue: str, worker: str, share: float) -> float:
+        number = next(runs)
+        count = max(int(sizes.queued * share), min(sizes.queued, 20))
+        return _rate(hosts, redis, queue, worker, [f"run-{number}/{save}" for save in range(count)])
+
+    calls = {label: functools.partial(run, *how) for label, *how in WORKERS[: sizes.workers]}
+    return [
+        Row.of("replications by two workers", label, {REPLICATIONS: rates})
+        for label, rates in interleave(calls, sizes.rounds).items()
+    ]
 
 
-def _rate(
-    addresses: list[str], roots: list[Path], redis: RedisServer, queue: str, worker: str, names: list[str]
-) -> float:
+def _rate(hosts: Hosts, redis: RedisServer, queue: str, worker: str, names: list[str]) -> float:
     """Return how many files reach hosts in a second, without the first tenth, while workers start."""
     with Redis.from_url(redis.url) as connection:
         connection.flushall()
-    with _opened(addresses, redis, "celery" if queue == "celery" else "rq", recipe=queue == "recipe") as (
-        workshop,
-        settings,
-    ):
+    with _opened(hosts, redis, "celery" if queue == "celery" else "rq") as (workshop, settings):
         with settings():
             storage = _recipe(workshop) if queue == "recipe" else storages["default"]
             for name in names:
                 storage.save(name, ContentFile(b"x" * 1000))
-        folders = [root / names[0].partition("/")[0] for root in roots]
+        folders = [root / names[0].partition("/")[0] for root in hosts.roots]
         for _ in range(2):
-            if queue == "celery":
-                pool = ["-P", "solo"] if worker == "solo" else ["-c", "1"]
-                workshop.start(
-                    "celery",
-                    "-A",
-                    "workshop.celery",
-                    "worker",
-                    "-l",
-                    "WARNING",
-                    *pool,
-                    "-n",
-                    os.urandom(4).hex(),
-                    ready="",
-                )
-            else:
-                workshop.start("rq", "worker", "default", "--url", redis.url, "-w", worker, "--quiet", ready="")
+            workshop.start(*_command(queue, worker, redis), ready="")
         total = len(names) * len(folders)
         wait_until(lambda: _count(folders) >= total // 10)
         began, first = time.perf_counter(), _count(folders)
         wait_until(lambda: _count(folders) == total, lambda: workshop.log)
         return (total - first) / (time.perf_counter() - began)
+
+
+def _command(queue: str, worker: str, redis: RedisServer) -> list[str]:
+    if queue != "celery":
+        return ["rq", "worker", "default", "--url", redis.url, "-w", worker, "--quiet"]
+    pool = ["-P", "solo"] if worker == "solo" else ["-c", "1"]
+    return ["celery", "-A", "workshop.celery", "worker", "-l", "WARNING", *pool, "-n", os.urandom(4).hex()]
 
 
 def _recipe(workshop: Workshop) -> Any:
@@ -162,22 +146,22 @@ def _count(folders: list[Path]) -> int:
 
 
 @contextmanager
-def _opened(
-    addresses: list[str], redis: RedisServer, executor: str, *, recipe: bool = False
-) -> Iterator[tuple[Workshop, Callable[[], Any]]]:
+def _opened(hosts: Hosts, redis: RedisServer, executor: str) -> Iterator[tuple[Workshop, Callable[[], Any]]]:
     """Open a workshop; yield it, and what makes its settings hold in this process."""
     options = {"executor": executor, "executor_options": {"url": redis.url} if executor == "rq" else {}}
     settings: dict[str, Any] = {"MEDIA_URL": "http://media.example.com/", "CELERY_BROKER_URL": redis.url}
     workshop = Workshop(
-        addresses,
+        hosts.addresses,
         options,
-        environment={"WORKSHOP_REDIS": redis.url, "PYTHONPATH": os.pathsep.join([ROOT, f"{ROOT}/tests"])},
+        environment={"WORKSHOP_REDIS": redis.url, "PYTHONPATH": os.pathsep.join([str(ROOT), f"{ROOT}/tests"])},
+        DATABASES={},  # no record, as in this process
         **settings,
     )
     app = Celery("workshop", broker=redis.url, set_as_current=True)
 
     def hold() -> Any:
-        return override_settings(MEDIA_ROOT=str(workshop.media), **workshop.settings)
+        here = {name: value for name, value in workshop.settings.items() if name != "DATABASES"}
+        return override_settings(MEDIA_ROOT=str(workshop.media), **here)
 
     try:
         yield workshop, hold

@@ -1,48 +1,50 @@
 """What the durable record costs a save, and what it spares a host that comes back."""
 
-import functools
+import io
 import itertools
 import os
-import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings as django_settings
-from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.management import call_command
 from django.db import connections
 from django.test import override_settings
 
+from benchmarks.hosts import Hosts, serve
+from benchmarks.results import Row
+from benchmarks.rivals import through
+from benchmarks.saves import saving
+from benchmarks.sizes import Sizes
+from benchmarks.timing import Time, in_seconds, in_turn, interleave, timed
 from brokers import PostgreSQL
 from resto import pending
 from resto.drain import drain
 from servers import MediaServer
 
 
-__all__ = ["report"]
+__all__ = ["measure"]
 
-OFF, SQLITE, POSTGRESQL = "off", "SQLite (WAL)", "PostgreSQL"
-MISSED = 100
-WARM_UP = 10  # saves that are not counted
+OFF, SQLITE, POSTGRESQL = "no record", "SQLite (WAL)", "PostgreSQL"
+MISSED = 0.01  # of all names
 
 
-def report(addresses: list[str], rounds: int, files: int) -> None:
-    """Print what a save takes with and without a record, and how long catching up takes beside comparing."""
+def measure(sizes: Sizes) -> list[Row]:
+    """Save with and without a record, and catch up by record and by comparison."""
     postgresql = PostgreSQL().start()
     try:
         with tempfile.TemporaryDirectory(prefix="resto-bench-") as folder:
             _make_databases(Path(folder), postgresql)
-            _report_saves(addresses, Path(folder), rounds)
-            for number in (files // 10, files):
-                _report_catching_up(number)
+            with serve(3) as hosts:
+                rows = _measure_saves(hosts, Path(folder), sizes.saves)
+            rows += _measure_catching_up(sizes.files, sizes.rounds)
             connections.close_all()
     finally:
         postgresql.close()
+    return rows
 
 
 def _make_databases(folder: Path, postgresql: PostgreSQL) -> None:
@@ -57,30 +59,26 @@ def _make_databases(folder: Path, postgresql: PostgreSQL) -> None:
         call_command("migrate", "resto", database=alias, verbosity=0)
 
 
-def _report_saves(addresses: list[str], folder: Path, rounds: int) -> None:
-    print(f"\n{'1 KB save to 3 hosts, record':<40}{'wall ms':>9}{'ratio':>9}")
+def _measure_saves(hosts: Hosts, folder: Path, rounds: int) -> list[Row]:
     configured = {
         "Hybrid": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"location": str(folder / "master")}},
         "Distributed": {"BACKEND": "resto.storage.DistributedStorage"},
     }
-    with override_settings(STORAGES=configured, RESTO_MEDIA_HOSTS=addresses, MEDIA_URL="/"):
+    rows, content = [], os.urandom(1_000)
+    with override_settings(STORAGES=configured, RESTO_MEDIA_HOSTS=hosts.addresses, MEDIA_URL="/"):
         for name in configured:
-            medians = _medians_of_saves(name, rounds)
-            for state, median in medians.items():
-                print(f"{f'{name}, {state}':<40}{median * 1000:>9.2f}{median / medians[OFF]:>8.2f}x")
+            save = saving(through(storages[name]), content)
+            calls = {state: _recording(state, save) for state in (OFF, SQLITE, POSTGRESQL)}
+            rows += in_turn(f"1 KB save, 3 hosts, {name} with a record", calls, rounds)
+    return rows
 
 
-def _medians_of_saves(name: str, rounds: int) -> dict[str, float]:
-    times: dict[str, list[float]] = {OFF: [], SQLITE: [], POSTGRESQL: []}
-    content, counter = os.urandom(1_000), itertools.count()
-    for number in range(rounds + WARM_UP):
-        for state, samples in times.items():
-            file, file_name = ContentFile(content), f"record-{name}/{next(counter)}"
-            with _recorded(state):
-                seconds = _timed(functools.partial(storages[name].save, file_name, file))
-            if number >= WARM_UP:
-                samples.append(seconds)
-    return {state: statistics.median(samples) for state, samples in times.items()}
+def _recording(state: str, save: Callable[[], object]) -> Callable[[], object]:
+    def call() -> None:
+        with _recorded(state):
+            save()
+
+    return call
 
 
 @contextmanager
@@ -94,22 +92,30 @@ def _recorded(state: str) -> Iterator[None]:
         pending.is_active = is_active
 
 
-def _report_catching_up(files: int) -> None:
-    with MediaServer("nginx-dav") as server, tempfile.TemporaryDirectory() as location:
+def _measure_catching_up(files: int, rounds: int) -> list[Row]:
+    with MediaServer("nginx-dav") as server, tempfile.TemporaryDirectory(prefix="resto-bench-") as location:
         url, folder = server.new_folder()
         options = {"hosts": [url], "location": location, "transport": "webdav"}
         configured = {"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": options}}
         with override_settings(STORAGES=configured, MEDIA_URL="/"), _recorded(SQLITE):
-            _create([Path(location), folder], "old", files)
-            missed = _create([Path(location)], "new", MISSED)
-            for name in missed:
-                storages["default"].open_lease(name, (url,), present=True).release(0)
-            drained = _timed(drain)
-            for name in missed:
-                (folder / name).unlink()
-            compared = _timed(lambda: call_command("resto_sync", verbosity=0))
-            assert all((folder / name).exists() for name in missed)
-    print(f"{f'{MISSED} names of {files:,}: drain, and resto_sync':<40}{drained:>8.2f}s{compared:>8.2f}s")
+            missed = max(int(files * MISSED), 1)
+            _create([Path(location), folder], "old", files - missed)
+            names = _create([Path(location)], "new", missed)
+
+            def catch_up(call: Callable[[], object]) -> Time:
+                for name in names:
+                    (folder / name).unlink(missing_ok=True)
+                    if call is drain:
+                        storages["default"].open_lease(name, (url,), present=True).release(0)
+                time = timed(call)
+                assert all((folder / name).exists() for name in names)
+                return time
+
+            calls = {
+                "resto_drain": lambda: catch_up(drain),
+                "resto_sync": lambda: catch_up(lambda: call_command("resto_sync", verbosity=0, stdout=io.StringIO())),
+            }
+            return in_seconds("catch up with 1 % of all names", interleave(calls, rounds))
 
 
 def _create(folders: list[Path], prefix: str, files: int) -> list[str]:
@@ -120,9 +126,3 @@ def _create(folders: list[Path], prefix: str, files: int) -> list[str]:
         path.parent.chmod(0o777)  # the server may be another user
         path.write_bytes(bytes(4096))
     return names
-
-
-def _timed(call: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started

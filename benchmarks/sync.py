@@ -1,28 +1,30 @@
-"""How long a full comparison takes beside rclone's: with nothing to do, and with everything missing."""
+"""How long a full comparison takes beside rclone, rsync and cp: with everything missing, and with nothing to do."""
 
-import os
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
+from benchmarks.programs import Finished, find_program, run
+from benchmarks.results import Row
+from benchmarks.sizes import Sizes
+from benchmarks.timing import Time, in_seconds, interleave
 from servers import MediaServer
 
 
-__all__ = ["report"]
+__all__ = ["measure"]
 
 SIZE = 4096  # bytes of a file
 FANOUT = 100  # files of a directory
-ROOT = str(Path(__file__).resolve().parent.parent)
 
-OURS, WITHOUT_START = "resto_sync", "resto_sync, without the start of Python and Django"
+WHOLE, IN_PROCESS = "resto_sync, whole process", "resto_sync, in process"
+SERVERS = {"nginx": ["nginx-dav"], "Apache": ["apache"], "3 nginx": ["nginx-dav"] * 3}
 
+# Prints the times without those of the start of Python and Django.
 SITE = """
-import sys, time, django
+import io, sys, time, django
 from django.conf import settings
 from django.core.management import call_command
 
@@ -36,82 +38,88 @@ settings.configure(
     LOGGING_CONFIG=None,
 )
 django.setup()
-started = time.perf_counter()
-call_command("resto_sync", *arguments, verbosity=0)
-print(time.perf_counter() - started)
+wall, cpu = time.perf_counter(), time.process_time()
+call_command("resto_sync", *arguments, verbosity=0, stdout=io.StringIO())
+print(time.perf_counter() - wall, time.process_time() - cpu)
 """
 
+Calls = dict[str, Callable[[], Finished]]
 
-def report(files: int, rounds: int) -> None:
-    """Print a table for each server: the medians of each program, whole processes, in turn."""
-    program = _rclone()
+
+def measure(sizes: Sizes) -> list[Row]:
+    """Compare and copy many small files: whole programs, in turn."""
+    rows = []
     with tempfile.TemporaryDirectory(prefix="resto-bench-") as directory:
         master = Path(directory) / "master"
-        _create(master, files)
-        for kinds in (["nginx-dav"], ["apache"], ["nginx-dav"] * 3):
-            servers = [MediaServer(kind).start() for kind in kinds]
-            try:
-                _report_server(servers, master, program, files, rounds)
-            finally:
-                for server in servers:
-                    server.close()
-        _report_local(master, Path(directory), files)
+        _create(master, sizes.files)
+        for label, kinds in SERVERS.items():
+            with ExitStack() as stack:
+                folders = [stack.enter_context(MediaServer(kind)).new_folder() for kind in kinds]
+                local = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="resto-bench-")))
+                # One after another: in the end, everybody finds everything.
+                rows += _rows(f"copy to {label}", _copies(master, folders, local), sizes.rounds)
+                if len(kinds) == 1:
+                    rows += _rows(f"compare with {label}", _comparisons(master, folders, local), sizes.rounds)
+    return rows
 
 
-def _report_server(servers: list[MediaServer], master: Path, program: str | None, files: int, rounds: int) -> None:
-    folders = [server.new_folder() for server in servers]
-    urls = [url for url, _ in folders]
-    ours = [sys.executable, "-c", SITE, ",".join(urls), str(master)]
-    missing: dict[str, Callable[[], object]] = {OURS: lambda: _run(ours)}
-    unchanged: dict[str, Callable[[], object]] = {
-        OURS: lambda: _run(ours),
-        "resto_sync --delete": lambda: _run([*ours, "--delete"]),
-        "resto_sync --checksum": lambda: _run([*ours, "--checksum"]),
+def _rows(work: str, calls: Calls, rounds: int) -> list[Row]:
+    samples = interleave(calls, rounds)
+    times = {name: [Time(done.wall, done.cpu) for done in finished] for name, finished in samples.items()}
+    in_process = [Time(*map(float, done.output.split())) for done in samples[WHOLE]]
+    return in_seconds(work, {IN_PROCESS: in_process} | times)
+
+
+def _copies(master: Path, folders: Sequence[tuple[str, Path]], local: Path) -> Calls:
+    roots = [path for _, path in folders]
+    return {
+        WHOLE: _into(master, roots, _resto_sync(master, folders)),
+        "rclone copy": _into(master, roots, _rclone_copy(master, folders)),
+        "rsync -r, local": _into(master, [local], lambda: run(find_program("rsync"), "-r", f"{master}/", str(local))),
+        "cp -r, local": _into(master, [local], lambda: run("cp", "-r", f"{master}/.", str(local))),
     }
-    if program:
-        missing["rclone copy"] = lambda: [_run(_rclone_command(program, "copy", master, url)) for url in urls]
-        unchanged["rclone copy"] = missing["rclone copy"]
-        unchanged["rclone check --size-only"] = lambda: [
-            _run([*_rclone_command(program, "check", master, url), "--size-only"]) for url in urls
-        ]
-    label = f"{len(servers)} {servers[0].name}, {files:,} files of 4 KB"
-    for state, calls in {"missing": missing, "unchanged": unchanged}.items():
-        print(f"\n{f'{label}, {state}':<52}{'wall s':>9}{'ratio':>9}")
-        medians = _medians(calls, rounds, folders if state == "missing" else [], files, master)
-        for name, median in medians.items():
-            print(f"{name:<52}{median:>9.2f}{median / medians[OURS]:>8.2f}x")
 
 
-def _medians(
-    calls: dict[str, Callable[[], object]], rounds: int, to_empty: list[tuple[str, Path]], files: int, master: Path
-) -> dict[str, float]:
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            for _, path in to_empty:
-                for entry in path.iterdir():
-                    shutil.rmtree(entry)
-            started = time.perf_counter()
-            printed = call()
-            times[name].append(time.perf_counter() - started)
-            if name == OURS:
-                times.setdefault(WITHOUT_START, []).append(float(str(printed).split()[-1]))
-            for _, path in to_empty:
-                assert sum(1 for entry in path.rglob("*") if entry.is_file()) == files, name
-    return {name: statistics.median(values) for name, values in times.items()}
+def _comparisons(master: Path, folders: Sequence[tuple[str, Path]], local: Path) -> Calls:
+    return {
+        WHOLE: _resto_sync(master, folders),
+        "resto_sync --checksum, which reads everything": _resto_sync(master, folders, "--checksum"),
+        "rclone copy": _rclone_copy(master, folders),
+        "rsync -rn, local": lambda: run(find_program("rsync"), "-rn", "--size-only", f"{master}/", str(local)),
+    }
 
 
-def _report_local(master: Path, directory: Path, files: int) -> None:
-    """What a copy on the same disk takes, to compare: there is no server, and no network."""
-    print(f"\n{f'local copy, {files:,} files of 4 KB':<52}{'wall s':>9}")
-    commands = {"cp -r": ["cp", "-r", f"{master}/.", str(directory / "cp")]}
-    if shutil.which("rsync"):
-        commands["rsync -r"] = ["rsync", "-r", f"{master}/", str(directory / "rsync")]
-        commands["rsync -rn, unchanged"] = ["rsync", "-rn", "--size-only", f"{master}/", str(directory / "rsync")]
-    for name, command in commands.items():
-        started = time.perf_counter()
-        _run(command)
-        print(f"{name:<52}{time.perf_counter() - started:>9.2f}")
+def _into(master: Path, targets: Sequence[Path], call: Callable[[], Finished]) -> Callable[[], Finished]:
+    """Empty the targets before a call, and insist on all files after it."""
+    expected = _count(master)
+
+    def call_with_nothing_there() -> Finished:
+        for target in targets:
+            for entry in target.iterdir():
+                shutil.rmtree(entry)
+        finished = call()
+        assert [_count(target) for target in targets] == [expected] * len(targets)
+        return finished
+
+    return call_with_nothing_there
+
+
+def _resto_sync(master: Path, folders: Sequence[tuple[str, Path]], *options: str) -> Callable[[], Finished]:
+    urls = ",".join(url for url, _ in folders)
+    return lambda: run(sys.executable, "-c", SITE, urls, str(master), *options)
+
+
+def _rclone_copy(master: Path, folders: Sequence[tuple[str, Path]]) -> Callable[[], Finished]:
+    """Return what calls rclone for one host after another: it knows only one."""
+    # Sizes only: these servers do not keep times.
+    options = ["--transfers", "16", "--checkers", "16", "--size-only", "--config", "/dev/null", "-q"]
+    remotes = [f":webdav,url='{url}',vendor=other,pacer_min_sleep=0:" for url, _ in folders]
+
+    def call() -> Finished:
+        finished = [run(find_program("rclone"), "copy", *options, str(master), remote) for remote in remotes]
+        return Finished(sum(one.wall for one in finished), sum(one.cpu for one in finished), "")
+
+    return call
 
 
 def _create(master: Path, files: int) -> None:
@@ -121,17 +129,5 @@ def _create(master: Path, files: int) -> None:
         path.write_bytes(number.to_bytes(4, "big") * (SIZE // 4))
 
 
-def _rclone() -> str | None:
-    return shutil.which("rclone", path=str(Path(sys.executable).parent)) or shutil.which("rclone")
-
-
-def _rclone_command(program: str, action: str, master: Path, url: str) -> list[str]:
-    remote = f":webdav,url='{url}',vendor=other,pacer_min_sleep=0:"
-    # Sizes only: these servers do not keep times.
-    options = ["--checkers", "8", "--transfers", "8", "--config", "/dev/null", "-q"]
-    return [program, action, *options, *(["--size-only"] if action == "copy" else []), str(master), remote]
-
-
-def _run(command: list[str]) -> str:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([ROOT, os.environ.get("PYTHONPATH", "")])}
-    return subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE, text=True).stdout
+def _count(folder: Path) -> int:
+    return sum(1 for entry in folder.rglob("*") if entry.is_file())

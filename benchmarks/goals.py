@@ -1,0 +1,112 @@
+"""How fast resto is to be, as ratios of what was measured in one run."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmarks.results import CPU, MEMORY, RATES, SAVES, SECONDS, WALL, Row
+from benchmarks.rivals import DISTRIBUTED, DJANGO_RESTO, FLOOR, HYBRID
+
+
+__all__ = ["GOALS", "Goal", "judge"]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A comparison of two rows, or of one with a limit.
+
+    Attributes:
+        part: Of the benchmarks.
+        work: Of both rows.
+        figure: What is compared.
+        ours: Whose figure is to be good.
+        rival: Whose it is compared with; None for a limit in the unit of the figure.
+        wanted: How many times better than the rival's ours is at least, or how many times as bad at most.
+        is_better: Which of the two.
+    """
+
+    part: str
+    work: str
+    figure: str
+    ours: str
+    rival: str | None
+    wanted: float
+    is_better: bool
+
+    @property
+    def wish(self) -> str:
+        if self.rival is None:
+            return f"under {self.wanted:g}"
+        return f"at least {self.wanted:g} x better" if self.is_better else f"at most {self.wanted:g} x"
+
+    def measured(self, rows: Sequence[Row]) -> float | None:
+        """Return the ratio, or the figure itself where there is no rival; None if it was not measured."""
+        medians = {
+            row.rival: row.figures[self.figure].median
+            for row in rows
+            if row.work == self.work and self.figure in row.figures
+        }
+        ours = medians.get(self.ours)
+        if self.rival is None or ours is None:
+            return ours
+        theirs = medians.get(self.rival)
+        if theirs is None:
+            return None
+        return theirs / ours if self.is_better != (self.figure in RATES) else ours / theirs
+
+    def holds(self, measured: float) -> bool:
+        """Return whether a ratio is good enough, as it is shown: with two decimals."""
+        rounded = round(measured, 2)
+        return rounded >= self.wanted if self.is_better else rounded <= self.wanted
+
+
+def better(part: str, work: str, wanted: float, than: str, figure: str = WALL, ours: str = HYBRID) -> Goal:
+    return Goal(part, work, figure, ours, than, wanted, is_better=True)
+
+
+def within(part: str, work: str, wanted: float, of: str | None, figure: str = WALL, ours: str = HYBRID) -> Goal:
+    return Goal(part, work, figure, ours, of, wanted, is_better=False)
+
+
+SILENT = "1 KB save, 3 hosts, one silent"
+SYNC, DRAIN = "resto_sync, in process", "resto_drain"
+
+GOALS = [
+    better("saves", "1 KB save, 3 hosts", 5, than=DJANGO_RESTO),
+    within("saves", "1 KB save, 3 hosts", 2.0, of=FLOOR),
+    better("saves", "1 KB save, 12 hosts", 8, than=DJANGO_RESTO),
+    within("saves", "1 KB save, 12 hosts", 1.6, of=FLOOR),
+    better("saves", "100 KB save, 3 hosts", 3, than=DJANGO_RESTO),
+    better("saves", "100 KB save, 12 hosts", 4, than=DJANGO_RESTO),
+    better("saves", "1 KB save, 3 hosts", 6, than=DJANGO_RESTO, figure=CPU),
+    better("saves", "1 KB save, 12 hosts", 6, than=DJANGO_RESTO, figure=CPU),
+    better("saves", "1 KB save over HTTPS, 3 hosts", 12, than=DJANGO_RESTO),
+    better("threads", "1 KB saves, 3 hosts, 8 threads", 8, than=DJANGO_RESTO, figure=SAVES),
+    within("large", "large save, 3 hosts", 1.0, of="curl -T x 3", figure=SECONDS),
+    within("large", "large save, 3 hosts", 1.0, of="curl -T x 3", figure=SECONDS, ours=DISTRIBUTED),
+    within("large", "large save, 3 hosts", 8, of=None, figure=MEMORY),
+    within("large", "large save, 3 hosts", 8, of=None, figure=MEMORY, ours=DISTRIBUTED),
+    within("outage", SILENT, 1.1, of=f"{HYBRID}, all healthy", ours=f"{HYBRID}, one silent"),
+    better("sync", "copy to nginx", 4, than="rclone copy", figure=SECONDS, ours=SYNC),
+    within("sync", "copy to nginx", 2, of="rsync -r, local", figure=SECONDS, ours=SYNC),
+    better("sync", "copy to Apache", 2.5, than="rclone copy", figure=SECONDS, ours=SYNC),
+    better("sync", "compare with nginx", 3, than="rclone copy", figure=SECONDS, ours=SYNC),
+    better("sync", "compare with Apache", 3, than="rclone copy", figure=SECONDS, ours=SYNC),
+    within("record", "catch up with 1 % of all names", 0.1, of="resto_sync", figure=SECONDS, ours=DRAIN),
+    *(
+        within("record", f"1 KB save, 3 hosts, {storage} with a record", 2, of="no record", ours=database)
+        for storage in ("Hybrid", "Distributed")
+        for database in ("SQLite (WAL)", "PostgreSQL")
+    ),
+]
+
+
+def judge(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return all goals as they stand in results.json: what was measured, and whether it is good enough."""
+    judged = []
+    for goal in GOALS:
+        measured = goal.measured(rows)
+        judged.append(
+            asdict(goal) | {"measured": measured, "holds": None if measured is None else goal.holds(measured)}
+        )
+    return judged

@@ -1,0 +1,33 @@
+"""How much is measured."""
+
+from dataclasses import dataclass
+
+
+__all__ = ["QUICK", "Sizes"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How often, and how much of everything. The fields are options of the command line.
+
+    Attributes:
+        saves: Small saves by each rival.
+        rounds: Of what takes seconds.
+        megabytes: Of the large file.
+        files: Of the full comparison.
+        queued: Saves that the workers of a queue replicate.
+        workers: Kinds of workers, quick ones first.
+        timeout: Seconds that a silent host is waited for.
+    """
+
+    saves: int = 400
+    rounds: int = 3
+    megabytes: int = 1_000
+    files: int = 10_000
+    queued: int = 600
+    workers: int = 8
+    timeout: float = 2.0
+
+
+# To see that everything still runs; the figures mean nothing.
+QUICK = Sizes(saves=2, rounds=1, megabytes=2, files=20, queued=3, workers=2, timeout=0.2)
