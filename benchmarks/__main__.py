@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from benchmarks.results import Row
 from benchmarks.site import configure
 from benchmarks.sizes import QUICK, Sizes
 
@@ -29,9 +30,8 @@ def main() -> None:
     """Run the benchmarks, print their tables, and keep the results if asked to."""
     arguments = _parse()
     configure()
-    from benchmarks.goals import judge
+    from benchmarks.goals import GOALS
     from benchmarks.machine import describe
-    from benchmarks.results import Row
     from benchmarks.tables import goals_table, work_tables
 
     sizes = _sizes(arguments)
@@ -45,12 +45,10 @@ def main() -> None:
             "sizes": {field: getattr(sizes, field) for field in PARTS[name]},
             "rows": [asdict(row) for row in rows],
         }
-    rows = [Row.from_json(row) for part in parts.values() for row in part["rows"]]
-    print(f"\n{goals_table(rows, parts)}")
-    if arguments.output:
-        in_order = {name: parts[name] for name in PARTS if name in parts}
-        results = {"machine": machine, "goals": judge(rows), "parts": in_order}
-        arguments.output.write_text(json.dumps(results, indent=1) + "\n")
+        if arguments.output:  # at once: a later part may fail
+            _write(arguments.output, machine, parts)
+    if any(goal.part in parts for goal in GOALS):
+        print(f"\n{goals_table(_rows(parts), parts)}")
 
 
 def _parse() -> argparse.Namespace:
@@ -75,6 +73,18 @@ def _kept(path: Path | None, machine: dict[str, str]) -> dict[str, Any]:
         return {}
     results = json.loads(path.read_text())
     return results["parts"] if results["machine"] == machine else {}
+
+
+def _write(path: Path, machine: dict[str, str], parts: dict[str, Any]) -> None:
+    from benchmarks.goals import judge
+
+    in_order = {name: parts[name] for name in PARTS if name in parts}
+    results = {"machine": machine, "goals": judge(_rows(parts)), "parts": in_order}
+    path.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def _rows(parts: dict[str, Any]) -> list[Row]:
+    return [Row.from_json(row) for part in parts.values() for row in part["rows"]]
 
 
 if __name__ == "__main__":

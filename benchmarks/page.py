@@ -1,6 +1,8 @@
-"""Puts what was measured into README.md, where marks say what goes where, and draws the plot: ``python -m benchmarks.page``.
+"""Puts what was measured into README.md, where marks say what goes where, and draws the plot.
 
-The page and the plot are written into the folder of results.json.
+python -m benchmarks.page RESULTS.JSON...
+
+Page and plot are written beside the results.
 """
 
 import json
@@ -48,4 +50,5 @@ def _rows(*parts: Mapping[str, Any]) -> list[Row]:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    for argument in sys.argv[1:]:
+        write(Path(argument))

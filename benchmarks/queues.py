@@ -36,10 +36,10 @@ WORKERS = [
     ("Celery, solo: resto", "celery", "solo", 1.0),
     ("rq, SimpleWorker: django-resto's recipe", "recipe", SIMPLE, 1.0),
     ("Celery, prefork: resto", "celery", "prefork", 1.0),
-    ("rq, Django loaded before it forks: resto", "rq", LOADED, 1.0),
-    ("rq, Django loaded: django-resto's recipe", "recipe", LOADED, 1.0),
-    ("rq, plain worker: resto", "rq", PLAIN, 0.05),
-    ("rq, plain worker: django-resto's recipe", "recipe", PLAIN, 0.05),
+    ("rq, Django loaded before it forks: resto", "rq", LOADED, 0.4),
+    ("rq, Django loaded: django-resto's recipe", "recipe", LOADED, 0.4),
+    ("rq, plain worker: resto", "rq", PLAIN, 0.1),
+    ("rq, plain worker: django-resto's recipe", "recipe", PLAIN, 0.1),
 ]
 
 

@@ -21,10 +21,10 @@ class Sizes:
     """
 
     saves: int = 400
-    rounds: int = 3
+    rounds: int = 5
     megabytes: int = 1_000
     files: int = 10_000
-    queued: int = 600
+    queued: int = 300
     workers: int = 8
     timeout: float = 2.0
 

@@ -55,7 +55,7 @@ def measure(sizes: Sizes) -> list[Row]:
         for label, kinds in SERVERS.items():
             with ExitStack() as stack:
                 folders = [stack.enter_context(MediaServer(kind)).new_folder() for kind in kinds]
-                local = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="resto-bench-")))
+                local = [Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="resto-bench-"))) for _ in kinds]
                 # One after another: in the end, everybody finds everything.
                 rows += _rows(f"copy to {label}", _copies(master, folders, local), sizes.rounds)
                 if len(kinds) == 1:
@@ -70,22 +70,24 @@ def _rows(work: str, calls: Calls, rounds: int) -> list[Row]:
     return in_seconds(work, {IN_PROCESS: in_process} | times)
 
 
-def _copies(master: Path, folders: Sequence[tuple[str, Path]], local: Path) -> Calls:
+def _copies(master: Path, folders: Sequence[tuple[str, Path]], local: Sequence[Path]) -> Calls:
     roots = [path for _, path in folders]
     return {
         WHOLE: _into(master, roots, _resto_sync(master, folders)),
         "rclone copy": _into(master, roots, _rclone_copy(master, folders)),
-        "rsync -r, local": _into(master, [local], lambda: run(find_program("rsync"), "-r", f"{master}/", str(local))),
-        "cp -r, local": _into(master, [local], lambda: run("cp", "-r", f"{master}/.", str(local))),
+        "rsync -r, local": _into(master, local, _rsync("-r", master, local)),
+        "cp -r, local": _into(
+            master, local, _one_after_another([["cp", "-r", f"{master}/.", str(path)] for path in local])
+        ),
     }
 
 
-def _comparisons(master: Path, folders: Sequence[tuple[str, Path]], local: Path) -> Calls:
+def _comparisons(master: Path, folders: Sequence[tuple[str, Path]], local: Sequence[Path]) -> Calls:
     return {
         WHOLE: _resto_sync(master, folders),
         "resto_sync --checksum, which reads everything": _resto_sync(master, folders, "--checksum"),
         "rclone copy": _rclone_copy(master, folders),
-        "rsync -rn, local": lambda: run(find_program("rsync"), "-rn", "--size-only", f"{master}/", str(local)),
+        "rsync -rn, local": _rsync("-rn", master, local),
     }
 
 
@@ -110,13 +112,22 @@ def _resto_sync(master: Path, folders: Sequence[tuple[str, Path]], *options: str
 
 
 def _rclone_copy(master: Path, folders: Sequence[tuple[str, Path]]) -> Callable[[], Finished]:
-    """Return what calls rclone for one host after another: it knows only one."""
     # Sizes only: these servers do not keep times.
     options = ["--transfers", "16", "--checkers", "16", "--size-only", "--config", "/dev/null", "-q"]
     remotes = [f":webdav,url='{url}',vendor=other,pacer_min_sleep=0:" for url, _ in folders]
+    return _one_after_another([[find_program("rclone"), "copy", *options, str(master), remote] for remote in remotes])
+
+
+def _rsync(options: str, master: Path, local: Sequence[Path]) -> Callable[[], Finished]:
+    command = [find_program("rsync"), options, "--size-only", f"{master}/"]
+    return _one_after_another([[*command, str(path)] for path in local])
+
+
+def _one_after_another(commands: Sequence[Sequence[str]]) -> Callable[[], Finished]:
+    """Return what runs a program for each target: these know only one."""
 
     def call() -> Finished:
-        finished = [run(find_program("rclone"), "copy", *options, str(master), remote) for remote in remotes]
+        finished = [run(*command) for command in commands]
         return Finished(sum(one.wall for one in finished), sum(one.cpu for one in finished), "")
 
     return call

@@ -1,7 +1,8 @@
 """The benchmarks run, and their page says what they have found. That the goals hold is not for tests to say."""
 
 import json
-import re
+import os
+import shutil
 import subprocess
 import sys
 from math import isfinite
@@ -9,7 +10,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from documents import ROOT, without_blocks
+import brokers
+import servers
+from documents import ROOT
 
 
 BENCHMARKS = ROOT / "benchmarks"
@@ -26,10 +29,17 @@ def run_module(*arguments):
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """Everything, with sizes that are as small as can be: what was printed, and what was written."""
+    """Everything, with sizes that are as small as can be: what was printed, what was written, and where."""
+    for kind in ("nginx", "nginx-dav", "nginx-https", "apache", "rclone"):
+        servers.require(kind)
+    for kind in (brokers.RedisServer, brokers.PostgreSQL):
+        brokers.require(kind)
+    missing = [program for program in ("curl", "rsync") if not shutil.which(program, path=servers.SYSTEM_PROGRAMS)]
+    if missing and os.environ.get(servers.REQUIRED) != "1":
+        pytest.skip(f"needs Debian's {' and '.join(missing)}")
     path = tmp_path_factory.mktemp("benchmarks") / "results.json"
     printed = [run_module("benchmarks", "--quick", "--output", str(path), "--only", *parts) for parts in RUNS]
-    return "".join(printed), json.loads(path.read_text()), path
+    return "".join(printed), json.loads(path.read_text()), path.parent
 
 
 def test_all_parts_are_measured(measured):
@@ -64,3 +74,38 @@ def test_machine_is_described(measured):
     assert {"CPU", "cores", "kernel", "Python", "Django", "urllib3", "nginx", "Apache", "rclone"} <= set(
         measured[1]["machine"]
     )
+
+
+@pytest.fixture(scope="module")
+def written(measured, tmp_path_factory):
+    """Folders of pages: of what was measured now, and of what was measured for the page of the project."""
+    now, kept = measured[2], tmp_path_factory.mktemp("kept")
+    shutil.copy(BENCHMARKS / "results.json", kept)
+    run_module("benchmarks.page", str(now / "results.json"), str(kept / "results.json"))
+    return now, kept
+
+
+def test_page_has_a_place_for_each_part(written):
+    page = (written[0] / "README.md").read_text()
+    assert "Not measured" not in page
+    assert page.count("\nOn 20") == len(PARTS)
+
+
+def test_plot_has_all_that_it_shows(written):
+    texts = "".join(ElementTree.parse(written[0] / "results.svg").getroot().itertext())
+    assert "resto Hybrid" in texts
+    assert "not measured" not in texts
+
+
+def test_page_is_made_of_the_results_beside_it(written):
+    assert (written[1] / "README.md").read_text() == (BENCHMARKS / "README.md").read_text(), (
+        "python -m benchmarks.page benchmarks/results.json writes the page anew"
+    )
+
+
+def test_page_has_all_goals_with_a_verdict():
+    goals = json.loads((BENCHMARKS / "results.json").read_text())["goals"]
+    page = (BENCHMARKS / "README.md").read_text()
+    assert all(goal["holds"] is not None for goal in goals)
+    for goal in goals:
+        assert f"| {goal['measured']:.2f} " in page
