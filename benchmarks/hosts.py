@@ -10,7 +10,6 @@ from pathlib import Path
 
 __all__ = ["Hosts", "serve"]
 
-
 # Nobody is asked for a password: django-resto knows none. Who writes is still asked for the right address.
 WITHOUT_PASSWORD = {"auth_basic $media_realm;": "", "auth_basic_user_file @PASSWORDS@;": ""}
 

@@ -19,7 +19,6 @@ from benchmarks.timing import interleave
 
 __all__ = ["measure"]
 
-
 Figures = dict[str, float]
 
 

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.programs import find_program
+from brokers import PostgreSQL
 
 
 __all__ = ["describe"]
@@ -20,6 +21,7 @@ PROGRAMS = {
     "rsync": ["rsync", "--version"],
     "curl": ["curl", "--version"],
     "Redis": ["redis-server", "--version"],
+    "PostgreSQL": [str(PostgreSQL.program()), "--version"],
 }
 
 
