@@ -3,6 +3,7 @@
 import posixpath
 import re
 import secrets
+from collections.abc import Collection
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
@@ -16,6 +17,7 @@ __all__ = [
     "clean_name",
     "is_temporary",
     "problem_of_part",
+    "problems_of_parts",
     "quote_name",
     "require_storable",
     "temporary_name",
@@ -31,6 +33,7 @@ _CONTROL_CHARACTERS = frozenset(map(chr, [*range(0x20), 0x7F]))
 
 # What most names are made of. There may be many to look at, and nothing is wrong with these.
 _ORDINARY = re.compile(f"[A-Za-z0-9_][A-Za-z0-9_. -]{{,{MAX_PART_BYTES - 1}}}")
+_ALL_ORDINARY = re.compile(f"(?:{_ORDINARY.pattern}+/)*+")
 
 
 def clean_name(name: str) -> str:
@@ -115,6 +118,14 @@ def problem_of_part(part: str) -> str | None:
     except (SuspiciousFileOperation, ValueError) as error:
         return f"its name cannot be stored: {error}"
     return None
+
+
+def problems_of_parts(parts: Collection[str]) -> dict[str, str]:
+    """Return what `problem_of_part` says of each part of which it says something; quick if there are very many."""
+    joined = "".join([f"{part}/" for part in parts])
+    if _ALL_ORDINARY.fullmatch(joined) and joined.count("/") == len(parts):
+        return {}
+    return {part: problem for part in parts if (problem := problem_of_part(part)) is not None}
 
 
 def is_temporary(name: str) -> bool:

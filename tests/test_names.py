@@ -10,6 +10,7 @@ from resto.names import (
     clean_name,
     is_temporary,
     problem_of_part,
+    problems_of_parts,
     quote_name,
     require_storable,
     temporary_name,
@@ -190,9 +191,15 @@ def test_a_part_has_a_problem_unless_it_is_a_canonical_name_that_can_be_stored(p
     assert (problem_of_part(part) is None) is usable
 
 
+@given(st.lists(st.one_of(parts, texts, st.sampled_from(["a", "a/b", "a/", "/", "", "a.txt"]))))
+def test_problems_of_many_parts_are_those_of_each(many):
+    assert problems_of_parts(many) == {part: problem_of_part(part) for part in many if problem_of_part(part)}
+
+
 @pytest.mark.parametrize(("length", "usable"), [(MAX_PART_BYTES, True), (MAX_PART_BYTES + 1, False)])
 def test_an_ordinary_part_may_be_too_long(length, usable):
     assert (problem_of_part("x" * length) is None) is usable
+    assert (problems_of_parts(["a", "x" * length]) == {}) is usable
 
 
 @pytest.mark.parametrize(

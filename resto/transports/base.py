@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, BinaryIO
 
 from resto.exceptions import TransportError
-from resto.names import problem_of_part
+from resto.names import problem_of_part, problems_of_parts
 from resto.outcomes import Begun
 
 
@@ -44,6 +44,20 @@ class Directory:
     directories: set[str] = field(default_factory=set)
     files: dict[str, int | None] = field(default_factory=dict)
     others: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, directories: set[str], files: dict[str, int | None]) -> "Directory":
+        """Return a directory that holds what a host lists, each where it belongs; quicker than `add` for each.
+
+        Args:
+            directories: What the host calls the directories in it. The set becomes that of the directory.
+            files: What the host calls the files in it -> sizes in bytes; None if not known. The same holds for it.
+        """
+        others = problems_of_parts([*directories, *files])
+        for name in others:
+            directories.discard(name)
+            files.pop(name, None)
+        return cls(directories, files, others)
 
     def add(self, name: str, size: int | None, *, is_directory: bool) -> None:
         """Put something that a host lists where it belongs.
@@ -162,12 +176,7 @@ class Transport(ABC):
         if not self.supports_listdir:
             return None
         directories, files = self.listdir(host, name)
-        directory = Directory()
-        for part in directories:
-            directory.add(part, None, is_directory=True)
-        for part in files:
-            directory.add(part, None, is_directory=False)
-        return directory
+        return Directory.of(set(directories), dict.fromkeys(files))
 
     # What a transport must implement.
 

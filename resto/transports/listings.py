@@ -18,24 +18,32 @@ def parse_autoindex(text: bytes) -> Directory:
     Raises:
         ValueError: It is not such a listing.
     """
-    directory = Directory()
+    directories: set[str] = set()
+    files: dict[str, int | None] = {}
+    others: dict[str, str] = {}
     seen = 0
 
     def add(entry: dict[str, Any]) -> None:
         # While the text is parsed, so that no list of all entries is needed.
         nonlocal seen
-        name, kind, size = entry.get("name"), entry.get("type"), entry.get("size")
-        if not isinstance(name, str) or not name or kind not in ("file", "directory", "other"):
-            raise ValueError("an entry has no name or type")
         seen += 1
-        if kind == "other":
-            directory.others[name] = "it is neither a file nor a directory"
+        name, kind = entry.get("name"), entry.get("type")
+        if not isinstance(name, str) or not name:
+            raise ValueError("an entry has no name")
+        if kind == "file":
+            size = entry.get("size")
+            files[name] = size if type(size) is int and size >= 0 else None  # not a bool
+        elif kind == "directory":
+            directories.add(name)
+        elif kind == "other":
+            others[name] = "it is neither a file nor a directory"
         else:
-            known = size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None
-            directory.add(name, known, is_directory=kind == "directory")
+            raise ValueError("an entry has no type")
 
     # Names need not be text: what is not UTF-8 is kept as it is.
     entries = json.loads(text.decode("utf-8", "surrogateescape"), object_hook=add)
     if not isinstance(entries, list) or len(entries) != seen or any(entry is not None for entry in entries):
         raise ValueError("it is not a list of entries")
+    directory = Directory.of(directories, files)
+    directory.others.update(others)
     return directory

@@ -85,3 +85,13 @@ def test_members_are_put_where_they_belong():
     directory.add("f", 1, is_directory=False)
     directory.add("..", None, is_directory=True)
     assert (directory.directories, directory.files, [*directory.others]) == ({"d"}, {"f": 1}, [".."])
+
+
+@given(st.sets(st.text()), st.dictionaries(st.text(), st.none() | st.integers(0)))
+def test_many_members_are_put_where_each_belongs(directories, files):
+    expected = Directory()
+    for name in directories:
+        expected.add(name, None, is_directory=True)
+    for name, size in files.items():
+        expected.add(name, size, is_directory=False)
+    assert Directory.of(set(directories), dict(files)) == expected
