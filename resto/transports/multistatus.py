@@ -2,14 +2,13 @@
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from urllib.parse import urlsplit
-from xml.etree.ElementTree import Element, ParseError
+from xml.parsers import expat
 
-from defusedxml import ElementTree
-from defusedxml.common import DefusedXmlException
 from django.core.exceptions import SuspiciousFileOperation
 
 from resto.names import clean_name, unquote_name
@@ -27,12 +26,33 @@ PROPFIND_BODY = (
 )
 PROPFIND_SIZES_BODY = PROPFIND_BODY.replace(b"<getlastmodified/><getetag/>", b"")
 
+# Names of elements, as the parser gives them: after their namespace.
+_HREF, _PROPSTAT, _STATUS, _RESPONSE = "DAV: href", "DAV: propstat", "DAV: status", "DAV: response"
+_COLLECTION, _SIZE, _MODIFIED, _ETAG = (
+    "DAV: collection",
+    "DAV: getcontentlength",
+    "DAV: getlastmodified",
+    "DAV: getetag",
+)
+
+_VALUES = frozenset({_STATUS, _COLLECTION, _SIZE, _MODIFIED, _ETAG})
+
+_DOTS = frozenset({"", ".", ".."})
+
+_BLOCK = 64 * 1024
+
 # What servers keep beside files while an upload runs, or after it was killed.
 _LEFTOVERS = {
     "apache": re.compile(r"^\.davfs\.tmp"),
     "lighttpd": re.compile(r"\.\d+\.\d+~$"),
     "nginx": re.compile(r"\.0\d{9}$"),
 }
+
+
+# What an entry says: whether it is a collection, its size, when it was modified, its etag.
+_Said = tuple[bool, str, str, str]
+_NOTHING: _Said = (False, "", "", "")
+_Found = list[tuple[str, _Said]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +84,17 @@ def parse_members(stream: Stream, server: str) -> list[Member]:
     Raises:
         ValueError: The body is not such an answer.
     """
-    return [member for member in _parse(stream, server, _member) if _is_usable(member.name)]
+    return [
+        Member(
+            name,
+            is_collection,
+            None if is_collection else natural(size),
+            parse_http_date(modified),
+            etag or None,
+        )
+        for name, (is_collection, size, modified, etag) in _parse(stream, server)
+        if _is_usable(name)
+    ]
 
 
 def parse_directory(stream: Stream, server: str) -> Directory:
@@ -77,29 +107,102 @@ def parse_directory(stream: Stream, server: str) -> Directory:
     Raises:
         ValueError: As for `parse_members`.
     """
-    directory = Directory()
-    for member in _parse(stream, server, _sized_member):
-        directory.add(member.name, member.size, is_directory=member.is_collection)
-    return directory
+    directories: set[str] = set()
+    files: dict[str, int | None] = {}
+    for name, (is_collection, size, _, _) in _parse(stream, server):
+        if is_collection:
+            directories.add(name)
+        else:
+            files[name] = natural(size)
+    return Directory.of(directories, files)
 
 
-def _parse(stream: Stream, server: str, read: Callable[[str, Element], Member]) -> Iterator[Member]:
+def _parse(stream: Stream, server: str) -> _Found:
+    """Return the names of the members, and what is said of each."""
     try:
-        # At once: as elements they would need many times the memory.
-        found = [(len(parts), read(parts[-1] if parts else "", response)) for parts, response in _responses(stream)]
-    except (ParseError, DefusedXmlException, LookupError) as error:  # a LookupError: unknown encoding
+        by_depth = _by_depth(stream)
+    except (expat.ExpatError, LookupError) as error:  # a LookupError: unknown encoding
         raise ValueError(f"{type(error).__name__}: {error}") from error
-    if not found:
+    if not by_depth:
         raise ValueError("it names nothing, not even the directory itself")
     # The collection itself has the shortest path, whatever a proxy makes of the paths.
-    top = min(depth for depth, _ in found)
-    itself = [member for depth, member in found if depth == top]
-    if len(itself) != 1 or not itself[0].is_collection:
+    top = min(by_depth)
+    if [is_collection for _, (is_collection, *_) in by_depth[top]] != [True]:
         raise ValueError("it is not about one directory")
+    members = by_depth.get(top + 1, [])
     leftover = _LEFTOVERS.get(server)
-    for depth, member in found:
-        if depth == top + 1 and not (leftover and leftover.search(member.name)):
-            yield member
+    return [member for member in members if not leftover.search(member[0])] if leftover else members
+
+
+def _by_depth(stream: Stream) -> dict[int, _Found]:
+    """Return the last parts of paths, and what is said of each, by the number of parts."""
+    by_depth: dict[int, _Found] = {}
+    siblings: dict[str, _Found] = {}
+    for href, said in _responses(stream):
+        # Most entries stand beside another one, so that the path to them need not be looked at again.
+        path, _, last = href.rstrip("/").rpartition("/")
+        if path in siblings and last not in _DOTS:
+            siblings[path].append((unquote_name(last) if "%" in last else last, said))
+            continue
+        parts = _parts(href)
+        same = by_depth.setdefault(len(parts), [])
+        same.append((parts[-1] if parts else "", said))
+        if "://" not in href and last not in _DOTS:
+            siblings[path] = same
+    return by_depth
+
+
+def _responses(stream: Stream) -> Iterator[tuple[str, _Said]]:
+    """Yield the href of each response, and what is said of it; a tree of elements would need much memory."""
+    complete: list[tuple[str, _Said]] = []
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.buffer_text = True
+    parser.StartDoctypeDeclHandler = _refuse
+    _read_into(complete, parser)
+    while block := stream.read(_BLOCK):
+        parser.Parse(block)
+        yield from complete
+        complete.clear()
+    parser.Parse(b"", True)  # noqa: FBT003 - it takes no keywords
+
+
+def _read_into(complete: list[tuple[str, _Said]], parser: expat.XMLParserType) -> None:
+    href = ""
+    said = _NOTHING
+    values: dict[str, str] = {}  # of one propstat; whether the server has them it says at the end of it
+    texts: list[str] = []
+
+    def end(name: str) -> None:
+        nonlocal href, said, values
+        if name in _VALUES:
+            values[name] = "".join(texts).strip()
+        elif name == _HREF:
+            href = href or "".join(texts).strip()  # a later one says something else, such as where it has moved to
+        elif name == _PROPSTAT:
+            if not _is_refused(values.get(_STATUS)):
+                said = _merged(said, values)
+            values = {}
+        elif name == _RESPONSE:
+            if not href:
+                raise ValueError("an entry has no href")
+            complete.append((href, said))
+            href, said, values = "", _NOTHING, {}
+        texts.clear()
+
+    # Where elements begin does not matter, as the text before is no more than space.
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = texts.append
+
+
+def _merged(said: _Said, values: dict[str, str]) -> _Said:
+    is_collection, size, modified, etag = said
+    get = values.get
+    return is_collection or _COLLECTION in values, get(_SIZE, size), get(_MODIFIED, modified), get(_ETAG, etag)
+
+
+def _refuse(*doctype: object) -> None:
+    # There are none in listings. Entities would come with it: these can be bombs, or name files of this machine.
+    raise ValueError("it has a document type")
 
 
 def _is_usable(name: str) -> bool:
@@ -110,59 +213,12 @@ def _is_usable(name: str) -> bool:
         return False
 
 
-def _responses(stream: Stream) -> Iterator[tuple[list[str], Element]]:
-    for _, element in ElementTree.iterparse(stream):
-        if element.tag == "{DAV:}response":
-            href = element.findtext("{DAV:}href")
-            if not href:
-                raise ValueError("an entry has no href")
-            yield _parts(href.strip()), element
-            element.clear()
-
-
 def _parts(href: str) -> list[str]:
     path = posixpath.normpath(urlsplit(href).path if "://" in href else href)
     return [unquote_name(part) for part in path.split("/") if part not in ("", ".")]
 
 
-def _member(name: str, response: Element) -> Member:
-    _remove_refused(response)
-
-    def text(tag: str) -> str:
-        return (response.findtext(f"{{DAV:}}propstat/{{DAV:}}prop/{{DAV:}}{tag}") or "").strip()
-
-    is_collection = response.find("{DAV:}propstat/{DAV:}prop/{DAV:}resourcetype/{DAV:}collection") is not None
-    size = text("getcontentlength")
-    return Member(
-        name,
-        is_collection,
-        None if is_collection else natural(size),
-        parse_http_date(text("getlastmodified")),
-        text("getetag") or None,
-    )
-
-
-def _remove_refused(response: Element) -> None:
-    """Remove the properties that the server does not have."""
-    for propstat in response.findall("{DAV:}propstat"):
-        if _is_refused(propstat.findtext("{DAV:}status")):
-            response.remove(propstat)
-
-
+@lru_cache(16)
 def _is_refused(status: str | None) -> bool:
     words = (status or "").split()
     return len(words) > 1 and words[1] != "200"
-
-
-def _sized_member(name: str, response: Element) -> Member:
-    """Do as `_member`, for kind and size only, in one pass: there may be very many."""
-    size, is_collection = None, False
-    for propstat in response.iterfind("{DAV:}propstat"):
-        if _is_refused(propstat.findtext("{DAV:}status")):
-            continue
-        for found in propstat.iterfind("{DAV:}prop/*"):
-            if found.tag == "{DAV:}getcontentlength":
-                size = natural((found.text or "").strip())
-            elif found.tag == "{DAV:}resourcetype":
-                is_collection = is_collection or found.find("{DAV:}collection") is not None
-    return Member(name, is_collection, None if is_collection else size, None, None)
