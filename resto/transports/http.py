@@ -133,13 +133,19 @@ class HttpTransport(Transport):
 
     def browse(self, host: str, name: str) -> Directory | None:
         """Return what a directory holds, where the host lists it as JSON (nginx: ``autoindex_format json``)."""
-        if self._lists.get(host) is False:
-            return None
         action = self._action(host, name, "listdir")
         return self._perform(action, self._browse(action))
 
+    def _begin_browsing(self, host: str, name: str) -> Begun[Directory | None] | None:
+        if self._lists.get(host) is False:
+            return None  # there may be nothing to send
+        action = self._action(host, name, "listdir")
+        return self._begin(action, self._browse(action))
+
     def _browse(self, action: Action) -> Steps[Directory | None]:
         known = self._lists.get(action.host)
+        if known is False:
+            return None
         response = yield Request("GET", steps.collection(action.target), stream=True)
         if response.status == 200:
             directory = _json_listing(action, response)
@@ -180,6 +186,8 @@ class HttpTransport(Transport):
     def begin(self, method: str, host: str, name: str, *args: Any) -> Begun[Any] | None:
         if getattr(type(self), method) is not getattr(HttpTransport, method):
             return None  # a subclass does something else
+        if method == "browse":
+            return self._begin_browsing(host, name)
         if method == "create":
             return self._begin_upload(self._action(host, name, "upload"), *args)
         if method == "delete":

@@ -89,16 +89,15 @@ class WebDAVTransport(HttpTransport):
     def _members(self, action: Action) -> list[Member]:
         return self._perform(action, self._list(action, PROPFIND_BODY, parse_members))
 
-    def browse(self, host: str, name: str) -> Directory | None:
-        """Return what a directory holds, by PROPFIND, or as `HttpTransport` where the server has no such method."""
-        action = self._action(host, name, "listdir")
+    def _browse(self, action: Action) -> Steps[Directory | None]:
+        """Do so by PROPFIND, or as `HttpTransport` where the server has no such method."""
         try:
-            return self._perform(action, self._list(action, PROPFIND_SIZES_BODY, parse_directory))
+            return (yield from self._list(action, PROPFIND_SIZES_BODY, parse_directory))
         except UnexpectedStatusCode as error:
             # Apache says so of a single directory too, which holds an index.html.
             if error.status not in (405, 501):
                 raise
-        return super().browse(host, name)
+        return (yield from super()._browse(action))
 
     def _list(self, action: Action, wanted: bytes, parse: Callable[[Stream, str], T]) -> Steps[T]:
         headers = {"Depth": "1", "Content-Type": "application/xml"}

@@ -811,6 +811,18 @@ def test_directories_are_listed_where_the_host_does_so(transport, script):
     ]
 
 
+def test_a_listing_begins_unless_the_host_has_none(transport, script):
+    http = transport()
+    server = listing_server(script, [(200, JSON, LISTING)] * 2)
+    assert http.begin("browse", server.url, "") is None
+    http.browse(server.url, "")
+    assert finish(http.begin("browse", server.url, "d")) == Directory({"d"}, {"a": 5})
+
+    server = listing_server(script, [(405, "text/html", b"")])
+    assert http.browse(server.url, "") is None
+    assert http.begin("browse", server.url, "d") is None
+
+
 @pytest.mark.parametrize("status", [301, 403, 405])
 def test_a_host_that_does_not_list_is_asked_once(transport, script, status):
     server = listing_server(script, [(status, "text/html", b"")])
