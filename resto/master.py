@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from django.core.files.move import file_move_safe
 from django.core.files.storage import FileSystemStorage
 
-from resto.names import TEMPORARY_PREFIX, is_temporary, problem_of_part, temporary_name
+from resto.names import TEMPORARY_PREFIX, is_temporary, temporary_name
 from resto.transports import Directory
 
 
@@ -191,26 +191,21 @@ class MasterCopy(FileSystemStorage):
         try:
             with os.scandir(path) as entries:
                 for entry in entries:
-                    if not entry.name.startswith(TEMPORARY_PREFIX):
+                    try:
                         self._describe(entry, path, found)
+                    except FileNotFoundError:
+                        if entry.is_symlink():  # else it was deleted a moment ago
+                            found.others[entry.name] = "it links to what is not there"
+                    except OSError as error:  # such as a link to itself
+                        found.others[entry.name] = (error.strerror or str(error)).lower()
         except (FileNotFoundError, NotADirectoryError):
             self._require_location()
+        others = Directory.of(found.directories, found.files).others
+        found.others = {name: why for name, why in (found.others | others).items() if not is_temporary(name)}
         return found
 
     def _describe(self, entry: "os.DirEntry[str]", directory: str, found: Directory) -> None:
-        problem = problem_of_part(entry.name)
-        if problem is not None:
-            found.others[entry.name] = problem
-            return
-        try:
-            status = entry.stat()
-        except FileNotFoundError:
-            if entry.is_symlink():  # else it was deleted a moment ago
-                found.others[entry.name] = "it links to what is not there"
-            return
-        except OSError as error:  # such as a link to itself
-            found.others[entry.name] = (error.strerror or str(error)).lower()
-            return
+        status = entry.stat()
         if stat.S_ISREG(status.st_mode):
             found.files[entry.name] = status.st_size
         elif not stat.S_ISDIR(status.st_mode):
