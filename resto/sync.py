@@ -5,8 +5,10 @@ save does, so that it may run while the site saves and deletes. Its memory is th
 """
 
 import hashlib
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import zip_longest
@@ -17,8 +19,8 @@ from typing import Any, BinaryIO, Literal, TypeVar
 from resto.base import ReplicatedStorage
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError
 from resto.executors import Job
-from resto.names import problem_of_part
-from resto.outcomes import Outcome
+from resto.names import problems_of_parts
+from resto.outcomes import Begun, Outcome
 from resto.plugins import get_plugin_manager
 from resto.storage import DistributedStorage, HybridStorage
 from resto.transports import Directory
@@ -28,8 +30,12 @@ __all__ = ["Difference", "Disagreement", "HostReport", "Notice", "SyncOptions", 
 
 T = TypeVar("T")
 
-# How many directories are looked at together. They are listed at once, which hides the way to the hosts and back.
+# How many directories are looked at before something is done about what differs in them. So many others are asked for
+# meanwhile, which hides the way to the hosts and back.
 GROUP = 8
+
+# Seconds of work on other directories after which a listing is asked for again: the site goes on saving and deleting.
+FRESH = 5
 
 # How many differences are collected before they are repaired. The end of each lot is waited for.
 LOT = 2_000
@@ -220,6 +226,15 @@ class _Node:
 _Listings = dict[str, Directory | None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A directory for which hosts have been asked, when, and how to wait for what each of them answers."""
+
+    node: _Node
+    asked: float
+    answers: list[Callable[[], Outcome]]
+
+
 class _Comparison:
     def __init__(
         self,
@@ -235,6 +250,7 @@ class _Comparison:
         hosts = [host for host in storage.hosts if options.hosts is None or host in options.hosts]
         self._hosts = {host: HostReport(host) for host in hosts}
         self._given_up: set[str] = set()
+        self._waited = 0.0
         self._executor = get_plugin_manager().executor("thread")()
         self.report = SyncReport(list(self._hosts.values()))
 
@@ -245,17 +261,55 @@ class _Comparison:
 
     def _walk(self, visit: Callable[[_Node, Directory, _Listings], None], after_group: Callable[[], None]) -> None:
         pending = [_Node(self._options.prefix)]
-        while pending and self._active():
-            group = [pending.pop() for _ in range(min(GROUP, len(pending)))]
-            # Hosts first: what a save brings in between is then no file that only a host has.
-            for node, theres in zip(group, self._browse_hosts(group), strict=True):
-                here = self._browse_master(node)
-                if here is None:
-                    continue
-                self._notice(node, here, theres)
-                visit(node, here, theres)
-                pending += self._children(node, here, theres)
-            after_group()
+        requests: deque[_Request] = deque()
+        try:
+            while (pending or requests) and self._active():
+                self._ask_for(pending, requests)
+                for _ in range(len(requests)):
+                    # Hosts first: what a save brings in between is then no file that only a host has.
+                    request = self._fresh(requests.popleft())
+                    theres = self._browse_hosts(request)
+                    self._ask_for(pending, requests)
+                    here = self._browse_master(request.node)
+                    if here is None:
+                        continue
+                    self._notice(request.node, here, theres)
+                    visit(request.node, here, theres)
+                    pending += self._children(request.node, here, theres)
+                self._ask_for(pending, requests)
+                after_group()
+        finally:
+            for request in requests:
+                _wait_for(request)
+
+    def _ask_for(self, pending: list[_Node], requests: deque[_Request]) -> None:
+        """Ask for the next directories, so that answers are on their way while something else is done."""
+        while pending and len(requests) < GROUP:
+            requests.append(self._request(pending.pop()))
+
+    def _request(self, node: _Node) -> _Request:
+        hosts = [host for host in self._active() if host not in node.absent]
+        return _Request(node, self._clock(), [self._begin_listing(host, node.name) for host in hosts])
+
+    def _fresh(self, request: _Request) -> _Request:
+        if self._clock() - request.asked <= FRESH:
+            return request
+        _wait_for(request)
+        return self._request(request.node)
+
+    def _clock(self) -> float:
+        """Return the time, by a clock that stops while hosts are waited for: a slow one is not asked twice."""
+        return time.monotonic() - self._waited
+
+    def _begin_listing(self, host: str, name: str) -> Callable[[], Outcome]:
+        transport = self._storage.transport_for(host)
+        browse, begin = partial(transport.browse, host, name), partial(transport.begin, "browse", host, name)
+        begun = Job("listdir", host, name, browse, begin=begin).start()
+        if begun is not None:
+            return partial(_outcome_of, begun)
+        answer: Future[Outcome] = Future()
+        self._executor.submit([Job("listdir", host, name, browse, answer.set_result)])
+        return answer.result
 
     def _browse_master(self, node: _Node) -> Directory | None:
         """Return what the truth has in a directory; None if that cannot be told."""
@@ -274,24 +328,21 @@ class _Comparison:
     def _active(self) -> list[str]:
         return [host for host in self._hosts if host not in self._given_up]
 
-    def _browse_hosts(self, nodes: Sequence[_Node]) -> list[_Listings]:
-        questions = [(node, host) for node in nodes for host in self._active() if host not in node.absent]
-        jobs = [
-            Job("listdir", host, node.name, partial(self._storage.transport_for(host).browse, host, node.name))
-            for node, host in questions
-        ]
-        outcomes = self._observed(jobs)
-        listings: list[_Listings] = [
-            {host: Directory() for host in self._active() if host in node.absent} for node in nodes
-        ]
-        numbers = {node.name: number for number, node in enumerate(nodes)}
+    def _browse_hosts(self, request: _Request) -> _Listings:
+        listings: _Listings = {host: Directory() for host in self._active() if host in request.node.absent}
+        started = time.monotonic()
+        outcomes = _wait_for(request)
+        self._waited += time.monotonic() - started
         for outcome in outcomes:
+            get_plugin_manager().notify(outcome)
             there = self._listing(outcome)
             if there is not _ABSENT:
-                listings[numbers[outcome.name]][outcome.host] = there  # type: ignore[assignment]  # it is one
+                listings[outcome.host] = there  # type: ignore[assignment]  # it is one
         return listings
 
     def _listing(self, outcome: Outcome) -> object:
+        if outcome.host in self._given_up:
+            return _ABSENT
         report = self._hosts[outcome.host]
         if outcome.ok and _is_listing(outcome.value):
             report.unlisted += outcome.value is None
@@ -303,10 +354,9 @@ class _Comparison:
             return _ABSENT
         if isinstance(outcome.error, RemoteFileNotFoundError):
             return Directory()
-        if outcome.host not in self._given_up:
-            report.problems.append(f"{outcome.name or '/'} cannot be listed: {_text(outcome.error)}")
-            if isinstance(outcome.error, HostUnavailableError) or len(report.problems) >= MAX_PROBLEMS:
-                self._give_up(outcome.host)
+        report.problems.append(f"{outcome.name or '/'} cannot be listed: {_text(outcome.error)}")
+        if isinstance(outcome.error, HostUnavailableError) or len(report.problems) >= MAX_PROBLEMS:
+            self._give_up(outcome.host)
         return _ABSENT
 
     def _give_up(self, host: str) -> None:
@@ -447,6 +497,8 @@ class _ComparisonWithMaster(_Comparison):
         for host, there in theres.items():
             report = self._hosts[host]
             report.compared += len(here.files)
+            if there is not None and there.files == here.files and not self._options.checksum:
+                continue
             for part, size in here.files.items():
                 if there is not None and there.files.get(part, _ABSENT) == size:
                     if self._options.checksum:
@@ -752,12 +804,27 @@ def _is_listing(there: Any) -> bool:
     files: Any = there.files
     if not isinstance(directories, set) or not isinstance(files, dict):
         return False
-    return all(isinstance(part, str) and not problem_of_part(part) for part in (*directories, *files))
+    parts = [*directories, *files]
+    return all(isinstance(part, str) for part in parts) and not problems_of_parts(parts)
+
+
+def _outcome_of(begun: Begun[Outcome]) -> Outcome:
+    result: Outcome | Begun[Outcome] = begun
+    while isinstance(result, Begun):
+        result = result.resume()
+    return result
+
+
+def _wait_for(request: _Request) -> list[Outcome]:
+    """Return the answers; even if nobody needs them, as connections can be used again only after that."""
+    return [answer() for answer in request.answers]
 
 
 def _lacks(there: Directory | None, part: str) -> bool:
     """Tell whether a host is known not to have a directory: nginx does not list names with a dot in front."""
-    return there is not None and part not in there.directories and not part.startswith(".")
+    if there is None or part in there.directories:
+        return False
+    return part in there.files or not part.startswith(".")
 
 
 def _tells(there: Directory | None, part: str, *, host_lacks_all: bool) -> bool:
