@@ -1,6 +1,7 @@
 """How commands show that they are at work."""
 
 import sys
+import threading
 from typing import Any
 
 from tqdm import tqdm
@@ -21,3 +22,7 @@ class ProgressBar(tqdm):  # type: ignore[type-arg]  # it counts, and iterates ov
 
     def __init__(self, what: str, *, hidden: bool = False, **options: Any) -> None:
         super().__init__(desc=what, unit=" files", file=sys.stderr, disable=True if hidden else None, **options)
+
+
+# Else there would be one for several processes, which takes longer to make than a small comparison.
+ProgressBar.set_lock(threading.RLock())
