@@ -22,7 +22,9 @@ _END = b"\r\n\r\n"
 _STATUS = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2})( [\t -~]*)?\r\n")  # not 1xx: another answer follows
 _LENGTH = re.compile(rb"\ncontent-length:[\t ]*([0-9]{1,18})[\t ]*\r")
 _CONNECTION = re.compile(rb"\nconnection:([^\r]*)\r")
-_LINES = re.compile(rb"\n(?:[a-z][^\r\n: \t]*:[^\r\n]*\r\n)*\r\n")  # no folded ones (RFC 9112, section 5.2), nor half ones
+_LINES = re.compile(
+    rb"\n(?:[a-z][^\r\n: \t]*:[^\r\n]*\r\n)*\r\n"
+)  # no folded ones (RFC 9112, section 5.2), nor half ones
 _CODING = b"\ntransfer-encoding"
 
 
