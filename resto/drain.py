@@ -148,10 +148,14 @@ def _first_of_each_host(work: list[PendingName]) -> list[list[PendingName]]:
 
 
 def _repair(storage: ReplicatedStorage, executor: Executor, work: list[PendingName]) -> list[Outcome]:
-    outcomes = executor.run(storage.repair_jobs(work))
-    for outcome in outcomes:
-        storage.report(outcome)
-    pending.settle_leases([(one.lease, outcome) for one, outcome in zip(work, outcomes, strict=True)])
+    leases = {(one.host, one.name): one.lease for one in work}
+    outcomes = []
+    try:
+        for outcome in executor.run_each(storage.repair_jobs(work)):
+            storage.report(outcome)
+            outcomes.append(outcome)
+    finally:
+        pending.settle_leases([(leases[outcome.host, outcome.name], outcome) for outcome in outcomes])
     return outcomes
 
 
