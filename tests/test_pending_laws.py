@@ -187,8 +187,8 @@ BREAKING = {
     | {"behind": True, "scripts": (["save"], ["save", "save"]), "schedule": [0] * 15 + [1] * 4 + [0]},
     clear_the_rows_of_others: QUIET | ONE_EACH | {"faults": [2]},
     drain_without_a_lease: QUIET
-    | {"behind": True, "scripts": (["save"], ["delete"]), "faults": [0, 0, 2]}
-    | {"schedule": [0] * 6 + [1] * 2 + [2] * 4 + [3] * 3},
+    | {"behind": True, "scripts": (["save"], ["delete"]), "faults": [2]}
+    | {"schedule": [0] * 2 + [3] * 6},
     leave_no_grace: QUIET | ONE_EACH | {"faults": [2]},
 }
 
