@@ -247,7 +247,7 @@ def test_a_file_that_is_saved_before_its_removal_stays(make, server, media_root)
 
 
 # More than what waits for the next directories.
-MANY = {f"{number:02}": b"1" for number in range(2 * sync.WINDOW)}
+MANY = {f"{number:02}": b"1" for number in range(2 * flow.WINDOW)}
 
 
 class PlainTransport(WebDAVTransport):
