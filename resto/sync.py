@@ -38,7 +38,7 @@ GROUP = 8
 FRESH = 5
 
 # How many differences are collected before they are repaired. The end of each lot is waited for.
-LOT = 2_000
+LOT = 200
 
 # A host is given up when so many requests in a row have brought no answer.
 PATIENCE = 16

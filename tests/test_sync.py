@@ -247,7 +247,7 @@ def test_a_file_that_is_saved_before_its_removal_stays(make, server, media_root)
 
 
 # More than what waits for the next directories.
-MANY = {f"{number:02}": b"1" for number in range(2 * flow.WINDOW)}
+MANY = {f"{number:03}": b"1" for number in range(sync.LOT + 1)}
 
 
 class PlainTransport(WebDAVTransport):
@@ -375,7 +375,7 @@ def test_what_was_asked_for_is_waited_for_when_it_ends_early(make, server, media
     for name in ("d/b", "e/b"):
         server.create_file(name, b"1")
     compare(storage)
-    monkeypatch.setattr(storage, "repair_all", lambda *args, **options: 1 / 0)
+    monkeypatch.setattr(storage, "repair_each", lambda *args, **options: 1 / 0)
     for name in MANY:
         server.delete_file(name)
 
@@ -959,8 +959,8 @@ class Fabricated(HybridStorage):
             return Directory({f"{number:05}" for number in range(FILES // FANOUT)})
         return Directory(files={f"{number:06}.jpg": 1 for number in range(FANOUT)})
 
-    def repair_all(self, differences, **options):
-        return [self._job(self.transport.create, *pair, None).run() for pair in differences]
+    def repair_each(self, differences, **options):
+        return (self._job(self.transport.create, *pair, None).run() for pair in differences)
 
 
 started = time.perf_counter()
