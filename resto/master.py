@@ -251,21 +251,33 @@ class MasterCopy(FileSystemStorage):
             FileNotFoundError: The directory of the master copy is missing. It may be a file system that is not mounted,
                 and must not be taken for the deletion of everything.
         """
-        try:
-            snapshot = Snapshot(os.open(self._path_of(name), os.O_RDONLY))
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            self._require_location()
+        descriptor = self._opened(name)
+        if descriptor is None:
             return None
-        return snapshot
+        try:
+            return Snapshot(descriptor)
+        except IsADirectoryError:
+            return None
 
     def fingerprint(self, name: str) -> Fingerprint | None:
         """Return the state of a name's file: any change of the file changes it; None if there is no file."""
         # Not stat: NFS serves that from a cache, and looks again when a file is opened.
-        snapshot = self.snapshot(name)
-        if snapshot is None:
+        descriptor = self._opened(name)
+        if descriptor is None:
             return None
-        snapshot.close()
-        return snapshot.fingerprint
+        try:
+            return _fingerprint(descriptor)
+        except IsADirectoryError:
+            return None
+        finally:
+            os.close(descriptor)
+
+    def _opened(self, name: str) -> int | None:
+        try:
+            return os.open(f"{self.location}/{name}", os.O_RDONLY)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            self._require_location()
+            return None
 
     def require_mounted(self, name: str) -> None:
         """Raise unless the master copy has a file, or at least other files.
@@ -301,25 +313,24 @@ class Snapshot:
         IsADirectoryError: It is a directory.
     """
 
-    __slots__ = ("_descriptors", "_holders", "fingerprint")
+    __slots__ = ("_content", "_descriptors", "_holders", "fingerprint")
 
     def __init__(self, descriptor: int) -> None:
         # Lists, as threads may take from them without a lock, which could be held at a fork.
         self._descriptors = [descriptor]
         self._holders = [None]
-        status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode):
-            raise IsADirectoryError
-        self.fingerprint: Fingerprint = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        self._content: bytes | None = None
+        self.fingerprint = _fingerprint(descriptor)
 
     def content(self) -> "bytes | SnapshotReader":
         """Return the content of a small file, or what reads that of a larger one."""
-        size = self.fingerprint[2]
-        if size <= SMALL_SIZE:
-            content = self.read(size, 0)
-            if len(content) == size:
-                return content
-        return SnapshotReader(self)
+        if self._content is None:
+            size = self.fingerprint[2]
+            content = self.read(size, 0) if size <= SMALL_SIZE else None
+            if content is None or len(content) != size:
+                return SnapshotReader(self)
+            self._content = content
+        return self._content
 
     def read(self, size: int, position: int) -> bytes:
         """Return bytes from a position on: none at the end, and else perhaps less than wanted.
@@ -354,6 +365,13 @@ class Snapshot:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def _fingerprint(descriptor: int) -> Fingerprint:
+    status = os.fstat(descriptor)
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 class SnapshotReader(io.RawIOBase):

@@ -125,7 +125,10 @@ class _Replication:
         def resume() -> "bool | Begun[bool]":  # quoted: it would be evaluated for each action
             told: bool | TransportError | Begun[bool] | None = None
             try:
-                told = _told(begun.resume)
+                try:
+                    told = begun.resume()
+                except TransportError as error:
+                    told = _judged(error)
                 if isinstance(told, Begun):
                     return self._watched(told, snapshot)
                 unchanged = self.master.fingerprint(self.name) == (snapshot and snapshot.fingerprint)
@@ -171,11 +174,14 @@ def _told(send: Callable[[], T]) -> T | TransportError:
     """Return what a host told, even if it was a failure: that of an overtaken request does not count."""
     try:
         return send()
-    except HostUnavailableError:
-        raise
     except TransportError as error:
-        # Such as the wrong size of a file that somebody else has just replaced.
-        return error
+        return _judged(error)
+
+
+def _judged(error: TransportError) -> TransportError:
+    if isinstance(error, HostUnavailableError):
+        raise error
+    return error  # such as the wrong size of a file that somebody else has just replaced
 
 
 def _may_be_overtaken(told: object) -> bool:

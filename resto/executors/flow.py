@@ -81,7 +81,7 @@ class _Flow:
         task = Task(job, self._caller)
         self._under_way[job.host] += 1
         self._tasks.add(task)
-        if not self._lanes.enter([task]):
+        if not self._lanes.enter([task], claim=True):
             return  # it is offered when its turn comes
         begun = self._lanes.begin(task)
         if begun is None:

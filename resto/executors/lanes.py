@@ -114,7 +114,7 @@ class Lanes:
         Returns:
             One outcome per job, in the order of the jobs.
         """
-        with self._entered(jobs, offer) as (tasks, ready):
+        with self._entered(jobs, offer, claim=True) as (tasks, ready):
             under_way = _UnderWay(self)
             others = [task for task in ready if not under_way.begin(task)]
             for task in others if under_way else others[1:]:
@@ -154,8 +154,8 @@ class Lanes:
             return True
 
     def begin(self, task: Task) -> Begun[Outcome] | None:
-        """Begin a task if it is ready and that is possible without waiting; `leave` it, or `suspend` it, afterwards."""
-        if task.job.begin is None or not self._claim(task):
+        """Begin a task that was claimed, if that is possible without waiting; `leave` it, or `suspend` it, afterwards."""
+        if task.state is not _State.CLAIMED:
             return None
         begun = task.job.start()
         if begun is None:
@@ -174,27 +174,41 @@ class Lanes:
 
     @contextmanager
     def _entered(
-        self, jobs: Sequence[Job], offer: Callable[[Task], None] | None
+        self, jobs: Sequence[Job], offer: Callable[[Task], None] | None, *, claim: bool = False
     ) -> Iterator[tuple[list[Task], list[Task]]]:
         """Put jobs into their lanes; yield all tasks, and those of them that are ready at once."""
         caller = Caller(offer)
         tasks = [Task(job, caller) for job in jobs]
         try:
-            yield tasks, self.enter(tasks)
+            yield tasks, self.enter(tasks, claim=claim)
         except BaseException:
             # An interrupted caller must not hold up the lanes for ever. Its last task leaves first: none becomes ready.
             for task in reversed(tasks):
                 self.withdraw(task)
             raise
 
-    def enter(self, tasks: Sequence[Task]) -> list[Task]:
-        """Put tasks at the ends of their lanes, all at once; return those that are ready."""
+    def enter(self, tasks: Sequence[Task], *, claim: bool = False) -> list[Task]:
+        """Put tasks at the ends of their lanes, all at once; return those that are ready.
+
+        Args:
+            tasks: The tasks of one caller.
+            claim: Whether those of them that may begin are claimed at once, for `begin`.
+        """
+        runner = threading.get_ident()
+        ready = []
         with self._lock:
             for task in tasks:
                 lane = self._lanes.setdefault((task.job.host, task.job.name), deque())
                 lane.append(task)
-                task.state = _State.READY if lane[0] is task else _State.WAITING
-            return [task for task in tasks if task.state is _State.READY]
+                if lane[0] is not task:
+                    task.state = _State.WAITING
+                    continue
+                ready.append(task)
+                if claim and task.job.begin is not None:
+                    task.runner, task.state = runner, _State.CLAIMED
+                else:
+                    task.state = _State.READY
+        return ready
 
     def _next(self, tasks: Sequence[Task]) -> Task | None:
         """Wait until one of a caller's tasks is ready, and return it; None once all are done."""

@@ -10,7 +10,6 @@ from contextlib import closing, contextmanager
 from copy import copy
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, Self, TypedDict, TypeVar, cast
 
 from django.utils.module_loading import import_string
@@ -18,6 +17,7 @@ from django.utils.module_loading import import_string
 from resto.exceptions import (
     ConfigurationError,
     HostUnavailableError,
+    TransportError,
 )
 from resto.hosts import HostURL, parse_url
 from resto.names import is_temporary
@@ -164,7 +164,11 @@ class HttpTransport(Transport):
 
     def create(self, host: str, name: str, content: bytes | BinaryIO) -> bool:
         action = self._action(host, name, "upload")
-        with _Translated(action), closing(Body(content)) as body:
+        try:
+            body = Body(content)
+        except UnreadableBodyError as error:
+            raise _translated(action, error) from error
+        with closing(body):
             return self._perform(action, self._upload(action, body))
 
     def delete(self, host: str, name: str) -> bool:
@@ -203,15 +207,19 @@ class HttpTransport(Transport):
 
     def _begin_upload(self, action: Action, content: bytes | BinaryIO) -> Begun[bool] | None:
         # Content that cannot be rewound is used up by the attempt.
-        if not is_rewindable(content):
+        if not isinstance(content, bytes) and not is_rewindable(content):
             return None
-        with _Translated(action):
+        try:
             body = Body(content)
+        except UnreadableBodyError as error:
+            raise _translated(action, error) from error
         return self._begin(action, self._upload(action, body))
 
     def _begin(self, action: Action, sequence: Steps[T]) -> Begun[T] | None:
-        with _Translated(action):
+        try:
             begun = begin_steps(sequence, self._attentive_wire(action.host))
+        except (NoAnswerError, UnreadableBodyError) as error:
+            raise _translated(action, error) from error
         return None if begun is None else _watched(action, begun)
 
     def _upload(self, action: Action, body: Body) -> Steps[bool]:
@@ -233,8 +241,10 @@ class HttpTransport(Transport):
         return Action(kind, host, name, url)
 
     def _perform(self, action: Action, sequence: Steps[T]) -> T:
-        with _Translated(action):
+        try:
             return run_steps(sequence, self._attentive_wire(action.host))
+        except (NoAnswerError, UnreadableBodyError) as error:
+            raise _translated(action, error) from error
 
     def _attentive_wire(self, host: str) -> Wire:
         _, wire = self._wire(host)
@@ -329,35 +339,20 @@ def _json_listing(action: Action, response: Response) -> Directory | None:
         stream.close()
 
 
-class _Translated:
-    """Turns the errors of wires and bodies into those of the contract."""
-
-    __slots__ = ("_action",)
-
-    def __init__(self, action: Action) -> None:
-        self._action = action
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if error is None:
-            return
-        if isinstance(error, NoAnswerError):
-            raise unavailable(self._action, error) from error
-        if isinstance(error, UnreadableBodyError):
-            raise self._action.failed(str(error)) from error
-
-
 def _watched(action: Action, begun: Begun[T]) -> Begun[T]:
     def resume() -> "T | Begun[T]":  # quoted: it would be evaluated for each action
-        with _Translated(action):
+        try:
             result = begun.resume()
+        except (NoAnswerError, UnreadableBodyError) as error:
+            raise _translated(action, error) from error
         return _watched(action, result) if isinstance(result, Begun) else result
 
     return Begun(resume, begun.arrival, begun.is_sent)
+
+
+def _translated(action: Action, error: NoAnswerError | UnreadableBodyError) -> TransportError:
+    """Return the error of the contract for one of a wire or of a body."""
+    return unavailable(action, error) if isinstance(error, NoAnswerError) else action.failed(str(error))
 
 
 def unavailable(action: Action, error: NoAnswerError) -> HostUnavailableError:

@@ -5,7 +5,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 
 __all__ = ["MAX_IDLE", "IdlePool"]
@@ -29,26 +29,26 @@ class IdlePool(Generic[T]):
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: deque[tuple[float, T]] = deque()
-        self._pid = os.getpid()
         weakref.finalize(self, _close_all, self._waiting)
+        _pools.add(self)
 
     def take(self) -> T | None:
         """Return the one that was used last, which is then the caller's; None if there is none."""
-        self._check_process()
         with self._lock:
-            self._close_expired()
+            if self._waiting and self._waiting[0][0] < time.monotonic() - MAX_IDLE:
+                self._close_expired()
             return self._waiting.pop()[1] if self._waiting else None
 
     def give(self, item: T) -> None:
         """Keep something for later."""
-        self._check_process()
+        now = time.monotonic()
         with self._lock:
-            self._close_expired()
-            self._waiting.append((time.monotonic(), item))
+            if self._waiting and self._waiting[0][0] < now - MAX_IDLE:
+                self._close_expired()
+            self._waiting.append((now, item))
 
     def clear(self) -> None:
         """Close everything."""
-        self._check_process()
         with self._lock:
             _close_all(self._waiting)
 
@@ -57,12 +57,21 @@ class IdlePool(Generic[T]):
         while self._waiting and self._waiting[0][0] < oldest:
             self._waiting.popleft()[1].close()
 
-    def _check_process(self) -> None:
+    def forget(self) -> None:
         """Drop what a forked child has inherited: the parent still talks over these connections."""
-        if self._pid != os.getpid():
-            self._pid = os.getpid()
-            self._lock = threading.Lock()
-            _close_all(self._waiting)
+        self._lock = threading.Lock()
+        _close_all(self._waiting)
+
+
+_pools: "weakref.WeakSet[IdlePool[Any]]" = weakref.WeakSet()
+
+
+def _forget_what_is_the_parents() -> None:
+    for pool in list(_pools):
+        pool.forget()
+
+
+os.register_at_fork(after_in_child=_forget_what_is_the_parents)
 
 
 def _close_all(waiting: deque[tuple[float, T]]) -> None:

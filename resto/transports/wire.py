@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from http.client import HTTPException, HTTPResponse, RemoteDisconnected
-from types import TracebackType
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
@@ -145,11 +144,14 @@ class ConnectionWire:
         return connection
 
     def _exchange(self, connection: Connection, request: Request) -> Response:
-        with _Talk(connection, self.timeout):
+        try:
             connection.sock.settimeout(self.timeout)
             received, is_sent = self._send_and_receive(connection.sock, request)
             deadline = time.monotonic() + self.timeout
             return self.answered(connection, request, received, is_sent=is_sent, deadline=deadline)
+        except BaseException as error:
+            _give_up(connection, self.timeout, error)
+            raise
 
     def _send_and_receive(self, sock: socket.socket, request: Request) -> tuple[bytes, bool]:
         """Send a request; return what has arrived of the answer, and whether the whole request was sent."""
@@ -224,15 +226,16 @@ class ConnectionWire:
         if body is None:
             return iter((head,))
         if body.size <= JOIN_SIZE:
-            return iter((head + b"".join(body.blocks()),))
+            return iter((head + (body.content if isinstance(body.content, bytes) else b"".join(body.blocks())),))
         return itertools.chain((head,), body.blocks())
 
     def _head(self, request: Request) -> bytes:
         if self._auth is not None:
-            return self._authenticated_head(request, dict(request.headers) | _body_headers(request.body))
+            body_headers = {} if request.body is None else _body_headers(request.body)
+            return self._authenticated_head(request, dict(request.headers) | body_headers)
         more = _lines(request.headers) if request.headers else b""
         if request.body is not None:
-            more += _lines(_body_headers(request.body))
+            more += _body_lines(request.body)
         return b"%s %s HTTP/1.1\r\n%s%s\r\n" % (
             request.method.encode(),
             request.target.encode(),
@@ -274,9 +277,12 @@ class _Exchange:
         self._deadline = 0.0
 
     def begin(self) -> Sent:
-        with _Talk(self._connection, self._wire.timeout):
+        try:
             self._pieces = self._wire.pieces(self._request)
             self._send()
+        except BaseException as error:
+            _give_up(self._connection, self._wire.timeout, error)
+            raise
         return self._under_way()
 
     def _under_way(self) -> Sent:
@@ -285,9 +291,11 @@ class _Exchange:
 
     def _resume(self) -> Response | Sent:
         try:
-            with _Talk(self._connection, self._wire.timeout):
-                return self._proceed()
-        except STALE as error:
+            return self._proceed()
+        except BaseException as error:
+            _give_up(self._connection, self._wire.timeout, error)
+            if not isinstance(error, STALE):
+                raise
             if not self._request.idempotent:
                 raise broken(error) from error
         # As in `send`: the connection was closed while it was idle. Another one is made by whoever may wait for it.
@@ -334,28 +342,17 @@ class _Exchange:
             raise TimeoutError
 
 
-class _Talk:
-    """Closes a connection if anything goes wrong over it, and tells what; that it was stale, in the words of the socket."""
+def _give_up(connection: Connection, timeout: float, error: BaseException) -> None:
+    """Close a connection over which something went wrong, and tell what, unless it was stale or not the connection's fault.
 
-    __slots__ = ("_connection", "_timeout")
-
-    def __init__(self, connection: Connection, timeout: float) -> None:
-        self._connection = connection
-        self._timeout = timeout
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if error is None:
-            return
-        self._connection.close()
-        if isinstance(error, TimeoutError):
-            raise NoAnswerError(f"no answer within {self._timeout:g} s", ambiguous=True) from error
-        if isinstance(error, OSError | HTTPException) and not isinstance(error, STALE):
-            raise broken(error) from error
+    Raises:
+        NoAnswerError: What went wrong.
+    """
+    connection.close()
+    if isinstance(error, TimeoutError):
+        raise NoAnswerError(f"no answer within {timeout:g} s", ambiguous=True) from error
+    if isinstance(error, OSError | HTTPException) and not isinstance(error, STALE):
+        raise broken(error) from error
 
 
 class _AnswerStream(Stream):
@@ -431,11 +428,13 @@ def _is_silent(sock: socket.socket) -> bool:
     return False
 
 
-def _body_headers(body: Body | None) -> dict[str, str]:
-    if body is None:
-        return {}
+def _body_headers(body: Body) -> dict[str, str]:
     headers = {"Content-Length": str(body.size)}
     return headers | {"Expect": "100-continue"} if body.size > EXPECT_SIZE else headers
+
+
+def _body_lines(body: Body) -> bytes:
+    return b"Content-Length: %d\r\n" % body.size if body.size <= EXPECT_SIZE else _lines(_body_headers(body))
 
 
 def _lines(headers: Mapping[str, str]) -> bytes:

@@ -248,7 +248,7 @@ class InterruptedLock:
 # The caller enters its jobs, finds, claims and leaves each of them, and finds that all are done.
 @pytest.mark.parametrize(
     ("begin", "moments"),
-    [(None, 8), (lambda: None, 12), (lambda: Begun(int), 6)],
+    [(None, 8), (lambda: None, 10), (lambda: Begun(int), 4)],
     ids=["run", "not begun", "begun"],
 )
 def test_interruption_at_any_moment_does_not_block_the_lanes(begin, moments, subtests):
