@@ -11,7 +11,7 @@ from typing import IO, Any, BinaryIO, Self, cast
 
 from django.core.files import File
 
-from resto.master import MasterCopy
+from resto.master import MasterCopy, plain_file
 
 
 __all__ = ["ContentReader", "MasterFile", "RemoteFile", "SharedContent", "spool"]
@@ -149,23 +149,23 @@ class SharedContent:
     """The content of one upload, that several hosts read at the same time: in memory if it is small, else in a file.
 
     Args:
-        content: What is saved, at any position, text or bytes. It is read from its start if it can be, and not closed.
+        content: What is saved, at any position, text or bytes. It is read from its start if it can be, and not closed. If it
+            is a plain file, that one is read until this is closed; else a copy.
     """
 
     def __init__(self, content: "File[Any]") -> None:
-        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOL_SIZE)  # noqa: SIM115 - closed by `close`
-        try:
-            for chunk in content.chunks():
-                self._file.write(chunk.encode() if isinstance(chunk, str) else chunk)
-            self._file.flush()
-            self.size = self._file.tell()
-        except BaseException:
-            self._file.close()
-            raise
-        self._bytes = b""
-        if self.size <= SPOOL_SIZE:
-            self._file.seek(0)
-            self._bytes = self._file.read()
+        plain = plain_file(content)
+        self._copy = None if plain else _copied(content)
+        self._file = cast("IO[bytes]", plain or self._copy)
+        self.size = _size(self._file)
+        self._bytes = self._read_all() if self.size <= SPOOL_SIZE else b""
+
+    def _read_all(self) -> bytes:
+        position = self._file.tell()
+        self._file.seek(0)
+        content = self._file.read(self.size)
+        self._file.seek(position)
+        return content
 
     def reader(self) -> bytes | BinaryIO:
         """Return the content for one host: bytes, or a file with a position of its own."""
@@ -174,8 +174,29 @@ class SharedContent:
         return ContentReader(self._file, self.size)  # type: ignore[return-value]  # reads and seeks as one
 
     def close(self) -> None:
-        """Remove the temporary file."""
-        self._file.close()
+        """Remove the copy, if there is one."""
+        if self._copy is not None:
+            self._copy.close()
+
+
+def _copied(content: "File[Any]") -> IO[bytes]:
+    copy: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOL_SIZE)  # noqa: SIM115 - closed by whoever asked for it
+    try:
+        for chunk in content.chunks():
+            copy.write(chunk.encode() if isinstance(chunk, str) else chunk)
+        copy.flush()
+    except BaseException:
+        copy.close()
+        raise
+    return copy
+
+
+def _size(file: IO[bytes]) -> int:
+    position = file.tell()
+    file.seek(0, os.SEEK_END)
+    size = file.tell()
+    file.seek(position)
+    return size
 
 
 class ContentReader:

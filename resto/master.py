@@ -1,27 +1,27 @@
 """The master copy: the local files that hosts converge to."""
 
 import contextlib
+import errno
 import io
 import os
 import stat
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, Any, Self
 
+from django.core.files import File
 from django.core.files.move import file_move_safe
 from django.core.files.storage import FileSystemStorage
+from django.core.files.uploadedfile import TemporaryUploadedFile
 
 from resto.names import TEMPORARY_PREFIX, is_temporary, temporary_name
 from resto.transports import Directory
 
 
-if TYPE_CHECKING:
-    from django.core.files import File
-
-
-__all__ = ["Fingerprint", "MasterCopy", "Snapshot", "shared_snapshot", "sharing_snapshots"]
+__all__ = ["Fingerprint", "MasterCopy", "Snapshot", "plain_file", "shared_snapshot", "sharing_snapshots"]
 
 Fingerprint = tuple[int, int, int, int]
 
@@ -86,8 +86,10 @@ class MasterCopy(FileSystemStorage):
     def _write(self, temporary: str, descriptor: int, content: "File[Any]") -> None:
         with open(descriptor, "wb") as file:
             if not hasattr(content, "temporary_file_path"):
-                for chunk in content.chunks():
-                    file.write(chunk.encode() if isinstance(chunk, str) else chunk)
+                source = plain_file(content)
+                if source is None or not _copy(source, descriptor):
+                    for chunk in content.chunks():
+                        file.write(chunk.encode() if isinstance(chunk, str) else chunk)
                 return
         file_move_safe(content.temporary_file_path(), temporary, allow_overwrite=True)
 
@@ -437,6 +439,42 @@ def shared_snapshot(master: MasterCopy, name: str) -> Snapshot | None:
             return None
         shared[id(master), name] = snapshot
     return snapshot.share()
+
+
+def plain_file(content: "File[Any]") -> IO[bytes] | None:
+    """Return the file of the operating system that content is, if it is nothing else than that, to be read by descriptor.
+
+    A subclass may read something else than what is in the file, and so may other kinds of files: that of `gzip`, for example.
+    """
+    file: Any = getattr(content, "file", None)
+    if type(content) not in (File, TemporaryUploadedFile):
+        return None
+    if type(file) is tempfile._TemporaryFileWrapper:  # noqa: SLF001 - it has no other name
+        file = file.file
+    raw = file.raw if type(file) in (io.BufferedReader, io.BufferedRandom) else file
+    if type(raw) is not io.FileIO:
+        return None
+    if type(file) is io.BufferedRandom:
+        file.flush()
+    is_plain = file.readable() and stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    return file if is_plain else None
+
+
+def _copy(source: IO[bytes], descriptor: int) -> bool:
+    """Let the system copy a file, which may not have to move a byte; return False if it cannot."""
+    position, size = 0, os.fstat(source.fileno()).st_size
+    while position < size:
+        try:
+            copied = os.copy_file_range(source.fileno(), descriptor, size - position, position)
+        except OSError as error:
+            # Such as from another file system, before Linux 5.3. A full disk is another matter.
+            if position == 0 and error.errno != errno.ENOSPC:
+                return False
+            raise
+        if not copied:
+            break  # it has become shorter
+        position += copied
+    return True
 
 
 def _remove(path: str) -> None:

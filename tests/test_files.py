@@ -1,13 +1,16 @@
 """The files that storages open, and the content that they send."""
 
+import gzip
 import io
 import os
 import tempfile
 import threading
+from contextlib import closing
 
 import pytest
 from django.core.files import File
 from django.core.files.base import ContentFile
+from django.core.files.uploadedfile import TemporaryUploadedFile
 
 from resto.files import SPOOL_SIZE, ContentReader, MasterFile, RemoteFile, SharedContent, spool
 from resto.master import MasterCopy
@@ -97,6 +100,85 @@ def test_shared_content_encodes_text():
 
     assert content.reader() == "é".encode()
     content.close()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_plain_file_is_read_where_it_is(tmp_path, spools, size):
+    path = tmp_path / "file"
+    path.write_bytes(pattern(size))
+    with path.open("rb") as file:
+        file.seek(min(5, size))
+        with closing(SharedContent(File(file))) as content:
+            reader = content.reader()
+            assert (reader if isinstance(reader, bytes) else reader.read()) == pattern(size)
+        assert file.tell() == min(5, size)
+        assert not file.closed
+    assert not spools
+
+
+def test_what_has_just_been_written_to_a_plain_file_is_read(spools):
+    with TemporaryUploadedFile("a", "text/plain", 0, None) as file:
+        file.write(pattern(2 * SPOOL_SIZE))
+        file.write(b"!")
+        with closing(SharedContent(file)) as content:
+            assert content.reader().read() == pattern(2 * SPOOL_SIZE) + b"!"
+    assert not spools
+
+
+class Shouting(File):
+    def chunks(self, chunk_size=None):
+        for chunk in super().chunks(chunk_size):
+            yield chunk.upper()
+
+
+@pytest.mark.parametrize(
+    ("open_file", "expected"),
+    [
+        (lambda path: Shouting(path.open("rb")), b"TEXT \xc3\xa9"),
+        (lambda path: File(path.open()), "text é".encode()),
+        (lambda path: File(gzip.open(zipped(path))), "text é".encode()),  # noqa: SIM115 - File closes it
+        (lambda path: File(io.BufferedReader(Shift(path))), b"ufyu"),
+    ],
+    ids=["subclass", "text", "gzip", "raw file of one's own"],
+)
+def test_file_that_is_more_than_a_plain_one_is_asked_for_its_content(tmp_path, media_root, open_file, expected):
+    path = tmp_path / "file"
+    path.write_text("text é", encoding="utf-8")
+    with open_file(path) as file, closing(SharedContent(file)) as content:
+        assert content.reader() == expected
+    with open_file(path) as file:
+        MasterCopy().store("a", file, None)
+    assert (media_root / "a").read_bytes() == expected
+
+
+def zipped(path):
+    with gzip.open(path.with_suffix(".gz"), "wb") as file:
+        file.write(path.read_bytes())
+    return path.with_suffix(".gz")
+
+
+class Shift(io.RawIOBase):
+    """Reads something else than what its descriptor would."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.file = path.open("rb")
+        self.rest = b"ufyu"
+
+    def fileno(self):
+        return self.file.fileno()
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        size = len(self.rest)
+        buffer[:size], self.rest = self.rest, b""
+        return size
+
+    def close(self):
+        self.file.close()
+        super().close()
 
 
 def test_shared_content_is_cleaned_up_when_the_source_breaks_off(spools):

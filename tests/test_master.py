@@ -122,6 +122,40 @@ def test_nothing_is_left_when_the_content_breaks_off(master, media_root):
     assert list(media_root.iterdir()) == []
 
 
+def test_plain_file_is_copied_by_the_system(master, media_root, tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    monkeypatch.setattr(File, "chunks", None)
+
+    with path.open("rb") as file:
+        file.seek(3)
+        master.store("a", File(file), None)
+
+    assert (media_root / "a").read_bytes() == b"content"
+
+
+def test_plain_file_is_read_if_the_system_cannot_copy_it(master, media_root, tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    monkeypatch.setattr(os, "copy_file_range", fail_with(errno.EXDEV))
+
+    with path.open("rb") as file:
+        master.store("a", File(file), None)
+
+    assert (media_root / "a").read_bytes() == b"content"
+
+
+def test_full_disk_is_told_once(master, media_root, tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    monkeypatch.setattr(os, "copy_file_range", fail_with(errno.ENOSPC))
+
+    with path.open("rb") as file, pytest.raises(OSError, match="No space left"):
+        master.store("a", File(file), None)
+
+    assert list(media_root.iterdir()) == []
+
+
 def test_nothing_is_left_when_the_file_cannot_get_its_name(master, media_root, monkeypatch):
     monkeypatch.setattr(os, "link", fail_with(errno.EPERM))
     monkeypatch.setattr(Path, "replace", fail_with(errno.EIO))
