@@ -104,6 +104,10 @@ class HybridStorage(ReplicatedStorage):
     def _uploaded(self, host: str, name: str, existed: bool) -> bool:  # noqa: FBT001 - what a transport told
         return existed if self._allow_overwrite else uploaded(host, name, existed)
 
+    def _begin_update(self, host: str, name: str) -> Begun[bool] | None:
+        return self._begin_replication(host, name, "upload")
+
+    @begun_by(_begin_update)
     def update(self, host: str, name: str) -> bool:
         """Replicate a file that was opened for writing to one host; return whether the file was there before."""
         return self._replicate(host, name, "upload")
@@ -117,6 +121,10 @@ class HybridStorage(ReplicatedStorage):
         """Replicate a deletion to one host; return whether the file was there."""
         return removed(host, name, self._replicate(host, name, "delete"))
 
+    def _begin_withdrawal(self, host: str, name: str) -> Begun[bool] | None:
+        return self._begin_replication(host, name, "delete")
+
+    @begun_by(_begin_withdrawal)
     def withdraw(self, host: str, name: str) -> bool:
         """Replicate the undoing of a failed save to one host; return whether the file was there."""
         return self._replicate(host, name, "delete")
