@@ -156,7 +156,7 @@ def machine(storage_class, server_options):
     class TestCase(found.TestCase):
         settings = settings(max_examples=max(BUDGET // 10, 1), stateful_step_count=20)
 
-        def runTest(self):
+        def runTest(self):  # noqa: N802 - its name in unittest
             with count_what_is_begun() as begun:
                 super().runTest()
             assert begun or storage_class is AsyncStorage  # the law holds for the fast path, too, as it is taken
