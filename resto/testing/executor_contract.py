@@ -8,7 +8,7 @@ import threading
 import time
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,34 @@ class ExecutorContract:
         jobs = [_job("media-1", "a", _fail(ZeroDivisionError())), _job("media-2", "a", int), _job("media-1", "a", int)]
         outcomes = self._run(executor, jobs)
         assert [type(outcome.error) for outcome in outcomes] == [ZeroDivisionError, type(None), type(None)]
+
+    def test_many_jobs_are_taken_when_there_is_room(self, executor: Executor) -> None:
+        """`run_each` runs each job once, in the order of its lane, and does not take all before the first is done."""
+        taken: list[int] = []
+        done: list[tuple[str, int]] = []
+
+        def jobs() -> Iterator[Job]:
+            for number in range(2_000):
+                taken.append(number)
+                lane = f"{number % 50}"
+                yield _job(
+                    f"media-{number % 3}",
+                    lane,
+                    partial(done.append, (lane, number)) if number % 7 else _fail(KeyError()),
+                )
+
+        outcomes = executor.run_each(jobs())
+        first = next(outcomes)
+        assert len(taken) < 1_000, "run_each must take jobs when there is room for them, and not all at once"
+        found = [first, *outcomes]
+        assert len(found) == 2_000, "there must be one outcome for each job"
+        assert sum(not outcome.ok for outcome in found) == sum(number % 7 == 0 for number in range(2_000))
+        assert len(done) == sum(number % 7 != 0 for number in range(2_000)), "each job must be done once"
+        by_lane = {lane: [number for other, number in done if other == lane] for lane, _ in done}
+        lanes_of_hosts = [
+            [number for number in numbers if number % 3 == host] for numbers in by_lane.values() for host in range(3)
+        ]
+        assert all(numbers == sorted(numbers) for numbers in lanes_of_hosts), "lanes must keep their order"
 
     def test_submitted_jobs_tell_their_outcomes(self, executor: Executor) -> None:
         """Each of them to its ``finished``, once, also if it failed; `submit` itself raises nothing."""

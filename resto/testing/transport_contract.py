@@ -437,6 +437,9 @@ class TransportContract:
         assert _begin(transport, "delete", host, name) is False
         with _failure(RemoteFileNotFoundError, host, name, "size"):
             _begin(transport, "size", host, name)
+        begun, called = _begin(transport, "browse", host, ""), transport.browse(host, "")
+        assert begun == called, "what is begun must end as the method does"
+        assert transport.begin("a method that comes with a later version", host, name) is None
 
     # Threads and processes.
 

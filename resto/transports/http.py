@@ -188,7 +188,7 @@ class HttpTransport(Transport):
         return True
 
     def begin(self, method: str, host: str, name: str, *args: Any) -> Begun[Any] | None:
-        if getattr(type(self), method) is not getattr(HttpTransport, method):
+        if getattr(type(self), method, None) is not getattr(HttpTransport, method, None):
             return None  # a subclass does something else
         if method == "browse":
             return self._begin_browsing(host, name)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 
 import pytest
 
@@ -50,6 +51,26 @@ def test_every_promise_has_been_broken():
 
 
 # Outcomes.
+
+
+@breaks("test_many_jobs_are_taken_when_there_is_room")
+class TakesAllAtOnce(PoolExecutor):
+    def run_each(self, jobs):
+        yield from self.run(list(jobs))
+
+
+@breaks("test_many_jobs_are_taken_when_there_is_room")
+class LosesSome(PoolExecutor):
+    def run_each(self, jobs):
+        return (outcome for outcome in super().run_each(jobs) if outcome.ok)
+
+
+@breaks("test_many_jobs_are_taken_when_there_is_room")
+class OvertakesInLanes(PoolExecutor):
+    def run_each(self, jobs):
+        source = iter(jobs)
+        while batch := list(islice(source, 200)):
+            yield from self.run(batch[::-1])
 
 
 @breaks("test_flags_tell_that_it_can_wait")
