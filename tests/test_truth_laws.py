@@ -20,12 +20,10 @@ from hypothesis import strategies as st
 from resto import distributed, health, pending, truth
 from resto.drain import drain
 from resto.exceptions import ReplicationError
-from resto.executors import thread
-from resto.executors.lanes import Lanes
 from resto.models import Pending
 from resto.plugins import PluginManager
 from staging import UnorderedExecutor
-from world import World, WorldTransport, pause_at_the_database
+from world import World, WorldTransport, pause_at_the_database, separate_actors
 
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -101,7 +99,7 @@ def opened(scenario, monkeypatch):
         patch.setattr(pending, "clock", lambda: world.now)
         patch.setattr(pending, "monotonic", lambda: world.now)
         patch.setattr(pending, "retry_delay", lambda retries: 1.0)
-        patch.setattr(thread, "process_lanes", Lanes)  # as if each actor were a process of its own
+        separate_actors(patch)
         patch.setattr(PluginManager, "executor", lambda self, name: UnorderedExecutor)
         patch.setattr(distributed.random, "sample", lambda population, k: list(population)[:k])
         patch.setattr(

@@ -8,6 +8,7 @@ from django.db import connections
 
 from resto import database, pending
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError
+from resto.executors import Lanes, thread
 from resto.transports import Transport
 from staging import Stage
 
@@ -159,6 +160,12 @@ def paused(world, function):
         return function(*args, **kwargs)
 
     return step
+
+
+def separate_actors(patch):
+    """Let each actor be as a process of its own, whose threads are itself: only so can it be paused."""
+    patch.setattr(thread, "process_lanes", Lanes)
+    patch.setattr(thread._Pool, "offer", lambda pool, lanes, task: lanes.attempt(task))
 
 
 def pause_at_the_database(patch, world):

@@ -791,7 +791,7 @@ def test_a_begun_body_goes_on_when_the_host_takes_more(narrow_wire, script, serv
 
 
 def test_a_host_that_takes_no_more_is_given_up(narrow_wire, script):
-    handle, _ = reading_on_demand()
+    handle, more = reading_on_demand()
     sender = narrow_wire(script(handle, receive_buffer=65_536).url, 0.3)
     sender.send(Request("GET", "/a"))
     sent = sender.begin(put(1_000_000))
@@ -800,22 +800,26 @@ def test_a_host_that_takes_no_more_is_given_up(narrow_wire, script):
         collect(sent)
     assert info.value.ambiguous
     assert time.monotonic() - start < 2
+    more.set()
 
 
 def test_a_begun_body_that_is_refused_half_way_has_its_answer(narrow_wire, script):
+    done = threading.Event()
+
     def handle(peer):
         peer.head()
         peer.say(OK)
         peer.head()
         peer.body(1000)
         peer.say(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
-        threading.Event().wait(1)
+        done.wait(10)
 
     server = script(handle, receive_buffer=65_536)
     sender = narrow_wire(server.url)
     sender.send(Request("GET", "/a"))
     assert collect(sender.begin(put(1_000_000))).status == 413
     assert sender.begin(HEAD) is None  # the host still waits for the rest
+    done.set()
 
 
 def test_a_body_that_cannot_be_read_does_not_begin(waiting_wire, resto_server, tmp_path):
