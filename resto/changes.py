@@ -2,10 +2,13 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar
 
+from django.db import DatabaseError
+
+from resto.exceptions import LeaseLostError
 from resto.outcomes import Outcome
 from resto.pending import Lease
 
@@ -30,6 +33,7 @@ class Change:
     def __init__(self, storage: Recorded, *, present: bool) -> None:
         self._storage = storage
         self._present = present
+        self._hosts: tuple[str, ...] = ()
         self.lease: Lease | None = None
 
     @property
@@ -40,8 +44,22 @@ class Change:
     def announce(self, name: str, hosts: tuple[str, ...] | None = None) -> None:
         """Record that hosts are about to differ for a name, and not for the one that was announced before."""
         self.forget()
-        hosts = self._storage.hosts if hosts is None else hosts
-        self.lease = self._storage.open_lease(name, hosts, present=self._present)
+        self._hosts = self._storage.hosts if hosts is None else hosts
+        self.lease = self._storage.open_lease(name, self._hosts, present=self._present)
+
+    def confirm(self, name: str) -> None:
+        """Record the change once more, after it, if somebody else has taken over before.
+
+        They may have looked at the master copy too early: that is possible if this process has stood still for as long as a
+        lease lasts. A record that cannot be reached has kept the row.
+        """
+        if self.lease is None:
+            return
+        try:
+            self.lease.keep()
+        except LeaseLostError:
+            with suppress(DatabaseError):
+                self.lease = self._storage.open_lease(name, self._hosts, present=self._present)
 
     def forget(self) -> None:
         """Remove the record: nothing was changed."""

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from io import RawIOBase
+from io import BytesIO, RawIOBase
 from typing import IO, BinaryIO, TypeVar, cast
 
 from resto.exceptions import HostUnavailableError, TransportError
@@ -143,10 +143,14 @@ class _Replication:
 
 
 def leased(content: bytes | IO[bytes] | RawIOBase, lease: Lease | None) -> bytes | BinaryIO:
-    """Return a file that can be read as long as a lease is held; the same content without a lease, or if it is bytes."""
-    if lease is None or isinstance(content, bytes):
+    """Return a file that can be read as long as a lease is held; the same content without a lease.
+
+    Content that is in memory is a file, too: the request that carries it may be sent later, or once more.
+    """
+    if lease is None:
         return cast("bytes | BinaryIO", content)
-    return cast("BinaryIO", _LeasedContent(cast("IO[bytes]", content), lease))
+    file = BytesIO(content) if isinstance(content, bytes) else content
+    return cast("BinaryIO", _LeasedContent(cast("IO[bytes]", file), lease))
 
 
 class _LeasedContent:

@@ -280,6 +280,7 @@ class HybridStorage(ReplicatedStorage):
         replaces = self._allow_overwrite and self._master.exists(name)
         change = Change(self, present=True)
         name, state = self._master.store(name, content, self._alternative, change.announce)
+        change.confirm(name)
         try:
             change.execute(self.upload, name)
         except ReplicationError as error:
@@ -323,6 +324,7 @@ class HybridStorage(ReplicatedStorage):
         except IsADirectoryError:
             change.forget()
             raise
+        change.confirm(name)
         try:
             change.execute(self.remove, name)
         except ReplicationError as error:
@@ -338,6 +340,7 @@ class HybridStorage(ReplicatedStorage):
         change = Change(self, present=True)
 
         def replicate_written() -> None:
+            change.confirm(name)
             try:
                 change.execute(self.update, name)
             except ReplicationError as error:
