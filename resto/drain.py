@@ -25,6 +25,10 @@ logger = logging.getLogger("resto")
 BATCH = 200
 
 
+# Hosts that could not be reached -> seconds until they are tried again.
+Down = dict[str, float]
+
+
 @dataclass(slots=True)
 class Drained:
     """What a drain has done.
@@ -70,11 +74,12 @@ def drain(
         What was done.
     """
     total, left = Drained(), limit
+    down: Down = {}
     while left is None or left > 0:
         work = pending.claim(BATCH if left is None else min(BATCH, left), storages=storage, hosts=hosts)
         if not work:
             break
-        for one in _dealt_with(work, total):
+        for one in _dealt_with(work, total, down):
             progress(one)
         left = None if left is None else left - len(work)
     _tell_observers(storage)
@@ -92,7 +97,7 @@ def _tell_observers(aliases: Sequence[str]) -> None:
             manager.notify_pending(alias, host, one.count if one else 0, one.oldest if one else None)
 
 
-def _dealt_with(work: list[PendingName], total: Drained) -> Iterable[int]:
+def _dealt_with(work: list[PendingName], total: Drained, down: Down) -> Iterable[int]:
     for alias in dict.fromkeys(one.storage for one in work):
         mine = [one for one in work if one.storage == alias]
         try:
@@ -104,7 +109,7 @@ def _dealt_with(work: list[PendingName], total: Drained) -> Iterable[int]:
             yield len(mine)
             continue
         if isinstance(found, ReplicatedStorage):
-            yield from _drain_storage(found, mine, total)
+            yield from _drain_storage(found, mine, total, down)
         else:
             logger.warning("Forgot %d names of STORAGES[%r], which is not a storage of resto.", len(mine), alias)
             yield _forget(mine, total)
@@ -118,7 +123,7 @@ def _find_storage(alias: str) -> object:
     return found
 
 
-def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], total: Drained) -> Iterable[int]:
+def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], total: Drained, down: Down) -> Iterable[int]:
     hosts = storage.hosts
     unknown = [one for one in work if one.host not in hosts]
     if unknown:
@@ -129,15 +134,19 @@ def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], total: D
         yield _hand_over(storage, known, total)
         return
     executor = get_plugin_manager().executor("thread")()
-    down: set[str] = set()
     # One name of each host first, to see who answers.
     for part in _first_of_each_host(known):
         skipped = [one for one in part if one.host in down]
         outcomes = _repair(storage, executor, [one for one in part if one.host not in down])
-        down |= {outcome.host for outcome in outcomes if isinstance(outcome.error, HostUnavailableError)}
+        leases = {(one.host, one.name): one.lease for one in part}
+        for outcome in outcomes:
+            if isinstance(outcome.error, HostUnavailableError):
+                down.setdefault(outcome.host, leases[outcome.host, outcome.name].delay())
         total.done += sum(outcome.ok for outcome in outcomes)
         total.failed += sum(not outcome.ok for outcome in outcomes)
-        pending.release_leases([one.lease for one in skipped], retry_delay(1))
+        for host in {one.host for one in skipped}:
+            # As long as the name that was tried: each of them would be the next try.
+            pending.release_leases([one.lease for one in skipped if one.host == host], down[host])
         total.skipped += len(skipped)
         yield len(part)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, Self, cast
 
 from django.core.files import File
+from django.core.files.uploadedfile import TemporaryUploadedFile
 
 from resto.master import MasterCopy, plain_file
 
@@ -149,12 +150,13 @@ class SharedContent:
     """The content of one upload, that several hosts read at the same time: in memory if it is small, else in a file.
 
     Args:
-        content: What is saved, at any position, text or bytes. It is read from its start if it can be, and not closed. If it
-            is a plain file, that one is read until this is closed; else a copy.
+        content: What is saved, at any position, text or bytes. It is read from its start if it can be, and not closed.
+            Django's file of an upload is read until this is closed. Of any other one there is a copy: somebody could write to
+            it meanwhile, and hosts would get different contents.
     """
 
     def __init__(self, content: "File[Any]") -> None:
-        plain = plain_file(content)
+        plain = plain_file(content) if isinstance(content, TemporaryUploadedFile) else None
         self._copy = None if plain else _copied(content)
         self._file = cast("IO[bytes]", plain or self._copy)
         self.size = _size(self._file)

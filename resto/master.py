@@ -456,7 +456,9 @@ def plain_file(content: "File[Any]") -> IO[bytes] | None:
         return None
     if type(file) is io.BufferedRandom:
         file.flush()
-    is_plain = file.readable() and stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    status = os.fstat(file.fileno())
+    # Files of /proc, among others, have a content and no size.
+    is_plain = file.readable() and stat.S_ISREG(status.st_mode) and status.st_size > 0
     return file if is_plain else None
 
 

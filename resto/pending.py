@@ -188,7 +188,7 @@ class Lease:
     def _put_back(self, outcome: Outcome) -> None:
         now = clock()
         quiet_until = now + (get_setting("GRACE") if may_still_land(outcome.error) else 0)
-        delay = retry_delay(self._attempts)
+        delay = self.delay()
         if isinstance(outcome.error, UndecidedError):
             delay = min(delay, _UNDECIDED_DELAY)  # it is not this host that is waited for
         rows.update(
@@ -198,6 +198,10 @@ class Lease:
             due=max(quiet_until, now + delay),
             error=_problem(outcome.error)[:_MAX_ERROR],
         )
+
+    def delay(self) -> float:
+        """Return how many seconds to wait until the next try, if this one fails."""
+        return retry_delay(self._attempts)
 
     def expect(self, latest: Iterable[str]) -> None:
         """Let rows become due again, instead of removing them, if another change has followed.

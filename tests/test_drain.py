@@ -1,11 +1,13 @@
 """The drain: hosts get what they have missed."""
 
+from contextlib import contextmanager
 from functools import partial
 
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
+from resto import drain as module
 from resto import health, pending
 from resto.drain import Drained, drain
 from resto.executors.queue import QueueExecutor
@@ -81,6 +83,38 @@ def test_host_that_is_down_is_asked_once(storage, servers, clock):
     assert set(servers[2].files) == set("abcde")
     assert Pending.objects.count() == 5
     assert drain() == Drained()  # it is not their time yet
+
+
+def test_host_that_is_down_is_asked_once_however_much_it_has_missed(storage, servers, clock, monkeypatch):
+    """And all that it has missed waits as long as the name that was tried: longer each time."""
+    monkeypatch.setattr(module, "BATCH", 4)
+    servers[1].refuse = True
+    tried = []
+    for name in "abcdefghij":
+        storage.save(name, ContentFile(b"1"))
+    delays = []
+    for _ in range(3):
+        clock[0] = Pending.objects.latest("due").due
+        health.forget()
+        with caught(storage, tried):
+            assert drain() == Drained(failed=1, skipped=9)
+        delays.append([due - clock[0] for due in Pending.objects.values_list("due", flat=True)])
+    assert len(tried) == 3
+    assert all(max(each) <= 2 * min(each) for each in delays)  # chance makes them differ a little
+    assert max(delays[0]) < min(delays[2])
+
+
+@contextmanager
+def caught(storage, tried):
+    report = storage.report
+
+    def watch(outcome):
+        tried.append(outcome)
+        report(outcome)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(storage), "report", lambda self, outcome: watch(outcome))
+        yield
 
 
 def test_host_that_answers_again_gets_everything_at_once(storage, servers, clock):

@@ -6,6 +6,7 @@ import os
 import tempfile
 import threading
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from django.core.files import File
@@ -102,13 +103,12 @@ def test_shared_content_encodes_text():
     content.close()
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_plain_file_is_read_where_it_is(tmp_path, spools, size):
-    path = tmp_path / "file"
-    path.write_bytes(pattern(size))
-    with path.open("rb") as file:
+@pytest.mark.parametrize("size", [1, SPOOL_SIZE, 2 * SPOOL_SIZE])
+def test_uploaded_file_is_read_where_it_is(spools, size):
+    with TemporaryUploadedFile("a", "text/plain", 0, None) as file:
+        file.write(pattern(size))
         file.seek(min(5, size))
-        with closing(SharedContent(File(file))) as content:
+        with closing(SharedContent(file)) as content:
             reader = content.reader()
             assert (reader if isinstance(reader, bytes) else reader.read()) == pattern(size)
         assert file.tell() == min(5, size)
@@ -116,7 +116,25 @@ def test_plain_file_is_read_where_it_is(tmp_path, spools, size):
     assert not spools
 
 
-def test_what_has_just_been_written_to_a_plain_file_is_read(spools):
+def test_hosts_get_the_same_of_a_file_that_somebody_writes_to(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(pattern(2 * SPOOL_SIZE))
+    with path.open("rb") as file, closing(SharedContent(File(file))) as content:
+        first = content.reader().read()
+        path.write_bytes(b"new" * SPOOL_SIZE)
+        assert content.reader().read() == first == pattern(2 * SPOOL_SIZE)
+
+
+def test_file_with_a_content_and_no_size_is_read(media_root):
+    with Path("/proc/self/cmdline").open("rb") as file:
+        expected = file.read()
+        with closing(SharedContent(File(file))) as content:
+            assert content.reader() == expected
+        MasterCopy().store("a", File(file), None)
+    assert (media_root / "a").read_bytes() == expected
+
+
+def test_what_has_just_been_written_to_an_uploaded_file_is_read(spools):
     with TemporaryUploadedFile("a", "text/plain", 0, None) as file:
         file.write(pattern(2 * SPOOL_SIZE))
         file.write(b"!")

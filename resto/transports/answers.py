@@ -13,13 +13,18 @@ from http.client import HTTPResponse
 from typing import Any, cast
 
 
-__all__ = ["FIRST_SIZE", "Fields", "PlainAnswer", "parse_plain", "read_answer"]
+__all__ = ["FIRST_SIZE", "Fields", "PlainAnswer", "is_head", "parse_plain", "read_answer", "without_interim"]
 
 # Bytes of an answer that are asked for first: a head, and the page that comes with an error.
 FIRST_SIZE = 4096
 
+# Bytes of a head after which it is for `http.client` to judge whether it is one.
+MAX_HEAD = 65_536
+
+_NAME = b"HTTP/"
 _END = b"\r\n\r\n"
 _STATUS = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2})( [\t -~]*)?\r\n")  # not 1xx: another answer follows
+_INTERIM = re.compile(rb"HTTP/1\.[01] 1[0-9]{2}[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n")
 _LENGTH = re.compile(rb"\ncontent-length:[\t ]*([0-9]{1,18})[\t ]*\r")
 _CONNECTION = re.compile(rb"\nconnection:([^\r]*)\r")
 _LINES = re.compile(
@@ -107,6 +112,19 @@ def _body_size(fields: bytes) -> int | None:
         return None
     length = _LENGTH.search(fields)
     return None if length is None else int(length[1])
+
+
+def without_interim(received: bytes) -> bytes:
+    """Return what has arrived without the interim answers at its beginning (RFC 9110, section 15.2), as far as they are whole."""
+    while (interim := _INTERIM.match(received)) is not None:
+        received = received[interim.end() :]
+    return received
+
+
+def is_head(received: bytes) -> bool:
+    """Return whether the head of an answer has arrived, or what cannot be one."""
+    is_whole = b"\n\r\n" in received or b"\n\n" in received
+    return is_whole or not received.startswith(_NAME[: len(received)]) or len(received) > MAX_HEAD
 
 
 def read_answer(sock: socket.socket, method: str, received: bytes) -> HTTPResponse:

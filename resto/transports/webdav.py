@@ -34,6 +34,9 @@ COLLECTION_MAYBE_THERE = frozenset({201, 301, 403, 405, 409, 423, 500})
 # wsgidav cuts the unquoted Destination of a MOVE at these.
 _UNMOVABLE = frozenset("?;")
 
+# Seconds to wait before the size of a file is asked for once more.
+_SIZE_DELAYS = (0.05, 0.2)
+
 # A body above this size is not sent on the chance that its parent is there.
 ASK_FIRST_SIZE = 1024 * 1024
 
@@ -189,6 +192,12 @@ def _move(action: Action, temporary: str, body: Body) -> Steps[bool]:
     # rclone and Caddy delete the destination of a MOVE whose source is missing.
     response = yield Request("HEAD", temporary)
     stored = steps.content_length(steps.expect_file(action, response, "HEAD"))
+    for delay in _SIZE_DELAYS:
+        if stored == body.size:
+            break
+        # rclone may tell the size that the file had while it was written, for a moment.
+        response = yield Request("HEAD", temporary, delay=delay)
+        stored = steps.content_length(steps.expect_file(action, response, "HEAD"))
     if stored != body.size:
         raise action.failed(f"it stored {stored} of {body.size} bytes")
     response = yield from steps.unlocked(_move_request(action, temporary, "F"))

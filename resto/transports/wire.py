@@ -19,7 +19,7 @@ from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionErro
 
 from resto.hosts import HostURL
 from resto.outcomes import Arrival
-from resto.transports.answers import FIRST_SIZE, parse_plain, read_answer
+from resto.transports.answers import FIRST_SIZE, is_head, parse_plain, read_answer, without_interim
 from resto.transports.bodies import Body
 from resto.transports.credentials import Authenticator, HeaderAuthenticator, RequestsAuthenticator, is_header
 from resto.transports.idle import IdlePool
@@ -263,7 +263,19 @@ class ConnectionWire:
 class _Exchange:
     """A request on its way over one connection, which goes on whenever the host is ready for it."""
 
-    __slots__ = ("_connection", "_deadline", "_is_sent", "_pieces", "_request", "_rest", "_send_size", "_sock", "_wire")
+    __slots__ = (
+        "_connection",
+        "_deadline",
+        "_heard",
+        "_is_answering",
+        "_is_sent",
+        "_pieces",
+        "_request",
+        "_rest",
+        "_send_size",
+        "_sock",
+        "_wire",
+    )
 
     def __init__(self, wire: ConnectionWire, connection: Connection, request: Request) -> None:
         self._wire = wire
@@ -274,6 +286,8 @@ class _Exchange:
         self._rest: bytes | memoryview = b""
         self._send_size = TLS_SEND_SIZE if isinstance(self._sock, ssl.SSLSocket) else None
         self._is_sent = True
+        self._heard = b""
+        self._is_answering = False
         self._deadline = 0.0
 
     def begin(self) -> Sent:
@@ -296,7 +310,8 @@ class _Exchange:
             _give_up(self._connection, self._wire.timeout, error)
             if not isinstance(error, STALE):
                 raise
-            if not self._request.idempotent:
+            # Not if the host had begun to answer: then the connection was not one that it had closed before.
+            if self._is_answering or not self._request.idempotent:
                 raise broken(error) from error
         # As in `send`: the connection was closed while it was idle. Another one is made by whoever may wait for it.
         return Sent(partial(self._wire.send_over_new_connection, self._request), None)
@@ -306,9 +321,18 @@ class _Exchange:
             if self._rest and self._send():
                 return self._under_way()
             self._wait()
+        if not received and self._is_answering and not self._heard:
+            raise broken(RemoteDisconnected("closed after an interim answer"))
+        self._is_answering = self._is_answering or bool(received)
+        self._heard = without_interim(self._heard + received)
+        if received and not is_head(self._heard):
+            # Nobody waits for the rest: whoever has several hosts would wait with this one.
+            return Sent(self._resume, Arrival(self._sock.fileno(), self._deadline, takes_more=bool(self._rest)))
         is_sent = self._is_sent and not self._rest
         # Whoever collects the answers of several hosts may come late to this one: they all share the time.
-        return self._wire.answered(self._connection, self._request, received, is_sent=is_sent, deadline=self._deadline)
+        return self._wire.answered(
+            self._connection, self._request, self._heard, is_sent=is_sent, deadline=self._deadline
+        )
 
     def _received(self) -> bytes | None:
         """Return the beginning of the answer, if it is there: a host may refuse what has not arrived as a whole."""

@@ -4,7 +4,11 @@ import threading
 import pytest
 
 from resto.exceptions import ConfigurationError, HostUnavailableError, RemoteFileNotFoundError, TransportError
+from resto.hosts import parse_url
 from resto.transports import Directory, steps, webdav
+from resto.transports.bodies import Body
+from resto.transports.messages import Response
+from resto.transports.steps import Action
 from resto.transports.webdav import WebDAVTransport
 from servers import KINDS
 
@@ -470,3 +474,25 @@ def test_browse_without_propfind_is_that_of_plain_http(transport, resto_server_f
     plain.refuse_code = 500
     with pytest.raises(TransportError):
         dav.browse(plain.url, "")
+
+
+def test_size_that_is_told_too_early_is_asked_for_again():
+    """As rclone does, for a moment."""
+    action = Action("upload", "host", "a", parse_url("http://host/", ""))
+    sequence = webdav._move(action, "/.resto-1", Body(b"12345"))
+    assert next(sequence).method == "HEAD"
+    again = sequence.send(Response(200, "", {"Content-Length": "2", "Last-Modified": "x"}))
+    assert (again.method, again.target) == ("HEAD", "/.resto-1")
+    assert again.delay > 0
+    assert sequence.send(Response(200, "", {"Content-Length": "5", "Last-Modified": "x"})).method == "MOVE"
+
+
+def test_size_that_stays_wrong_is_an_error():
+    action = Action("upload", "host", "a", parse_url("http://host/", ""))
+    sequence = webdav._move(action, "/.resto-1", Body(b"12345"))
+    next(sequence)
+    wrong = Response(200, "", {"Content-Length": "2", "Last-Modified": "x"})
+    for _ in webdav._SIZE_DELAYS:
+        assert sequence.send(wrong).method == "HEAD"
+    with pytest.raises(TransportError, match="it stored 2 of 5 bytes"):
+        sequence.send(wrong)

@@ -790,6 +790,71 @@ def test_a_begun_body_goes_on_when_the_host_takes_more(narrow_wire, script, serv
     assert server.received[0].endswith(content)
 
 
+@pytest.mark.parametrize("interim", [b"100 Continue", b"102 Processing\r\nX: 1"])
+def test_an_interim_answer_does_not_end_a_body(narrow_wire, script, interim):
+    def handle(peer):
+        peer.head()
+        peer.say(OK)
+        peer.head()
+        peer.say(b"HTTP/1.1 " + interim + b"\r\n\r\nHTTP/1.1 103 Early")
+        peer.body(500_000)
+        peer.say(b" Hints\r\n\r\n")
+        peer.body(500_000)
+        peer.say(CREATED)
+
+    server = script(handle, receive_buffer=65_536)
+    sender = narrow_wire(server.url)
+    sender.send(Request("GET", "/a"))
+    content = os.urandom(1_000_000)
+    assert collect(sender.begin(Request("PUT", "/a", body=Body(content)))).status == 201
+    assert server.received[0].endswith(content)
+
+
+def test_an_answer_that_trickles_in_is_not_waited_for(waiting_wire, script):
+    """Whoever has several hosts does something else meanwhile; it has as much time as any answer."""
+    answer, more = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", threading.Semaphore(0)
+
+    def handle(peer):
+        peer.head()
+        peer.say(OK)
+        peer.head()
+        peer.body(7)
+        for number in range(len(answer)):
+            if not more.acquire(timeout=5):
+                return
+            peer.say(answer[number : number + 1])
+
+    sender = waiting_wire(script(handle).url, 2)
+    sender.send(Request("GET", "/a"))
+    sent = sender.begin(put())
+    deadline, steps = sent.arrival.deadline, 0
+    while isinstance(sent, Sent):
+        assert sent.arrival.deadline == deadline
+        more.release()
+        sent, steps = sent.receive(), steps + 1
+    assert (sent.status, steps) == (201, len(answer))
+
+    more.release()
+    assert sender.begin(put()) is None  # that connection is at the end of its script
+
+
+def test_an_answer_that_never_ends_is_given_up(waiting_wire, script):
+    def handle(peer):
+        peer.head()
+        peer.say(OK)
+        peer.head()
+        while True:
+            peer.say(b"HTTP/1.1 201 Created\r\n" if not peer.number else b"X: 1\r\n")
+            threading.Event().wait(0.05)
+
+    sender = waiting_wire(script(handle).url, 0.3)
+    sender.send(Request("GET", "/a"))
+    start = time.monotonic()
+    with pytest.raises(NoAnswerError):
+        collect(sender.begin(HEAD))
+    assert time.monotonic() - start < 2
+
+
 def test_a_host_that_takes_no_more_is_given_up(narrow_wire, script):
     handle, more = reading_on_demand()
     sender = narrow_wire(script(handle, receive_buffer=65_536).url, 0.3)
