@@ -52,7 +52,7 @@ class _Flow:
         self._waiting: dict[str, deque[Job]] = {}
         self._backlog = 0
         self._under_way: Counter[str] = Counter()
-        self._tasks: set[Task] = set()
+        self._tasks: dict[Task, None] = {}  # in the order in which they were taken
         self._done: deque[Task] = deque()
         self._bell, self._ringer = socket.socketpair()
         self._watch: Watch[tuple[Task, Begun[Outcome]]] = Watch(self._bell.fileno())
@@ -80,7 +80,7 @@ class _Flow:
     def _start(self, job: Job) -> None:
         task = Task(job, self._caller)
         self._under_way[job.host] += 1
-        self._tasks.add(task)
+        self._tasks[task] = None
         if not self._lanes.enter([task], claim=True):
             return  # it is offered when its turn comes
         begun = self._lanes.begin(task)
@@ -115,7 +115,7 @@ class _Flow:
     def _finish(self, task: Task) -> Outcome:
         """Give the place of a task to the next one of its host."""
         host = task.job.host
-        self._tasks.remove(task)
+        del self._tasks[task]
         self._under_way[host] -= 1
         waiting = self._waiting.get(host)
         if waiting:
@@ -127,7 +127,8 @@ class _Flow:
 
     def close(self) -> None:
         """Leave all lanes, if this ends before its time; what a thread does already, it does to the end."""
-        for task in self._tasks:
+        # The last one leaves a lane first: none becomes ready.
+        for task in reversed(self._tasks):
             self._lanes.withdraw(task)
         self._bell.close()
         self._ringer.close()
