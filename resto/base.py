@@ -1,7 +1,7 @@
 """What all storages of resto have in common: options, hosts, and the execution of actions on them."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pickle import PicklingError
@@ -326,6 +326,24 @@ class ReplicatedStorage(Storage):
     def repair_jobs(self, claims: Sequence[PendingName]) -> list[Job]:
         """Return the jobs of `repair_job` for what a drain has claimed."""
         return [self.repair_job(one.host, one.name, one.lease, present=one.present) for one in claims]
+
+    def _run_repairs(
+        self, jobs: Iterable[Job], leases: dict[tuple[str, str], Lease], at_once: int
+    ) -> Iterator[Outcome]:
+        """Run many repairs; yield each outcome, and settle the leases that were kept for them, some at a time."""
+        done: list[tuple[Lease, Outcome]] = []
+        try:
+            for outcome in get_plugin_manager().executor("thread")().run_each(jobs):
+                self.report(outcome)
+                lease = leases.pop((outcome.host, outcome.name), None)
+                if lease is not None:
+                    done.append((lease, outcome))
+                if len(done) >= at_once:
+                    pending.settle_leases(done)
+                    done.clear()
+                yield outcome
+        finally:
+            pending.settle_leases(done)
 
     # The execution of actions.
 

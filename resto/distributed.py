@@ -25,7 +25,6 @@ from resto.files import RemoteFile, SharedContent, spool
 from resto.names import clean_directory, clean_name, require_storable
 from resto.outcomes import Begun, Outcome
 from resto.pending import Lease, PendingName
-from resto.plugins import get_plugin_manager
 from resto.replication import leased
 from resto.rows import Row
 from resto.settings import use_tz
@@ -204,16 +203,12 @@ class DistributedStorage(ReplicatedStorage):
             differences: Pairs of a host and the name of a file that something is pending for, each pair once. They are taken
                 when there is room.
 
-        Yields:
+        Returns:
             What happened with each, when it has, in no order. Failures are logged.
         """
         leases: dict[tuple[str, str], Lease] = {}
-        for outcome in get_plugin_manager().executor("thread")().run_each(self._repair_jobs(differences, leases)):
-            self.report(outcome)
-            lease = leases.pop((outcome.host, outcome.name), None)
-            if lease is not None:
-                lease.settle([outcome])
-            yield outcome
+        # One by one: rows of a name that are not settled keep its other hosts waiting.
+        return self._run_repairs(self._repair_jobs(differences, leases), leases, 1)
 
     def _repair_jobs(
         self, differences: Iterable[tuple[str, str]], leases: dict[tuple[str, str], Lease]

@@ -227,27 +227,11 @@ class HybridStorage(ReplicatedStorage):
             from_nothing: Whether to go on if there is no file at all in the master copy: it may be a file system that is
                 not mounted.
 
-        Yields:
+        Returns:
             What happened with each, when it has, in no order. Failures are logged.
         """
         leases: dict[tuple[str, str], Lease] = {}
-        done: list[tuple[Lease, Outcome]] = []
-        try:
-            for outcome in (
-                get_plugin_manager()
-                .executor("thread")()
-                .run_each(self._repair_jobs(differences, leases, from_nothing=from_nothing))
-            ):
-                self.report(outcome)
-                lease = leases.pop((outcome.host, outcome.name), None)
-                if lease is not None:
-                    done.append((lease, outcome))
-                if len(done) >= LEASES:
-                    pending.settle_leases(done)
-                    done.clear()
-                yield outcome
-        finally:
-            pending.settle_leases(done)
+        return self._run_repairs(self._repair_jobs(differences, leases, from_nothing=from_nothing), leases, LEASES)
 
     def _repair_jobs(
         self, differences: Iterable[tuple[str, str]], leases: dict[tuple[str, str], Lease], *, from_nothing: bool
