@@ -12,7 +12,7 @@ from resto.exceptions import HostUnavailableError
 from resto.executors import Executor, Job, RemoteCall
 from resto.executors.queue import retry_delay
 from resto.outcomes import Outcome
-from resto.pending import PendingName
+from resto.pending import Lease, PendingName
 from resto.plugins import get_plugin_manager
 from resto.settings import storage_settings
 
@@ -137,11 +137,11 @@ def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], total: D
     # One name of each host first, to see who answers.
     for part in _first_of_each_host(known):
         skipped = [one for one in part if one.host in down]
-        outcomes = _repair(storage, executor, [one for one in part if one.host not in down])
-        leases = {(one.host, one.name): one.lease for one in part}
-        for outcome in outcomes:
+        settled = _repair(storage, executor, [one for one in part if one.host not in down])
+        outcomes = [outcome for _, outcome in settled]
+        for lease, outcome in settled:
             if isinstance(outcome.error, HostUnavailableError):
-                down.setdefault(outcome.host, leases[outcome.host, outcome.name].delay())
+                down.setdefault(outcome.host, lease.delay())
         total.done += sum(outcome.ok for outcome in outcomes)
         total.failed += sum(not outcome.ok for outcome in outcomes)
         for host in {one.host for one in skipped}:
@@ -156,16 +156,16 @@ def _first_of_each_host(work: list[PendingName]) -> list[list[PendingName]]:
     return [part for part in (first, [one for one in work if one not in first]) if part]
 
 
-def _repair(storage: ReplicatedStorage, executor: Executor, work: list[PendingName]) -> list[Outcome]:
+def _repair(storage: ReplicatedStorage, executor: Executor, work: list[PendingName]) -> list[tuple[Lease, Outcome]]:
     leases = {(one.host, one.name): one.lease for one in work}
-    outcomes = []
+    settled = []
     try:
         for outcome in executor.run_each(storage.repair_jobs(work)):
             storage.report(outcome)
-            outcomes.append(outcome)
+            settled.append((leases[outcome.host, outcome.name], outcome))
     finally:
-        pending.settle_leases([(leases[outcome.host, outcome.name], outcome) for outcome in outcomes])
-    return outcomes
+        pending.settle_leases(settled)
+    return settled
 
 
 def _hand_over(storage: ReplicatedStorage, work: list[PendingName], total: Drained) -> int:

@@ -276,7 +276,7 @@ class MasterCopy(FileSystemStorage):
 
     def _opened(self, name: str) -> int | None:
         try:
-            return os.open(f"{self.location}/{name}", os.O_RDONLY)
+            return os.open(self._path_of(name), os.O_RDONLY)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             self._require_location()
             return None
