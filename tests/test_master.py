@@ -122,36 +122,37 @@ def test_nothing_is_left_when_the_content_breaks_off(master, media_root):
     assert list(media_root.iterdir()) == []
 
 
-def test_plain_file_is_copied_by_the_system(master, media_root, tmp_path, monkeypatch):
+@pytest.fixture
+def plain_file(tmp_path):
+    """A file of the operating system, not at its beginning."""
     path = tmp_path / "file"
     path.write_bytes(b"content")
-    monkeypatch.setattr(File, "chunks", None)
-
     with path.open("rb") as file:
         file.seek(3)
-        master.store("a", File(file), None)
+        yield File(file)
+
+
+def test_plain_file_is_copied_by_the_system(master, media_root, plain_file, monkeypatch):
+    monkeypatch.setattr(File, "chunks", None)
+
+    master.store("a", plain_file, None)
 
     assert (media_root / "a").read_bytes() == b"content"
 
 
-def test_plain_file_is_read_if_the_system_cannot_copy_it(master, media_root, tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    path.write_bytes(b"content")
+def test_plain_file_is_read_if_the_system_cannot_copy_it(master, media_root, plain_file, monkeypatch):
     monkeypatch.setattr(os, "copy_file_range", fail_with(errno.EXDEV))
 
-    with path.open("rb") as file:
-        master.store("a", File(file), None)
+    master.store("a", plain_file, None)
 
     assert (media_root / "a").read_bytes() == b"content"
 
 
-def test_full_disk_is_told_once(master, media_root, tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    path.write_bytes(b"content")
+def test_full_disk_is_told_once(master, media_root, plain_file, monkeypatch):
     monkeypatch.setattr(os, "copy_file_range", fail_with(errno.ENOSPC))
 
-    with path.open("rb") as file, pytest.raises(OSError, match="No space left"):
-        master.store("a", File(file), None)
+    with pytest.raises(OSError, match="No space left"):
+        master.store("a", plain_file, None)
 
     assert list(media_root.iterdir()) == []
 
