@@ -3,13 +3,14 @@
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 from django.apps import apps
 from django.core.signals import request_finished
 from django.db import DatabaseError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 
 from resto.exceptions import ConfigurationError
 from resto.executors.thread import THREAD_NAME
@@ -25,21 +26,29 @@ _CONFLICTS = ("40P01", "40001")  # deadlock_detected, serialization_failure (Pos
 _MYSQL_DEADLOCK = 1213  # ER_LOCK_DEADLOCK
 
 
-def execute(statement: Callable[[str], T]) -> T:
+def execute(sql: str, parameters: Any, result: Callable[[CursorWrapper], T]) -> T:
     """Execute one statement, and again if the database has undone it, as it met the same rows as another one.
 
     Args:
-        statement: Called with the alias of the database.
+        sql: The statement.
+        parameters: For its placeholders.
+        result: Called with the cursor afterwards.
     """
     for _ in range(_MAX_CONFLICTS):
-        with connected() as alias:
+        with connected() as connection:
             try:
-                return statement(alias)
+                return _executed(connection, sql, parameters, result)
             except OperationalError as error:
-                if connections[alias].in_atomic_block or not _is_conflict(error):
+                if connection.in_atomic_block or not _is_conflict(error):
                     raise
-    with connected() as alias:
-        return statement(alias)
+    with connected() as connection:
+        return _executed(connection, sql, parameters, result)
+
+
+def _executed(connection: BaseDatabaseWrapper, sql: str, parameters: Any, result: Callable[[CursorWrapper], T]) -> T:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return result(cursor)
 
 
 def _is_conflict(error: OperationalError) -> bool:
@@ -63,55 +72,60 @@ class _Own(threading.local):
 _own = _Own()
 
 
-@contextmanager
-def connected() -> Iterator[str]:
+def connected() -> AbstractContextManager[BaseDatabaseWrapper]:
     """Let the record's database be used in autocommit: a rollback cannot bring a file back, so rows must stay, too.
 
-    Yields:
-        The alias of the database, whose connection in ``django.db.connections`` is meanwhile one in autocommit.
+    Returns:
+        A context with the connection, which is meanwhile the one in ``django.db.connections``, too.
 
     Raises:
         ConfigurationError: The table is missing.
     """
-    alias = get_setting("DATABASE")
-    caller = connections[alias]
+    caller = connections[get_setting("DATABASE")]
     if _is_in_transaction(caller) and not _must_share(caller):
-        connections[alias] = _own_connection(alias)
-        try:
-            with _explained(alias):
-                yield alias
-        finally:
-            connections[alias] = caller
-        return
-    if not threading.current_thread().name.startswith(THREAD_NAME):
-        with _explained(alias):
-            yield alias
-        return
+        return _replaced(caller)
+    if threading.current_thread().name.startswith(THREAD_NAME):
+        return _guarded(caller)
+    return _explained(caller)
+
+
+@contextmanager
+def _replaced(caller: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]:
+    own = connections[caller.alias] = _own_connection(caller.alias)
+    try:
+        with _explained(own):
+            yield own
+    finally:
+        connections[caller.alias] = caller
+
+
+@contextmanager
+def _guarded(caller: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]:
     with _fork_lock:
         try:
-            with _explained(alias):
-                yield alias
+            with _explained(caller):
+                yield caller
         finally:
             # This thread serves no requests, after which Django would do so.
             caller.close_if_unusable_or_obsolete()
 
 
 @contextmanager
-def _explained(alias: str) -> Iterator[None]:
+def _explained(connection: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]:
     """Say what to do if the table is missing."""
     try:
-        yield
+        yield connection
     except DatabaseError as error:
-        if connections[alias].in_atomic_block or not _is_table_missing(alias):
+        if connection.in_atomic_block or not _is_table_missing(connection):
             raise
-        hint = f"Run: manage.py migrate resto --database {alias}"
+        hint = f"Run: manage.py migrate resto --database {connection.alias}"
         raise ConfigurationError("the table of the record is missing; nothing was done", hint, "E012") from error
 
 
-def _is_table_missing(alias: str) -> bool:
+def _is_table_missing(connection: BaseDatabaseWrapper) -> bool:
     table = apps.get_model("resto", "Pending")._meta.db_table  # noqa: SLF001 - a public API of Django (ref/models/meta)
     try:
-        return table not in connections[alias].introspection.table_names()
+        return table not in connection.introspection.table_names()
     except DatabaseError:
         return False  # it cannot be reached at all
 

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.apps import apps
 from django.db import DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Count, Min, QuerySet
 
 from resto import rows
@@ -109,6 +110,7 @@ class Lease:
 
     Attributes:
         token: What the rows say of their owner.
+        seconds: How long the rows belong to this, from when it was opened or renewed.
         behind: Hosts that have missed a deletion of the name; see `take_over`.
     """
 
@@ -119,7 +121,7 @@ class Lease:
         self._latest: frozenset[str] | None = None
         self.behind: frozenset[str] = frozenset()
         self._lock = threading.Lock()
-        self._seconds = _lease_seconds()
+        self.seconds = _lease_seconds()
         self._renewed = monotonic()
 
     @property
@@ -134,19 +136,19 @@ class Lease:
         Raises:
             LeaseLostError: They do not, and it must not be written.
         """
-        if monotonic() - self._renewed > self._seconds / 3:
+        if monotonic() - self._renewed > self.seconds / 3:
             with self._lock:
                 self._keep()
 
     def _keep(self) -> None:
         passed = monotonic() - self._renewed
-        if passed <= self._seconds / 3:
+        if passed <= self.seconds / 3:
             return
         now = clock()
         try:
-            held = rows.update(self._mine, quiet_until=now + self._seconds, due=now + self._seconds)
+            held = rows.update(self._mine, quiet_until=now + self.seconds, due=now + self.seconds)
         except DatabaseError as error:
-            if passed > self._seconds * 2 / 3:
+            if passed > self.seconds * 2 / 3:
                 raise LeaseLostError("the record cannot be reached to renew the lease") from error
             return  # there is time to try again
         if held < len(self._hosts):
@@ -163,13 +165,12 @@ class Lease:
         """
         outcomes = list(outcomes)
         done = [outcome.host for outcome in outcomes if outcome.ok]
-        failed = {outcome.host for outcome in outcomes if not outcome.ok}
+        failed = [outcome for outcome in outcomes if not outcome.ok]
         try:
             with self._lock:
                 self._hosts -= {outcome.host for outcome in outcomes}
-                for outcome in outcomes:
-                    if not outcome.ok:
-                        self._put_back(outcome)
+                for outcome in failed:
+                    self._put_back(outcome)
                 if done:
                     mine = self._mine | ({"host IN %s": done} if self._hosts or failed else {})
                     self._clear(mine, len(done))
@@ -177,7 +178,7 @@ class Lease:
         except (DatabaseError, ConfigurationError):
             logger.exception("Failed to record what became of %s.", outcomes[0].name)
         _unreachable.difference_update(done)
-        _unreachable.update(outcome.host for outcome in outcomes if isinstance(outcome.error, HostUnavailableError))
+        _unreachable.update(outcome.host for outcome in failed if isinstance(outcome.error, HostUnavailableError))
 
     def _clear(self, mine: dict[str, Any], hosts: int) -> None:
         if self._latest is None:
@@ -247,7 +248,7 @@ class Lease:
         if not others:
             return found
         self.behind = frozenset(row.host for row in others)
-        until = now + self._seconds
+        until = now + self.seconds
         missed = {"id IN %s": [row.id for row in others], "present = %s": False, "quiet_until <= %s": now}
         taken = rows.update(missed, owner=self.token, latest=self.token, present=True, quiet_until=until, due=until)
         if taken < len(others):
@@ -388,7 +389,7 @@ def open_leases(storage: str, pairs: Sequence[tuple[str, str]]) -> list[Lease]:
         {"owner": lease.token, "host": host, "name": name} for lease, (host, name) in zip(leases, pairs, strict=True)
     ]
     for part in _parts(own):
-        rows.insert(_opened(storage, present=True), part)
+        rows.insert(_opened(storage, _lease_seconds(), present=True), part)
     return leases
 
 
@@ -445,7 +446,7 @@ def adopt_lease(token: str, storage: str, hosts: Sequence[str], name: str, *, pr
         present: As for `open_lease`.
     """
     lease, now = Lease(secrets.token_hex(16), hosts), clock()
-    until = now + _lease_seconds()
+    until = now + lease.seconds
     # Those of a failure that may have been none are left alone until the old request cannot arrive any more.
     opened = {"owner = %s": token, "host IN %s": [*hosts], "(quiet_until <= %s OR attempts = 0)": now}
     if not token or rows.update(opened, owner=lease.token, quiet_until=until, due=until) < len(hosts):
@@ -454,14 +455,14 @@ def adopt_lease(token: str, storage: str, hosts: Sequence[str], name: str, *, pr
 
 
 def _insert(lease: Lease, storage: str, hosts: Sequence[str], name: str, *, present: bool, **more: str) -> None:
-    common = _opened(storage, present=present) | {"owner": lease.token, "name": name, **more}
+    common = _opened(storage, lease.seconds, present=present) | {"owner": lease.token, "name": name, **more}
     for part in _parts(hosts):
         rows.insert(common, [{"host": host} for host in part])
 
 
-def _opened(storage: str, *, present: bool) -> dict[str, Any]:
+def _opened(storage: str, seconds: float, *, present: bool) -> dict[str, Any]:
     now = clock()
-    until = now + _lease_seconds()
+    until = now + seconds
     return {"storage": storage, "present": present, "created": now, "quiet_until": until, "due": until}
 
 
@@ -578,8 +579,8 @@ def backlog(storage: str) -> dict[str, Backlog]:
     Args:
         storage: Alias of the storage in ``STORAGES``.
     """
-    with connected() as alias:
-        mine = _objects(alias).filter(storage=storage)
+    with connected() as connection:
+        mine = _objects(connection).filter(storage=storage)
         counted = list(mine.values("host").annotate(count=Count("id"), created=Min("created"), due=Min("due")))
         found, now = {}, clock()
         for one in counted:
@@ -621,8 +622,10 @@ def rows_below(storage: str, directory: str) -> dict[str, list[Row]]:
         directory: Its name; ``""`` is the root.
     """
     found: dict[str, list[Row]] = {}
-    with connected() as alias:
-        below = _objects(alias).filter(storage=storage, **({"name__startswith": f"{directory}/"} if directory else {}))
+    with connected() as connection:
+        below = _objects(connection).filter(storage=storage)
+        if directory:
+            below = below.filter(name__startswith=f"{directory}/")
         for row in map(Row._make, below.order_by("id").values_list(*Row._fields)):
             found.setdefault(row.name, []).append(row)
     return found
@@ -668,7 +671,7 @@ def _digest(storage: str, name: str) -> str:
     return hashlib.sha256(f"{storage}\0{name}".encode(errors="surrogatepass")).hexdigest()[:32]
 
 
-def _objects(alias: str) -> "QuerySet[Pending]":
+def _objects(connection: BaseDatabaseWrapper) -> "QuerySet[Pending]":
     from resto.models import Pending  # cannot be imported unless the application is installed
 
-    return Pending._base_manager.using(alias)  # noqa: SLF001 - a public API of Django (topics/db/managers)
+    return Pending._base_manager.using(connection.alias)  # noqa: SLF001 - a public API of Django (topics/db/managers)

@@ -4,19 +4,16 @@ Each function is one statement in autocommit, repeated if the database has undon
 and the value that stands there, or a list of them after ``IN``; all of them must hold.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
 
-from django.db import connections
 from django.db.backends.utils import CursorWrapper
 
 from resto.database import execute
 
 
 __all__ = ["Row", "assign", "delete", "insert", "select", "update"]
-
-T = TypeVar("T")
 
 Conditions = Mapping[str, Any]
 
@@ -50,8 +47,9 @@ def insert(common: Mapping[str, Any], own: Sequence[Mapping[str, Any]]) -> None:
     """
     values = dict(common)
     for number, row in enumerate(own):
-        values.update((f"{column}_{number}", value) for column, value in row.items())
-    _execute(_insertion(tuple(common), tuple(own[0]), len(own)), values, _nothing)
+        for column, value in row.items():
+            values[f"{column}_{number}"] = value
+    execute(_insertion(tuple(common), tuple(own[0]), len(own)), values, _nothing)
 
 
 @cache
@@ -90,13 +88,13 @@ def assign(owners: Mapping[int, str], where: Conditions, **values: Any) -> int:
 def _update(where: Conditions, assignments: Sequence[str], values: list[Any]) -> int:
     condition, parameters = _condition(where)
     statement = f"UPDATE {_TABLE} SET {', '.join(assignments)} WHERE {condition}"  # noqa: S608 - made of constants
-    return _execute(statement, values + parameters, _count)
+    return execute(statement, values + parameters, _count)
 
 
 def delete(where: Conditions) -> int:
     """Delete rows, and return how many."""
     condition, parameters = _condition(where)
-    return _execute(f"DELETE FROM {_TABLE} WHERE {condition}", parameters, _count)  # noqa: S608 - made of constants
+    return execute(f"DELETE FROM {_TABLE} WHERE {condition}", parameters, _count)  # noqa: S608 - made of constants
 
 
 def select(where: Conditions, limit: int | None = None) -> list[Row]:
@@ -104,7 +102,7 @@ def select(where: Conditions, limit: int | None = None) -> list[Row]:
     condition, parameters = _condition(where)
     limited = "" if limit is None else f" LIMIT {limit:d}"
     statement = f"SELECT {', '.join(Row._fields)} FROM {_TABLE} WHERE {condition} ORDER BY id{limited}"  # noqa: S608 - made of constants
-    return _execute(statement, parameters, _rows)
+    return execute(statement, parameters, _rows)
 
 
 def _condition(where: Conditions) -> tuple[str, list[Any]]:
@@ -118,16 +116,6 @@ def _condition(where: Conditions) -> tuple[str, list[Any]]:
             parts.append(part)
             parameters.append(value)
     return " AND ".join(parts), parameters
-
-
-def _execute(statement: str, parameters: Any, result: Callable[[CursorWrapper], T]) -> T:
-    return execute(partial(_executed, statement, parameters, result))
-
-
-def _executed(statement: str, parameters: Any, result: Callable[[CursorWrapper], T], alias: str) -> T:
-    with connections[alias].cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return result(cursor)
 
 
 def _nothing(cursor: CursorWrapper) -> None:

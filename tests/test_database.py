@@ -121,8 +121,8 @@ def test_threads_that_serve_no_requests_close_their_connection(monkeypatch):
     )
 
     def ask():
-        with module.connected() as alias:
-            assert connections[alias].connection is None
+        with module.connected() as used:
+            assert used.connection is None
 
     for name in ("resto_1", "of a server"):
         thread = threading.Thread(target=ask, name=name)
