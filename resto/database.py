@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 from django.apps import apps
-from django.core.signals import request_finished
+from django.core.signals import request_finished, request_started
 from django.db import DatabaseError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
@@ -152,12 +152,14 @@ def _own_connection(alias: str) -> BaseDatabaseWrapper:
     return own
 
 
-def _close_own_connection(**kwargs: Any) -> None:
+def _close_old_own_connection(**kwargs: Any) -> None:
+    """Do as Django does with the connections that it knows."""
     if _own.connection is not None:
-        _own.connection.close()
+        _own.connection.close_if_unusable_or_obsolete()
 
 
-request_finished.connect(_close_own_connection)
+request_started.connect(_close_old_own_connection)
+request_finished.connect(_close_old_own_connection)
 
 
 _of_the_parent: list[BaseDatabaseWrapper] = []

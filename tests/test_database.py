@@ -5,6 +5,7 @@ import threading
 import warnings
 
 import pytest
+from django.core.signals import request_finished, request_started
 from django.db import DatabaseError, connection, connections, transaction
 
 from resto import database as module
@@ -82,6 +83,36 @@ def test_forked_child_does_not_use_the_connection_of_its_parent(monkeypatch):
     module._begin_anew_in_the_child()
     assert module._own.connection is None
     assert module._of_the_parent.pop() is own
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)  # SQLite shares the caller's
+@pytest.mark.parametrize(("age", "is_kept"), [(0, False), (None, True), (3600, True)])
+@pytest.mark.usefixtures("database")
+def test_connection_beside_a_transaction_lives_as_long_as_others(age, is_kept, monkeypatch):
+    monkeypatch.setattr(module._own, "connection", None)
+    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", age)
+
+    def save():
+        with transaction.atomic():
+            pending.open_lease("default", ("media-1",), "a", present=True)
+
+    save()
+    own = module._own.connection
+    try:
+        opened = own.connection
+        assert opened is not None
+        request_finished.send(None)
+        request_started.send(None)
+        assert (own.connection is opened) is is_kept
+        save()
+        assert module._own.connection is own
+        own.close_at = 0  # as if it was too old
+        request_started.send(None)
+        assert own.connection is None
+    finally:
+        own.close()
+    assert Pending.objects.count() == 2
 
 
 def test_fork_waits_for_threads_that_use_the_database():
