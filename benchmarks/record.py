@@ -28,7 +28,7 @@ from servers import MediaServer
 
 __all__ = ["measure"]
 
-OFF, SQLITE, POSTGRESQL = "no record", "SQLite (WAL)", "PostgreSQL"
+OFF, SQLITE, POSTGRESQL, PREPARED = "no record", "SQLite (WAL)", "PostgreSQL", "PostgreSQL, prepared"
 MISSED = 0.01  # of all names
 
 
@@ -53,7 +53,9 @@ def _make_databases(folder: Path, postgresql: PostgreSQL) -> None:
         "NAME": folder / "record.sqlite3",
         "OPTIONS": {"init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL"},
     }
-    databases = {SQLITE: sqlite, POSTGRESQL: {"ENGINE": "django.db.backends.postgresql"} | postgresql.new_database()}
+    plain = postgresql.new_database()
+    prepared = plain | {"OPTIONS": {"server_side_binding": True, "prepare_threshold": 0}}
+    databases = {SQLITE: sqlite, POSTGRESQL: plain, PREPARED: prepared}
     connections.settings = connections.configure_settings(databases | {"default": sqlite})
     for alias in databases:
         call_command("migrate", "resto", database=alias, verbosity=0)
@@ -68,7 +70,7 @@ def _measure_saves(hosts: Hosts, folder: Path, rounds: int) -> list[Row]:
     with override_settings(STORAGES=configured, RESTO_MEDIA_HOSTS=hosts.addresses, MEDIA_URL="/"):
         for name in configured:
             save = saving(through(storages[name]), content)
-            calls = {state: _recording(state, save) for state in (OFF, SQLITE, POSTGRESQL)}
+            calls = {state: _recording(state, save) for state in (OFF, SQLITE, POSTGRESQL, PREPARED)}
             rows += in_turn(f"1 KB save, 3 hosts, {name} with a record", calls, rounds)
     return rows
 
