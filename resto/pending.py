@@ -141,10 +141,10 @@ class Lease:
                 self._keep()
 
     def _keep(self) -> None:
-        passed = monotonic() - self._renewed
+        began, now = monotonic(), clock()
+        passed = began - self._renewed
         if passed <= self.seconds / 3:
             return
-        now = clock()
         try:
             held = rows.update(self._mine, quiet_until=now + self.seconds, due=now + self.seconds)
         except DatabaseError as error:
@@ -153,7 +153,8 @@ class Lease:
             return  # there is time to try again
         if held < len(self._hosts):
             raise LeaseLostError("somebody else has taken over, as the lease was not renewed in time")
-        self._renewed = monotonic()
+        self._renewed = began
+        self._keep()  # once more, if that has taken long
 
     def settle(self, outcomes: Iterable[Outcome]) -> None:
         """Record what became of the hosts: nothing remains of those that are equal to the master copy now.
@@ -508,21 +509,22 @@ def _claimed(found: Sequence[Row], now: float) -> list[PendingName]:
     work: dict[tuple[str, str, str], list[Row]] = {}
     for row in found:
         work.setdefault((row.storage, row.host, row.name), []).append(row)
-    claims = {secrets.token_hex(16): piece for piece in work.values()}
-    mine = _taken({row.id: token for token, piece in claims.items() for row in piece}, now)
-    return [_claim(token, piece) for token, piece in claims.items() if token in mine]
+    # A lease begins before its rows are taken, however long that lasts: else it would be believed in for too long.
+    claims = [(_claim(piece), piece) for piece in work.values()]
+    mine = _taken({row.id: claim.lease.token for claim, piece in claims for row in piece}, now)
+    return [claim for claim, _ in claims if claim.lease.token in mine]
 
 
-def _claim(token: str, piece: Sequence[Row]) -> PendingName:
+def _claim(piece: Sequence[Row]) -> PendingName:
     first, present = piece[0], all(row.present for row in piece)
-    lease = Lease(token, [first.host], max(row.attempts for row in piece))
+    lease = Lease(secrets.token_hex(16), [first.host], max(row.attempts for row in piece))
     return PendingName(first.storage, first.host, first.name, present, lease)
 
 
 def _taken(owners: dict[int, str], now: float) -> set[str]:
     """Make rows their new owners', as far as nobody else was faster; return the owners that have got any."""
     # What is due is looked at once more in the same statement.
-    until = now + _lease_seconds()
+    until = clock() + _lease_seconds()
     free = {"quiet_until <= %s": now, "(due <= %s OR digest <> '')": now}
     taken: set[str] = set()
     for part in map(dict, _parts([*owners.items()])):

@@ -1,6 +1,7 @@
 """The record: leases and claims."""
 
 import json
+from contextlib import contextmanager
 
 import pytest
 from django.core.files.base import ContentFile
@@ -163,6 +164,53 @@ def test_lease_is_renewed_in_time_and_not_more_often(clock, settings):
     clock[0] += 20
     lease.keep()
     assert {row.due for row in rows().values()} == {clock[0] + 300}
+
+
+@contextmanager
+def slow_statements(clock, verb, *seconds):
+    """Let statements of a kind take their time before they do anything."""
+    times = iter(seconds)
+
+    def execute(run, sql, *args):
+        if sql.startswith(verb):
+            clock[0] += next(times, 0)
+        return run(sql, *args)
+
+    with connection.execute_wrapper(execute):
+        yield
+
+
+def test_lease_that_is_renewed_slowly_is_renewed_again(clock):
+    lease = open_lease()
+    clock[0] += 200
+    with slow_statements(clock, "UPDATE", 310, 90):
+        lease.keep()
+    assert {row.quiet_until for row in rows().values()} == {clock[0] - 90 + 300}
+
+
+def test_lease_that_ends_while_it_is_renewed_is_lost(clock, monkeypatch):
+    lease, update = open_lease(), pending.rows.update
+
+    def update_slowly(where, **values):
+        clock[0] += 310
+        held = update(where, **values)
+        Pending.objects.update(owner="another")
+        return held
+
+    monkeypatch.setattr(pending.rows, "update", update_slowly)
+    clock[0] += 200
+    with pytest.raises(LeaseLostError, match="somebody else has taken over"):
+        lease.keep()
+
+
+def test_lease_of_rows_that_were_claimed_slowly_is_renewed_before_they_end(clock):
+    open_lease().release(0)
+    with slow_statements(clock, "SELECT", 150), slow_statements(clock, "UPDATE", 90):
+        (one, *_) = pending.claim(10)
+    with CaptureQueriesContext(connection) as queries:
+        clock[0] += 20
+        one.lease.keep()
+    assert len(queries) == 1
 
 
 def test_lease_that_was_taken_over_is_lost(clock):

@@ -258,8 +258,7 @@ BREAKING = {
         "schedule": [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1],
     },
     repair_while_another_has_a_row: QUIET
-    | {"before": ("a", "late"), "scripts": (["delete"], ["save"]), "times": [310]}
-    | {"schedule": [0, 0, 2, 2, 2, 4, 4, 2, 2]},
+    | {"before": ("a", "late"), "scripts": (["over"], ["ask"]), "schedule": [0] * 2 + [2] * 6},
     tell_nobody: QUIET | {"hosts": 3, "scripts": (["save"], ["over"]), "schedule": [0] * 4 + [1] * 3},
     clear_whatever_has_followed: QUIET | {"scripts": (["save"], ["delete"]), "schedule": [0] * 3 + [1] * 4},
     ask_whoever_has_missed_something: QUIET | {"before": ("a", "late"), "scripts": (["save"], ["save"])},
