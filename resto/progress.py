@@ -2,27 +2,50 @@
 
 import sys
 import threading
-from typing import Any
-
-from tqdm import tqdm
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Self, cast
 
 
 __all__ = ["ProgressBar"]
 
 
-class ProgressBar(tqdm):  # type: ignore[type-arg]  # it counts, and iterates over nothing
-    """A progress bar on the standard error, if that is a terminal; without the thread that would look after it.
+class ProgressBar:
+    """A progress bar on the standard error, if that is a terminal.
 
     Args:
         what: What is done.
         hidden: Whether nothing is shown anyway.
+        leave: Whether it stays at the end.
     """
 
-    monitor_interval = 0
+    def __init__(self, what: str, *, hidden: bool = False, leave: bool = True) -> None:
+        self._bar = None if hidden or not sys.stderr.isatty() else _bar(what, leave=leave)
 
-    def __init__(self, what: str, *, hidden: bool = False, **options: Any) -> None:
-        super().__init__(desc=what, unit=" files", file=sys.stderr, disable=True if hidden else None, **options)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def update(self, number: int) -> None:
+        """Show that so many more files have been dealt with."""
+        if self._bar is not None:
+            self._bar.update(number)
+
+    def beside(self) -> AbstractContextManager[None]:
+        """Take the bar away while something else is written."""
+        if self._bar is None:
+            return nullcontext()
+        return cast("AbstractContextManager[None]", self._bar.external_write_mode(sys.stdout))
 
 
-# Else there would be one for several processes, which takes longer to make than a small comparison.
-ProgressBar.set_lock(threading.RLock())
+def _bar(what: str, *, leave: bool) -> Any:
+    from tqdm import tqdm  # only for those who see it: this takes as long as the comparison of hundreds of files
+
+    class Bar(tqdm):  # type: ignore[type-arg]  # it counts, and iterates over nothing
+        monitor_interval = 0  # no thread that would look after it
+
+    # Else there would be one for several processes, which takes longer to make than a small comparison.
+    Bar.set_lock(threading.RLock())
+    return Bar(desc=what, unit=" files", file=sys.stderr, leave=leave)

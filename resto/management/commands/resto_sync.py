@@ -2,10 +2,8 @@
 
 import dataclasses
 import json
-import sys
 from argparse import ArgumentParser, ArgumentTypeError
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, cast
+from typing import Any
 
 from django.core.checks import Tags
 from django.core.exceptions import SuspiciousFileOperation
@@ -123,9 +121,9 @@ class _TextReport:
 
     def __exit__(self, *error: object) -> None: ...
 
-    def add(self, alias: str, event: Difference | Disagreement | Notice, bar: Any) -> None:
+    def add(self, alias: str, event: Difference | Disagreement | Notice, bar: ProgressBar) -> None:
         if self._verbosity > 0:
-            with _beside(bar):
+            with bar.beside():
                 self._command.stdout.write(_line(event))
 
     def conclude(self, alias: str, report: SyncReport) -> None:
@@ -158,7 +156,7 @@ class _JsonReport:
             agrees = all(storage["agrees"] for storage in self._storages.values())
             self._write(f'\n], "storages": {json.dumps(self._storages)}, "agrees": {json.dumps(agrees)}}}\n')
 
-    def add(self, alias: str, event: Difference | Disagreement | Notice, bar: Any) -> None:
+    def add(self, alias: str, event: Difference | Disagreement | Notice, bar: ProgressBar) -> None:
         fields = {"storage": alias, "type": type(event).__name__.lower(), **dataclasses.asdict(event)}
         self._write(self._separator + json.dumps(fields))
         self._separator = ",\n"
@@ -169,11 +167,6 @@ class _JsonReport:
 
     def _write(self, text: str) -> None:
         self._command.stdout.write(text, ending="")
-
-
-def _beside(bar: Any) -> AbstractContextManager[None]:
-    """Take a bar away that is shown, while something else is written."""
-    return nullcontext() if bar.disable else cast("AbstractContextManager[None]", bar.external_write_mode(sys.stdout))
 
 
 def _line(event: Difference | Disagreement | Notice) -> str:

@@ -15,6 +15,7 @@ from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 
 from documents import ROOT
+from resto.progress import ProgressBar
 
 
 @pytest.fixture
@@ -305,6 +306,12 @@ def test_the_exit_code_tells_whether_everything_agrees(site, servers):
 def test_progress_needs_no_thread(site):
     run("--dry-run")
     assert [thread for thread in threading.enumerate() if type(thread).__module__.startswith("tqdm")] == []
+
+
+def test_without_a_terminal_no_time_is_spent_on_a_bar(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm", None)  # its import fails
+    with ProgressBar("default") as bar, bar.beside():
+        bar.update(1)
 
 
 def test_progress_is_shown_on_a_terminal_only(site, servers):
