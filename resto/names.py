@@ -122,7 +122,7 @@ def problem_of_part(part: str) -> str | None:
 
 def problems_of_parts(parts: Collection[str]) -> dict[str, str]:
     """Return what `problem_of_part` says of each part of which it says something; quick if there are very many."""
-    joined = "".join([f"{part}/" for part in parts])
+    joined = "/".join([*parts, ""])
     if _ALL_ORDINARY.fullmatch(joined) and joined.count("/") == len(parts):
         return {}
     return {part: problem for part in parts if (problem := problem_of_part(part)) is not None}

@@ -805,7 +805,7 @@ def _is_listing(there: Any) -> bool:
     if not isinstance(directories, set) or not isinstance(files, dict):
         return False
     parts = [*directories, *files]
-    return all(isinstance(part, str) for part in parts) and not problems_of_parts(parts)
+    return all(issubclass(kind, str) for kind in set(map(type, parts))) and not problems_of_parts(parts)
 
 
 def _outcome_of(begun: Begun[Outcome]) -> Outcome:
