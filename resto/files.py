@@ -139,6 +139,7 @@ class MasterFile(File):  # type: ignore[type-arg]  # File is not generic at run 
             if not self._is_whole:
                 return
             self._announced()
+            self._master.set_permissions(self._temporary, Path(self._temporary).stat())
             if not self._master.publish(self._temporary, str(self.name), replace=self._replace):
                 raise FileExistsError(f"{self.name!r} exists")
         finally:

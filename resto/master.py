@@ -60,8 +60,8 @@ class MasterCopy(FileSystemStorage):
         content: "File[Any]",
         alternative: Callable[[str], str],
         announced: Callable[[str], object] = lambda name: None,
-    ) -> tuple[str, Fingerprint]:
-        """Write a new file, and return its name and its state.
+    ) -> tuple[str, "Snapshot"]:
+        """Write a new file, and return its name and what was written, to be closed.
 
         Args:
             name: The name that the file should have.
@@ -70,27 +70,34 @@ class MasterCopy(FileSystemStorage):
             announced: Called with each name just before the file may get it.
         """
         temporary, descriptor = self._create_temporary(name)
+        written = None
         try:
             self._write(temporary, descriptor, content)
             # Now: once the file has its name, somebody else may replace it.
-            with Snapshot(os.open(temporary, os.O_RDONLY)) as written:
-                state = written.fingerprint
+            written = Snapshot(os.open(temporary, os.O_RDONLY))
+            self.set_permissions(temporary, written.status)
             announced(name)
             while not self.publish(temporary, name, replace=self._replaces):
                 name = alternative(name)
                 announced(name)
+        except BaseException:
+            if written is not None:
+                written.close()
+            raise
         finally:
             _remove(temporary)
-        return name, state
+        return name, written
 
     def _write(self, temporary: str, descriptor: int, content: "File[Any]") -> None:
-        with open(descriptor, "wb") as file:
+        try:
             if not hasattr(content, "temporary_file_path"):
                 source = plain_file(content)
                 if source is None or not _copy(source, descriptor):
                     for chunk in content.chunks():
-                        file.write(chunk.encode() if isinstance(chunk, str) else chunk)
+                        _write_all(descriptor, chunk.encode() if isinstance(chunk, str) else chunk)
                 return
+        finally:
+            os.close(descriptor)  # readers on other machines see what was written when it is closed, with NFS
         file_move_safe(content.temporary_file_path(), temporary, allow_overwrite=True)
 
     def create_temporary(self, name: str) -> str:
@@ -121,9 +128,8 @@ class MasterCopy(FileSystemStorage):
     def publish(self, temporary: str, name: str, *, replace: bool) -> bool:
         """Give a temporary file its final name; return False if that is taken, and must not be replaced.
 
-        The caller removes the temporary file.
+        The caller has given it its permissions, and removes the temporary file.
         """
-        self._set_permissions(temporary)
         path = self._path_of(name)
         if replace:
             os.replace(temporary, path)  # noqa: PTH105 - as for `_create_temporary`
@@ -149,11 +155,18 @@ class MasterCopy(FileSystemStorage):
             raise
         return True
 
-    def _set_permissions(self, path: str) -> None:
-        if self.file_permissions_mode is not None:
-            os.chmod(path, self.file_permissions_mode)  # noqa: PTH101 - as for `_create_temporary`
+    def set_permissions(self, path: str, status: os.stat_result) -> None:
+        """Give a temporary file the permissions that files have here.
+
+        Args:
+            path: Where it is.
+            status: What the system says of it.
+        """
+        mode = self.file_permissions_mode
+        if mode is not None and mode != stat.S_IMODE(status.st_mode):
+            os.chmod(path, mode)  # noqa: PTH101 - as for `_create_temporary`
         location_group = os.stat(self.location).st_gid  # noqa: PTH116 - beside chown
-        if os.stat(path).st_gid != location_group:  # noqa: PTH116 - beside chown
+        if status.st_gid != location_group:
             with contextlib.suppress(PermissionError):
                 os.chown(path, -1, location_group)
 
@@ -273,7 +286,7 @@ class MasterCopy(FileSystemStorage):
         if descriptor is None:
             return None
         try:
-            return _fingerprint(descriptor)
+            return _fingerprint(os.fstat(descriptor))
         except IsADirectoryError:
             return None
         finally:
@@ -314,20 +327,22 @@ class Snapshot:
         descriptor: Of the file, which is closed with this.
 
     Attributes:
+        status: What the system said of it then.
         fingerprint: The state. As long as the file is open, no other one can have the same.
 
     Raises:
         IsADirectoryError: It is a directory.
     """
 
-    __slots__ = ("_content", "_descriptors", "_holders", "fingerprint")
+    __slots__ = ("_content", "_descriptors", "_holders", "fingerprint", "status")
 
     def __init__(self, descriptor: int) -> None:
         # Lists, as threads may take from them without a lock, which could be held at a fork.
         self._descriptors = [descriptor]
         self._holders = [None]
         self._content: bytes | None = None
-        self.fingerprint = _fingerprint(descriptor)
+        self.status = os.fstat(descriptor)
+        self.fingerprint = _fingerprint(self.status)
 
     def content(self) -> "bytes | SnapshotReader":
         """Return the content of a small file, or what reads that of a larger one."""
@@ -374,8 +389,7 @@ class Snapshot:
         self.close()
 
 
-def _fingerprint(descriptor: int) -> Fingerprint:
-    status = os.fstat(descriptor)
+def _fingerprint(status: os.stat_result) -> Fingerprint:
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
@@ -420,9 +434,16 @@ _shared: ContextVar[dict[tuple[int, str], Snapshot] | None] = ContextVar("resto_
 
 
 @contextlib.contextmanager
-def sharing_snapshots() -> Iterator[None]:
-    """Let `shared_snapshot` open each file once, as long as this lasts."""
-    snapshots: dict[tuple[int, str], Snapshot] = {}
+def sharing_snapshots(*known: tuple[MasterCopy, str, Snapshot]) -> Iterator[None]:
+    """Let `shared_snapshot` open each file once, as long as this lasts, or the one within which it is.
+
+    Args:
+        *known: What is open already, and closed at the end.
+    """
+    if not known and _shared.get() is not None:
+        yield
+        return
+    snapshots = {(id(master), name): snapshot for master, name, snapshot in known}
     token = _shared.set(snapshots)
     try:
         yield
@@ -465,6 +486,12 @@ def plain_file(content: "File[Any]") -> IO[bytes] | None:
     # Files of /proc, among others, have a content and no size.
     is_plain = file.readable() and stat.S_ISREG(status.st_mode) and status.st_size > 0
     return file if is_plain else None
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def _copy(source: IO[bytes], descriptor: int) -> bool:

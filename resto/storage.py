@@ -263,19 +263,20 @@ class HybridStorage(ReplicatedStorage):
         self.require_sound_options()
         replaces = self._allow_overwrite and self._master.exists(name)
         change = Change(self, present=True)
-        name, state = self._master.store(name, content, self._alternative, change.announce)
-        change.confirm(name)
-        try:
-            change.execute(self.upload, name)
-        except ReplicationError as error:
-            failure = error
-        else:
-            return name
+        name, written = self._master.store(name, content, self._alternative, change.announce)
+        with sharing_snapshots((self._master, name, written)):
+            change.confirm(name)
+            try:
+                change.execute(self.upload, name)
+            except ReplicationError as error:
+                failure = error
+            else:
+                return name
         # Not while the error is handled: what a transport raises meanwhile would seem to come from it.
         if replaces:
             change.settle(failure.outcomes)
             raise with_consequence(failure, "the master copy is replaced, and was not undone") from failure.__cause__
-        raise self._undone(failure, state, change) from failure.__cause__
+        raise self._undone(failure, written.fingerprint, change) from failure.__cause__
 
     def _alternative(self, name: str) -> str:
         name = clean_name(self.get_available_name(name))

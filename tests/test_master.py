@@ -92,9 +92,11 @@ def test_store_replaces_with_allow_overwrite(media_root):
 def test_store_tells_the_state_of_its_own_file(media_root, links, overwrites):
     master = MasterCopy(allow_overwrite=overwrites)
 
-    name, state = master.store("a", ContentFile(b"content"), None)
+    name, written = master.store("a", ContentFile(b"content"), None)
 
-    assert state == master.fingerprint(name)
+    with written:
+        assert written.fingerprint == master.fingerprint(name)
+        assert written.content() == b"content"
 
 
 def test_store_reports_what_stands_in_the_way(master, media_root):
