@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import signal
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
@@ -17,6 +18,10 @@ from resto.sync import Difference, Disagreement, HostReport, Notice, SyncOptions
 
 
 __all__ = ["Command"]
+
+
+# As shells have it for a program that was ended by Ctrl-C.
+_INTERRUPTED = 128 + signal.SIGINT
 
 
 class Command(BaseCommand):
@@ -45,6 +50,13 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="report as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self._handle(options)
+        except KeyboardInterrupt:
+            text = "Interrupted. What was replicated stays so; run the command again for the rest."
+            raise CommandError(text, returncode=_INTERRUPTED) from None
+
+    def _handle(self, options: dict[str, Any]) -> None:
         chosen = self._chosen(options["storage"])
         sync_options = _sync_options(chosen, options)
         report = _JsonReport(self) if options["json"] else _TextReport(self, options["verbosity"])

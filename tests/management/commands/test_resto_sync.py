@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import pty
+import signal
 import subprocess
 import sys
 import termios
@@ -301,6 +302,22 @@ def test_the_exit_code_tells_whether_everything_agrees(site, servers):
         assert process.returncode == code
         assert errors == ("CommandError: Not everything agrees.\n" if code else "")
         assert printed
+
+
+def test_interruption_reads_like_a_sentence(site, servers):
+    (site / "a").write_bytes(b"1")
+    interrupted = []
+
+    def interrupt(method, path):
+        if method == "PUT":
+            interrupted.append(process.send_signal(signal.SIGINT))
+
+    servers[0].on_applied = interrupt
+    with start(servers[0].url, site, stderr=subprocess.PIPE) as process:
+        _, errors = process.communicate()
+    assert interrupted
+    assert process.returncode == 130
+    assert errors == "CommandError: Interrupted. What was replicated stays so; run the command again for the rest.\n"
 
 
 def test_progress_needs_no_thread(site):
