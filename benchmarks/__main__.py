@@ -28,6 +28,13 @@ PARTS = {
 
 def main() -> None:
     """Run the benchmarks, print their tables, and keep the results if asked to."""
+    try:
+        _measure()
+    except ModuleNotFoundError as error:
+        raise SystemExit(f"{error}. `make bench` installs all that the benchmarks need.") from error
+
+
+def _measure() -> None:
     arguments = _parse()
     configure()
     from benchmarks.goals import GOALS

@@ -42,6 +42,15 @@ def measured(tmp_path_factory):
     return "".join(printed), json.loads(path.read_text()), path.parent
 
 
+def test_a_missing_package_reads_like_a_sentence():
+    program = "import sys; sys.modules['pymysql'] = None; from benchmarks.__main__ import main; main()"
+    command = [sys.executable, "-c", program, "--quick", "--only", "record"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "`make bench` installs" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_all_parts_are_measured(measured):
     assert list(measured[1]["parts"]) == PARTS
 
