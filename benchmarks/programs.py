@@ -40,6 +40,7 @@ def run_together(commands: Sequence[Sequence[str]]) -> Finished:
         CalledProcessError: One has failed.
     """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed has been compiled
     started = time.perf_counter()
     processes = [
         subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)

@@ -22,10 +22,11 @@ FANOUT = 100  # files of a directory
 WHOLE, IN_PROCESS = "resto_sync, whole process", "resto_sync, in process"
 SERVERS = {"nginx": ["nginx-dav"], "Apache": ["apache"], "3 nginx": ["nginx-dav"] * 3}
 
-# Prints the times without those of the start of Python and Django.
+# Prints the times without those of the start of Python, Django and resto.
 SITE = """
 import io, sys, time, django
 from django.conf import settings
+from django.core.files.storage import storages
 from django.core.management import call_command
 
 hosts, media, *arguments = sys.argv[1:]
@@ -38,6 +39,8 @@ settings.configure(
     LOGGING_CONFIG=None,
 )
 django.setup()
+import resto.management.commands.resto_sync
+assert storages["default"].transport
 wall, cpu = time.perf_counter(), time.process_time()
 call_command("resto_sync", *arguments, verbosity=0, stdout=io.StringIO())
 print(time.perf_counter() - wall, time.process_time() - cpu)
