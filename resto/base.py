@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pickle import PicklingError
 from typing import Any, TypedDict, TypeVar, Unpack, cast
@@ -14,7 +14,8 @@ from django.utils.encoding import filepath_to_uri
 from django.utils.module_loading import import_string
 
 from resto import pending
-from resto.changes import call_holding, current_lease
+from resto.changes import call_holding, course_holding, current_lease
+from resto.courses import Course, course_of, finish, has_course
 from resto.exceptions import (
     ConfigurationError,
     HostUnavailableError,
@@ -25,7 +26,7 @@ from resto.exceptions import (
 from resto.executors import Executor, Job
 from resto.health import Breaker, find_breaker
 from resto.hosts import Host, parse_hosts, parse_timeout
-from resto.outcomes import Begun, Outcome
+from resto.outcomes import Outcome
 from resto.pending import Lease, PendingName
 from resto.plugins import get_plugin_manager, identity
 from resto.settings import get_setting, media_url, storage_settings
@@ -35,7 +36,6 @@ from resto.transports import Transport
 __all__ = [
     "ReplicatedStorage",
     "StorageOptions",
-    "begun_by",
     "failed_by_executor",
     "hosts_of",
     "is_replicated",
@@ -74,21 +74,7 @@ class _Composition:
     alias: str | None
 
 
-Method = TypeVar("Method", bound=Callable[..., Any])
 T = TypeVar("T")
-
-
-def begun_by(begin: Callable[..., Begun[Any] | None]) -> Callable[[Method], Method]:
-    """Name the function that begins what a method of a storage does on one host, without waiting for the host.
-
-    It stands with the method, and not with its name, so that a subclass that overrides the method is not bypassed.
-    """
-
-    def decorate(method: Method) -> Method:
-        method.begin = begin  # type: ignore[attr-defined]  # an attribute of the function
-        return method
-
-    return decorate
 
 
 class StorageOptions(TypedDict, total=False):
@@ -368,7 +354,7 @@ class ReplicatedStorage(Storage):
         return outcomes
 
     def _has_failed(self, action: str, outcomes: Sequence[Outcome]) -> bool:
-        return self.fatal_exceptions and not all(outcome.ok for outcome in outcomes)
+        return not all(outcome.ok for outcome in outcomes) and self.fatal_exceptions
 
     def _run(
         self, func: Callable[..., Any], hosts: tuple[str, ...], name: str, *args: Any, **kwargs: Any
@@ -389,37 +375,25 @@ class ReplicatedStorage(Storage):
         return outcomes
 
     def _job(self, func: Callable[..., Any], host: str, name: str, *args: Any, **kwargs: Any) -> Job:
-        begin = getattr(func, "begin", None)
-        job = self._guarded_job(
-            _action(func),
-            host,
-            name,
-            lambda: func(host, name, *args, **kwargs),
-            begin and (lambda: begin(self, host, name, *args, **kwargs)),
-        )
-        return self._leased_job(job)
+        return self._leased_job(self._guarded_job(_action(func), func, host, name, *args, **kwargs))
 
     def _leased_job(self, job: Job) -> Job:
-        """Return a job that may write under the lease that is held now, wherever and whenever it runs."""
+        """Return a job so that it may write under the lease that is held now, wherever and whenever it runs."""
         lease = current_lease()
-        if lease is None:
-            return job
-        begin = job.begin and partial(call_holding, lease, job.begin)
-        return replace(job, call=partial(call_holding, lease, job.call), begin=begin)
+        if lease is not None:
+            job.call = partial(call_holding, lease, job.call)
+            job.course = job.course and partial(course_holding, lease, job.course)
+        return job
 
     def _guarded_job(
-        self,
-        action: str,
-        host: str,
-        name: str,
-        call: Callable[[], T],
-        begin: Callable[[], Begun[T] | None] | None = None,
+        self, action: str, func: Callable[..., Any], host: str, name: str, *args: Any, **kwargs: Any
     ) -> Job:
         """Return a job that asks the breaker of its host first. No action of a storage gets by it in another way."""
-        guard = _Guard(self._breaker, action, host, name)
-        return Job(
-            action, host, name, lambda: guard.run(call), begin=None if begin is None else lambda: guard.begin(begin)
-        )
+
+        def course() -> "Course[Any]":  # quoted: it would be evaluated for each action
+            return _guarded(self._breaker(host), action, host, name, course_of(func, host, name, *args, **kwargs))
+
+        return Job(action, host, name, lambda: finish(course()), course=course if has_course(func) else None)
 
     def _breaker(self, host: str) -> Breaker:
         return find_breaker(self._composed().identities.get(host, host))
@@ -458,47 +432,11 @@ class ReplicatedStorage(Storage):
         logger.error(message, name or "/", host, sentence, exc_info=error)
 
 
-@dataclass(slots=True)  # not frozen: there are several of each action, and that would double their time
-class _Guard:
-    """Lets an action happen only if the breaker of the host does, and tells the breaker how it went."""
-
-    find_breaker: Callable[[str], Breaker]
-    action: str
-    host: str
-    name: str
-
-    def run(self, act: Callable[[], T]) -> T:
-        breaker = self.find_breaker(self.host)
-        turn = breaker.admit(self.host, self.name, self.action)
-        value = _watched(breaker, turn, act)
-        breaker.reached()
-        return value
-
-    def begin(self, act: Callable[[], Begun[T] | None]) -> Begun[T] | None:
-        breaker = self.find_breaker(self.host)
-        turn = breaker.admit(self.host, self.name, self.action)
-        begun = _watched(breaker, turn, act)
-        if begun is None:
-            breaker.abandoned(turn)  # nothing was done; `run` asks again
-            return None
-        return _under_way(breaker, turn, begun)
-
-
-def _under_way(breaker: Breaker, turn: int, begun: Begun[T]) -> Begun[T]:
-    def resume() -> "T | Begun[T]":  # quoted: it would be evaluated for each action
-        result = _watched(breaker, turn, begun.resume)
-        if isinstance(result, Begun):
-            return _under_way(breaker, turn, result)
-        breaker.reached()
-        return result
-
-    return Begun(resume, begun.arrival, begun.is_sent)
-
-
-def _watched(breaker: Breaker, turn: int, act: Callable[[], T]) -> T:
-    """Do a part of an action, and tell the breaker if it fails."""
+def _guarded(breaker: Breaker, action: str, host: str, name: str, course: Course[T]) -> Course[T]:
+    """Let a course happen only if the breaker of the host does, and tell the breaker how it went."""
+    turn = breaker.admit(host, name, action)
     try:
-        return act()
+        value = yield from course
     except HostUnavailableError as error:
         breaker.failed(turn, error.problem)
         raise
@@ -506,9 +444,11 @@ def _watched(breaker: Breaker, turn: int, act: Callable[[], T]) -> T:
         breaker.reached()  # that was an answer, if a bad one
         raise
     except BaseException:
-        # A file of this machine that cannot be read, an interruption: it tells nothing about the host.
+        # A file of this machine that cannot be read, an interruption, or nothing was done: it tells nothing about the host.
         breaker.abandoned(turn)
         raise
+    breaker.reached()
+    return value
 
 
 def _outcomes_of(executor: Executor, jobs: list[Job]) -> list[Outcome]:

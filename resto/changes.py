@@ -4,16 +4,18 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from django.db import DatabaseError
 
+from resto.courses import Course
 from resto.exceptions import LeaseLostError
 from resto.outcomes import Outcome
 from resto.pending import Lease
 
 
-__all__ = ["Change", "call_holding", "current_lease", "holding", "settled_together"]
+__all__ = ["Change", "call_holding", "course_holding", "current_lease", "holding", "settled_together"]
 
 T = TypeVar("T")
 
@@ -110,6 +112,18 @@ def call_holding(lease: Lease, call: Callable[[], T]) -> T:
         return call()
     finally:
         _held.reset(token)
+
+
+def course_holding(lease: Lease, course: Callable[[], Course[T]]) -> Course[T]:
+    """Return the result of a course that may write to hosts under a lease."""
+    started = call_holding(lease, course)
+    try:
+        while True:
+            yield call_holding(lease, partial(next, started))
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]  # what the generator returns is a T
+    finally:
+        started.close()
 
 
 def settled_together(lease: Lease, count: int) -> Callable[[Outcome], None]:

@@ -11,8 +11,9 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, TypeVar, Unpack, cast
 from django.utils.deconstruct import deconstructible
 
 from resto import pending
-from resto.base import ReplicatedStorage, StorageOptions, begun_by, removed, uploaded
+from resto.base import ReplicatedStorage, StorageOptions, removed, uploaded
 from resto.changes import Change, current_lease, holding
+from resto.courses import Course, as_method, course_of
 from resto.exceptions import (
     ConfigurationError,
     RemoteFileNotFoundError,
@@ -23,7 +24,7 @@ from resto.exceptions import (
 from resto.executors import Job
 from resto.files import RemoteFile, SharedContent, spool
 from resto.names import clean_directory, clean_name, require_storable
-from resto.outcomes import Begun, Outcome
+from resto.outcomes import Outcome
 from resto.pending import Lease, PendingName
 from resto.replication import leased
 from resto.rows import Row
@@ -96,38 +97,28 @@ class DistributedStorage(ReplicatedStorage):
 
     # What runs on one host.
 
-    def _begin_upload(self, host: str, name: str, content: SharedContent) -> Begun[bool] | None:
-        begun = self.transport_for(host).begin("create", host, name, _leased_content(content))
-        return begun and begun.then(partial(uploaded, host, name))
-
-    @begun_by(_begin_upload)
-    def upload(self, host: str, name: str, content: SharedContent) -> bool:
+    @as_method
+    def upload(self, host: str, name: str, content: SharedContent) -> Course[bool]:
         """Send a file to one host; return whether a file had its name there."""
-        return uploaded(host, name, self.transport_for(host).create(host, name, _leased_content(content)))
+        existed = yield from course_of(self.transport_for(host).create, host, name, _leased_content(content))
+        return uploaded(host, name, existed)
 
-    def _begin_remove(self, host: str, name: str) -> Begun[bool] | None:
-        _keep_lease()
-        begun = self.transport_for(host).begin("delete", host, name)
-        return begun and begun.then(partial(removed, host, name))
-
-    @begun_by(_begin_remove)
-    def remove(self, host: str, name: str) -> bool:
+    @as_method
+    def remove(self, host: str, name: str) -> Course[bool]:
         """Delete a file from one host; return whether it was there."""
         _keep_lease()
-        return removed(host, name, self.transport_for(host).delete(host, name))
+        return removed(host, name, (yield from course_of(self.transport_for(host).delete, host, name)))
 
-    def withdraw(self, host: str, name: str) -> bool:
+    @as_method
+    def withdraw(self, host: str, name: str) -> Course[bool]:
         """Delete from one host what a failed save may have left there."""
         _keep_lease()
-        return self.transport_for(host).delete(host, name)
+        return (yield from course_of(self.transport_for(host).delete, host, name))
 
-    def _begin_exists(self, host: str, name: str) -> Begun[bool] | None:
-        begun = self.transport_for(host).begin("exists", host, name)
-        return begun and begun.then(partial(self._checked, "exists", host, name, bool))
-
-    @begun_by(_begin_exists)
-    def _exists(self, host: str, name: str) -> bool:
-        return self._checked("exists", host, name, bool, self.transport_for(host).exists(host, name))
+    @as_method
+    def _exists(self, host: str, name: str) -> Course[bool]:
+        told = yield from course_of(self.transport_for(host).exists, host, name)
+        return self._checked("exists", host, name, bool, told)
 
     def _checked(self, action: str, host: str, name: str, kind: type[T], told: T) -> T:
         """Return what a transport has told, if that can be: nothing else makes a file absent."""
@@ -224,22 +215,22 @@ class DistributedStorage(ReplicatedStorage):
     def _repair(self, host: str, name: str, truth: Truth) -> None:
         source = find_source(truth, host, name, partial(self._ask, name))
         if source is None:
-            self._guarded_job("repair", host, name, partial(self.withdraw, host, name)).call()
+            self._guarded_job("repair", self.withdraw, host, name).call()
         elif source != host:
             self._copy(source, host, name)
 
     def _ask(self, name: str, host: str) -> Outcome:
-        return self._guarded_job("exists", host, name, partial(self._exists, host, name)).run()
+        return self._guarded_job("exists", self._exists, host, name).run()
 
     def _copy(self, source: str, host: str, name: str) -> None:
-        read = self._guarded_job("download", source, name, partial(self._download, source, name)).run()
+        read = self._guarded_job("download", self._download, source, name).run()
         if read.error is not None:
             raise UndecidedError(
                 host, name, "repair", f"it cannot be copied from {source}: {read.error}"
             ) from read.error
         with read.value as content:
-            create = partial(self.transport_for(host).create, host, name, leased(content, current_lease()))
-            self._guarded_job("repair", host, name, create).call()
+            create = self.transport_for(host).create
+            self._guarded_job("repair", create, host, name, leased(content, current_lease())).call()
 
     def _download(self, host: str, name: str) -> IO[bytes]:
         return spool(self.transport_for(host).open(host, name))
@@ -476,7 +467,7 @@ class DistributedStorage(ReplicatedStorage):
         self.require_sound_options()
         outcomes: list[Outcome] = []
         for host in random.sample(hosts, len(hosts)):
-            outcome = self._guarded_job(action, host, name, partial(call, host, name)).run()
+            outcome = self._guarded_job(action, call, host, name).run()
             self.report(outcome)
             if outcome.ok:
                 return cast("T", outcome.value)

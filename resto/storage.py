@@ -15,18 +15,19 @@ from django.db import transaction
 from django.utils.deconstruct import deconstructible
 
 from resto import pending
-from resto.base import ReplicatedStorage, StorageOptions, begun_by, failed_by_executor, removed, uploaded
+from resto.base import ReplicatedStorage, StorageOptions, failed_by_executor, removed, uploaded
 from resto.changes import Change, current_lease, holding, settled_together
+from resto.courses import Course, as_method, finish, waiting
 from resto.distributed import DistributedStorage
 from resto.exceptions import ReplicationError
 from resto.executors import Executor, Job, RemoteCall
 from resto.files import MasterFile
 from resto.master import Fingerprint, MasterCopy, sharing_snapshots
 from resto.names import clean_name, require_storable
-from resto.outcomes import Begun, Outcome
+from resto.outcomes import Outcome
 from resto.pending import Lease
 from resto.plugins import get_plugin_manager
-from resto.replication import begin_replication, replicate
+from resto.replication import replicate
 from resto.transports import Directory
 from resto.undo import undone, with_consequence
 
@@ -92,61 +93,44 @@ class HybridStorage(ReplicatedStorage):
 
     # What runs on one host. Each makes the host equal to the master copy, whatever that is by then.
 
-    def _begin_upload(self, host: str, name: str) -> Begun[bool] | None:
-        begun = self._begin_replication(host, name, "upload")
-        return begun and begun.then(partial(self._uploaded, host, name))
-
-    @begun_by(_begin_upload)
-    def upload(self, host: str, name: str) -> bool:
+    @as_method
+    def upload(self, host: str, name: str) -> Course[bool]:
         """Replicate a new file to one host; return whether a file had its name there."""
-        return self._uploaded(host, name, self._replicate(host, name, "upload"))
-
-    def _uploaded(self, host: str, name: str, existed: bool) -> bool:  # noqa: FBT001 - what a transport told
+        existed = yield from self._replicate(host, name, "upload")
         return existed if self._allow_overwrite else uploaded(host, name, existed)
 
-    def _begin_update(self, host: str, name: str) -> Begun[bool] | None:
-        return self._begin_replication(host, name, "upload")
-
-    @begun_by(_begin_update)
-    def update(self, host: str, name: str) -> bool:
+    @as_method
+    def update(self, host: str, name: str) -> Course[bool]:
         """Replicate a file that was opened for writing to one host; return whether the file was there before."""
         return self._replicate(host, name, "upload")
 
-    def _begin_remove(self, host: str, name: str) -> Begun[bool] | None:
-        begun = self._begin_replication(host, name, "delete")
-        return begun and begun.then(partial(removed, host, name))
-
-    @begun_by(_begin_remove)
-    def remove(self, host: str, name: str) -> bool:
+    @as_method
+    def remove(self, host: str, name: str) -> Course[bool]:
         """Replicate a deletion to one host; return whether the file was there."""
-        return removed(host, name, self._replicate(host, name, "delete"))
+        return removed(host, name, (yield from self._replicate(host, name, "delete")))
 
-    def _begin_withdrawal(self, host: str, name: str) -> Begun[bool] | None:
-        return self._begin_replication(host, name, "delete")
-
-    @begun_by(_begin_withdrawal)
-    def withdraw(self, host: str, name: str) -> bool:
+    @as_method
+    def withdraw(self, host: str, name: str) -> Course[bool]:
         """Replicate the undoing of a failed save to one host; return whether the file was there."""
         return self._replicate(host, name, "delete")
 
-    def _replicate(self, host: str, name: str, action: str) -> bool:
-        lease = current_lease()
-        if lease is None and self.record_alias() is not None:
-            return self._replicate_alone(host, name, action)
-        return replicate(self.transport_for(host), self._master, host, name, action, lease)
+    @as_method
+    def repair(self, host: str, name: str) -> Course[bool]:
+        """Replicate a file to one host that is found to differ there, whatever it is; return whether it was there before."""
+        return self._replicate(host, name, "repair")
 
-    def _begin_replication(self, host: str, name: str, action: str) -> Begun[bool] | None:
+    def _replicate(self, host: str, name: str, action: str) -> Course[bool]:
         lease = current_lease()
         if lease is None and self.record_alias() is not None:
-            return None
-        return begin_replication(self.transport_for(host), self._master, host, name, action, lease)
+            return waiting(self._replicate_alone, host, name, action)
+        return replicate(self.transport_for(host), self._master, host, name, action, lease)
 
     def _replicate_alone(self, host: str, name: str, action: str) -> bool:
         """Replicate to one host for somebody who has not recorded that: whoever writes to a host holds a lease."""
         change = Change(self, present=action != "delete")
         change.announce(name, (host,))
         with holding(change.lease):
-            outcome = Job(action, host, name, lambda: self._replicate(host, name, action)).run()
+            outcome = Job(action, host, name, lambda: finish(self._replicate(host, name, action))).run()
         change.settle([outcome])
         if outcome.error is not None:
             raise outcome.error
@@ -175,30 +159,15 @@ class HybridStorage(ReplicatedStorage):
             present: Whether the file should be there, as far as is known. If it is not, and nor is any other, a file system
                 may not be mounted, and the job fails.
         """
-
-        def begin(self: HybridStorage, host: str, name: str) -> Begun[bool] | None:
-            if present:
-                self._master.require_mounted(name)
-            return self._begin_replication(host, name, action)
-
-        @begun_by(begin)
-        def repair(host: str, name: str) -> bool:
-            if present:
-                self._master.require_mounted(name)
-            return self._replicate(host, name, action)
-
         action = "upload" if self._master.exists(name) else "delete"
-        repair.__name__ = action
         with holding(lease):
-            return self._job(repair, host, name)
+            return self._leased_job(self._guarded_job(action, self._repair_missed, host, name, action, present))
 
-    def _begin_repair(self, host: str, name: str) -> Begun[bool] | None:
-        return self._begin_replication(host, name, "repair")
-
-    @begun_by(_begin_repair)
-    def repair(self, host: str, name: str) -> bool:
-        """Replicate a file to one host that is found to differ there, whatever it is; return whether it was there before."""
-        return self._replicate(host, name, "repair")
+    @as_method
+    def _repair_missed(self, host: str, name: str, action: str, present: bool) -> Course[bool]:  # noqa: FBT001 - as for `repair_job`
+        if present:
+            self._master.require_mounted(name)
+        return (yield from self._replicate(host, name, action))
 
     def _run_on(
         self, executor: Executor, func: Callable[..., Any], hosts: Sequence[str], name: str, *args: Any, **kwargs: Any

@@ -14,13 +14,14 @@ from functools import partial
 from itertools import zip_longest
 from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeVar
+from typing import Any, BinaryIO, Literal, TypeVar, cast
 
 from resto.base import ReplicatedStorage
+from resto.courses import course_of, finish, has_course
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError
 from resto.executors import Job
 from resto.names import problems_of_parts
-from resto.outcomes import Begun, Outcome
+from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
 from resto.storage import DistributedStorage, HybridStorage
 from resto.transports import Directory
@@ -302,13 +303,16 @@ class _Comparison:
         return time.monotonic() - self._waited
 
     def _begin_listing(self, host: str, name: str) -> Callable[[], Outcome]:
-        transport = self._storage.transport_for(host)
-        browse, begin = partial(transport.browse, host, name), partial(transport.begin, "browse", host, name)
-        begun = Job("listdir", host, name, browse, begin=begin).start()
-        if begun is not None:
-            return partial(_outcome_of, begun)
+        browse = self._storage.transport_for(host).browse
+        course = _job("listdir", browse, host, name).carry_out()
+        try:
+            if next(course) is not None:
+                return partial(finish, course)
+        except StopIteration as stop:
+            return partial(_value, stop)
+        course.close()  # nothing was done
         answer: Future[Outcome] = Future()
-        self._executor.submit([Job("listdir", host, name, browse, answer.set_result)])
+        self._executor.submit([Job("listdir", host, name, partial(browse, host, name), answer.set_result)])
         return answer.result
 
     def _browse_master(self, node: _Node) -> Directory | None:
@@ -402,14 +406,7 @@ class _Comparison:
         return stream
 
     def _size_job(self, host: str, name: str) -> Job:
-        transport = self._storage.transport_for(host)
-        return Job(
-            "size",
-            host,
-            name,
-            partial(transport.size, host, name),
-            begin=partial(transport.begin, "size", host, name),
-        )
+        return _job("size", self._storage.transport_for(host).size, host, name)
 
 
 class _ComparisonWithMaster(_Comparison):
@@ -808,11 +805,13 @@ def _is_listing(there: Any) -> bool:
     return all(issubclass(kind, str) for kind in set(map(type, parts))) and not problems_of_parts(parts)
 
 
-def _outcome_of(begun: Begun[Outcome]) -> Outcome:
-    result: Outcome | Begun[Outcome] = begun
-    while isinstance(result, Begun):
-        result = result.resume()
-    return result
+def _job(action: str, method: Callable[[str, str], Any], host: str, name: str) -> Job:
+    course = partial(course_of, method, host, name) if has_course(method) else None
+    return Job(action, host, name, partial(method, host, name), course=course)
+
+
+def _value(stop: StopIteration) -> Outcome:
+    return cast("Outcome", stop.value)
 
 
 def _wait_for(request: _Request) -> list[Outcome]:

@@ -45,7 +45,7 @@ PUBLIC = {
         "resto.transports.http": ["HttpTransport", "HttpOptions"],
         "resto.transports.webdav": ["WebDAVTransport"],
         "resto.names": ["clean_name", "is_temporary", "temporary_name"],
-        "resto.outcomes": ["Begun", "Arrival"],
+        "resto.courses": ["as_method", "Arrival", "Course", "course_of", "finish"],
         "resto.executors": ["Executor", "Job", "RemoteCall", "Lanes", "Task", "process_lanes"],
         "resto.executors.inline": ["InlineExecutor"],
         "resto.executors.thread": ["ThreadExecutor"],
@@ -63,6 +63,7 @@ PUBLIC = {
 
 # What is no class or function, and has no docstring.
 CONSTANTS = {
+    "resto.courses.Course": "The type of a course: a generator that yields an `Arrival`, or None, and returns the result.",
     "resto.__version__": "The version of resto.",
     "resto.hookimpl": "Marks the implementation of a hook.",
     "resto.executors.queue.MAX_RETRIES": "How often a worker tries again what has failed on a host.",

@@ -2,8 +2,8 @@
 
 import threading
 
+from resto.courses import Arrival, as_method
 from resto.executors import Executor
-from resto.outcomes import Begun
 from resto.transports import Transport
 
 
@@ -62,13 +62,11 @@ class StagedTransport(Transport):
         self.stage = stage
         self.files = hosts
 
-    def begin(self, method, host, name, *args):
-        request = self._request(method, host, name, *args)
-        return Begun(lambda: self._carried_out(request))
-
+    @as_method
     def create(self, host, name, content):
         return self._carried_out(self._request("create", host, name, content))
 
+    @as_method
     def delete(self, host, name):
         return self._carried_out(self._request("delete", host, name))
 
@@ -84,6 +82,7 @@ class StagedTransport(Transport):
         return carry_out
 
     def _carried_out(self, request):
+        yield Arrival(0, deadline=0)  # it need not be waited for: whoever goes on pauses
         self.stage.pause()
         existed = request()
         self.stage.pause()

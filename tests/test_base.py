@@ -12,6 +12,7 @@ from django.core.files.base import ContentFile
 
 from resto import health
 from resto.base import StorageOptions
+from resto.courses import Arrival, as_method, course_of, finish
 from resto.exceptions import (
     ConfigurationError,
     HostUnavailableError,
@@ -25,7 +26,7 @@ from resto.executors.inline import InlineExecutor
 from resto.executors.thread import ThreadExecutor
 from resto.files import SharedContent
 from resto.health import FIRST_PAUSE, MAX_FAILURES, PROBE_PATIENCE
-from resto.outcomes import Begun, Outcome
+from resto.outcomes import Outcome
 from resto.settings import DEFAULTS
 from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
 from resto.transports import Transport
@@ -443,27 +444,24 @@ class ScriptedTransport(MemoryTransport):
     def identify(self, host):
         return host.lower()
 
-    def begin(self, method, host, name, *args):
-        """Begin what takes two requests."""
+    @as_method
+    def exists(self, host, name):
+        """Ask a host, by two requests; in a thread, unless it can begin without."""
         if not self.begins:
-            return None
+            yield None
         self.asked.append(host)
-        return Begun(lambda: Begun(lambda: self._next(host, name)))
-
-    def _next(self, host, name):
+        yield Arrival(0, deadline=0)
+        yield Arrival(0, deadline=0)
         error = self.script.pop(0) if self.script else None
         if error is not None:
             raise error(host, name)
         return False
 
-    def exists(self, host, name):
-        self.asked.append(host)
-        return self._next(host, name)
-
     size = delete = exists
 
+    @as_method
     def create(self, host, name, content):
-        return self.exists(host, name)
+        return course_of(self.exists, host, name)
 
 
 def no_answer(host, name):
@@ -577,14 +575,16 @@ def test_breaker_is_that_of_all_storages_and_spellings(breaker_clock):
 def test_outcome_counts_when_the_action_ends(breaker_clock):
     storage = scripted([no_answer, None], begins=True)
     job = storage._job(storage.remove, "one", "a")
-    again = job.start().resume()
+    course = job.carry_out()
+    assert [next(course) is None, next(course) is None] == [False, False]
     assert health.state("one").failures == 0
-    assert not again.resume().ok
+    assert not finish(course).ok
     assert health.state("one").failures == 1
 
-    again = job.start().resume()
+    course = job.carry_out()
+    assert [next(course) is None, next(course) is None] == [False, False]
     assert health.state("one").failures == 1
-    assert again.resume().ok
+    assert finish(course).ok
     assert health.state("one").failures == 0
 
 
@@ -613,7 +613,8 @@ def test_interrupted_probe_is_followed_by_another(breaker_clock, begins):
 def test_probe_that_nobody_resumes_is_followed_by_another(breaker_clock):
     storage = opened(scripted([no_answer] * 3, begins=True))
     breaker_clock.pass_(FIRST_PAUSE)
-    storage._job(storage.remove, "one", "a").start()
+    probe = storage._job(storage.remove, "one", "a").carry_out()
+    assert next(probe) is not None
     assert not upload(storage).ok
 
     breaker_clock.pass_(PROBE_PATIENCE)

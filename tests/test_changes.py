@@ -7,7 +7,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import DatabaseError, transaction
 
-from resto import changes, pending
+from resto import changes, pending, replication
 from resto.drain import drain
 from resto.exceptions import ReplicationError
 from resto.master import MasterCopy
@@ -229,14 +229,14 @@ def test_upload_is_broken_off_when_the_lease_is_lost(make, servers, monkeypatch)
     """Whoever has taken over may have cleared the row, and nobody would look after the rest of it."""
     storage, clock = make(fatal_exceptions=False), [0.0]
     monkeypatch.setattr(pending, "monotonic", lambda: clock[0])
-    original = MasterCopy.snapshot
+    original = replication.leased
 
-    def snapshot(self, name):
+    def leased(content, lease):
         clock[0] += 1_000
         Pending.objects.update(owner="somebody else")
-        return original(self, name)
+        return original(content, lease)
 
-    monkeypatch.setattr(MasterCopy, "snapshot", snapshot)
+    monkeypatch.setattr(replication, "leased", leased)
     storage.save("a", ContentFile(b"1"))
     assert [server.files for server in servers] == [{}, {}]
     assert {row.owner for row in Pending.objects.all()} == {"somebody else"}

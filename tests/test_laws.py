@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from resto import health
+from resto.courses import finish
 from resto.exceptions import ReplicationError
 from resto.master import MasterCopy
-from resto.outcomes import Begun
 from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
 from resto.testing import TestHttpServer
 from resto.transports.wire import ConnectionWire
@@ -38,16 +38,16 @@ def files_below(directory):
 @contextmanager
 def count_what_is_begun():
     begun = []
-    begin = ConnectionWire.begin
+    take = ConnectionWire._take
 
-    def watch(self, request):
-        sent = begin(self, request)
-        if sent is not None:
-            begun.append(request)
-        return sent
+    def watch(self):
+        connection = take(self)
+        if connection is not None:
+            begun.append(connection)
+        return connection
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ConnectionWire, "begin", watch)
+        patch.setattr(ConnectionWire, "_take", watch)
         yield begun
 
 
@@ -299,16 +299,13 @@ def test_fatal_save_happens_everywhere_or_names_who_failed_and_leaves_nothing(
 
 
 class BeginningExecutor(UnorderedExecutor):
-    """Begins all jobs that can be begun before it waits for the first."""
+    """Begins all jobs before it waits for the first."""
 
     def run(self, jobs):
-        return [finished(begun) if begun else job.run() for job, begun in [(job, job.start()) for job in jobs]]
-
-
-def finished(begun):
-    while isinstance(begun, Begun):
-        begun = begun.resume()
-    return begun
+        courses = [job.carry_out() for job in jobs]
+        for course in courses:
+            assert next(course) is not None
+        return [finish(course) for course in courses]
 
 
 class StagedStorage(HybridStorage):

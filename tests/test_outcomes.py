@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from resto.exceptions import TransportError
-from resto.outcomes import Begun, Outcome
+from resto.outcomes import Outcome
 
 
 def test_outcome_of_success():
@@ -35,21 +35,3 @@ def test_outcome_cannot_be_changed():
 def test_outcome_survives_pickling():
     outcome = Outcome("size", "media-1", "a.txt", 0.1, value=3)
     assert pickle.loads(pickle.dumps(outcome)) == outcome
-
-
-def test_begun_action_with_its_result_passed_on():
-    assert Begun(lambda: 20).then(lambda value: value + 1).resume() == 21
-
-
-def test_begun_action_of_several_requests_passes_on_the_last_result():
-    again = Begun(lambda: Begun(lambda: 20)).then(lambda value: value + 1).resume()
-    assert isinstance(again, Begun)
-    assert again.resume() == 21
-
-
-def test_begun_action_that_fails_passes_nothing_on():
-    passed_on = []
-    begun = Begun(lambda: 1 // 0).then(passed_on.append)
-    with pytest.raises(ZeroDivisionError):
-        begun.resume()
-    assert passed_on == []

@@ -3,10 +3,10 @@
 import pytest
 from django.core.files.base import ContentFile
 
+from resto.courses import finish
 from resto.exceptions import HostUnavailableError, TransportError, UnexpectedStatusCode
 from resto.master import MasterCopy
-from resto.outcomes import Begun
-from resto.replication import MAX_ROUNDS, begin_replication, replicate
+from resto.replication import MAX_ROUNDS, replicate
 from resto.transports.http import HttpTransport
 from resto.transports.steps import VERIFY_SIZE
 
@@ -22,27 +22,20 @@ def server(resto_server_factory):
     return resto_server_factory(webdav=False)
 
 
-def replicate_in_parts(*args):
-    result = begin_replication(*args)
-    while isinstance(result, Begun):
-        result = result.resume()
-    return result
-
-
 @pytest.fixture
 def timeout():
     """Seconds; the tests of a host that hangs have a shorter one."""
     return 10
 
 
-@pytest.fixture(params=[replicate, replicate_in_parts], ids=["at once", "in parts"])
-def run(request, master, server, timeout):
+@pytest.fixture
+def run(master, server, timeout):
     """Replicate a name to the server."""
     transport = HttpTransport("", timeout=timeout)
     transport.exists(server.url, "warm-up")
     server.log.clear()
     server.requests.clear()
-    return lambda name="a": request.param(transport, master, server.url, name, "upload")
+    return lambda name="a": finish(replicate(transport, master, server.url, name, "upload"))
 
 
 def store(master, content, name="a"):
@@ -213,14 +206,15 @@ def test_replication_that_cannot_begin_at_once_does_nothing(master, server):
 
     store(master, b"content")
 
-    assert begin_replication(PlainTransport(""), master, server.url, "a", "upload") is None
+    course = replicate(PlainTransport(""), master, server.url, "a", "upload")
+    assert next(course) is None
+    course.close()
     assert server.requests == []
 
 
 LARGE = b"content" * VERIFY_SIZE  # so that its size is checked
 
 
-@pytest.mark.parametrize("run", [replicate], indirect=True)
 def test_host_that_another_process_overwrites_meanwhile_is_sent_the_file_again(master, server, run):
     """The other process sends an older state, and has not yet noticed."""
     store(master, LARGE)
@@ -232,7 +226,6 @@ def test_host_that_another_process_overwrites_meanwhile_is_sent_the_file_again(m
     assert methods(server) == ["PUT", "PUT"]
 
 
-@pytest.mark.parametrize("run", [replicate], indirect=True)
 def test_host_that_never_keeps_what_it_gets_is_an_error(master, server, run):
     server.truncate_upload = 3
     store(master, LARGE)

@@ -13,6 +13,7 @@ from django.db import models
 
 from resto import __version__, hookimpl
 from resto.base import ReplicatedStorage, StorageOptions, is_replicated
+from resto.courses import Arrival, Course, as_method, course_of, finish
 from resto.drain import Drained, drain
 from resto.exceptions import (
     ConfigurationError,
@@ -35,7 +36,7 @@ from resto.executors.tasks import TasksExecutor
 from resto.executors.thread import ThreadExecutor
 from resto.health import Health, forget, state
 from resto.names import clean_name, is_temporary, temporary_name
-from resto.outcomes import Arrival, Begun, Outcome
+from resto.outcomes import Outcome
 from resto.plugins import Installed, PluginManager, get_plugin_manager
 from resto.probe import HostProbe, probe_hosts
 from resto.settings import get_credential, get_setting, storage_settings
@@ -198,7 +199,10 @@ class MemoryTransport(Transport):
     def exists(self, host: str, name: str) -> bool:
         return (host, name) in self.files
 
-    def size(self, host: str, name: str) -> int:
+    @as_method
+    def size(self, host: str, name: str) -> Course[int]:
+        if not (yield from course_of(self.exists, host, temporary_name(name))):
+            yield Arrival(descriptor=3, deadline=1.5)
         return len(self.files[host, name])
 
     def create(self, host: str, name: str, content: bytes | BinaryIO) -> bool:
@@ -219,8 +223,10 @@ class MemoryTransport(Transport):
                 directory.add(clean_name(member), 3, is_directory=False)
         return directory
 
-    def begin(self, method: str, host: str, name: str, *args: Any) -> Begun[Any] | None:
-        return Begun(lambda: self.exists(host, temporary_name(name)), Arrival(descriptor=3, deadline=1.5))
+
+def measure(transport: MemoryTransport) -> int:
+    size: int = transport.size("media-1", "a.txt")
+    return size + finish(course_of(transport.size, "media-1", "a.txt"))
 
 
 class PlainTransport(HttpTransport):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from resto.outcomes import Begun, Outcome
+from resto.courses import Course, waiting
+from resto.outcomes import Outcome
 
 
 __all__ = ["Executor", "Job", "RemoteCall"]
@@ -34,7 +35,7 @@ class RemoteCall:
     record: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: there are several of each action, and that would double their time
 class Job:
     """One action to run on one host.
 
@@ -44,8 +45,7 @@ class Job:
         name: The file's name. Jobs with the same host and name form a lane.
         call: Carries out the action, and returns its value or raises.
         finished: Told the outcome, in whichever thread the job ran. What it raises is logged.
-        begin: Sends what the action needs first, without waiting for the host, and returns the action under way; or
-            returns None if that is not possible at once, in which case nothing was done.
+        course: Returns the same action as a course, which has done nothing yet; None if there is only the call.
         remote: How another process does the same; None if only this one can.
     """
 
@@ -54,7 +54,7 @@ class Job:
     name: str
     call: Callable[[], Any]
     finished: Callable[[Outcome], None] | None = None
-    begin: Callable[[], Begun[Any] | None] | None = None
+    course: Callable[[], Course[Any]] | None = None
     remote: RemoteCall | None = None
 
     def run(self) -> Outcome:
@@ -66,31 +66,18 @@ class Job:
             return self._outcome(started, error=error)
         return self._outcome(started, value)
 
-    def start(self) -> Begun[Outcome] | None:
-        """Begin the action, if that is possible without waiting; if not, nothing is done, and `run` does it all."""
-        if self.begin is None:
-            return None
+    def carry_out(self) -> Course[Outcome]:
+        """Carry out the action as a course, and return its outcome, whatever happens."""
         started = time.perf_counter()
         try:
-            begun = self.begin()
+            value = yield from waiting(self.call) if self.course is None else self.course()
         except Exception as error:  # noqa: BLE001 - as in `run`
-            outcome = self._outcome(started, error=error)
-            return Begun(lambda: outcome)
-        return None if begun is None else self._under_way(started, begun)
+            return self._outcome(started, error=error)
+        return self._outcome(started, value)
 
     def fail(self, error: Exception) -> Outcome:
         """Return the outcome of an action that could not even be attempted."""
         return self._outcome(time.perf_counter(), error=error)
-
-    def _under_way(self, started: float, begun: Begun[Any]) -> Begun[Outcome]:
-        def resume() -> "Outcome | Begun[Outcome]":  # quoted: it would be evaluated for each action
-            try:
-                result = begun.resume()
-            except Exception as error:  # noqa: BLE001 - as in `run`
-                return self._outcome(started, error=error)
-            return self._under_way(started, result) if isinstance(result, Begun) else self._outcome(started, result)
-
-        return Begun(resume, begun.arrival, begun.is_sent)
 
     def _outcome(self, started: float, value: Any = None, error: Exception | None = None) -> Outcome:
         outcome = Outcome(self.action, self.host, self.name, time.perf_counter() - started, value, error)

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import cast
 
+from resto.courses import Arrival
 from resto.executors.base import Job
 from resto.executors.lanes import Caller, Lanes, Task
 from resto.executors.watch import Watch
-from resto.outcomes import Begun, Outcome
+from resto.outcomes import Outcome
 
 
 __all__ = ["BACKLOG", "WINDOW", "flow"]
@@ -55,7 +56,7 @@ class _Flow:
         self._tasks: dict[Task, None] = {}  # in the order in which they were taken
         self._done: deque[Task] = deque()
         self._bell, self._ringer = socket.socketpair()
-        self._watch: Watch[tuple[Task, Begun[Outcome]]] = Watch(self._bell.fileno())
+        self._watch: Watch[Task] = Watch(self._bell.fileno())
 
     def outcomes(self) -> Iterator[Outcome]:
         self._take_jobs()
@@ -83,25 +84,18 @@ class _Flow:
         self._tasks[task] = None
         if not self._lanes.enter([task], claim=True):
             return  # it is offered when its turn comes
-        begun = self._lanes.begin(task)
-        if begun is None:
-            self._caller.offer_to_others(task)
-        else:
-            self._put(task, begun)
+        self._put(task, self._lanes.begin(task))
 
-    def _put(self, task: Task, begun: Begun[Outcome]) -> None:
-        if not self._watch.add((task, begun), begun.arrival):
-            self._lanes.suspend(task, begun)
+    def _put(self, task: Task, arrival: Arrival | None) -> None:
+        if arrival is not None:
+            self._watch.add(task, arrival)
+        elif not task.is_done:
+            self._caller.offer_to_others(task)
 
     def _go_on(self) -> None:
         """Wait until something happens, and do what can be done about it."""
-        for task, begun in self._watch.wait():
-            result = begun.resume()
-            if isinstance(result, Begun):
-                self._put(task, result)
-            else:
-                task.outcome = result
-                self._lanes.leave(task)
+        for task in self._watch.wait():
+            self._put(task, self._lanes.go_on(task))
         if self._watch.was_woken:
             self._bell.recv(BACKLOG)
 
@@ -127,8 +121,5 @@ class _Flow:
 
     def close(self) -> None:
         """Leave all lanes, if this ends before its time; what a thread does already, it does to the end."""
-        # The last one leaves a lane first: none becomes ready.
-        for task in reversed(self._tasks):
-            self._lanes.withdraw(task)
-        self._bell.close()
-        self._ringer.close()
+        with self._bell, self._ringer:
+            self._lanes.withdraw(self._tasks)

@@ -13,14 +13,15 @@ go on without waiting. Over short distances this is several times faster than th
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from enum import Enum, auto
 from typing import cast
 
+from resto.courses import Arrival, Course, finish
 from resto.executors.base import Job
 from resto.executors.watch import Watch
-from resto.outcomes import Begun, Outcome
+from resto.outcomes import Outcome
 
 
 __all__ = ["Lanes", "Task", "process_lanes"]
@@ -74,16 +75,21 @@ class Caller:
 class Task:
     """A job in its lane."""
 
-    __slots__ = ("begun", "caller", "job", "outcome", "raised", "runner", "state")
+    __slots__ = ("caller", "course", "job", "outcome", "raised", "runner", "state")
 
     def __init__(self, job: Job, caller: Caller) -> None:
         self.job = job
         self.caller = caller
         self.state = _State.NEW
-        self.runner: int | None = None
-        self.begun: Begun[Outcome] | None = None  # of a task that is ready: what is left to do
+        self.runner: int | None = None  # the thread that has claimed it; None if its caller did so at once
+        self.course: Course[Outcome] | None = None  # once it has begun
         self.outcome: Outcome | None = None
         self.raised: BaseException | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has left its lane."""
+        return self.state is _State.DONE
 
 
 class Lanes:
@@ -100,9 +106,13 @@ class Lanes:
             jobs: The jobs of one caller.
             offer: Called, not under the lock, with each task when it becomes ready; `attempt` then runs it.
         """
-        with self._entered(jobs, offer) as (_, ready):
-            for task in ready:
+        tasks = _tasks(jobs, offer)
+        try:
+            for task in self.enter(tasks):
                 offer(task)
+        except BaseException:
+            self.withdraw(tasks)
+            raise
 
     def run(self, jobs: Sequence[Job], offer: Callable[[Task], None] | None = None) -> list[Outcome]:
         """Put jobs at the ends of their lanes, run those that nobody else runs, wait for the others.
@@ -114,19 +124,40 @@ class Lanes:
         Returns:
             One outcome per job, in the order of the jobs.
         """
-        with self._entered(jobs, offer, claim=True) as (tasks, ready):
-            under_way = _UnderWay(self)
-            others = [task for task in ready if not under_way.begin(task)]
-            for task in others if under_way else others[1:]:
-                task.caller.offer_to_others(task)
-            while under_way:
-                under_way.go_on()
+        tasks = _tasks(jobs, offer)
+        try:
+            self._run_together(self.enter(tasks, claim=True))
             while (own := self._next(tasks)) is not None:
                 self.attempt(own)
-            for task in tasks:
-                if task.raised is not None:
-                    raise task.raised
+        except BaseException:
+            self.withdraw(tasks)
+            raise
+        for task in tasks:
+            if task.raised is not None:
+                raise task.raised
         return [cast("Outcome", task.outcome) for task in tasks]
+
+    def _run_together(self, ready: Sequence[Task]) -> None:
+        """Run those tasks that can begin without waiting, and let others run the rest, but for one if nothing else is left."""
+        watch: Watch[Task] = Watch()
+        others = [task for task in ready if not self._begin(task, watch)]
+        for task in others if watch else others[1:]:
+            task.caller.offer_to_others(task)
+        while watch:
+            going_on = deque(watch.wait())
+            while going_on:
+                task = going_on.popleft()
+                arrival = self.go_on(task)
+                if arrival is not None:
+                    watch.add(task, arrival)
+                elif not task.is_done and (going_on or watch):
+                    task.caller.offer_to_others(task)
+
+    def _begin(self, task: Task, watch: Watch[Task]) -> bool:
+        arrival = self.begin(task)
+        if arrival is not None:
+            watch.add(task, arrival)
+        return arrival is not None or task.is_done
 
     def attempt(self, task: Task) -> bool:
         """Run a task if it is ready; return whether it was.
@@ -137,7 +168,7 @@ class Lanes:
         if not self._claim(task):
             return False
         try:
-            task.outcome = task.job.run() if task.begun is None else _finished(task.begun)
+            task.outcome = task.job.run() if task.course is None else finish(task.course)
         except BaseException as error:
             task.raised = error
             raise
@@ -153,39 +184,45 @@ class Lanes:
             task.state = _State.CLAIMED
             return True
 
-    def begin(self, task: Task) -> Begun[Outcome] | None:
-        """Begin a task that was claimed, if that is possible without waiting; `leave` it, or `suspend` it, afterwards."""
+    def begin(self, task: Task) -> Arrival | None:
+        """Do the first step of a task that was claimed.
+
+        Returns:
+            What it waits for. None if it is done, or if it would wait: then nothing was done, and whoever finds it ready may
+            run it.
+        """
         if task.state is not _State.CLAIMED:
             return None
-        begun = task.job.start()
-        if begun is None:
+        task.course = task.job.carry_out()
+        arrival = self._step(task, task.course)
+        if arrival is None and not task.is_done:
+            task.course.close()
+            task.course = None
             self._give_back(task)
-        return begun
+        return arrival
 
-    def suspend(self, task: Task, begun: Begun[Outcome]) -> None:
-        """Let anybody go on with a task who finds it ready."""
-        task.begun = begun
-        self._give_back(task)
-        task.caller.offer_to_others(task)
+    def go_on(self, task: Task) -> Arrival | None:
+        """Do the next step of a task that has begun.
+
+        Returns:
+            What it waits for. None if it is done, or if it would wait: then whoever finds it ready may go on with it.
+        """
+        arrival = self._step(task, cast("Course[Outcome]", task.course))
+        if arrival is None and not task.is_done:
+            self._give_back(task)
+        return arrival
+
+    def _step(self, task: Task, course: Course[Outcome]) -> Arrival | None:
+        try:
+            return next(course)
+        except StopIteration as stop:
+            task.outcome = stop.value
+        self.leave(task)
+        return None
 
     def _give_back(self, task: Task) -> None:
         with self._lock:
             task.state = _State.READY
-
-    @contextmanager
-    def _entered(
-        self, jobs: Sequence[Job], offer: Callable[[Task], None] | None, *, claim: bool = False
-    ) -> Iterator[tuple[list[Task], list[Task]]]:
-        """Put jobs into their lanes; yield all tasks, and those of them that are ready at once."""
-        caller = Caller(offer)
-        tasks = [Task(job, caller) for job in jobs]
-        try:
-            yield tasks, self.enter(tasks, claim=claim)
-        except BaseException:
-            # An interrupted caller must not hold up the lanes for ever. Its last task leaves first: none becomes ready.
-            for task in reversed(tasks):
-                self.withdraw(task)
-            raise
 
     def enter(self, tasks: Sequence[Task], *, claim: bool = False) -> list[Task]:
         """Put tasks at the ends of their lanes, all at once; return those that are ready.
@@ -194,7 +231,6 @@ class Lanes:
             tasks: The tasks of one caller.
             claim: Whether those of them that may begin are claimed at once, for `begin`.
         """
-        runner = threading.get_ident()
         ready = []
         with self._lock:
             for task in tasks:
@@ -204,10 +240,7 @@ class Lanes:
                     task.state = _State.WAITING
                     continue
                 ready.append(task)
-                if claim and task.job.begin is not None:
-                    task.runner, task.state = runner, _State.CLAIMED
-                else:
-                    task.state = _State.READY
+                task.state = _State.CLAIMED if claim and task.job.course is not None else _State.READY
         return ready
 
     def _next(self, tasks: Sequence[Task]) -> Task | None:
@@ -220,16 +253,31 @@ class Lanes:
                 unfinished[0].caller.wait(self._lock)
         return None
 
-    def withdraw(self, task: Task) -> None:
-        """Take a task out of its lane, unless another thread runs it."""
+    def withdraw(self, tasks: Iterable[Task]) -> None:
+        """Take tasks of an interrupted caller out of their lanes, which it must not hold up for ever.
+
+        What another thread runs, it runs to the end.
+
+        Args:
+            tasks: In the order in which they were put there. The last one leaves first: none becomes ready.
+        """
+        with ExitStack() as stack:  # another interruption takes them out all the same
+            for task in tasks:
+                stack.callback(self._withdraw, task)
+
+    def _withdraw(self, task: Task) -> None:
         with self._lock:
             if task.state in (_State.NEW, _State.WAITING, _State.READY):
-                task.runner = threading.get_ident()
+                task.runner = None
                 task.state = _State.CLAIMED
             # A task of this thread is still claimed if the interruption came between the claim and the job.
-            left = task.state is _State.CLAIMED and task.runner == threading.get_ident()
-        if left:
-            self.leave(task)
+            is_own = task.state is _State.CLAIMED and task.runner in (None, threading.get_ident())
+        if is_own:
+            try:
+                if task.course is not None:
+                    task.course.close()
+            finally:
+                self.leave(task)
 
     def leave(self, task: Task) -> None:
         """Make room for the next task of the lane."""
@@ -255,49 +303,9 @@ class Lanes:
                 successor.caller.offer_to_others(successor)
 
 
-class _UnderWay:
-    """The tasks of one caller that are begun; a slow host must not hold up the lanes of others."""
-
-    def __init__(self, lanes: Lanes) -> None:
-        self._lanes = lanes
-        self._begun: dict[Task, Begun[Outcome]] = {}
-        self._watch: Watch[Task] = Watch()
-        self._unwatched: list[Task] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._begun)
-
-    def begin(self, task: Task) -> bool:
-        begun = self._lanes.begin(task)
-        if begun is None:
-            return False
-        self._put(task, begun)
-        return True
-
-    def _put(self, task: Task, begun: Begun[Outcome]) -> None:
-        self._begun[task] = begun
-        if not self._watch.add(task, begun.arrival):
-            self._unwatched.append(task)
-
-    def go_on(self) -> None:
-        """Wait until some of them can go on, and do their next steps."""
-        ready, self._unwatched = self._unwatched or self._watch.wait(), []
-        for task in ready:
-            result = self._begun.pop(task).resume()
-            if not isinstance(result, Begun):
-                task.outcome = result
-                self._lanes.leave(task)
-            elif self._begun and not result.is_sent:
-                self._lanes.suspend(task, result)
-            else:
-                self._put(task, result)
-
-
-def _finished(begun: Begun[Outcome]) -> Outcome:
-    result: Outcome | Begun[Outcome] = begun
-    while isinstance(result, Begun):
-        result = result.resume()
-    return result
+def _tasks(jobs: Sequence[Job], offer: Callable[[Task], None] | None) -> list[Task]:
+    caller = Caller(offer)
+    return [Task(job, caller) for job in jobs]
 
 
 _process_lanes = Lanes()

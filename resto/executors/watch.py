@@ -1,10 +1,10 @@
-"""Watching over actions under way: which of them can go on."""
+"""Watching over courses under way: which of them can go on."""
 
 import select
 import time
 from typing import Generic, TypeVar
 
-from resto.outcomes import Arrival
+from resto.courses import Arrival
 
 
 __all__ = ["Watch"]
@@ -24,33 +24,43 @@ class Watch(Generic[K]):
 
     def __init__(self, wake_up: int | None = None) -> None:
         self._poller = select.poll()
-        self._watched: dict[int, tuple[K, float]] = {}
+        self._watched: dict[int, list[tuple[K, Arrival]]] = {}
         self._wake_up = wake_up
         self.was_woken = False
         if wake_up is not None:
             self._poller.register(wake_up, select.POLLIN)
 
-    def __len__(self) -> int:
-        return len(self._watched)
+    def __bool__(self) -> bool:
+        return bool(self._watched)
 
-    def add(self, key: K, arrival: Arrival | None) -> bool:
-        """Watch over an action; return False if that is not possible, and somebody must wait for it."""
-        if arrival is None or arrival.descriptor in self._watched:
-            return False
-        self._poller.register(arrival.descriptor, select.POLLIN | (select.POLLOUT if arrival.takes_more else 0))
-        self._watched[arrival.descriptor] = key, arrival.deadline
-        return True
+    def add(self, key: K, arrival: Arrival) -> None:
+        """Watch over a course."""
+        watched = self._watched.setdefault(arrival.descriptor, [])
+        watched.append((key, arrival))
+        if arrival.takes_more:
+            self._poller.register(arrival.descriptor, select.POLLIN | select.POLLOUT)
+        elif len(watched) == 1:  # another one may have registered for more
+            self._poller.register(arrival.descriptor, select.POLLIN)
 
     def wait(self) -> list[K]:
-        """Wait until some actions can go on or are overdue, and return them; they are no longer watched over."""
-        deadline = min((deadline for _, deadline in self._watched.values()), default=None)
+        """Wait until some courses can go on or are overdue, and return them; they are no longer watched over."""
+        deadline = min(
+            (arrival.deadline for arrivals in self._watched.values() for _, arrival in arrivals), default=None
+        )
         patience = None if deadline is None else max(deadline - time.monotonic(), 0) * 1000
         ready = [descriptor for descriptor, _ in self._poller.poll(patience)]
         self.was_woken = self._wake_up in ready
-        if not ready:
-            ready = [descriptor for descriptor, (_, until) in self._watched.items() if until == deadline]
-        return [self._forget(descriptor) for descriptor in ready if descriptor in self._watched]
+        if not ready or patience == 0:  # whatever else is ready: others may be so for ever
+            ready += [
+                descriptor
+                for descriptor, arrivals in self._watched.items()
+                if any(arrival.deadline == deadline for _, arrival in arrivals)
+            ]
+        return [key for descriptor in ready for key in self._forget(descriptor)]
 
-    def _forget(self, descriptor: int) -> K:
+    def _forget(self, descriptor: int) -> list[K]:
+        watched = self._watched.pop(descriptor, None)
+        if watched is None:
+            return []
         self._poller.unregister(descriptor)
-        return self._watched.pop(descriptor)[0]
+        return [key for key, _ in watched]

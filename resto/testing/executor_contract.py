@@ -4,23 +4,25 @@ import inspect
 import logging
 import multiprocessing
 import os
+import socket
 import threading
 import time
 import warnings
-from collections import Counter, defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from resto.courses import Arrival, Course
 from resto.exceptions import HostUnavailableError, TransportError
 from resto.executors import Executor, Job, RemoteCall
 from resto.executors.inline import InlineExecutor
-from resto.outcomes import Begun, Outcome
+from resto.outcomes import Outcome
 
 
 __all__ = ["ExecutorContract", "QueueExecutorContract"]
@@ -34,9 +36,13 @@ _ERRORS = [
     HostUnavailableError("media-1", "a.txt", "upload", "refused", ambiguous=True),
 ]
 
-# How many requests an action takes that can begin without waiting; None if it cannot.
-_REQUESTS = st.none() | st.integers(0, 2)
+# What an action waits for, step by step: an answer that is there; a host that takes more; a deadline, which may be over; or
+# it may take its time. None if the action is one call.
+_STEPS = ["answer", "room", "silence", "overdue", "time"]
+_STEP_LISTS = st.none() | st.lists(st.sampled_from(_STEPS), max_size=3)
 
+# Seconds: of a deadline before which something happens, and of one before which nothing does.
+_LONG, _SOON = 60, 0.002
 
 _REMOTE = RemoteCall("default", "upload")
 
@@ -88,16 +94,21 @@ class ExecutorContract:
         """One each, in their order, whatever becomes of them; each job is done once, and its ``finished`` told once."""
 
         @self._examples
-        @given(st.lists(st.tuples(_HOSTS, _NAMES, st.sampled_from(_ERRORS), _REQUESTS), max_size=12))
-        def are_those(batch: list[tuple[str, str, Exception | None, int | None]]) -> None:
-            done: Counter[int] = Counter()
+        @given(st.lists(st.tuples(_HOSTS, _NAMES, st.sampled_from(_ERRORS), _STEP_LISTS), max_size=12))
+        @example([(f"media-{number}", "a.txt", None, _STEPS) for number in range(3)])
+        def are_those(batch: list[tuple[str, str, Exception | None, list[str] | None]]) -> None:
+            begun: list[int] = []
             told: list[Outcome] = []
+            actions = [
+                _Action(_fail(error) if error else partial(int, number), steps, partial(begun.append, number))
+                for number, (_, _, error, steps) in enumerate(batch)
+            ]
             jobs = [
-                _job(host, name, _Work(number, error, requests, done), told.append)
-                for number, (host, name, error, requests) in enumerate(batch)
+                _job(host, name, action, told.append) for (host, name, *_), action in zip(batch, actions, strict=True)
             ]
             outcomes = self._run(executor, jobs)
-            assert done == Counter(range(len(batch))), "each job must be done once"
+            assert sorted(begun) == [*range(len(batch))], "each job must be done once"
+            assert not any(action.under_way for action in actions), "a course must be carried out to its end, or closed"
             expected = [
                 ("upload", host, name, None if error else number, error)
                 for number, (host, name, error, _) in enumerate(batch)
@@ -123,11 +134,8 @@ class ExecutorContract:
             for number in range(2_000):
                 taken.append(number)
                 lane = f"{number % 50}"
-                yield _job(
-                    f"media-{number % 3}",
-                    lane,
-                    partial(done.append, (lane, number)) if number % 7 else _fail(KeyError()),
-                )
+                act = partial(done.append, (lane, number)) if number % 7 else _fail(KeyError())
+                yield _job(f"media-{number % 3}", lane, _Action(act, ["answer", "time"] if number % 5 else None))
 
         outcomes = executor.run_each(jobs())
         first = next(outcomes)
@@ -164,40 +172,47 @@ class ExecutorContract:
 
     def test_interruption_reaches_the_caller(self, executor: Executor) -> None:
         """What is no `Exception`, such as `KeyboardInterrupt`, leaves `run`, and nothing behind in the lanes."""
-        hosts = ["media-1", "media-2", "media-3"]
         for error in (SystemExit, KeyboardInterrupt):
-            calls: list[Callable[[], Any]] = [int, _fail(error()), int]
-            with pytest.raises(error):
-                self._run(executor, [_job(host, "a", call) for host, call in zip(hosts, calls, strict=True)])
-            outcomes = self._run(executor, [_job(host, "a", int) for host in hosts])
-            assert all(outcome.ok for outcome in outcomes)
+            for steps in (None, [], ["answer"], ["answer", "time"]):
+                self._check_interruption(executor, error, steps)
+
+    def _check_interruption(self, executor: Executor, error: type[BaseException], steps: Sequence[str] | None) -> None:
+        hosts = ["media-1", "media-2", "media-3"]
+        actions = [_Action(int, ["silence"]), _Action(_fail(error()), steps), _Action(int, ["room", "time"])]
+        with pytest.raises(error):
+            self._run(executor, [_job(host, "a", act) for host, act in zip(hosts, actions, strict=True)])
+        closed = "the courses of an interrupted caller must be closed, or carried out to their ends"
+        self._wait(lambda: not any(action.under_way for action in actions), closed)
+        outcomes = self._run(executor, [_job(host, "a", int) for host in hosts])
+        assert all(outcome.ok for outcome in outcomes)
 
     # Lanes.
 
     def test_lanes_keep_order(self, executor: Executor) -> None:
         """Jobs with the same host and name run one at a time, in the order given, however they are given."""
+        lanes = st.sampled_from([("media-1", "a.txt"), ("media-1", "b.txt"), ("media-2", "a.txt")])
         batches = st.lists(
-            st.tuples(st.booleans(), st.lists(st.tuples(_HOSTS, _NAMES), min_size=1, max_size=4)), max_size=4
+            st.tuples(st.booleans(), st.lists(st.tuples(lanes, _STEP_LISTS), min_size=1, max_size=4)), max_size=4
         )
 
         @self._examples
         @given(batches)
-        def keep_order(batches: list[tuple[bool, list[tuple[str, str]]]]) -> None:
+        def keep_order(batches: list[tuple[bool, list[tuple[tuple[str, str], list[str] | None]]]]) -> None:
             order: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
             events: list[tuple[tuple[str, str], int, str]] = []
             told: list[Outcome] = []
 
             def act(lane: tuple[str, str], number: int) -> None:
-                events.append((lane, number, "begin"))
                 time.sleep(0.0005)  # so that jobs which do not wait for each other meet
                 events.append((lane, number, "end"))
 
             number = 0
-            for waits, lanes in batches:
+            for waits, given_jobs in batches:
                 jobs = []
-                for lane in lanes:
+                for lane, steps in given_jobs:
                     order[lane].append(number)
-                    jobs.append(_job(*lane, partial(act, lane, number), told.append))
+                    begin = partial(events.append, (lane, number, "begin"))
+                    jobs.append(_job(*lane, _Action(partial(act, lane, number), steps, begin), told.append))
                     number += 1
                 self._run(executor, jobs) if waits else self._submit(executor, jobs)
             self._wait(lambda: len(told) >= number, "a job was lost")
@@ -462,30 +477,67 @@ def _start(function: Callable[..., Any], *arguments: Any) -> _Caller:
     return _Caller(function, *arguments)
 
 
-class _Work:
-    """What a job does, at once or by several requests; counts how often it was done."""
+class _Action:
+    """What a job does, by one call or step by step.
 
-    def __init__(self, number: int, error: Exception | None, requests: int | None, done: Counter[int]) -> None:
-        self._number = number
-        self._error = error
-        self._requests = requests
-        self._done = done
+    Args:
+        act: The last step.
+        steps: Those before it; None if there is only the call.
+        begin: Called when the action begins.
 
-    def __call__(self) -> int:
-        self._done[self._number] += 1
-        if self._error is not None:
-            raise self._error
-        return self._number
+    Attributes:
+        under_way: How many of its courses are.
+    """
 
-    def begin(self) -> Begun[int] | None:
-        return None if self._requests is None else Begun(lambda: self._step(self._requests or 0))
+    def __init__(self, act: Callable[[], Any], steps: Sequence[str] | None, begin: Callable[[], Any] = int) -> None:
+        self._act = act
+        self._steps = steps
+        self._begin = begin
+        self.under_way = 0
 
-    def _step(self, left: int) -> int | Begun[int]:
-        return Begun(lambda: self._step(left - 1)) if left else self()
+    def __call__(self) -> Any:
+        self._begin()
+        return self._act()
+
+    def job_course(self) -> Callable[[], Course[Any]] | None:
+        return None if self._steps is None else self._course
+
+    def _course(self) -> Course[Any]:
+        steps = deque(self._steps or ())
+        near, far = socket.socketpair()
+        self.under_way += 1
+        try:
+            if steps and steps[0] == "time":
+                yield None  # nothing was done yet
+                steps.popleft()
+            self._begin()
+            for step in steps:
+                yield from _waiting_for(step, near, far)
+            return self._act()
+        finally:
+            self.under_way -= 1
+            near.close()
+            far.close()
+
+
+def _waiting_for(step: str, near: socket.socket, far: socket.socket) -> Course[None]:
+    if step == "time":
+        yield None
+    elif step == "room":
+        yield Arrival(near.fileno(), time.monotonic() + _LONG, takes_more=True)
+    elif step == "answer":
+        far.send(b"!")
+        yield Arrival(near.fileno(), time.monotonic() + _LONG)
+        near.recv(1)
+    else:
+        deadline = time.monotonic() + (_SOON if step == "silence" else -_SOON)
+        yield Arrival(near.fileno(), deadline)
+        while time.monotonic() < deadline:  # whoever has resumed it early has to do so again
+            yield Arrival(near.fileno(), deadline)
 
 
 def _job(host: str, name: str, call: Callable[[], Any], finished: Callable[[Outcome], Any] | None = None) -> Job:
-    return Job("upload", host, name, call, finished, getattr(call, "begin", None))
+    return Job("upload", host, name, call, finished, call.job_course() if isinstance(call, _Action) else None)
 
 
 def _remote_job(

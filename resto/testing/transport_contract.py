@@ -24,9 +24,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from resto.courses import Arrival, Course, course_of, finish
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError
 from resto.names import MAX_PART_BYTES, problem_of_part, temporary_name
-from resto.outcomes import Begun
 from resto.transports import Directory, Entry, Transport
 
 
@@ -422,24 +422,43 @@ class TransportContract:
         stranger.close()
         transport.create(host, _new("stranger.txt"), b"content")
 
-    # Actions that begin without waiting.
+    # Courses.
 
-    def test_begun_action_is_the_action(self, transport_and_host: tuple[Transport, str]) -> None:
-        """What `begin` returns ends as the method of the same name does; if it is None, nothing was done."""
+    def test_course_is_the_action(self, transport_and_host: tuple[Transport, str]) -> None:
+        """A method that is a course ends the same for whoever begins it anew, and goes on with it too early."""
         transport, host = transport_and_host
-        name = _new("begun.txt")
-        transport.create(host, name, b"old")
-        assert _begin(transport, "exists", host, name) is True
-        assert _begin(transport, "size", host, name) == 3
-        assert isinstance(_begin(transport, "create", host, name, b"content"), bool)
-        assert transport.content(host, name) == b"content"
-        assert _begin(transport, "delete", host, name) is True
-        assert _begin(transport, "delete", host, name) is False
+        name = _new("course.bin")
+        assert _hurry(transport, "create", host, name, b"content") is False, "there was no such file"
+        for content in (io.BytesIO(b"another content"), _file(100_000, can_seek=False)):
+            assert isinstance(_hurry(transport, "create", host, name, content), bool)
+        assert transport.content(host, name) == bytes(100_000)
+        assert _hurry(transport, "exists", host, name) is True
+        assert _hurry(transport, "size", host, name) == 100_000
+        assert _hurry(transport, "browse", host, "") == transport.browse(host, "")
+        if transport.supports_modified_time:
+            modified = _hurry(transport, "modified_time", host, name)
+            assert abs(transport.modified_time(host, name) - modified) < timedelta(minutes=15)
+        assert _hurry(transport, "delete", host, name) is True
+        assert _hurry(transport, "delete", host, name) is False
+        assert _hurry(transport, "exists", host, name) is False
         with _failure(RemoteFileNotFoundError, host, name, "size"):
-            _begin(transport, "size", host, name)
-        begun, called = _begin(transport, "browse", host, ""), transport.browse(host, "")
-        assert begun == called, "what is begun must end as the method does"
-        assert transport.begin("a method that comes with a later version", host, name) is None
+            _hurry(transport, "size", host, name)
+
+    def test_course_may_be_given_up(self, transport_and_host: tuple[Transport, str]) -> None:
+        """After any step; its answer does not pass for that of another action."""
+        transport, host = transport_and_host
+        name = _new("kept.txt")
+        transport.create(host, name, b"content")
+        for steps in (1, 2, 3):
+            other = _new("other.txt")
+            transport.create(host, other, b"another content")
+            for method, *arguments in (("size",), ("exists",), ("delete",), ("create", bytes(300_000))):
+                course = course_of(getattr(transport, method), host, other, *arguments)
+                for _ in range(steps):
+                    next(course, None)
+                course.close()
+                assert transport.size(host, name) == 7, f"this is the answer to a {method} that was given up"
+                assert transport.content(host, name) == b"content"
 
     # Threads and processes.
 
@@ -738,15 +757,28 @@ def _act(transport: Transport, method: str, host: str, name: str, *arguments: An
         list(result)
 
 
-def _begin(transport: Transport, method: str, host: str, name: str, *arguments: Any) -> Any:
-    """Do an action in the way of those who do not want to wait."""
-    result = transport.begin(method, host, name, *arguments)
-    if result is None:
-        return getattr(transport, method)(host, name, *arguments)
-    assert isinstance(result, Begun), "begin must return a Begun, or None"
-    while isinstance(result, Begun):
-        result = result.resume()
-    return result
+def _hurry(transport: Transport, method: str, host: str, name: str, *arguments: Any) -> Any:
+    """Carry out an action as those do who have others under way, and too early."""
+    call = getattr(transport, method)
+    course = course_of(call, host, name, *arguments)
+    try:
+        if _step(course, transport) is None:
+            course.close()  # it has done nothing
+            course = course_of(call, host, name, *arguments)
+        for _ in range(3):
+            _step(course, transport)
+    except StopIteration as stop:
+        return stop.value
+    return finish(course)
+
+
+def _step(course: Course[Any], transport: Transport) -> Arrival | None:
+    arrival = next(course)
+    if arrival is not None:
+        assert isinstance(arrival, Arrival), "a course must yield an Arrival, or None"
+        latest = time.monotonic() + 3 * transport.timeout + 1
+        assert arrival.deadline <= latest, "a course waits longer than the timeout: is its deadline by time.monotonic?"
+    return arrival
 
 
 def _in_threads(functions: list[Callable[[], None]]) -> None:

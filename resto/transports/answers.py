@@ -7,13 +7,24 @@ header fields, and no transfer coding (RFC 9112). That of nearly every upload, d
 import io
 import re
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from http.client import HTTPResponse
 from typing import Any, cast
 
 
-__all__ = ["FIRST_SIZE", "Fields", "PlainAnswer", "is_head", "parse_plain", "read_answer", "without_interim"]
+__all__ = [
+    "FIRST_SIZE",
+    "LAST_CHANCE",
+    "Fields",
+    "PlainAnswer",
+    "Received",
+    "is_head",
+    "parse_plain",
+    "read_answer",
+    "without_interim",
+]
 
 # Bytes of an answer that are asked for first: a head, and the page that comes with an error.
 FIRST_SIZE = 4096
@@ -21,15 +32,15 @@ FIRST_SIZE = 4096
 # Bytes of a head after which it is for `http.client` to judge whether it is one.
 MAX_HEAD = 65_536
 
+# Seconds for the rest of an answer to which whoever collects it comes too late: it may have arrived long ago.
+LAST_CHANCE = 0.05
+
 _NAME = b"HTTP/"
-_END = b"\r\n\r\n"
-_STATUS = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2})( [\t -~]*)?\r\n")  # not 1xx: another answer follows
+# Its status is not 1xx, as another answer follows. No field is folded (RFC 9112, section 5.2), nor half a one.
+_HEAD = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2})(?: ([\t -~]*+))?\r\n((?:[A-Za-z][^\r\n: \t]*+:[^\r\n]*+\r\n)*+)\r\n")
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1[0-9]{2}[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n")
 _LENGTH = re.compile(rb"\ncontent-length:[\t ]*([0-9]{1,18})[\t ]*\r")
 _CONNECTION = re.compile(rb"\nconnection:([^\r]*)\r")
-_LINES = re.compile(
-    rb"\n(?:[a-z][^\r\n: \t]*:[^\r\n]*\r\n)*\r\n"
-)  # no folded ones (RFC 9112, section 5.2), nor half ones
 _CODING = b"\ntransfer-encoding"
 
 
@@ -91,19 +102,16 @@ def parse_plain(received: bytes, method: str) -> PlainAnswer | None:
         received: What has arrived of it.
         method: Of the request.
     """
-    end = received.find(_END) + len(_END)
-    start = _STATUS.match(received)
-    if start is None or end < len(_END):
+    head = _HEAD.match(received)
+    if head is None:
         return None
-    fields = received[start.end() - 1 : end].lower()
-    status = int(start[1])
+    status, fields = int(head[1]), b"\n" + head[3].lower()
     size = 0 if method == "HEAD" or status in (204, 304) else _body_size(fields)
-    if size is None or len(received) != end + size or not _LINES.fullmatch(fields):
+    if size is None or len(received) != head.end() + size:
         return None
     connection = _CONNECTION.search(fields)
     will_close = connection is not None and b"close" in connection[1]
-    headers = Fields(received[start.end() : end - 2])
-    return PlainAnswer(status, (start[2] or b"")[1:].decode(), headers, will_close=will_close)
+    return PlainAnswer(status, (head[2] or b"").decode(), Fields(head[3]), will_close=will_close)
 
 
 def _body_size(fields: bytes) -> int | None:
@@ -127,19 +135,18 @@ def is_head(received: bytes) -> bool:
     return is_whole or not received.startswith(_NAME[: len(received)]) or len(received) > MAX_HEAD
 
 
-def read_answer(sock: socket.socket, method: str, received: bytes) -> HTTPResponse:
+def read_answer(source: "Received", method: str) -> HTTPResponse:
     """Read the head of an answer that is not plain, past interim ones (RFC 9110, section 15.2).
 
     Args:
-        sock: Where the rest of it comes from.
+        source: Where it comes from.
         method: Of the request.
-        received: What has arrived of it.
 
     Raises:
         OSError: The connection broke.
         HTTPException: It is not HTTP.
     """
-    answer = HTTPResponse(cast("socket.socket", _Received(sock, received)), method=method)
+    answer = HTTPResponse(cast("socket.socket", source), method=method)
     try:
         answer.begin()
         while answer.status < HTTPStatus.OK:
@@ -152,15 +159,28 @@ def read_answer(sock: socket.socket, method: str, received: bytes) -> HTTPRespon
     return answer
 
 
-class _Received(io.RawIOBase):
-    """What has arrived of an answer, and then what comes, as the socket that `http.client` wants."""
+class Received(io.RawIOBase):
+    """What has arrived of an answer, and then what comes, as the socket that `http.client` wants.
 
-    def __init__(self, sock: socket.socket, received: bytes) -> None:
+    Args:
+        sock: Where the rest comes from.
+        received: What has arrived.
+        deadline: When to stop waiting for the rest, by `time.monotonic`.
+    """
+
+    def __init__(self, sock: socket.socket, received: bytes, deadline: float) -> None:
         super().__init__()
         self._sock = sock
         self._rest = memoryview(received)
+        self._deadline: float | None = max(deadline, time.monotonic() + LAST_CHANCE)
+
+    def wait_longer(self, timeout: float) -> None:
+        """Wait from now on for each piece of the rest for some time, in seconds, and no longer for all of it together."""
+        self._deadline = None
+        self._sock.settimeout(timeout)
 
     def makefile(self, mode: str) -> io.BufferedReader:
+        """Return what reads it, as a socket does."""
         return io.BufferedReader(self)
 
     def readable(self) -> bool:
@@ -168,6 +188,11 @@ class _Received(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         if not self._rest:
+            if self._deadline is not None:
+                left = self._deadline - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError
+                self._sock.settimeout(left)
             return self._sock.recv_into(buffer)
         size = min(len(self._rest), len(buffer))
         buffer[:size] = self._rest[:size]

@@ -4,11 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from resto.exceptions import TransportError
 from resto.names import problem_of_part, problems_of_parts
-from resto.outcomes import Begun
 
 
 __all__ = ["Directory", "Entry", "Transport"]
@@ -128,20 +127,6 @@ class Transport(ABC):
         """
         with self.open(host, name) as stream:
             return stream.read()
-
-    def begin(self, method: str, host: str, name: str, *args: Any) -> Begun[Any] | None:
-        """Begin an action without waiting for the host, if that is possible at once.
-
-        Args:
-            method: Name of the method that does the same and waits, such as ``"create"``.
-            host: The host as it stands in the settings.
-            name: The file's name.
-            *args: Further arguments of the method.
-
-        Returns:
-            The action under way; None if nothing was done, and the method must be called instead.
-        """
-        return None
 
     def without_credentials(self) -> "Transport | None":
         """Return a transport that does the same and does not prove who it is; this one, if it has no credentials.

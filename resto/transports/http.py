@@ -6,7 +6,7 @@ Statuses are interpreted one by one, never by their class: "202 Accepted" is no 
 import io
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from copy import copy
 from datetime import datetime
 from pathlib import Path
@@ -14,20 +14,16 @@ from typing import Any, BinaryIO, Self, TypedDict, TypeVar, cast
 
 from django.utils.module_loading import import_string
 
-from resto.exceptions import (
-    ConfigurationError,
-    HostUnavailableError,
-    TransportError,
-)
+from resto.courses import Course, as_method, finish
+from resto.exceptions import ConfigurationError, HostUnavailableError
 from resto.hosts import HostURL, parse_url
 from resto.names import is_temporary
-from resto.outcomes import Begun
 from resto.transports import steps
 from resto.transports.base import Directory, Transport
 from resto.transports.bodies import BLOCK_SIZE, Body, UnreadableBodyError, is_rewindable
 from resto.transports.credentials import ReactiveAuthenticator, authenticator
 from resto.transports.listings import parse_autoindex
-from resto.transports.messages import NoAnswerError, Request, Response, Steps, Stream, Wire, begin_steps, run_steps
+from resto.transports.messages import NoAnswerError, Request, Response, Steps, Stream, Wire, run_steps
 from resto.transports.steps import Action
 from resto.transports.wire import ConnectionWire
 
@@ -116,31 +112,29 @@ class HttpTransport(Transport):
 
     def open(self, host: str, name: str) -> BinaryIO:
         action = self._action(host, name, "download")
-        stream = self._perform(action, steps.download(action))
+        stream = finish(self._perform(action, steps.download(action)))
         return io.BufferedReader(_Download(action, stream), BLOCK_SIZE)
 
-    def exists(self, host: str, name: str) -> bool:
+    @as_method
+    def exists(self, host: str, name: str) -> Course[bool]:
         action = self._action(host, name, "exists")
-        return self._perform(action, steps.exists(action))
+        return (yield from self._perform(action, steps.exists(action)))
 
-    def size(self, host: str, name: str) -> int:
+    @as_method
+    def size(self, host: str, name: str) -> Course[int]:
         action = self._action(host, name, "size")
-        return self._perform(action, steps.size(action))
+        return (yield from self._perform(action, steps.size(action)))
 
-    def modified_time(self, host: str, name: str) -> datetime:
+    @as_method
+    def modified_time(self, host: str, name: str) -> Course[datetime]:
         action = self._action(host, name, "modified_time")
-        return self._perform(action, steps.modified_time(action))
+        return (yield from self._perform(action, steps.modified_time(action)))
 
-    def browse(self, host: str, name: str) -> Directory | None:
+    @as_method
+    def browse(self, host: str, name: str) -> Course[Directory | None]:
         """Return what a directory holds, where the host lists it as JSON (nginx: ``autoindex_format json``)."""
         action = self._action(host, name, "listdir")
-        return self._perform(action, self._browse(action))
-
-    def _begin_browsing(self, host: str, name: str) -> Begun[Directory | None] | None:
-        if self._lists.get(host) is False:
-            return None  # there may be nothing to send
-        action = self._action(host, name, "listdir")
-        return self._begin(action, self._browse(action))
+        return (yield from self._perform(action, self._browse(action)))
 
     def _browse(self, action: Action) -> Steps[Directory | None]:
         known = self._lists.get(action.host)
@@ -162,18 +156,25 @@ class HttpTransport(Transport):
         self._lists[action.host] = False
         return None
 
-    def create(self, host: str, name: str, content: bytes | BinaryIO) -> bool:
+    @as_method
+    def create(self, host: str, name: str, content: bytes | BinaryIO) -> Course[bool]:
         action = self._action(host, name, "upload")
+        if not is_rewindable(content):
+            yield None  # it is read to its end first
         try:
             body = Body(content)
         except UnreadableBodyError as error:
-            raise _translated(action, error) from error
-        with closing(body):
-            return self._perform(action, self._upload(action, body))
+            raise action.failed(str(error)) from error
+        try:
+            return (yield from self._perform(action, self._upload(action, body)))
+        finally:
+            body.close()
 
-    def delete(self, host: str, name: str) -> bool:
+    @as_method
+    def delete(self, host: str, name: str) -> Course[bool]:
         action = self._action(host, name, "delete")
-        return self._perform(action, steps.delete(action, spares_directories=self._spares_directories(action)))
+        sequence = steps.delete(action, spares_directories=self._spares_directories(action))
+        return (yield from self._perform(action, sequence))
 
     def remove_directory(self, host: str, name: str) -> bool:
         """Remove a directory with a temporary name.
@@ -184,43 +185,8 @@ class HttpTransport(Transport):
         if not is_temporary(name):
             raise ValueError(f"{name!r} is not a temporary name")
         action = self._action(host, name, "delete")
-        self._perform(action, steps.remove_directory(action))
+        finish(self._perform(action, steps.remove_directory(action)))
         return True
-
-    def begin(self, method: str, host: str, name: str, *args: Any) -> Begun[Any] | None:
-        if getattr(type(self), method, None) is not getattr(HttpTransport, method, None):
-            return None  # a subclass does something else
-        if method == "browse":
-            return self._begin_browsing(host, name)
-        if method == "create":
-            return self._begin_upload(self._action(host, name, "upload"), *args)
-        if method == "delete":
-            action = self._action(host, name, "delete")
-            return self._begin(action, steps.delete(action, spares_directories=self._spares_directories(action)))
-        if method == "exists":
-            action = self._action(host, name, "exists")
-            return self._begin(action, steps.exists(action))
-        if method == "size":
-            action = self._action(host, name, "size")
-            return self._begin(action, steps.size(action))
-        return None
-
-    def _begin_upload(self, action: Action, content: bytes | BinaryIO) -> Begun[bool] | None:
-        # Content that cannot be rewound is used up by the attempt.
-        if not isinstance(content, bytes) and not is_rewindable(content):
-            return None
-        try:
-            body = Body(content)
-        except UnreadableBodyError as error:
-            raise _translated(action, error) from error
-        return self._begin(action, self._upload(action, body))
-
-    def _begin(self, action: Action, sequence: Steps[T]) -> Begun[T] | None:
-        try:
-            begun = begin_steps(sequence, self._attentive_wire(action.host))
-        except (NoAnswerError, UnreadableBodyError) as error:
-            raise _translated(action, error) from error
-        return None if begun is None else _watched(action, begun)
 
     def _upload(self, action: Action, body: Body) -> Steps[bool]:
         response = yield from steps.put(action, action.target, body)
@@ -240,11 +206,13 @@ class HttpTransport(Transport):
         url, _ = self._wire(host)
         return Action(kind, host, name, url)
 
-    def _perform(self, action: Action, sequence: Steps[T]) -> T:
+    def _perform(self, action: Action, sequence: Steps[T]) -> Course[T]:
         try:
-            return run_steps(sequence, self._attentive_wire(action.host))
-        except (NoAnswerError, UnreadableBodyError) as error:
-            raise _translated(action, error) from error
+            return (yield from run_steps(sequence, self._attentive_wire(action.host)))
+        except NoAnswerError as error:
+            raise unavailable(action, error) from error
+        except UnreadableBodyError as error:
+            raise action.failed(str(error)) from error
 
     def _attentive_wire(self, host: str) -> Wire:
         _, wire = self._wire(host)
@@ -288,13 +256,10 @@ class _AttentiveWire:
         self._host = host
         self._products = products
 
-    def send(self, request: Request) -> Response:
-        response = self._wire.send(request)
+    def exchange(self, request: Request) -> Course[Response]:
+        response = yield from self._wire.exchange(request)
         self._products[self._host] = steps.server_product(response)
         return response
-
-    def begin(self, request: Request) -> None:
-        """Leave the first request to `send`."""
 
     def close(self) -> None:
         self._wire.close()
@@ -337,22 +302,6 @@ def _json_listing(action: Action, response: Response) -> Directory | None:
         return None
     finally:
         stream.close()
-
-
-def _watched(action: Action, begun: Begun[T]) -> Begun[T]:
-    def resume() -> "T | Begun[T]":  # quoted: it would be evaluated for each action
-        try:
-            result = begun.resume()
-        except (NoAnswerError, UnreadableBodyError) as error:
-            raise _translated(action, error) from error
-        return _watched(action, result) if isinstance(result, Begun) else result
-
-    return Begun(resume, begun.arrival, begun.is_sent)
-
-
-def _translated(action: Action, error: NoAnswerError | UnreadableBodyError) -> TransportError:
-    """Return the error of the contract for one of a wire or of a body."""
-    return unavailable(action, error) if isinstance(error, NoAnswerError) else action.failed(str(error))
 
 
 def unavailable(action: Action, error: NoAnswerError) -> HostUnavailableError:

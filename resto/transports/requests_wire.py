@@ -13,6 +13,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
+from resto.courses import Course
 from resto.hosts import HostURL
 from resto.transports.bodies import BLOCK_SIZE, Body, BodyFile, UnreadableBodyError
 from resto.transports.credentials import (
@@ -73,12 +74,13 @@ class RequestsWire:
     def close(self) -> None:
         self._idle.clear()
 
-    def send(self, request: Request) -> Response:
-        """Send a request and return the answer.
+    def exchange(self, request: Request) -> Course[Response]:
+        """Send a request and return the answer, in one step: requests cannot send without waiting.
 
         Raises:
             NoAnswerError: There was none.
         """
+        yield None
         if request.delay:
             time.sleep(request.delay)  # the host said that it is busy, and will not say when it no longer is
         client = self._idle.take() or _Client(self._create_session(), _create_auth(self._authenticator))
@@ -86,9 +88,6 @@ class RequestsWire:
             return self._send(client, request)
         finally:
             self._idle.give(client)
-
-    def begin(self, request: Request) -> None:
-        """Return None: requests cannot send without waiting."""
 
     def _send(self, client: _Client, request: Request) -> Response:
         prepared = self._prepare(client, request)

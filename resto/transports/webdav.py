@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TypeVar, Unpack
 
+from resto.courses import finish
 from resto.exceptions import ConfigurationError, TransportError, UnexpectedStatusCode
 from resto.names import temporary_name
 from resto.transports import steps
@@ -90,7 +91,7 @@ class WebDAVTransport(HttpTransport):
                     yield Entry(name, member.size, member.modified, member.etag)
 
     def _members(self, action: Action) -> list[Member]:
-        return self._perform(action, self._list(action, PROPFIND_BODY, parse_members))
+        return finish(self._perform(action, self._list(action, PROPFIND_BODY, parse_members)))
 
     def _browse(self, action: Action) -> Steps[Directory | None]:
         """Do so by PROPFIND, or as `HttpTransport` where the server has no such method."""

@@ -5,25 +5,32 @@ verification of certificates.
 """
 
 import itertools
-import select
 import socket
 import ssl
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from functools import partial
 from http.client import HTTPException, HTTPResponse, RemoteDisconnected
+from typing import cast
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
 
+from resto.courses import Arrival, Course
 from resto.hosts import HostURL
-from resto.outcomes import Arrival
-from resto.transports.answers import FIRST_SIZE, is_head, parse_plain, read_answer, without_interim
+from resto.transports.answers import (
+    FIRST_SIZE,
+    LAST_CHANCE,
+    Received,
+    is_head,
+    parse_plain,
+    read_answer,
+    without_interim,
+)
 from resto.transports.bodies import Body
 from resto.transports.credentials import Authenticator, HeaderAuthenticator, RequestsAuthenticator, is_header
 from resto.transports.idle import IdlePool
-from resto.transports.messages import NoAnswerError, Request, Response, Sent, Stream
+from resto.transports.messages import NoAnswerError, Request, Response, Stream
 
 
 __all__ = ["DRAIN_SIZE", "STALE", "ConnectionWire", "broken", "cannot_prepare", "checked_headers", "connect_problem"]
@@ -37,9 +44,6 @@ EXPECT_SIZE = 1024 * 1024
 
 # Seconds to wait for permission to send an announced body; servers may not give it.
 EXPECT_WAIT = 1
-
-# Seconds for the rest of an answer to which whoever collects it comes too late: it may have arrived long ago.
-LAST_CHANCE = 0.001
 
 # The body of an answer that nobody wants is read up to this size, to keep the connection.
 DRAIN_SIZE = 64 * 1024
@@ -88,38 +92,31 @@ class ConnectionWire:
     def close(self) -> None:
         self._idle.clear()
 
-    def send(self, request: Request) -> Response:
+    def exchange(self, request: Request) -> Course[Response]:
         """Send a request and return the answer.
+
+        It begins without waiting if a connection is idle and the body is not large.
 
         Raises:
             NoAnswerError: There was none.
         """
-        if request.delay:
+        if request.delay or _is_large(request.body):
+            yield None
             time.sleep(request.delay)  # the host said that it is busy, and will not say when it no longer is
         connection = self._take()
         if connection is not None:
             try:
-                return self._exchange(connection, request)
+                return (yield from self._exchange(connection, request))
             except STALE as error:
                 # It was closed, before anything was answered: servers do so to idle connections.
                 if not request.idempotent:
                     raise broken(error) from error
-        return self.send_over_new_connection(request)
-
-    def send_over_new_connection(self, request: Request) -> Response:
-        """Do so, whatever connections are idle."""
+        yield None
         connection = self._connect()
         try:
-            return self._exchange(connection, request)
+            return (yield from self._exchange(connection, request))
         except STALE as error:
             raise broken(error) from error
-
-    def begin(self, request: Request) -> Sent | None:
-        """Send a request without waiting, if a connection is idle and the body is not large; None if nothing was sent."""
-        if request.delay or (request.body is not None and request.body.size > EXPECT_SIZE):
-            return None
-        connection = self._take()
-        return None if connection is None else _Exchange(self, connection, request).begin()
 
     def _take(self) -> Connection | None:
         """Return an idle connection over which the host has said nothing since, not even that it is closed."""
@@ -143,25 +140,68 @@ class ConnectionWire:
             raise NoAnswerError(connect_problem(error, self.timeout), ambiguous=False) from error
         return connection
 
-    def _exchange(self, connection: Connection, request: Request) -> Response:
+    def _exchange(self, connection: Connection, request: Request) -> Course[Response]:
         try:
-            connection.sock.settimeout(self.timeout)
-            received, is_sent = self._send_and_receive(connection.sock, request)
-            deadline = time.monotonic() + self.timeout
-            return self.answered(connection, request, received, is_sent=is_sent, deadline=deadline)
+            if _is_large(request.body):
+                received, is_sent, deadline = self._send_announced(connection.sock, request)
+            else:
+                received, is_sent, deadline = yield from self._send_and_receive(connection.sock, request)
+            plain = None if request.stream else parse_plain(received, request.method)
+            if plain is None:
+                yield None  # the rest may not have arrived
+                source = Received(connection.sock, received, deadline)
+                return self._answered_at_length(connection, request, source, is_sent=is_sent)
+            if is_sent and not plain.will_close:
+                self._idle.give(connection)
+            else:
+                connection.close()
+            return Response(plain.status, plain.reason, plain.headers)
         except BaseException as error:
             _give_up(connection, self.timeout, error)
             raise
 
-    def _send_and_receive(self, sock: socket.socket, request: Request) -> tuple[bytes, bool]:
-        """Send a request; return what has arrived of the answer, and whether the whole request was sent."""
-        body = request.body
-        if body is not None and body.size > EXPECT_SIZE:
-            return self._send_announced(sock, request, body)
-        is_sent = _send(sock, self.pieces(request))
-        return sock.recv(FIRST_SIZE), is_sent
+    def _send_and_receive(self, sock: socket.socket, request: Request) -> Course[tuple[bytes, bool, float]]:
+        """Send a request bit by bit, as the host takes it.
 
-    def _send_announced(self, sock: socket.socket, request: Request, body: Body) -> tuple[bytes, bool]:
+        Returns:
+            The head of the answer and what has come with it; whether the whole request was sent; and until when to wait for
+            the rest, by `time.monotonic`.
+        """
+        if sock.gettimeout() != 0:
+            sock.settimeout(0)
+        descriptor, heard, has_answered = sock.fileno(), b"", False
+        unsent = _Unsent(sock, self._pieces(request))
+        unsent.send()
+        # Whoever collects the answers of several hosts may come late to this one: they all share the time.
+        deadline = time.monotonic() + self.timeout
+        while True:
+            yield Arrival(descriptor, deadline, unsent.is_left)
+            try:
+                while not (has_answered and is_head(heard)):
+                    if has_answered and time.monotonic() > deadline + LAST_CHANCE:
+                        raise TimeoutError  # although it talks and talks
+                    received = sock.recv(FIRST_SIZE)  # a host may refuse what has not arrived as a whole
+                    if not received:
+                        break
+                    has_answered, heard = True, without_interim(heard + received)
+            except WOULD_BLOCK:
+                if unsent.is_left and unsent.send():
+                    deadline = time.monotonic() + self.timeout
+                elif time.monotonic() >= deadline:
+                    raise TimeoutError from None
+                continue
+            except STALE as error:
+                if has_answered:
+                    raise broken(error) from error
+                raise
+            if not heard:
+                closed = RemoteDisconnected("closed without an answer")
+                raise broken(closed) if has_answered else closed  # an interim answer is one
+            return heard, unsent.is_sent, deadline
+
+    def _send_announced(self, sock: socket.socket, request: Request) -> tuple[bytes, bool, float]:
+        """Do so with a body that the host may refuse to receive, and wait for it."""
+        sock.settimeout(self.timeout)
         _send(sock, [self._head(request)])
         sock.settimeout(min(self.timeout, EXPECT_WAIT))
         try:
@@ -170,57 +210,30 @@ class ConnectionWire:
             first = None
         finally:
             sock.settimeout(self.timeout)
-        if first == b"":
-            return first, False
         # Of a status that has not arrived as a whole nothing is known: it may be an interim one.
-        is_sent = (first or _GO_ON)[9:10] in (b"", b"1") and _send(sock, body.blocks())
-        return (sock.recv(FIRST_SIZE) if first is None else first), is_sent
-
-    def answered(
-        self, connection: Connection, request: Request, received: bytes, *, is_sent: bool, deadline: float
-    ) -> Response:
-        """Return an answer that has begun to arrive, and keep the connection if it can be used again.
-
-        Args:
-            connection: Where the request went.
-            request: What was sent.
-            received: What has arrived of the answer; nothing if the host has closed the connection.
-            is_sent: Whether the whole request was sent.
-            deadline: When to stop waiting for the rest of its head, by `time.monotonic`.
-
-        Raises:
-            RemoteDisconnected: There is no answer.
-            OSError: It broke off, as for other errors of sockets.
-            HTTPException: It is not HTTP.
-        """
-        if not received:
+        may_send = first != b"" and (first or _GO_ON)[9:10] in (b"", b"1")
+        is_sent = may_send and _send(sock, cast("Body", request.body).blocks())
+        answer = sock.recv(FIRST_SIZE) if first is None else first
+        if not answer:
             raise RemoteDisconnected("closed without an answer")
-        plain = None if request.stream else parse_plain(received, request.method)
-        if plain is None:
-            connection.sock.settimeout(max(deadline - time.monotonic(), LAST_CHANCE))
-            return self._answered_at_length(connection, request, received, is_sent=is_sent)
-        if is_sent and not plain.will_close:
-            self._idle.give(connection)
-        else:
-            connection.close()
-        return Response(plain.status, plain.reason, plain.headers)
+        return answer, is_sent, time.monotonic() + self.timeout
 
     def _answered_at_length(
-        self, connection: Connection, request: Request, received: bytes, *, is_sent: bool
+        self, connection: Connection, request: Request, source: Received, *, is_sent: bool
     ) -> Response:
         try:
-            answer = read_answer(connection.sock, request.method, received)
+            answer = read_answer(source, request.method)
         except STALE as error:
             # Not that of a connection which was closed while it was idle: the host had begun to answer.
             raise broken(error) from error
-        connection.sock.settimeout(self.timeout)
         stream = _AnswerStream(answer, connection, self._idle if is_sent and not answer.will_close else None)
-        response = Response(answer.status, answer.reason, answer.headers, stream if request.stream else None)
-        if not (request.stream and answer.status in (200, 207)):
+        if request.stream and answer.status in (200, 207):
+            source.wait_longer(self.timeout)
+        else:
             stream.drain()
-        return response
+        return Response(answer.status, answer.reason, answer.headers, stream if request.stream else None)
 
-    def pieces(self, request: Request) -> Iterator[bytes]:
+    def _pieces(self, request: Request) -> Iterator[bytes]:
         """Return what is to be sent: head and body in one piece, if the body is small."""
         head, body = self._head(request), request.body
         if body is None:
@@ -260,110 +273,39 @@ class ConnectionWire:
             raise cannot_prepare(error) from None
 
 
-class _Exchange:
-    """A request on its way over one connection, which goes on whenever the host is ready for it."""
+class _Unsent:
+    """What is left of a request, for a host that takes it bit by bit.
 
-    __slots__ = (
-        "_connection",
-        "_deadline",
-        "_heard",
-        "_is_answering",
-        "_is_sent",
-        "_pieces",
-        "_request",
-        "_rest",
-        "_send_size",
-        "_sock",
-        "_wire",
-    )
+    Attributes:
+        is_left: Whether anything is left that the host may still take.
+        is_sent: Whether the host has taken the whole request.
+    """
 
-    def __init__(self, wire: ConnectionWire, connection: Connection, request: Request) -> None:
-        self._wire = wire
-        self._connection = connection
-        self._sock = connection.sock
-        self._request = request
-        self._pieces: Iterator[bytes] = iter(())
+    __slots__ = ("_pieces", "_rest", "_size", "_sock", "is_left", "is_sent")
+
+    def __init__(self, sock: socket.socket, pieces: Iterator[bytes]) -> None:
+        self._sock = sock
+        self._pieces = pieces
         self._rest: bytes | memoryview = b""
-        self._send_size = TLS_SEND_SIZE if isinstance(self._sock, ssl.SSLSocket) else None
-        self._is_sent = True
-        self._heard = b""
-        self._is_answering = False
-        self._deadline = 0.0
+        self._size = TLS_SEND_SIZE if isinstance(sock, ssl.SSLSocket) else None
+        self.is_left = True
+        self.is_sent = False
 
-    def begin(self) -> Sent:
-        try:
-            self._pieces = self._wire.pieces(self._request)
-            self._send()
-        except BaseException as error:
-            _give_up(self._connection, self._wire.timeout, error)
-            raise
-        return self._under_way()
-
-    def _under_way(self) -> Sent:
-        self._deadline = time.monotonic() + self._wire.timeout
-        return Sent(self._resume, Arrival(self._sock.fileno(), self._deadline, takes_more=bool(self._rest)))
-
-    def _resume(self) -> Response | Sent:
-        try:
-            return self._proceed()
-        except BaseException as error:
-            _give_up(self._connection, self._wire.timeout, error)
-            if not isinstance(error, STALE):
-                raise
-            # Not if the host had begun to answer: then the connection was not one that it had closed before.
-            if self._is_answering or not self._request.idempotent:
-                raise broken(error) from error
-        # As in `send`: the connection was closed while it was idle. Another one is made by whoever may wait for it.
-        return Sent(partial(self._wire.send_over_new_connection, self._request), None)
-
-    def _proceed(self) -> Response | Sent:
-        while (received := self._received()) is None:
-            if self._rest and self._send():
-                return self._under_way()
-            self._wait()
-        if not received and self._is_answering and not self._heard:
-            raise broken(RemoteDisconnected("closed after an interim answer"))
-        self._is_answering = self._is_answering or bool(received)
-        self._heard = without_interim(self._heard + received)
-        if received and not is_head(self._heard):
-            # Nobody waits for the rest: whoever has several hosts would wait with this one.
-            return Sent(self._resume, Arrival(self._sock.fileno(), self._deadline, takes_more=bool(self._rest)))
-        is_sent = self._is_sent and not self._rest
-        # Whoever collects the answers of several hosts may come late to this one: they all share the time.
-        return self._wire.answered(
-            self._connection, self._request, self._heard, is_sent=is_sent, deadline=self._deadline
-        )
-
-    def _received(self) -> bytes | None:
-        """Return the beginning of the answer, if it is there: a host may refuse what has not arrived as a whole."""
-        try:
-            return self._sock.recv(FIRST_SIZE)
-        except WOULD_BLOCK:
-            return None
-
-    def _send(self) -> bool:
+    def send(self) -> bool:
         """Send as much as the host takes at once; return whether that was anything."""
         any_sent = False
         try:
-            while self._rest or self._take_piece():
-                sent = self._sock.send(self._rest[: self._send_size])
+            while rest := self._rest or next(self._pieces, b""):
+                self._rest = rest
+                sent = self._sock.send(rest[: self._size])
                 any_sent = True
-                self._rest = b"" if sent == len(self._rest) else memoryview(self._rest)[sent:]
+                self._rest = b"" if sent == len(rest) else memoryview(rest)[sent:]
+            self.is_left, self.is_sent = False, True
         except WOULD_BLOCK:
             pass
         except STALE:
-            self._is_sent, self._rest, self._pieces = False, b"", iter(())  # it may have answered all the same
+            self.is_left = False  # it may have answered all the same
         return any_sent
-
-    def _take_piece(self) -> bool:
-        self._rest = next(self._pieces, b"")
-        return bool(self._rest)
-
-    def _wait(self) -> None:
-        poller = select.poll()
-        poller.register(self._sock, select.POLLIN | (select.POLLOUT if self._rest else 0))
-        if not poller.poll(max(self._deadline - time.monotonic(), 0) * 1000):
-            raise TimeoutError
 
 
 def _give_up(connection: Connection, timeout: float, error: BaseException) -> None:
@@ -420,6 +362,10 @@ class _AnswerStream(Stream):
         else:
             self._answer.close()
             self._connection.close()
+
+
+def _is_large(body: Body | None) -> bool:
+    return body is not None and body.size > EXPECT_SIZE
 
 
 def _send(sock: socket.socket, blocks: Iterable[bytes]) -> bool:

@@ -1,16 +1,17 @@
 """The contract of executors, for those that can wait, and their jobs."""
 
 import threading
+from functools import partial
 
 import pytest
 
+from resto.courses import Arrival, finish
 from resto.exceptions import TransportError
 from resto.executors import Executor, Job
-from resto.outcomes import Begun
 
 
-def job(host="media-1", name="a.txt", call=lambda: None, finished=None, begin=None):
-    return Job("upload", host, name, call, finished, begin)
+def job(host="media-1", name="a.txt", call=lambda: None, finished=None, course=None):
+    return Job("upload", host, name, call, finished, course)
 
 
 def fail(error):
@@ -56,44 +57,70 @@ def test_error_of_finished_is_logged(caplog):
     assert record.exc_info[0] is ZeroDivisionError
 
 
-@pytest.mark.parametrize("begin", [None, lambda: None], ids=["nothing", "not at once"])
-def test_job_that_cannot_begin(begin):
+def test_job_without_a_course_is_one_step_that_may_take_its_time():
+    ran, outcomes = [], []
+    course = job(call=lambda: ran.append(1), finished=outcomes.append).carry_out()
+    assert next(course) is None
+    assert (ran, outcomes) == ([], [])
+    assert [finish(course)] == outcomes
+    assert ran == [1]
+
+
+def test_job_takes_the_steps_of_its_course():
     outcomes = []
-    assert job(begin=begin, finished=outcomes.append).start() is None
+    arrivals = [Arrival(0, 0), None, Arrival(1, 1)]
+    under_way = job(finished=outcomes.append, course=partial(steps, arrivals)).carry_out()
+    assert [next(under_way) for _ in arrivals] == arrivals
     assert outcomes == []
-
-
-def test_job_begins_without_waiting():
-    resumed, outcomes = [], []
-    begun = job(begin=lambda: Begun(lambda: resumed.append(1) or 42), finished=outcomes.append).start()
-    assert (resumed, outcomes) == ([], [])
-    outcome = begun.resume()
+    outcome = finish(under_way)
     assert (outcome.action, outcome.host, outcome.name, outcome.value) == ("upload", "media-1", "a.txt", 42)
-    assert (resumed, outcomes) == ([1], [outcome])
+    assert outcomes == [outcome]
 
 
-def test_job_of_several_requests_has_one_outcome():
+def steps(arrivals):
+    yield from arrivals
+    return 42
+
+
+def failing_later():
+    yield None
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("course", [lambda: fail(ZeroDivisionError()), failing_later], ids=["at once", "later"])
+def test_course_that_fails_has_an_outcome(course):
+    """Also if it cannot even be made."""
     outcomes = []
-    begun = job(begin=lambda: Begun(lambda: Begun(lambda: 42)), finished=outcomes.append).start()
-    again = begun.resume()
-    assert isinstance(again, Begun)
-    assert outcomes == []
-    assert [again.resume()] == outcomes
-
-
-@pytest.mark.parametrize(
-    "begin",
-    [
-        lambda: fail(ZeroDivisionError()),
-        lambda: Begun(lambda: fail(ZeroDivisionError())),
-    ],
-    ids=["at once", "later"],
-)
-def test_job_that_fails_after_it_began(begin):
-    outcomes = []
-    outcome = job(begin=begin, finished=outcomes.append).start().resume()
+    outcome = finish(job(course=course, finished=outcomes.append).carry_out())
     assert isinstance(outcome.error, ZeroDivisionError)
     assert outcomes == [outcome]
+
+
+def test_course_measures_its_time():
+    assert 0.05 <= finish(job(call=lambda: threading.Event().wait(0.05)).carry_out()).seconds < 5
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_course_that_ends_its_thread_has_no_outcome(error):
+    outcomes = []
+    with pytest.raises(error):
+        finish(job(call=lambda: fail(error()), finished=outcomes.append).carry_out())
+    assert outcomes == []
+
+
+def test_course_that_is_given_up_is_closed_and_has_no_outcome():
+    closed, outcomes = [], []
+
+    def course():
+        try:
+            yield Arrival(0, 0)
+        finally:
+            closed.append(1)
+
+    under_way = job(course=course, finished=outcomes.append).carry_out()
+    next(under_way)
+    under_way.close()
+    assert (closed, outcomes) == ([1], [])
 
 
 def test_executor_is_abstract():

@@ -5,16 +5,17 @@ import socket
 import threading
 import time
 from collections import Counter, defaultdict
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resto.courses import Arrival
 from resto.executors import Job
 from resto.executors.flow import BACKLOG, WINDOW
 from resto.executors.lanes import process_lanes
 from resto.executors.thread import ThreadExecutor
-from resto.outcomes import Arrival, Begun
 
 
 class Host:
@@ -25,24 +26,22 @@ class Host:
         self.begun = []
         self.most = 0
 
-    def begin(self, name, steps):
-        def resume():
-            line, _ = self.lines[name]
-            line.settimeout(10)
-            answer = line.recv(1)
-            if answer == b"?":
-                return Begun(resume, arrival)  # another request, over the same line
-            near, far = self.lines.pop(name)
-            near.close()
-            far.close()
-            return f"{name} answered"
-
+    def course(self, name, react=lambda: None):
+        """Ask, let a test react to that, and wait for the answer."""
         near, far = self.lines[name] = socket.socketpair()
-        far.send(b"?" * steps)
+        near.setblocking(False)
         self.begun.append(name)
         self.most = max(self.most, len(self.lines))
-        arrival = Arrival(near.fileno(), time.monotonic() + 10)
-        return Begun(resume, arrival)
+        react()
+        with near, far:
+            while True:
+                yield Arrival(near.fileno(), time.monotonic() + 10)
+                try:
+                    near.recv(1)
+                except BlockingIOError:
+                    continue
+                del self.lines[name]
+                return f"{name} answered"
 
     def answer(self, name):
         self.lines[name][1].send(b"!")
@@ -66,7 +65,9 @@ def quick(host, name, call=lambda: None):
 
 
 names = st.tuples(st.sampled_from(["media-1", "media-2", "media-3"]), st.sampled_from("abcdef"))
-ways = st.sampled_from(["begins", "two steps", "in a thread", "fails"])
+ways = st.sampled_from(
+    ["begins", "two requests", "connects first", "connects later", "fails later", "in a thread", "fails"]
+)
 
 
 @given(st.lists(st.tuples(names, ways), max_size=60), st.data())
@@ -80,24 +81,27 @@ def test_each_job_runs_once_in_the_order_of_its_lane(jobs, data):
 
         def call():
             order[lane].append(number)
-            if way == "fails":
+            if way.startswith("fails"):
                 raise ValueError(number)
             return number
 
-        def begin():
+        def course():
+            if way == "connects first":
+                yield None
             line = f"{name} {number}"
-            begun = hosts[host].begin(line, steps=way == "two steps")
-            order[lane].append(number)
-            hosts[host].answer(line)
-            return begun
+            for _ in range(1 + (way == "two requests")):
+                yield from hosts[host].course(line, lambda: hosts[host].answer(line))
+            if way == "connects later":
+                yield None
+            return call()
 
-        return Job("upload", host, name, call, begin=begin if way in ("begins", "two steps") else None)
+        return Job("upload", host, name, call, course=None if way in ("in a thread", "fails") else course)
 
     given_jobs = [make(number, lane, way) for number, (lane, way) in enumerate(jobs)]
     outcomes = list(run_each(iter(given_jobs)))
 
     assert Counter((outcome.host, outcome.name) for outcome in outcomes) == Counter(lane for lane, _ in jobs)
-    assert sum(not outcome.ok for outcome in outcomes) == sum(way == "fails" for _, way in jobs)
+    assert sum(not outcome.ok for outcome in outcomes) == sum(way.startswith("fails") for _, way in jobs)
     for lane, numbers in order.items():
         assert numbers == [number for number, (other, _) in enumerate(jobs) if other == lane]
     assert not process_lanes()._lanes
@@ -107,17 +111,15 @@ def test_no_more_than_the_window_is_under_way_and_the_next_begins_with_each_answ
     total = 5 * WINDOW
     host = hosts["media-1"]
 
-    def begin(number):
-        begun = host.begin(str(number), 0)
+    def react(number):
         if number == total - 1:
             for name in host.lines:
                 host.answer(name)
         elif len(host.lines) == WINDOW:
             host.answer(str(number))  # the latest, so that the first is under way to the end
-        return begun
 
     jobs = [
-        Job("upload", "media-1", str(number), list, begin=lambda number=number: begin(number))
+        Job("upload", "media-1", str(number), list, course=partial(host.course, str(number), partial(react, number)))
         for number in range(total)
     ]
     outcomes = list(run_each(jobs))
@@ -130,7 +132,7 @@ def test_no_more_than_the_window_is_under_way_and_the_next_begins_with_each_answ
 def test_slow_host_holds_up_only_itself_as_long_as_there_is_room(hosts):
     slow = hosts["slow"]
     jobs = [
-        Job("upload", "slow", str(number), list, begin=lambda number=number: slow.begin(str(number), 0))
+        Job("upload", "slow", str(number), list, course=partial(slow.course, str(number)))
         for number in range(WINDOW + BACKLOG // 2)
     ]
     jobs += [quick("fast", str(number)) for number in range(200)]
@@ -148,13 +150,11 @@ def test_jobs_are_taken_when_there_is_room(hosts):
     def jobs():
         for number in itertools.count():
             taken.append(number)
-            yield Job("upload", "slow", str(number), list, begin=lambda number=number: begin(str(number)))
+            yield Job("upload", "slow", str(number), list, course=partial(slow.course, str(number), answer_the_first))
 
-    def begin(name):
-        begun = slow.begin(name, 0)
-        if name == "0":
-            slow.answer(name)
-        return begun
+    def answer_the_first():
+        if slow.begun == ["0"]:
+            slow.answer("0")
 
     outcomes = run_each(jobs())
     assert not taken
@@ -170,7 +170,7 @@ def test_what_ends_early_leaves_its_lanes_and_takes_no_more(hosts, block):
     jobs = [
         quick("media-3", "first"),
         blocked.job,
-        Job("upload", "media-2", "begun", list, begin=lambda: slow.begin("begun", 0)),
+        Job("upload", "media-2", "begun", list, course=partial(slow.course, "begun")),
         quick("media-1", "blocked", lambda: ran.append("waited for its turn")),
     ]
     outcomes = run_each(itertools.chain(jobs, (quick("media-4", str(number), list) for number in itertools.count())))
@@ -179,16 +179,43 @@ def test_what_ends_early_leaves_its_lanes_and_takes_no_more(hosts, block):
     blocked.released.set()
     assert blocked.finished.wait(10)
     assert ran == []
+    assert [line.fileno() for line in slow.lines["begun"]] == [-1, -1]
 
 
-@pytest.mark.parametrize("begins", [True, False])
-def test_what_is_no_exception_is_raised_and_holds_up_no_lane(hosts, begins):
+def test_what_ends_early_in_another_thread_leaves_its_lanes(hosts, call_in_thread):
+    """As a generator may, of which nobody knows any more."""
+    slow = hosts["slow"]
+    outcomes = run_each([Job("upload", "slow", "a", list, course=partial(slow.course, "a")), quick("media-1", "a")])
+    assert call_in_thread(next, outcomes)().host == "media-1"
+    outcomes.close()
+    assert not process_lanes()._lanes
+    assert [line.fileno() for line in slow.lines["a"]] == [-1, -1]
+
+
+# The steps before the one that does not end.
+STEPS = {"no course": None, "at once": [], "later": [Arrival(0, 0)], "in a thread": [Arrival(0, 0), None]}
+
+
+@pytest.mark.parametrize("steps", STEPS.values(), ids=STEPS)
+def test_what_is_no_exception_is_raised_and_holds_up_no_lane(hosts, wait_until, steps):
     def stop():
         raise KeyboardInterrupt
 
-    job = Job("upload", "media-1", "a", stop, begin=(lambda: Begun(stop)) if begins else None)
+    def course():
+        yield from steps
+        stop()
+
+    slow = hosts["slow"]
+    jobs = [
+        Job("upload", "slow", "a", list, course=partial(slow.course, "a")),
+        Job("upload", "media-1", "a", stop, course=None if steps is None else course),
+        quick("media-1", "a"),
+        quick("media-2", "b"),
+    ]
     with pytest.raises(KeyboardInterrupt):
-        list(run_each([job, quick("media-1", "a"), quick("media-2", "b")]))
+        list(run_each(jobs))
+    wait_until(lambda: not process_lanes()._lanes)  # what a thread does already, it does to the end
+    assert {line.fileno() for line in slow.lines.get("a", [])} <= {-1}
 
 
 def test_jobs_that_cannot_be_made_end_it(hosts):
@@ -200,19 +227,29 @@ def test_jobs_that_cannot_be_made_end_it(hosts):
         list(run_each(jobs()))
 
 
+def test_what_is_answered_needs_no_thread(hosts, pool):
+    host = hosts["media-1"]
+    jobs = [
+        Job("upload", "media-1", name, list, course=partial(host.course, name, partial(host.answer, name)))
+        for name in "abc"
+    ]
+    assert {outcome.value for outcome in run_each(jobs)} == {"a answered", "b answered", "c answered"}
+    assert not pool._threads._threads
+
+
 def test_what_cannot_go_on_at_once_goes_to_a_thread(hosts):
     """Such as the second try of a request whose connection was closed: to connect takes its time."""
     threads = set()
 
-    def connect():
+    def course():
+        yield Arrival(near.fileno(), time.monotonic() + 10)
+        yield None
         threads.add(threading.current_thread())
         return "connected"
 
     near, far = socket.socketpair()
     with near, far:
         far.send(b"!")
-        arrival = Arrival(near.fileno(), time.monotonic() + 10)
-        begin = lambda: Begun(lambda: Begun(connect, None, is_sent=False), arrival)  # noqa: E731 - as a job has it
-        (outcome,) = run_each([Job("upload", "media-1", "a", list, begin=begin)])
+        (outcome,) = run_each([Job("upload", "media-1", "a", list, course=course)])
     assert outcome.value == "connected"
     assert threading.current_thread() not in threads

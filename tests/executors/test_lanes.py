@@ -4,20 +4,27 @@ import socket
 import threading
 import time
 from collections import defaultdict
+from contextlib import nullcontext
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resto.courses import Arrival
 from resto.executors import Job
 from resto.executors.inline import InlineExecutor
 from resto.executors.lanes import Lanes, process_lanes
 from resto.executors.thread import ThreadExecutor
-from resto.outcomes import Arrival, Begun
 
 
-def job(host, name, call=lambda: None, begin=None):
-    return Job("upload", host, name, call, begin=begin)
+def job(host, name, call=lambda: None, course=None):
+    return Job("upload", host, name, call, course=course)
+
+
+def at_once():
+    """What need not be waited for."""
+    return Arrival(0, 0)
 
 
 def jobs_in_lane(lane):
@@ -115,47 +122,133 @@ def test_caller_keeps_the_first_task_for_itself():
 def test_caller_begins_all_before_it_waits_for_any():
     log = []
 
-    def begin(host):
+    def course(host):
         log.append(f"begin {host}")
-        return Begun(lambda: log.append(f"resume {host}"))
+        yield at_once()
+        log.append(f"end {host}")
 
-    Lanes().run([job(host, "a", begin=lambda host=host: begin(host)) for host in ("media-1", "media-2")])
-    assert log == ["begin media-1", "begin media-2", "resume media-1", "resume media-2"]
+    Lanes().run([job(host, "a", course=partial(course, host)) for host in ("media-1", "media-2")])
+    assert log == ["begin media-1", "begin media-2", "end media-1", "end media-2"]
 
 
 def test_actions_of_several_requests_take_turns():
     log = []
 
-    def step(host, number):
-        log.append((host, number))
-        return Begun(lambda: step(host, number + 1)) if number < 3 else number
+    def course(host):
+        for number in range(3):
+            log.append((host, number))
+            yield at_once()
+        log.append((host, 3))
+        return 3
 
-    outcomes = Lanes().run([job(host, "a", begin=lambda host=host: step(host, 0)) for host in ("one", "two")])
+    outcomes = Lanes().run([job(host, "a", course=partial(course, host)) for host in ("one", "two")])
     assert log == [(host, number) for number in range(4) for host in ("one", "two")]
     assert [outcome.value for outcome in outcomes] == [3, 3]
 
 
+def waits_first(log):
+    """A course that can do nothing at once."""
+    try:
+        yield None
+        log.append("went on")
+    finally:
+        log.append("closed")
+
+
+def done_at_once():
+    return
+    yield
+
+
 def test_job_that_cannot_begin_is_run(executor):
-    assert executor.run([job("media-1", "a", lambda: "ran", begin=lambda: None)])[0].value == "ran"
+    """What was asked whether it can is closed, and keeps nothing from whoever may have to wait."""
+    log = []
+    assert executor.run([job("media-1", "a", lambda: log.append("ran"), partial(waits_first, log))])[0].ok
+    assert log == ["closed", "ran"]
 
 
 def test_jobs_that_cannot_begin_are_offered_when_the_caller_waits_for_others():
     offered = []
-    jobs = [job("media-1", "a", begin=lambda: Begun(lambda: None)), job("media-2", "a"), job("media-3", "a")]
+
+    def course():
+        yield at_once()
+
+    jobs = [
+        job("media-1", "a", course=course),
+        job("media-2", "a"),
+        job("media-3", "a", course=partial(waits_first, [])),
+    ]
     Lanes().run(jobs, offered.append)
     assert [task.job.host for task in offered] == ["media-2", "media-3"]
+
+
+def test_caller_keeps_the_first_of_those_that_cannot_begin():
+    """What is done at once is not waited for."""
+    offered = []
+    jobs = [job("media-1", "a", course=done_at_once)]
+    jobs += [job(f"media-{number}", "a", course=partial(waits_first, [])) for number in (2, 3)]
+    Lanes().run(jobs, offered.append)
+    assert [task.job.host for task in offered] == ["media-3"]
+
+
+# Courses that would wait when they are under way, such as those whose connection turns out to be closed.
+
+
+def reconnecting(log, host, *, connects=True):
+    yield at_once()
+    if connects:
+        yield None
+        log.append((host, threading.current_thread()))
+    yield at_once()
+    return host
+
+
+def test_what_would_wait_later_goes_on_in_a_thread_while_others_are_under_way():
+    log, own = [], Lanes()
+    threads = []
+
+    def offer(task):
+        threads.append(threading.Thread(target=own.attempt, args=[task]))
+        threads[-1].start()
+
+    jobs = [
+        job(host, "a", pytest.fail, partial(reconnecting, log, host, connects=host != "media-1"))
+        for host in ("media-1", "media-2", "media-3")
+    ]
+    outcomes = own.run(jobs, offer)
+    assert [outcome.value for outcome in outcomes] == ["media-1", "media-2", "media-3"]
+    assert sorted(log, key=lambda entry: entry[0]) == [("media-2", threads[0]), ("media-3", threads[1])]
+
+
+def test_what_would_wait_later_stays_with_the_caller_if_nothing_else_is_under_way():
+    log, offered = [], []
+    jobs = [
+        job("media-1", "a", pytest.fail, done_at_once),
+        job("media-2", "a", pytest.fail, partial(reconnecting, log, "media-2")),
+    ]
+    outcomes = Lanes().run(jobs, offered.append)
+    assert (outcomes[1].value, offered) == ("media-2", [])
+    assert log == [("media-2", threading.current_thread())]
+
+
+def test_what_would_wait_later_is_not_begun_anew(executor):
+    """Although nobody else has time for it."""
+    log = []
+    jobs = [job(host, "a", pytest.fail, partial(reconnecting, log, host)) for host in ("media-1", "media-2")]
+    assert [outcome.value for outcome in executor.run(jobs)] == ["media-1", "media-2"]
+    assert sorted(host for host, _ in log) == ["media-1", "media-2"]
 
 
 def test_submitted_job_is_not_begun():
     """Nobody waits for it: the thread that runs it can wait for the host."""
     log, done = [], threading.Event()
 
-    def begin():
+    def course():
         log.append("begun")
-        return Begun(lambda: None)
+        yield at_once()
 
     ThreadExecutor().submit(
-        [Job("upload", "media-1", "a", lambda: log.append("ran"), lambda outcome: done.set(), begin)]
+        [Job("upload", "media-1", "a", lambda: log.append("ran"), lambda outcome: done.set(), course)]
     )
     assert done.wait(10)
     assert log == ["ran"]
@@ -166,7 +259,12 @@ def test_job_begins_only_when_its_lane_is_free(executor, block, call_in_thread, 
     ThreadExecutor().submit([first.job])
     assert first.started.wait(10)
     begun = threading.Event()
-    result = call_in_thread(executor.run, [job("media-1", "a", begin=lambda: begun.set())])
+
+    def course():
+        begun.set()
+        yield at_once()
+
+    result = call_in_thread(executor.run, [job("media-1", "a", begun.set, course)])
     wait_until(lambda: jobs_in_lane(("media-1", "a")) == 2)
     assert not begun.is_set()
     first.released.set()
@@ -176,25 +274,135 @@ def test_job_begins_only_when_its_lane_is_free(executor, block, call_in_thread, 
 def test_begun_job_keeps_its_lane(executor):
     order = []
 
-    def submit_another():
+    def course():
         order.append("begin")
         ThreadExecutor().submit([job("media-1", "a", lambda: order.append("another"))])
-        return Begun(lambda: Begun(lambda: order.append("end")))
+        yield at_once()
+        yield None
+        order.append("end")
 
-    executor.run([job("media-1", "a", begin=submit_another)])
+    executor.run([job("media-1", "a", course=course)])
     executor.run([job("media-1", "a")])
     assert order == ["begin", "end", "another"]
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_caller_interrupted_while_actions_are_under_way_frees_its_lanes(executor, error):
-    def interrupt():
-        raise error
+def test_next_job_of_the_lane_of_a_course_is_offered():
+    offered = []
 
-    jobs = [job("media-1", "a", begin=lambda: Begun(interrupt)), job("media-2", "a", begin=lambda: Begun(int))]
+    def course():
+        yield at_once()
+
+    Lanes().run([job("media-1", "a", course=course), job("media-1", "a"), job("media-1", "a")], offered.append)
+    assert len(offered) == 2
+
+
+# Interruptions.
+
+
+class Courses:
+    """Courses of any steps, one of which is interrupted; knows which of them are open."""
+
+    def __init__(self, interrupted, error):
+        self.open = set()
+        self.interrupted = interrupted
+        self.error = error
+
+    def course(self, number, waits):
+        self.open.add(number)
+        try:
+            for step, is_arrival in enumerate([*waits, True]):
+                if (number, step) == self.interrupted:
+                    raise self.error
+                yield at_once() if is_arrival else None
+        finally:
+            self.open.remove(number)
+
+    def call(self, number):
+        if number == self.interrupted[0]:
+            raise self.error
+
+
+@given(
+    st.lists(st.tuples(lanes, st.none() | st.lists(st.booleans(), max_size=3)), min_size=1, max_size=5),
+    st.sampled_from([KeyboardInterrupt, SystemExit]),
+    st.data(),
+)
+def test_interrupted_caller_closes_its_courses_and_frees_its_lanes(executor, wait_until, given_jobs, error, data):
+    """Whichever step of whichever course it is that does not end, and whoever goes on with the others."""
+    number = data.draw(st.integers(0, len(given_jobs) - 1))
+    step = data.draw(st.integers(0, len(given_jobs[number][1] or ())))
+    courses = Courses((number, step), error)
+    jobs = [
+        job(*lane, partial(courses.call, number), None if waits is None else partial(courses.course, number, waits))
+        for number, (lane, waits) in enumerate(given_jobs)
+    ]
     with pytest.raises(error):
         executor.run(jobs)
-    assert not process_lanes()._lanes
+    wait_until(lambda: not process_lanes()._lanes)  # what a thread does already, it does to the end
+    assert not courses.open
+
+
+def test_course_that_waits_for_a_thread_is_closed_when_its_caller_is_interrupted():
+    log = []
+
+    def waits():
+        try:
+            yield at_once()
+            yield None
+        finally:
+            log.append("closed")
+
+    def interrupted():
+        yield at_once()
+        yield at_once()
+        raise KeyboardInterrupt
+
+    offered, own = [], Lanes()
+    with pytest.raises(KeyboardInterrupt):
+        own.run([job("media-1", "a", course=waits), job("media-2", "a", course=interrupted)], offered.append)
+    assert (len(offered), log) == (1, ["closed"])
+    assert not own.attempt(offered[0])
+    assert not own._lanes
+
+
+def test_job_of_an_interrupted_caller_keeps_its_lane_while_a_thread_runs_it(block):
+    first, own, threads = block("media-1", "a"), Lanes(), []
+
+    def offer(task):
+        threads.append(threading.Thread(target=own.attempt, args=[task]))
+        threads[-1].start()
+        assert first.started.wait(10)
+
+    def interrupted():
+        yield at_once()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        own.run([first.job, job("media-2", "a", course=interrupted)], offer)
+    assert list(own._lanes) == [("media-1", "a")]
+    first.released.set()
+    threads[0].join(10)
+    assert not own._lanes
+
+
+def test_course_that_cannot_be_closed_does_not_block_the_lanes():
+    """As when Ctrl-C is pressed once more."""
+
+    def stubborn():
+        try:
+            yield at_once()
+        finally:
+            raise KeyboardInterrupt
+
+    def interrupted():
+        yield at_once()
+        raise SystemExit
+
+    own = Lanes()
+    jobs = [job("media-1", "a", course=stubborn), job("media-1", "a"), job("media-2", "a", course=stubborn)]
+    with pytest.raises(KeyboardInterrupt):
+        own.run([job("media-0", "a", course=interrupted), *jobs])
+    assert not own._lanes
 
 
 def test_interrupted_caller_does_not_block_its_lanes(executor, block, wait_until):
@@ -223,20 +431,24 @@ def is_waited_for(task):
 
 
 class InterruptedLock:
-    """A lock whose release is interrupted, once."""
+    """A lock that is interrupted once: before it is acquired or after it is released."""
 
-    def __init__(self, releases):
+    def __init__(self, moment):
         self._lock = threading.Lock()
-        self._releases = releases
+        self._moments = moment
+
+    def _pass(self):
+        self._moments -= 1
+        if self._moments == 0:
+            raise KeyboardInterrupt
 
     def acquire(self, *args):
+        self._pass()
         return self._lock.acquire(*args)
 
     def release(self):
         self._lock.release()
-        self._releases -= 1
-        if self._releases == 0:
-            raise KeyboardInterrupt
+        self._pass()
 
     def __enter__(self):
         self.acquire()
@@ -247,25 +459,41 @@ class InterruptedLock:
 
 # The caller enters its jobs, finds, claims and leaves each of them, and finds that all are done.
 @pytest.mark.parametrize(
-    ("begin", "moments"),
-    [(None, 8), (lambda: None, 10), (lambda: Begun(int), 4)],
-    ids=["run", "not begun", "begun"],
+    ("waits", "moments"),
+    [(None, 16), ([False], 20), ([True], 8), ([True, False], 20), ([], 8)],
+    ids=["run", "not begun", "begun", "given back", "at once"],
 )
-def test_interruption_at_any_moment_does_not_block_the_lanes(begin, moments, subtests):
-    for moment in range(1, moments + 1):
+def test_interruption_at_any_moment_does_not_block_the_lanes(waits, moments, subtests):
+    for moment in range(1, moments + 2):
         with subtests.test(moment=moment):
+            is_open = set()
+
+            def course(host, is_open=is_open):
+                is_open.add(host)
+                try:
+                    for is_arrival in waits:
+                        yield at_once() if is_arrival else None
+                finally:
+                    is_open.remove(host)
+
             own = Lanes()
             own._lock = InterruptedLock(moment)
-            with pytest.raises(KeyboardInterrupt):
-                own.run([job("media-1", "a", begin=begin), job("media-2", "a", begin=begin)])
+            with pytest.raises(KeyboardInterrupt) if moment <= moments else nullcontext():
+                own.run(
+                    [
+                        job(host, "a", course=None if waits is None else partial(course, host))
+                        for host in ("media-1", "media-2")
+                    ]
+                )
             assert not own._lanes
+            assert not is_open
 
 
-@pytest.mark.parametrize("releases", [3, 5])
-def test_interruption_does_not_lose_the_jobs_of_others(releases):
+@pytest.mark.parametrize("moment", range(3, 11))
+def test_interruption_does_not_lose_the_jobs_of_others(moment):
     """The next task of the lane is offered even if the thread that left the lane was interrupted there."""
     own = Lanes()
-    own._lock = InterruptedLock(releases)
+    own._lock = InterruptedLock(moment)
     offered = []
     first = job("media-1", "a", lambda: own.submit([job("media-1", "a")], offered.append))
     with pytest.raises(KeyboardInterrupt):
@@ -292,17 +520,21 @@ class Line:
 
     def __init__(self, order, name, seconds=10):
         self.near, self.far = socket.socketpair()
+        self.near.setblocking(False)
         self.order, self.name = order, name
         self.arrival = Arrival(self.near.fileno(), time.monotonic() + seconds)
 
-    def begin(self):
-        return Begun(self._resume, self.arrival)
-
-    def _resume(self):
-        self.near.settimeout(max(self.arrival.deadline - time.monotonic(), 0.001))
-        answer = self.near.recv(1)
-        self.order.append(self.name)
-        return answer
+    def course(self):
+        while True:
+            yield self.arrival
+            try:
+                answer = self.near.recv(1)
+            except BlockingIOError:
+                if time.monotonic() >= self.arrival.deadline:
+                    raise TimeoutError from None
+            else:
+                self.order.append(self.name)
+                return answer
 
     def close(self):
         self.near.close()
@@ -326,7 +558,7 @@ def test_host_that_answers_late_does_not_hold_up_the_lanes_of_others(lines):
     order = []
     slow, fast = lines(order, "slow"), lines(order, "fast")
     caller = threading.Thread(
-        target=InlineExecutor().run, args=[[job("slow", "a", begin=slow.begin), job("fast", "a", begin=fast.begin)]]
+        target=InlineExecutor().run, args=[[job("slow", "a", course=slow.course), job("fast", "a", course=fast.course)]]
     )
     caller.start()
     fast.far.send(b"x")
@@ -341,6 +573,6 @@ def test_hosts_that_never_answer_cost_one_timeout_together(lines):
     order = []
     silent = [lines(order, number, seconds=0.3) for number in range(4)]
     started = time.monotonic()
-    outcomes = InlineExecutor().run([job(f"media-{line.name}", "a", begin=line.begin) for line in silent])
+    outcomes = InlineExecutor().run([job(f"media-{line.name}", "a", course=line.course) for line in silent])
     assert [type(outcome.error) for outcome in outcomes] == [TimeoutError] * 4
     assert time.monotonic() - started < 0.9

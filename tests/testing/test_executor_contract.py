@@ -1,6 +1,7 @@
 """Each promise of executors is one that can be broken: the contracts find out, and let the executors of the docs pass."""
 
 import json
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -174,7 +175,7 @@ class CallsByItself(PoolExecutor):
     """Does not leave it to `Job.run` to make an outcome."""
 
     def run(self, jobs):
-        return super().run([replace(job, call=partial(self.call, job), finished=None, begin=None) for job in jobs])
+        return super().run([replace(job, call=partial(self.call, job), finished=None, course=None) for job in jobs])
 
     def call(self, job):
         outcome = replace(job, finished=None).run()
@@ -220,6 +221,118 @@ class KeepsALockWhenInterrupted(PoolExecutor):
         outcomes = super().run(jobs)
         self.lock.release()
         return outcomes
+
+
+# Courses.
+
+
+class ChangesCourses(PoolExecutor):
+    """Does not leave it to its lanes how courses go on; hangs only by itself."""
+
+    lanes_class = Lanes
+
+    def __init__(self):
+        super().__init__()
+        self.lanes = self.lanes_class()
+        self.kept = []
+
+    def run(self, jobs):
+        return self.lanes.run([replace(job, course=job.course and partial(self.go_on, job.course)) for job in jobs])
+
+    def go_on(self, course):
+        return course()
+
+
+@breaks("test_outcomes_are_those_of_the_jobs")
+class ResumesOnce(ChangesCourses):
+    def go_on(self, course):
+        begun = course()
+        try:
+            yield next(begun)
+            next(begun)
+        except StopIteration as stop:
+            return stop.value
+
+
+@breaks("test_outcomes_are_those_of_the_jobs")
+class DoesNotResume(ChangesCourses):
+    def go_on(self, course):
+        try:
+            yield next(course())
+        except StopIteration as stop:
+            return stop.value
+
+
+@breaks("test_outcomes_are_those_of_the_jobs")
+class RunsCoursesTwice(ChangesCourses):
+    def go_on(self, course):
+        yield from course()
+        return (yield from course())
+
+
+@breaks("test_outcomes_are_those_of_the_jobs")
+class BeginsAnewWhereItWouldWait(ChangesCourses):
+    def go_on(self, course):
+        begun = course()
+        try:
+            while (arrival := next(begun)) is not None:
+                yield arrival
+        except StopIteration as stop:
+            return stop.value
+        begun.close()
+        return (yield from course())
+
+
+class ForgetfulLanes(Lanes):
+    def _give_back(self, task):
+        pass
+
+
+@breaks("test_outcomes_are_those_of_the_jobs")
+class ForgetsWhatWouldWait(ChangesCourses):
+    lanes_class = ForgetfulLanes
+
+
+@breaks("test_outcomes_are_those_of_the_jobs", "test_interruption_reaches_the_caller")
+class ForgetsToClose(ChangesCourses):
+    def go_on(self, course):
+        begun = course()
+        self.kept.append(begun)
+        try:
+            while True:
+                yield next(begun)
+        except StopIteration as stop:
+            return stop.value
+
+
+class ChangesArrivals(ChangesCourses):
+    def go_on(self, course):
+        begun = course()
+        try:
+            while True:
+                arrival = next(begun)
+                yield arrival and self.changed(arrival)
+        except StopIteration as stop:
+            return stop.value
+
+
+@breaks("test_outcomes_are_those_of_the_jobs")
+class WaitsForDeadlinesOnly(ChangesArrivals):
+    def changed(self, arrival):
+        self.kept += socket.socketpair()
+        return replace(arrival, descriptor=self.kept[-1].fileno(), takes_more=False)
+
+
+@breaks("test_outcomes_are_those_of_the_jobs")
+class WaitsForAnswersOnly(ChangesArrivals):
+    def changed(self, arrival):
+        return replace(arrival, deadline=time.monotonic() + 60)
+
+
+@breaks("test_outcomes_are_those_of_the_jobs")
+class DoesNotSendMore(ChangesArrivals):
+    def changed(self, arrival):
+        return replace(arrival, takes_more=False)
 
 
 # Lanes.

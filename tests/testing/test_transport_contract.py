@@ -16,8 +16,8 @@ import pytest
 
 from contracts import Mutants, fails, keeps, promises
 from documents import ROOT, load_module
+from resto.courses import Arrival, as_method
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError
-from resto.outcomes import Begun
 from resto.testing import TransportContract
 from resto.transports import Directory, Entry
 
@@ -28,10 +28,32 @@ BROKEN = Mutants()
 breaks = BROKEN.breaks
 
 
+def soon():
+    """What a course waits for that need not wait."""
+    return Arrival(0, time.monotonic())
+
+
+def in_steps(method):
+    """Turn a method into a course that does it in its third step."""
+
+    @as_method
+    def course(self, *args):
+        yield soon()
+        yield soon()
+        return method(self, *args)
+
+    return course
+
+
 class Folder(folder.FolderTransport):
     """The transport of the docs, and what it leaves out."""
 
     supports_scan = True
+
+    create = in_steps(folder.FolderTransport.create)
+    exists = in_steps(folder.FolderTransport.exists)
+    size = in_steps(folder.FolderTransport.size)
+    delete = in_steps(folder.FolderTransport.delete)
 
     @classmethod
     def build(cls):
@@ -52,11 +74,6 @@ class Folder(folder.FolderTransport):
         except RemoteFileNotFoundError:
             raise self.lost(host, name, "listdir") from None
         return Directory({*directories}, {file: self.size(host, str(Path(name, file))) for file in files})
-
-    def begin(self, method, host, name, *args):
-        if not hasattr(self, method):
-            return None
-        return Begun(lambda: Begun(lambda: getattr(self, method)(host, name, *args)))
 
     def lost(self, host, name, action):
         return RemoteFileNotFoundError(host, name, action, "it is not there")
@@ -581,34 +598,129 @@ class IsClosedByTheStranger(Folder):
         return stranger
 
 
-# Actions that begin without waiting.
+# Courses.
 
 
-@breaks("test_begun_action_is_the_action")
-class BeginsWhatItDoesNotKnow(Folder):
-    def begin(self, method, host, name, *args):
-        return Begun(lambda: getattr(self, method)(host, name, *args))
+@breaks("test_course_is_the_action")
+class YieldsSomethingElse(Folder):
+    @as_method
+    def exists(self, host, name):
+        yield "soon"
+        return super().exists(host, name)
 
 
-@breaks("test_begun_action_is_the_action")
-class DoesItTwice(Folder):
-    def begin(self, method, host, name, *args):
-        if method == "delete":
-            self.delete(host, name)
-        return
+@breaks("test_course_is_the_action")
+class HasAnotherClock(Folder):
+    @as_method
+    def exists(self, host, name):
+        yield Arrival(0, time.time())
+        return super().exists(host, name)
 
 
-@breaks("test_begun_action_is_the_action")
+@breaks("test_course_is_the_action")
 class ForgetsTheResult(Folder):
-    def begin(self, method, host, name, *args):
-        begun = super().begin(method, host, name, *args)
-        return begun.then(lambda result: begun.resume().resume() and None)
+    @as_method
+    def size(self, host, name):
+        yield soon()
+        super().size(host, name)
 
 
-@breaks("test_begun_action_is_the_action")
+@breaks("test_course_is_the_action")
 class FailsInAnotherWay(Folder):
-    def begin(self, method, host, name, *args):
-        return Begun(lambda: getattr(self, method)(host, name, *args) if self.exists(host, name) else None)
+    @as_method
+    def size(self, host, name):
+        yield soon()
+        return super().size(host, name) if self.exists(host, name) else None
+
+
+@breaks("test_course_is_the_action")
+class DeletesBeforeItWaits(Folder):
+    """And again when it is begun anew."""
+
+    @as_method
+    def delete(self, host, name):
+        existed = super().delete(host, name)
+        yield None
+        return existed
+
+
+@breaks("test_course_is_the_action")
+class ReadsBeforeItWaits(Folder):
+    @as_method
+    def create(self, host, name, content):
+        content = content if isinstance(content, bytes) else content.read()
+        yield None
+        return super().create(host, name, content)
+
+
+class IsAnsweredLater(Folder):
+    """Waits for an answer, which takes a while to arrive."""
+
+    @as_method
+    def exists(self, host, name):
+        arrives = time.monotonic() + 0.05
+        yield Arrival(0, arrives)
+        return self.answer(arrives) and super().exists(host, name)
+
+    def answer(self, arrives):
+        raise NotImplementedError
+
+
+@breaks("test_course_is_the_action")
+class TakesSilenceForNo(IsAnsweredLater):
+    def answer(self, arrives):
+        return time.monotonic() >= arrives
+
+
+@breaks("test_course_is_the_action")
+class FailsIfThereIsNoAnswerYet(IsAnsweredLater):
+    def answer(self, arrives):
+        if time.monotonic() < arrives:
+            raise BlockingIOError
+        return True
+
+
+@breaks("test_course_may_be_given_up")
+class DoesNotGiveUp(Folder):
+    @as_method
+    def size(self, host, name):
+        try:
+            yield soon()
+        except GeneratorExit:
+            yield soon()
+        return super().size(host, name)
+
+
+@breaks("test_course_may_be_given_up")
+class KeepsAnswersThatNobodyRead(Folder):
+    def __init__(self, base_url, *, timeout=2):
+        super().__init__(base_url, timeout=timeout)
+        self.answers = []
+
+    @as_method
+    def size(self, host, name):
+        self.answers.append(super().size(host, name))
+        yield soon()
+        return self.answers.pop(0)
+
+
+@breaks("test_course_may_be_given_up")
+class StaysBusy(Folder):
+    is_busy = False
+
+    @as_method
+    def delete(self, host, name):
+        self.is_busy = True
+        yield soon()
+        self.is_busy = False
+        return super().delete(host, name)
+
+    @as_method
+    def size(self, host, name):
+        yield soon()
+        if self.is_busy:
+            raise HostUnavailableError(host, name, "size", "its only connection is in use")
+        return super().size(host, name)
 
 
 # Threads and processes.

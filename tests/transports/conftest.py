@@ -10,7 +10,6 @@ from functools import partial
 import pytest
 import trustme
 
-from begun import BegunWire
 from resto.hosts import parse_url
 from resto.transports.credentials import authenticator
 from resto.transports.http import HttpTransport
@@ -60,6 +59,7 @@ class Script:
             stack.enter_context(sock)
             if self._ssl_context is not None:
                 sock = stack.enter_context(self._ssl_context.wrap_socket(sock, server_side=True))
+                self._sockets.append(sock)  # the other one is no longer in charge
             self.received.append(bytearray())
             self._handle(Peer(sock, self.received[-1], len(self.received)))
 
@@ -137,35 +137,24 @@ def new_connection_wire(url, timeout=PATIENCE, auth=None, context=None):
     return ConnectionWire(parse_url(url, ""), timeout, authenticator(auth, None), context)
 
 
-def new_begun_wire(url, timeout=PATIENCE, auth=None, context=None):
-    return BegunWire(parse_url(url, ""), timeout, authenticator(auth, None), context)
-
-
 def new_requests_wire(url, timeout=PATIENCE, auth=None, context=None):
     return RequestsWire(parse_url(url, ""), timeout, create_session_factory(context), authenticator(auth, None))
 
 
-# How requests are sent: by whoever waits for the answer, without waiting, or through requests.
-WIRES = {"waiting": new_connection_wire, "begun": new_begun_wire, "requests": new_requests_wire}
+WIRES = {"connections": new_connection_wire, "requests": new_requests_wire}
 
 
 @pytest.fixture
 def make_wire():
-    """Make wires: ``make_wire("waiting", url, timeout, auth, ssl_context)``."""
+    """Make wires: ``make_wire("requests", url, timeout, auth, ssl_context)``."""
     with ExitStack() as stack:
         yield lambda kind, *args, **kw: stack.enter_context(contextlib.closing(WIRES[kind](*args, **kw)))
 
 
 @pytest.fixture
-def waiting_wire(make_wire):
+def connection_wire(make_wire):
     """Make default wires."""
-    return partial(make_wire, "waiting")
-
-
-@pytest.fixture(params=["waiting", "begun"])
-def connection_wire(request, make_wire):
-    """Make default wires, over which requests are sent in both ways."""
-    return partial(make_wire, request.param)
+    return partial(make_wire, "connections")
 
 
 @pytest.fixture

@@ -1,13 +1,15 @@
 """Plain answers are read as `http.client` reads them; what it would read in another way is left to it."""
 
 import http.client
+import itertools
 import socket
+import time
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from resto.transports.answers import FIRST_SIZE, Fields, parse_plain, read_answer
+from resto.transports.answers import FIRST_SIZE, Fields, Received, parse_plain, read_answer
 
 
 CREATED = b"HTTP/1.1 201 Created\r\nServer: nginx/1.22.1\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n"
@@ -126,9 +128,44 @@ def test_rest_of_an_answer_comes_from_the_socket(first, second):
     with near, far:
         far.sendall(whole[first:][:second])
         far.sendall(whole[first + second :])
-        answer = read_answer(near, "GET", whole[:first])
+        answer = read_answer(Received(near, whole[:first], time.monotonic() + 10), "GET")
         assert (answer.status, answer.read()) == (200, b"ok")
         answer.close()
+
+
+def test_rest_of_an_answer_has_little_time_in_all(monkeypatch):
+    """However often a piece of it arrives."""
+    seconds = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: next(seconds))
+    near, far = socket.socketpair()
+    with near, far:
+        source = Received(near, b"ab", deadline=4)
+        far.sendall(b"abcdef")
+        assert [source.read(2) for _ in range(3)] == [b"ab", b"ab", b"cd"]
+        assert near.gettimeout() == 2
+        assert source.read(1) == b"e"
+        with pytest.raises(TimeoutError):
+            source.read(1)
+
+
+def test_rest_of_an_answer_may_have_arrived_long_ago():
+    near, far = socket.socketpair()
+    with near, far:
+        far.sendall(b"cd")
+        source = Received(near, b"ab", deadline=time.monotonic() - 60)
+        assert source.read(2) + source.read(2) == b"abcd"
+        with pytest.raises(TimeoutError):
+            source.read(2)
+
+
+def test_who_wants_the_rest_of_an_answer_waits_for_each_piece():
+    near, far = socket.socketpair()
+    with near, far:
+        source = Received(near, b"", deadline=time.monotonic() - 60)
+        source.wait_longer(5)
+        far.sendall(b"ab")
+        assert source.read(2) == b"ab"
+        assert near.gettimeout() == 5
 
 
 def test_first_piece_has_room_for_a_head():

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from resto.courses import course_of, finish
 from resto.exceptions import TransportError
 from resto.transports import resto_register_transports
 from resto.transports.base import Entry, Transport
@@ -55,8 +56,10 @@ def test_what_a_transport_cannot_do_is_an_error(minimal, method):
     assert (info.value.host, info.value.name, info.value.action) == ("host", "name", method)
 
 
-def test_nothing_is_begun_by_default(minimal):
-    assert minimal.begin("exists", "host", "name") is None
+def test_methods_may_take_their_time_by_default(minimal):
+    course = course_of(minimal.size, "host", "name")
+    assert next(course) is None
+    assert finish(course) == 7
 
 
 def test_what_a_transport_need_not_know(minimal):

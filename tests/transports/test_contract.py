@@ -5,9 +5,7 @@ import contextlib
 import pytest
 import requests
 
-from begun import BegunWire
 from resto.testing import TransportContract
-from resto.transports import http
 from resto.transports.http import HttpTransport
 from resto.transports.webdav import WebDAVTransport
 from servers import KINDS, PASSWORD, USERNAME
@@ -20,7 +18,7 @@ PUBLISH_ATOMICALLY = {"nginx", "apache2", "lighttpd"}
 
 
 @pytest.fixture
-def build(monkeypatch):
+def build():
     """Make transports, with a credential."""
     with contextlib.ExitStack() as stack:
 
@@ -32,8 +30,6 @@ def build(monkeypatch):
                 session.verify, session.cert = certificates
                 return session
 
-            if wire == "begun":
-                monkeypatch.setattr(http, "ConnectionWire", BegunWire)
             if wire == "requests":
                 options["session"] = create_session
             elif certificates[1]:
@@ -58,7 +54,7 @@ class TestOnEveryServer(TransportContract):
     secret = PASSWORD
     max_examples = 4
 
-    @pytest.fixture(params=[("http", "requests"), ("webdav", "begun")], ids="-".join)
+    @pytest.fixture(params=[("http", "requests"), ("webdav", "connections")], ids="-".join)
     def way(self, request):
         return request.param
 
@@ -80,7 +76,7 @@ class TestOnTheTestServer(TransportContract):
     unreachable_host = "http://127.0.0.1:1/"
     secret = PASSWORD
 
-    @pytest.fixture(params=["http-connections", "http-begun", "webdav-requests", "webdav in place-begun"])
+    @pytest.fixture(params=["http-connections", "webdav-requests", "webdav in place-connections"])
     def transport_and_host(self, request, build, resto_server_factory, tmp_path):
         kind, _, wire = request.param.partition("-")
         transport, _, in_place = kind.partition(" ")

@@ -19,6 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
 
+from resto.courses import course_of, finish
 from resto.exceptions import (
     ConfigurationError,
     HostUnavailableError,
@@ -27,8 +28,7 @@ from resto.exceptions import (
     UnexpectedStatusCode,
 )
 from resto.names import clean_name
-from resto.outcomes import Begun
-from resto.transports import Directory, wire
+from resto.transports import Directory, bodies, wire
 from resto.transports.http import HttpTransport
 from resto.transports.requests_wire import RequestsWire
 from resto.transports.wire import ConnectionWire
@@ -254,64 +254,86 @@ def test_a_locked_file_is_tried_again(transport, resto_server):
     assert [status for _, _, status in resto_server.log] == [423, 423, 201]
 
 
-# Beginning without waiting
+# Courses
 
 
-def finish(begun):
-    while isinstance(begun, Begun):
-        begun = begun.resume()
-    return begun
-
-
-def test_actions_begin_once_a_connection_is_there(transport, resto_server):
+def test_actions_begin_without_waiting_once_a_connection_is_there(transport, resto_server):
     http, url = transport(), resto_server.url
-    assert http.begin("create", url, "a.txt", b"content") is None
+    assert next(course_of(http.create, url, "a.txt", b"content")) is None
     http.create(url, "a.txt", b"old")
-    assert finish(http.begin("create", url, "a.txt", b"content")) is True
-    assert finish(http.begin("exists", url, "a.txt")) is True
-    assert finish(http.begin("size", url, "a.txt")) == 7
-    assert finish(http.begin("delete", url, "a.txt")) is True
-    assert [request.connection for request in resto_server.requests] == [1] * 5
+    for method, arguments, expected in (
+        (http.create, [b"content"], True),
+        (http.exists, [], True),
+        (http.size, [], 7),
+        (http.modified_time, [], http.modified_time(url, "a.txt")),
+        (http.delete, [], True),
+    ):
+        course = course_of(method, url, "a.txt", *arguments)
+        assert next(course) is not None
+        assert finish(course) == expected
+    assert {request.connection for request in resto_server.requests} == {1}
 
 
-def test_other_actions_do_not_begin(transport, resto_server):
-    http = transport()
+def test_a_file_that_can_be_read_once_is_left_to_whoever_may_wait(transport, resto_server):
+    http, pipe = transport(), Pipe(b"content")
     http.exists(resto_server.url, "a.txt")
-    assert http.begin("modified_time", resto_server.url, "a.txt") is None
-    assert http.begin("create", resto_server.url, "a.txt", Pipe(b"content")) is None
-    assert len(resto_server.requests) == 1
+    course = course_of(http.create, resto_server.url, "a.txt", pipe)
+    assert next(course) is None
+    course.close()
+    http.create(resto_server.url, "a.txt", pipe)
+    assert resto_server.files == {"a.txt": b"content"}
 
 
-def test_what_a_subclass_overrides_does_not_begin(resto_server):
-    class Counting(HttpTransport):
+def test_an_interrupted_upload_leaves_no_copy(transport, resto_server, monkeypatch):
+    made = []
+
+    class NotedBody(bodies.Body):
+        def __init__(self, content):
+            super().__init__(content)
+            made.append(self.content)
+
+    monkeypatch.setattr("resto.transports.http.Body", NotedBody)
+    course = course_of(transport().create, resto_server.url, "a.txt", Pipe(b"content"))
+    while not made:
+        next(course)
+    course.close()
+    assert made[0].closed
+
+
+def test_what_a_subclass_overrides_is_not_bypassed(resto_server):
+    class Noting(HttpTransport):
+        deleted = ()
+
         def delete(self, host, name):
+            self.deleted += (name,)
             return super().delete(host, name)
 
-    http = Counting("/media/")
-    http.exists(resto_server.url, "a.txt")
-    assert http.begin("delete", resto_server.url, "a.txt") is None
-    assert finish(http.begin("exists", resto_server.url, "a.txt")) is False
-    http.close()
+    with closing(Noting("/media/")) as http:
+        http.exists(resto_server.url, "a.txt")
+        course = course_of(http.delete, resto_server.url, "a.txt")
+        assert next(course) is None
+        assert finish(course) is False
+        assert http.deleted == ("a.txt",)
+        assert next(course_of(http.exists, resto_server.url, "a.txt")) is not None
 
 
-def test_what_was_begun_may_fail(transport, resto_server):
+def test_courses_fail_as_methods_do(transport, resto_server):
     http = transport(timeout=0.2)
     http.exists(resto_server.url, "a.txt")
     resto_server.hang = True
-    begun = http.begin("create", resto_server.url, "a.txt", b"content")
+    course = course_of(http.create, resto_server.url, "a.txt", b"content")
+    next(course)
     with pytest.raises(HostUnavailableError, match="no answer") as info:
-        finish(begun)
+        finish(course)
     assert (info.value.action, info.value.ambiguous) == ("upload", True)
 
 
-def test_what_was_begun_may_need_more_requests(transport, resto_server_factory):
+def test_no_request_of_an_action_needs_a_thread(transport, resto_server_factory):
     server = resto_server_factory(in_place=True)  # whose files are asked for before they are deleted
     server.create_file("a.txt", b"content")
     http = transport()
     http.exists(server.url, "a.txt")
-    second = http.begin("delete", server.url, "a.txt").resume()
-    assert isinstance(second, Begun)
-    assert finish(second) is True
+    assert None not in [*course_of(http.delete, server.url, "a.txt")]
     assert [method for method, _, _ in server.log] == ["HEAD", "HEAD", "DELETE"]
 
 
@@ -811,16 +833,20 @@ def test_directories_are_listed_where_the_host_does_so(transport, script):
     ]
 
 
-def test_a_listing_begins_unless_the_host_has_none(transport, script):
+def test_a_listing_begins_without_waiting(transport, script):
     http = transport()
     server = listing_server(script, [(200, JSON, LISTING)] * 2)
-    assert http.begin("browse", server.url, "") is None
     http.browse(server.url, "")
-    assert finish(http.begin("browse", server.url, "d")) == Directory({"d"}, {"a": 5})
+    course = course_of(http.browse, server.url, "d")
+    assert next(course) is not None
+    assert finish(course) == Directory({"d"}, {"a": 5})
 
+
+def test_what_is_known_needs_no_request(transport, script):
+    http = transport()
     server = listing_server(script, [(405, "text/html", b"")])
     assert http.browse(server.url, "") is None
-    assert http.begin("browse", server.url, "d") is None
+    assert [*course_of(http.browse, server.url, "d")] == []
 
 
 @pytest.mark.parametrize("status", [301, 403, 405])

@@ -3,11 +3,13 @@
 import contextlib
 import io
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
 from requests.auth import HTTPDigestAuth
 
+from resto.courses import finish
 from resto.exceptions import TransportError
 from resto.hosts import parse_url
 from resto.transports import idle
@@ -47,7 +49,7 @@ def shared_wire():
 
 def test_connections_are_kept_alive(requests_wire, resto_server):
     sender = requests_wire(resto_server.url)
-    assert [sender.send(request).status for request in (put(), put(LARGE), HEAD)] == [201, 204, 200]
+    assert [finish(sender.exchange(request)).status for request in (put(), put(LARGE), HEAD)] == [201, 204, 200]
     assert connections(resto_server) == [1, 1, 1]
 
 
@@ -55,7 +57,7 @@ def test_connections_are_kept_alive_across_threads(requests_wire, resto_server):
     """Servers that use a thread for each request would open one connection after the other."""
     sender = requests_wire(resto_server.url)
     for _ in range(3):
-        thread = threading.Thread(target=sender.send, args=[HEAD])
+        thread = threading.Thread(target=lambda: finish(sender.exchange(HEAD)))
         thread.start()
         thread.join()
     assert connections(resto_server) == [1, 1, 1]
@@ -65,7 +67,7 @@ def test_requests_at_the_same_time_have_sessions_of_their_own(requests_wire, res
     sender = requests_wire(resto_server.url)
     together = threading.Barrier(4, timeout=5)
     resto_server.on_request = lambda method, path: together.wait()
-    threads = [threading.Thread(target=sender.send, args=[HEAD]) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: finish(sender.exchange(HEAD))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -75,17 +77,17 @@ def test_requests_at_the_same_time_have_sessions_of_their_own(requests_wire, res
 
 def test_connections_are_not_used_after_being_idle_for_long(requests_wire, resto_server, monkeypatch):
     sender = requests_wire(resto_server.url)
-    sender.send(put())
+    finish(sender.exchange(put()))
     monkeypatch.setattr(idle, "MAX_IDLE", -1)
-    sender.send(HEAD)
+    finish(sender.exchange(HEAD))
     assert connections(resto_server) == [1, 2]
 
 
 def test_a_closed_wire_can_be_used_again(requests_wire, resto_server):
     sender = requests_wire(resto_server.url)
-    sender.send(put())
+    finish(sender.exchange(put()))
     sender.close()
-    assert sender.send(HEAD).status == 200
+    assert finish(sender.exchange(HEAD)).status == 200
     assert connections(resto_server) == [1, 2]
 
 
@@ -93,18 +95,18 @@ def test_a_closed_wire_can_be_used_again(requests_wire, resto_server):
 def test_a_dropped_connection_is_replaced_once(requests_wire, resto_server, size):
     resto_server.create_file("a", b"old")
     sender = requests_wire(resto_server.url)
-    sender.send(HEAD)
+    finish(sender.exchange(HEAD))
     resto_server.drop_idle = True
-    assert sender.send(put(size)).status == 204
+    assert finish(sender.exchange(put(size))).status == 204
     assert [(request.connection, request.body_size) for request in resto_server.requests] == [(1, 0), (2, size)]
 
 
 def test_a_request_that_is_not_idempotent_is_not_sent_again(requests_wire, resto_server):
     sender = requests_wire(resto_server.url)
-    sender.send(HEAD)
+    finish(sender.exchange(HEAD))
     resto_server.drop_idle = True
     with pytest.raises(NoAnswerError, match="broke before an answer") as info:
-        sender.send(put(idempotent=False))
+        finish(sender.exchange(put(idempotent=False)))
     assert info.value.ambiguous
     assert len(resto_server.requests) == 1
 
@@ -113,7 +115,7 @@ def test_a_request_that_is_not_idempotent_is_not_sent_again(requests_wire, resto
 def test_a_new_connection_that_is_dropped_is_an_error(requests_wire, resto_server, size):
     resto_server.reset_after = 50_000
     with pytest.raises(NoAnswerError) as info:
-        requests_wire(resto_server.url).send(put(size))
+        finish(requests_wire(resto_server.url).exchange(put(size)))
     assert info.value.ambiguous
     assert len(resto_server.requests) == 1
     assert not resto_server.files
@@ -121,10 +123,10 @@ def test_a_new_connection_that_is_dropped_is_an_error(requests_wire, resto_serve
 
 def test_a_replaced_connection_that_is_dropped_is_an_error(requests_wire, resto_server):
     sender = requests_wire(resto_server.url)
-    sender.send(HEAD)
+    finish(sender.exchange(HEAD))
     resto_server.drop_idle = resto_server.drop_answer = True
     with pytest.raises(NoAnswerError, match="broke before an answer") as info:
-        sender.send(put())
+        finish(sender.exchange(put()))
     assert info.value.ambiguous
     assert len(resto_server.requests) == 2
 
@@ -137,26 +139,31 @@ def test_a_body_that_cannot_be_read_a_second_time_is_an_error(requests_wire, res
             return block
 
     sender = requests_wire(resto_server.url)
-    sender.send(HEAD)
+    finish(sender.exchange(HEAD))
     resto_server.drop_idle = True
     with pytest.raises(UnreadableBodyError):
-        sender.send(Request("PUT", "/a", body=Body(Once(b"content"))))
+        finish(sender.exchange(Request("PUT", "/a", body=Body(Once(b"content")))))
     assert len(resto_server.requests) == 1
 
 
-def test_nothing_begins_without_waiting(requests_wire, resto_server):
+def test_a_course_that_may_take_its_time_has_done_nothing_yet(requests_wire, resto_server):
     sender = requests_wire(resto_server.url)
-    sender.send(HEAD)
-    assert sender.begin(HEAD) is None
+    finish(sender.exchange(HEAD))
+    for request in (HEAD, Request("HEAD", "/a", delay=60)):
+        course = sender.exchange(request)
+        assert next(course) is None
+        course.close()
+    finish(sender.exchange(HEAD))
+    assert connections(resto_server) == [1, 1]
 
 
 def test_unread_answers_are_never_mistaken_for_others(requests_wire, resto_server):
     resto_server.create_file("a", bytes(300_000))
     sender = requests_wire(resto_server.url)
-    answer = sender.send(GET)
+    answer = finish(sender.exchange(GET))
     answer.stream.read(10)
     answer.stream.close()
-    assert sender.send(HEAD).status == 200
+    assert finish(sender.exchange(HEAD)).status == 200
     assert connections(resto_server) == [1, 2]
 
 
@@ -164,8 +171,8 @@ def test_unread_answers_are_never_mistaken_for_others(requests_wire, resto_serve
 def test_bodies_that_nobody_wants_are_read_if_they_are_small(requests_wire, resto_server, size, reused):
     resto_server.create_file("a", bytes(size))
     sender = requests_wire(resto_server.url)
-    assert sender.send(Request("GET", "/a")).stream is None
-    sender.send(HEAD)
+    assert finish(sender.exchange(Request("GET", "/a"))).stream is None
+    finish(sender.exchange(HEAD))
     assert connections(resto_server) == ([1, 1] if reused else [1, 2])
 
 
@@ -176,7 +183,7 @@ def test_an_interim_answer_never_passes_for_the_final_one(requests_wire, script)
         peer.head()
 
     with pytest.raises(NoAnswerError, match="cannot be understood") as info:
-        requests_wire(script(handle).url).send(HEAD)
+        finish(requests_wire(script(handle).url).exchange(HEAD))
     assert info.value.ambiguous
 
 
@@ -186,7 +193,7 @@ def test_an_answer_that_is_not_http_is_ambiguous(requests_wire, script):
         peer.say(b"SSH-2.0-server\r\n\r\n")
 
     with pytest.raises(NoAnswerError, match="cannot be understood") as info:
-        requests_wire(script(handle).url).send(put(0))
+        finish(requests_wire(script(handle).url).exchange(put(0)))
     assert info.value.ambiguous
 
 
@@ -197,7 +204,7 @@ def test_requests_go_through_the_session(shared_wire, resto_server):
     session = requests.Session()
     session.headers["X-Site"] = "1"
     session.auth = ("user", "password")
-    shared_wire(resto_server.url, session).send(HEAD)
+    finish(shared_wire(resto_server.url, session).exchange(HEAD))
     headers = resto_server.requests[0].headers
     assert (headers["X-Site"], headers["Accept-Encoding"]) == ("1", "identity")
     assert headers["Authorization"].startswith("Basic ")
@@ -206,7 +213,7 @@ def test_requests_go_through_the_session(shared_wire, resto_server):
 def test_a_shared_session_can_be_used_by_many_threads(shared_wire, resto_server):
     sender = shared_wire(resto_server.url, requests.Session())
     answers = []
-    threads = [threading.Thread(target=lambda: answers.append(sender.send(HEAD).status)) for _ in range(16)]
+    threads = [threading.Thread(target=lambda: answers.append(finish(sender.exchange(HEAD)).status)) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -236,7 +243,7 @@ class Elsewhere(requests.adapters.BaseAdapter):
 def test_adapters_of_the_site_are_used(shared_wire):
     session = requests.Session()
     session.mount("http://", Elsewhere())
-    assert shared_wire("http://elsewhere/", session).send(HEAD).status == 200
+    assert finish(shared_wire("http://elsewhere/", session).exchange(HEAD)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -252,7 +259,7 @@ def test_adapters_may_fail_as_they_like(shared_wire, error, problem):
     session = requests.Session()
     session.mount("http://", Elsewhere(error))
     with pytest.raises(NoAnswerError, match=problem) as info:
-        shared_wire("http://elsewhere/", session).send(HEAD)
+        finish(shared_wire("http://elsewhere/", session).exchange(HEAD))
     assert info.value.ambiguous
     assert "s3cret" not in repr(info.value.__cause__)
 
@@ -260,7 +267,7 @@ def test_adapters_may_fail_as_they_like(shared_wire, error, problem):
 def test_proxies_of_the_session_are_used(shared_wire, resto_server):
     session = requests.Session()
     session.proxies = {"http": resto_server.url}
-    shared_wire("http://media.invalid/", session).send(HEAD)
+    finish(shared_wire("http://media.invalid/", session).exchange(HEAD))
     assert [request.path for request in resto_server.requests] == ["http://media.invalid/a"]
 
 
@@ -273,7 +280,7 @@ def test_neither_proxies_nor_netrc_of_the_environment_are_used(
     monkeypatch.setenv("NETRC", str(netrc))
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9/")
     wire = shared_wire(resto_server.url, session) if session else requests_wire(resto_server.url)
-    assert wire.send(HEAD).status == 404
+    assert finish(wire.exchange(HEAD)).status == 404
     assert resto_server.requests[0].headers["Authorization"] is None
 
 
@@ -292,7 +299,7 @@ def test_digest_reacts_and_sends_the_whole_body_again(requests_wire, script):
     server = script(handle)
     sender = requests_wire(server.url, auth=HTTPDigestAuth("user", "password"))
     content = bytes(range(256)) * 8000
-    assert sender.send(Request("PUT", "/a", body=Body(io.BytesIO(content)))).status == 201
+    assert finish(sender.exchange(Request("PUT", "/a", body=Body(io.BytesIO(content))))).status == 201
     assert bodies == [content, content]
     assert len(server.received) == 1
 
@@ -353,8 +360,7 @@ def tell(transport, server, action, weather, warm):
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("weather", WEATHER)
 def test_both_wires_tell_the_same(resto_server_factory, transport, weather, action, warm):
-    told = []
-    for options in ({}, {"session": requests.Session}):
+    def told_by(options):
         server = resto_server_factory()
         sender = transport("webdav", timeout=0.2 if weather == "hang" else 2, **options)
         result, *state = tell(sender, server, ACTIONS[action], WEATHER[weather], warm)
@@ -362,5 +368,8 @@ def test_both_wires_tell_the_same(resto_server_factory, transport, weather, acti
             # requests does not announce bodies: when a connection breaks, no answer has begun, and it may try again.
             # A busy machine may need longer to notice a request than a client waits for the answer.
             state = state[:1]
-        told.append((str(result).replace(server.address, "ADDRESS"), state))
-    assert told[0] == told[1]
+        return str(result).replace(server.address, "ADDRESS"), state
+
+    with ThreadPoolExecutor(2) as pool:  # they wait at the same time
+        ours, theirs = pool.map(told_by, ({}, {"session": requests.Session}))
+    assert ours == theirs

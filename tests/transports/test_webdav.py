@@ -3,6 +3,7 @@ import threading
 
 import pytest
 
+from resto.courses import course_of, finish
 from resto.exceptions import ConfigurationError, HostUnavailableError, RemoteFileNotFoundError, TransportError
 from resto.hosts import parse_url
 from resto.transports import Directory, steps, webdav
@@ -450,20 +451,16 @@ def test_browse_tells_what_is_in_a_directory(transport, resto_server):
 def test_a_listing_begins_once_a_connection_is_there(transport, resto_server):
     resto_server.create_file("d/b.txt", b"1")
     dav = transport("webdav")
-    assert dav.begin("browse", resto_server.url, "") is None
+    assert next(course_of(dav.browse, resto_server.url, "")) is None
     dav.exists(resto_server.url, "d/b.txt")
-    assert dav.begin("browse", resto_server.url, "d").resume() == Directory(set(), {"b.txt": 1})
-    with pytest.raises(RemoteFileNotFoundError):
-        dav.begin("browse", resto_server.url, "missing").resume()
-
-
-def test_a_listing_that_begins_without_propfind_goes_on_as_plain_http(transport, resto_server_factory):
-    plain = resto_server_factory(webdav=False)
-    dav = transport("webdav")
-    dav.exists(plain.url, "a")
-    second = dav.begin("browse", plain.url, "").resume()
-    assert second.resume() is None
-    assert methods(plain) == [("HEAD", "/a"), ("PROPFIND", "/"), ("GET", "/")]
+    for name in ("d", "missing"):
+        course = course_of(dav.browse, resto_server.url, name)
+        assert next(course) is not None
+        if name == "d":
+            assert finish(course) == Directory(set(), {"b.txt": 1})
+        else:
+            with pytest.raises(RemoteFileNotFoundError):
+                finish(course)
 
 
 def test_browse_without_propfind_is_that_of_plain_http(transport, resto_server_factory):
