@@ -13,7 +13,7 @@ FILES ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
-PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
+PARALLEL := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo test coverage lint explore bench clean
 .DELETE_ON_ERROR:
@@ -25,7 +25,7 @@ help:
 demo: $(VENV)/.installed
 	$(BIN)/python -m resto.testing.demo $(FILES)
 
-# Three processes on two cores: tests of live servers and workers often wait.
+# Four processes on two cores: tests of live servers and workers often wait.
 test: $(VENV)/.installed-test
 	scripts/install-servers $(BIN)/python
 	$(BIN)/python -m pytest $(PARALLEL)

@@ -18,6 +18,14 @@ settings.register_profile("explore", settings.get_profile("default"), max_exampl
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+# Whose tests wait for processes most of the time; none of them is to begin when nothing else is left to be done meanwhile.
+LONG = ["test_live_queues", "test_live_record", "test_live_site", "test_docs", "test_known_users", "test_plugins_example"]
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.stem not in LONG)
+
+
 @pytest.fixture(autouse=True)
 def _no_proxies(monkeypatch):
     """No test depends on the environment of the person who runs it."""
