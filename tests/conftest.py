@@ -19,7 +19,14 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 # Whose tests wait for processes most of the time; none of them is to begin when nothing else is left to be done meanwhile.
-LONG = ["test_live_queues", "test_live_record", "test_live_site", "test_docs", "test_known_users", "test_plugins_example"]
+LONG = [
+    "test_live_queues",
+    "test_live_record",
+    "test_live_site",
+    "test_docs",
+    "test_known_users",
+    "test_plugins_example",
+]
 
 
 def pytest_collection_modifyitems(items):
