@@ -135,6 +135,7 @@ class ConnectionWire:
             connection = HTTPConnection(url.hostname, url.port, timeout=self.timeout)
         try:
             connection.connect()
+            connection.sock.settimeout(0)  # as those that were idle: who wants to wait says so
         except (OSError, HTTPError) as error:
             connection.close()
             raise NoAnswerError(connect_problem(error, self.timeout), ambiguous=False) from error
@@ -167,8 +168,6 @@ class ConnectionWire:
             The head of the answer and what has come with it; whether the whole request was sent; and until when to wait for
             the rest, by `time.monotonic`.
         """
-        if sock.gettimeout() != 0:
-            sock.settimeout(0)
         descriptor, heard, has_answered = sock.fileno(), b"", False
         unsent = _Unsent(sock, self._pieces(request))
         unsent.send()
