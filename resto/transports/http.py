@@ -118,23 +118,23 @@ class HttpTransport(Transport):
     @as_method
     def exists(self, host: str, name: str) -> Course[bool]:
         action = self._action(host, name, "exists")
-        return (yield from self._perform(action, steps.exists(action)))
+        return self._perform(action, steps.exists(action))
 
     @as_method
     def size(self, host: str, name: str) -> Course[int]:
         action = self._action(host, name, "size")
-        return (yield from self._perform(action, steps.size(action)))
+        return self._perform(action, steps.size(action))
 
     @as_method
     def modified_time(self, host: str, name: str) -> Course[datetime]:
         action = self._action(host, name, "modified_time")
-        return (yield from self._perform(action, steps.modified_time(action)))
+        return self._perform(action, steps.modified_time(action))
 
     @as_method
     def browse(self, host: str, name: str) -> Course[Directory | None]:
         """Return what a directory holds, where the host lists it as JSON (nginx: ``autoindex_format json``)."""
         action = self._action(host, name, "listdir")
-        return (yield from self._perform(action, self._browse(action)))
+        return self._perform(action, self._browse(action))
 
     def _browse(self, action: Action) -> Steps[Directory | None]:
         known = self._lists.get(action.host)
@@ -174,7 +174,7 @@ class HttpTransport(Transport):
     def delete(self, host: str, name: str) -> Course[bool]:
         action = self._action(host, name, "delete")
         sequence = steps.delete(action, spares_directories=self._spares_directories(action))
-        return (yield from self._perform(action, sequence))
+        return self._perform(action, sequence)
 
     def remove_directory(self, host: str, name: str) -> bool:
         """Remove a directory with a temporary name.
