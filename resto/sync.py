@@ -14,7 +14,7 @@ from functools import partial
 from itertools import zip_longest
 from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeVar, cast
+from typing import Any, BinaryIO, Literal, TypeVar
 
 from resto.base import ReplicatedStorage
 from resto.courses import course_of, finish, has_course
@@ -303,16 +303,18 @@ class _Comparison:
         return time.monotonic() - self._waited
 
     def _begin_listing(self, host: str, name: str) -> Callable[[], Outcome]:
-        browse = self._storage.transport_for(host).browse
-        course = _job("listdir", browse, host, name).carry_out()
+        job = _job("listdir", self._storage.transport_for(host).browse, host, name)
+        course = job.carry_out()
+        answer: Future[Outcome] = Future()
         try:
             if next(course) is not None:
                 return partial(finish, course)
         except StopIteration as stop:
-            return partial(_value, stop)
+            answer.set_result(stop.value)
+            return answer.result
         course.close()  # nothing was done
-        answer: Future[Outcome] = Future()
-        self._executor.submit([Job("listdir", host, name, partial(browse, host, name), answer.set_result)])
+        job.finished = answer.set_result
+        self._executor.submit([job])
         return answer.result
 
     def _browse_master(self, node: _Node) -> Directory | None:
@@ -808,10 +810,6 @@ def _is_listing(there: Any) -> bool:
 def _job(action: str, method: Callable[[str, str], Any], host: str, name: str) -> Job:
     course = partial(course_of, method, host, name) if has_course(method) else None
     return Job(action, host, name, partial(method, host, name), course=course)
-
-
-def _value(stop: StopIteration) -> Outcome:
-    return cast("Outcome", stop.value)
 
 
 def _wait_for(request: _Request) -> list[Outcome]:
