@@ -60,7 +60,7 @@ def replicate(
         if existed is None and isinstance(told, bool):
             existed = told
         # A host that contradicts itself: another process may send another state of the file at the same time.
-        contradicts = isinstance(told, TransportError) and type(told) is TransportError
+        contradicts = type(told) is TransportError
         if unchanged and (overtaken == MAX_OVERTAKEN or not contradicts):
             if isinstance(told, TransportError):
                 raise told

@@ -161,10 +161,10 @@ class HybridStorage(ReplicatedStorage):
         """
         action = "upload" if self._master.exists(name) else "delete"
         with holding(lease):
-            return self._leased_job(self._guarded_job(action, self._repair_missed, host, name, action, present))
+            return self._leased_job(self._guarded_job(action, self._repair_missed, host, name, action, present=present))
 
     @as_method
-    def _repair_missed(self, host: str, name: str, action: str, present: bool) -> Course[bool]:  # noqa: FBT001 - as for `repair_job`
+    def _repair_missed(self, host: str, name: str, action: str, *, present: bool) -> Course[bool]:
         if present:
             self._master.require_mounted(name)
         return (yield from self._replicate(host, name, action))

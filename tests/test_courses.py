@@ -60,23 +60,16 @@ def test_course_is_carried_out_to_its_end(waits):
     assert steps == [*range(len(waits))]
 
 
-def test_what_arrives_is_waited_for(line):
+@pytest.mark.parametrize("steps", [0, 1], ids=["from its start", "under way"])
+def test_what_arrives_is_waited_for(line, steps):
+    """Also if the course is under way: whoever finishes it has not seen what it waits for."""
     near, far = line
     course = patiently(near, time.monotonic() + 10)
+    for _ in range(steps):
+        next(course)
     timer = threading.Timer(0.05, far.send, [b"answer"])
     timer.start()
-    assert finish(course) == (b"answer", 1)
-    timer.join()
-
-
-def test_course_under_way_can_be_finished(line):
-    """Although nothing has arrived where it stands: whoever finishes it has not seen what it waits for."""
-    near, far = line
-    course = patiently(near, time.monotonic() + 10)
-    next(course)
-    timer = threading.Timer(0.05, far.send, [b"answer"])
-    timer.start()
-    assert finish(course) == (b"answer", 2)
+    assert finish(course) == (b"answer", steps + 1)
     timer.join()
 
 
