@@ -33,6 +33,7 @@ _CONTROL_CHARACTERS = frozenset(map(chr, [*range(0x20), 0x7F]))
 
 # What most names are made of. There may be many to look at, and nothing is wrong with these.
 _ORDINARY = re.compile(f"[A-Za-z0-9_][A-Za-z0-9_. -]{{,{MAX_PART_BYTES - 1}}}")
+_UNRESERVED = re.compile("[A-Za-z0-9_.~/-]*")
 _ALL_ORDINARY = re.compile(f"(?:{_ORDINARY.pattern}+/)*+")
 
 
@@ -146,6 +147,8 @@ def quote_name(name: str) -> str:
 
     Source: RFC 3986, section 2.
     """
+    if _UNRESERVED.fullmatch(name):
+        return name
     return "/".join(quote(part, safe="") for part in name.split("/"))
 
 

@@ -44,7 +44,7 @@ from resto.exceptions import (
 from resto.executors.queue import retry_delay
 from resto.outcomes import Outcome
 from resto.rows import Row
-from resto.settings import get_setting
+from resto.settings import get_setting, remembered
 
 
 if TYPE_CHECKING:
@@ -93,9 +93,12 @@ monotonic = time.monotonic
 
 def is_active() -> bool:
     """Return whether changes are recorded: whether ``"resto"`` is in ``INSTALLED_APPS``, and the site has a database."""
-    if not (apps.ready and apps.is_installed("resto")):
-        return False
-    return bool(connections[get_setting("DATABASE")].vendor != "unknown")
+    return apps.ready and _has_record()
+
+
+@remembered
+def _has_record() -> bool:
+    return apps.is_installed("resto") and bool(connections[get_setting("DATABASE")].vendor != "unknown")
 
 
 class Lease:

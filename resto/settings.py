@@ -1,9 +1,12 @@
-"""The one module that reads Django's settings, each time a value is needed."""
+"""The one module that reads Django's settings, when a value is needed, and again after `override_settings`."""
 
-from typing import Any
+from collections.abc import Callable
+from functools import cache
+from typing import Any, ParamSpec, TypeVar, cast
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
 
 from resto.exceptions import ConfigurationError
 
@@ -13,12 +16,16 @@ __all__ = [
     "get_credential",
     "get_setting",
     "media_url",
+    "remembered",
     "rq_queues",
     "static_root",
     "static_url",
     "storage_settings",
     "use_tz",
 ]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 DEFAULTS: dict[str, Any] = {
     "MEDIA_HOSTS": (),
@@ -36,6 +43,20 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+def remembered(function: Callable[P, T]) -> Callable[P, T]:
+    """Call a function of the settings once for all, or until they are changed, as only tests do.
+
+    Django searches for a setting that is not there in several places, and any save needs some.
+    """
+    cached = cache(function)
+
+    def forget(**kwargs: Any) -> None:
+        cached.cache_clear()
+
+    setting_changed.connect(forget, weak=False)
+    return cast("Callable[P, T]", cached)
+
+
 def get_setting(name: str) -> Any:
     """Return the value of one of resto's settings.
 
@@ -48,12 +69,16 @@ def get_setting(name: str) -> Any:
     Raises:
         KeyError: There is no such setting.
     """
-    default = DEFAULTS[name]
     try:
-        return getattr(settings, f"RESTO_{name}", default)
+        return _setting(name)
     except ImproperlyConfigured:
         # Without DJANGO_SETTINGS_MODULE a storage can still be built directly, from its arguments alone.
-        return default
+        return DEFAULTS[name]
+
+
+@remembered
+def _setting(name: str) -> Any:
+    return getattr(settings, f"RESTO_{name}", DEFAULTS[name])
 
 
 def get_credential(name: str, *, option: str, code: str = "E008") -> Any:

@@ -520,10 +520,11 @@ def test_not_recorded_without_the_application(settings):
     assert not pending.is_active()
 
 
-def test_not_recorded_without_a_database(monkeypatch):
+def test_not_recorded_without_a_database(monkeypatch, settings):
     """Such sites have the application for its checks."""
     assert pending.is_active()
     monkeypatch.setattr(connection, "vendor", "unknown")
+    settings.RESTO_DATABASE = "default"  # what was known is looked up again
     assert not pending.is_active()
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from resto.exceptions import ConfigurationError
-from resto.settings import DEFAULTS, get_credential, get_setting, media_url, storage_settings, use_tz
+from resto.settings import DEFAULTS, get_credential, get_setting, media_url, remembered, storage_settings, use_tz
 
 
 @pytest.mark.parametrize(("name", "default"), DEFAULTS.items())
@@ -16,7 +16,7 @@ def test_default(name, default):
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
-def test_setting_is_read_at_each_use(name, settings):
+def test_changed_setting_counts_at_once(name, settings):
     setattr(settings, f"RESTO_{name}", "first")
     assert get_setting(name) == "first"
     setattr(settings, f"RESTO_{name}", "second")
@@ -65,3 +65,16 @@ def test_credential_of_a_plugin(settings):
     with pytest.raises(ConfigurationError) as caught:
         get_credential("other", option="url", code="E007")
     assert caught.value.code == "E007"
+
+
+def test_what_is_remembered_is_found_out_once_until_a_setting_changes(settings):
+    calls = []
+
+    @remembered
+    def found_out():
+        calls.append(len(calls))
+        return calls[-1]
+
+    assert [found_out(), found_out()] == [0, 0]
+    settings.RESTO_TIMEOUT = 3
+    assert [found_out(), found_out()] == [1, 1]
