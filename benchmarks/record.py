@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from django.conf import settings as django_settings
 from django.core.files.storage import storages
 from django.core.management import call_command
 from django.db import connections
@@ -87,10 +86,13 @@ def _recording(state: str, save: Callable[[], object]) -> Callable[[], object]:
 def _recorded(state: str) -> Iterator[None]:
     """Record in one of the databases, or not at all."""
     is_active, pending.is_active = pending.is_active, lambda: state != OFF
-    django_settings.RESTO_DATABASE = state
+    default = connections["default"]
+    if state != OFF:
+        connections["default"] = connections[state]  # to change RESTO_DATABASE takes time
     try:
         yield
     finally:
+        connections["default"] = default
         pending.is_active = is_active
 
 
