@@ -95,7 +95,7 @@ def _secrets(alias: str) -> list[str]:
     parameters = storage_settings().get(alias, {})
     found = {*_secrets_in(parameters.get("OPTIONS", {}))}
     for name in dir(settings):
-        if name.isupper():
+        if name.isupper() and not name.startswith("EMAIL_"):  # no storage's, and Django 6.1 warns who reads them
             found.update(_secrets_in({name: getattr(settings, name)}))
     return sorted(found, key=len, reverse=True)
 
