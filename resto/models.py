@@ -22,7 +22,7 @@ class Pending(models.Model):
         owner: Whoever holds the row, or held it last.
         quiet_until: Until then the row belongs to its owner, or a request of unknown fate may still land.
         due: When to replicate; never before ``quiet_until``.
-        attempts: How often that has failed.
+        attempts: How often that has failed, or was handed to a task queue.
         error: Why, the last time.
         created: When the name was changed.
         digest: Stands for the storage and the name, where rows are looked up by name: without a master copy.

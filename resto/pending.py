@@ -81,6 +81,9 @@ _MAX_ERROR = 1_000  # characters of an error that are kept
 
 _UNDECIDED_DELAY = 30.0  # seconds at most, until it is asked again what a host should have
 
+# How often the time is doubled that a task queue is given, which is a lease at first: it may also have lost the job.
+_MAX_DOUBLINGS = 6
+
 _MAX_ROWS = 300  # of one statement, with three values for each: older SQLite takes 999
 
 # Hosts that this process could not reach; when one answers again, what it has missed becomes due.
@@ -122,10 +125,16 @@ class Lease:
         self._hosts = set(hosts)
         self._attempts = attempts
         self._latest: frozenset[str] | None = None
+        self._rests_until = 0.0
         self.behind: frozenset[str] = frozenset()
         self._lock = threading.Lock()
         self.seconds = _lease_seconds()
         self._renewed = monotonic()
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Whose rows are still to be settled."""
+        return frozenset(self._hosts)
 
     @property
     def _mine(self) -> dict[str, Any]:
@@ -185,14 +194,17 @@ class Lease:
         _unreachable.update(outcome.host for outcome in failed if isinstance(outcome.error, HostUnavailableError))
 
     def _clear(self, mine: dict[str, Any], hosts: int) -> None:
-        if self._latest is None:
+        if self._rests_until > clock():
+            rows.update(mine, quiet_until=self._rests_until, due=self._rests_until)
+        elif self._latest is None:
             rows.delete(mine)
         elif rows.delete(mine | {"latest IN %s": [*self._latest]}) < hosts:
             _put_back_now(mine)
 
     def _put_back(self, outcome: Outcome) -> None:
         now = clock()
-        quiet_until = now + (get_setting("GRACE") if may_still_land(outcome.error) else 0)
+        grace = get_setting("GRACE") if may_still_land(outcome.error) else 0
+        quiet_until = max(now + grace, self._rests_until)
         delay = self.delay()
         if isinstance(outcome.error, UndecidedError):
             delay = min(delay, _UNDECIDED_DELAY)  # it is not this host that is waited for
@@ -284,9 +296,26 @@ class Lease:
             logger.exception("Failed to record what became of %s.", name)
 
     def hand_over(self) -> None:
-        """Let whoever gets the token take over the rows at once; others leave them alone as before."""
+        """Let whoever gets the token take over the rows at once; others leave them alone, longer each time.
+
+        It may wait in a long queue. If it were handed over again and again meanwhile, the queue would only grow.
+        """
+        now = clock()
+        patience = self.seconds * 2 ** min(self._attempts, _MAX_DOUBLINGS)
         with self._lock:
-            rows.update(self._mine, quiet_until=clock())
+            rows.update(self._mine, "attempts = attempts + 1", quiet_until=now, due=now + patience)
+
+    def inherit(self, own: Sequence[Row]) -> bool:
+        """Take over rows that were left to this; return False if somebody else has taken some of them meanwhile.
+
+        Args:
+            own: Rows of one owner. After a failure that may have been none they rest, whatever becomes of them now: the old
+                request may arrive after the new one.
+        """
+        self._rests_until = max((row.quiet_until for row in own if row.attempts), default=0)
+        until = clock() + self.seconds
+        left = {"owner = %s": own[0].owner, "id IN %s": [row.id for row in own]}
+        return rows.update(left, owner=self.token, quiet_until=until, due=until) == len(own)
 
     def release(self, seconds: float) -> None:
         """Leave the rows to others: nothing was sent.
@@ -440,7 +469,11 @@ def _hasten_again(hosts: Iterable[str]) -> None:
 
 
 def adopt_lease(token: str, storage: str, hosts: Sequence[str], name: str, *, present: bool) -> Lease:
-    """Take over the rows that another process has opened for this one; open new ones if somebody else has.
+    """Take over the rows that another process has opened for this one.
+
+    Hosts whose rows somebody else has taken over meanwhile, such as a drain, are left to them: else there would be more
+    work with each try, and no end of it. What an earlier delivery of the same message has begun is done once more, under
+    rows of its own: that worker may be dead. So is that for which there are no rows: it may be recorded elsewhere.
 
     Args:
         token: What the rows say of their owner; empty if there are none.
@@ -448,13 +481,27 @@ def adopt_lease(token: str, storage: str, hosts: Sequence[str], name: str, *, pr
         hosts: As for `open_lease`.
         name: As for `open_lease`.
         present: As for `open_lease`.
+
+    Returns:
+        What holds the rows of those hosts that are not left to others: see `Lease.hosts`.
     """
-    lease, now = Lease(secrets.token_hex(16), hosts), clock()
-    until = now + lease.seconds
-    # Those of a failure that may have been none are left alone until the old request cannot arrive any more.
-    opened = {"owner = %s": token, "host IN %s": [*hosts], "(quiet_until <= %s OR attempts = 0)": now}
-    if not token or rows.update(opened, owner=lease.token, quiet_until=until, due=until) < len(hosts):
-        _insert(lease, storage, hosts, name, present=present)
+    if not token:
+        return open_lease(storage, hosts, name, present=present)
+    heir = hashlib.sha256(token.encode(errors="replace")).hexdigest()[:32]
+    found = rows.select({"owner IN %s": [token, heir], "host IN %s": [*hosts]})
+    own = [row for row in found if row.owner == token]
+    again = {row.host for row in found if row.owner == heir}
+    missing = [host for host in hosts if host not in {row.host for row in found}]
+    if missing:
+        of_others = rows.select({"storage = %s": storage, "name = %s": name, "host IN %s": missing})
+        again.update({*missing} - {row.host for row in of_others})
+    # Another owner than the earlier delivery, which may be alive.
+    owner = secrets.token_hex(16) if again else heir
+    lease = Lease(owner, again.union(row.host for row in own), max((row.attempts for row in own), default=0))
+    if own and not lease.inherit(own):
+        return adopt_lease(token, storage, hosts, name, present=present)  # somebody else was faster
+    if again:
+        _insert(lease, storage, sorted(again), name, present=present)
     return lease
 
 

@@ -32,6 +32,7 @@ class Row(NamedTuple):
     name: str
     present: bool
     owner: str
+    quiet_until: float
     attempts: int
     digest: str
     opened_by: str

@@ -50,7 +50,7 @@ class Performed:
     """What a worker of a task queue has done.
 
     Attributes:
-        outcomes: One per host, in the order of the hosts.
+        outcomes: One per host that was not left to others, in the order of the hosts.
         record: For the message that is sent for hosts that failed: what their rows say of their owner.
     """
 
@@ -437,10 +437,15 @@ class AsyncStorage(HybridStorage):
             record: What the rows of the durable record say of their owner; empty if there are none.
 
         Returns:
-            What happened on each host, in the order of the hosts. Failures are logged. A file that was written and is not
-            there, in a master copy without any file, is a failure: it may be a file system that is not mounted.
+            What happened on each host, in the order of the hosts; not on those that are left to somebody who has taken over
+            meanwhile. Failures are logged. A file that was written and is not there, in a master copy without any file, is
+            a failure: it may be a file system that is not mounted.
         """
         lease = self._adopt_lease(record, hosts, name, present=action != "remove")
+        if lease is not None:
+            hosts = [host for host in hosts if host in lease.hosts]
+        if not hosts:
+            return Performed([])
         with holding(lease):
             outcomes = self._perform(getattr(self, action), hosts, name, is_write=action != "remove")
         if lease is None:

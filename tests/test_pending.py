@@ -485,14 +485,101 @@ def test_worker_without_a_record_opens_one():
     assert set(rows()) == set(HOSTS)
 
 
+def adopt(token, hosts=("media-1",), name="a"):
+    return pending.adopt_lease(token, "default", list(hosts), name, present=True)
+
+
+def test_worker_opens_anew_what_is_recorded_nowhere():
+    """As where its database is another one."""
+    assert adopt("of another database").hosts == {"media-1"}
+    assert set(rows()) == {"media-1"}
+
+
+def test_worker_leaves_to_a_drain_what_that_has_taken_over(clock):
+    lease = open_lease("a", HOSTS)
+    clock[0] += 301
+    claims = pending.claim(1)
+    adopted = adopt(lease.token, HOSTS)
+    assert adopted.hosts == {*HOSTS} - {claims[0].host}
+    assert Pending.objects.count() == len(HOSTS)
+    assert Pending.objects.get(host=claims[0].host).owner == claims[0].lease.token
+
+
+def test_worker_leaves_to_a_later_change_what_was_settled_before():
+    open_lease("a", ["media-1"]).forget()
+    later = open_lease("a", ["media-1"])
+    open_lease("b", ["media-2"])
+    assert adopt("settled").hosts == set()
+    assert adopt("settled", ["media-2"]).hosts == {"media-2"}
+    assert later.token in {row.owner for row in Pending.objects.all()}
+
+
 def test_grace_counts_for_workers_too(clock):
+    """The old request may arrive after the new one."""
     lease = open_lease(hosts=["media-1"])
     lease.settle([outcome("media-1", SILENT)])
-    pending.adopt_lease(lease.token, "default", ["media-1"], "a", present=True).settle([outcome("media-1")])
-    assert Pending.objects.get().owner == lease.token
-    clock[0] += 61
-    pending.adopt_lease(lease.token, "default", ["media-1"], "a", present=True).settle([outcome("media-1")])
+    clock[0] += 10
+    adopted = adopt(lease.token)
+    adopted.settle([outcome("media-1")])
+    row = Pending.objects.get()
+    assert (row.owner, row.quiet_until, row.due) == (adopted.token, clock[0] + 50, clock[0] + 50)
+    clock[0] += 51
+    (claimed,) = pending.claim(10)
+    claimed.lease.settle([outcome("media-1")])
     assert Pending.objects.count() == 0
+
+
+def test_grace_is_not_cut_short_by_a_failure_that_is_certain(clock):
+    lease = open_lease(hosts=["media-1"])
+    lease.settle([outcome("media-1", SILENT)])
+    clock[0] += 10
+    adopt(lease.token).settle([outcome("media-1", REFUSED)])
+    assert Pending.objects.get().quiet_until == clock[0] + 50
+
+
+def test_grace_that_is_over_counts_no_longer(clock):
+    lease = open_lease(hosts=["media-1"])
+    lease.settle([outcome("media-1", SILENT)])
+    clock[0] += 61
+    adopt(lease.token).settle([outcome("media-1")])
+    assert Pending.objects.count() == 0
+
+
+def test_each_failure_in_a_worker_makes_the_next_try_later(clock):
+    lease, delays = open_lease(hosts=["media-1"]), []
+    for _ in range(5):
+        lease = adopt(lease.token)
+        lease.settle([outcome("media-1", REFUSED)])
+        delays.append(Pending.objects.get().due - clock[0])
+    assert [0.8 * 2**number <= delay <= 1.2 * 2**number for number, delay in enumerate(delays)] == [True] * 5
+
+
+def test_a_queue_is_given_twice_as_long_each_time(clock):
+    open_lease(hosts=["media-1"])
+    patience = []
+    for _ in range(9):
+        clock[0] = Pending.objects.get().due + 1
+        (claimed,) = pending.claim(10)
+        claimed.lease.hand_over()
+        patience.append(Pending.objects.get().due - clock[0])
+    assert patience == [300, 600, 1200, 2400, 4800, 9600, 19200, 19200, 19200]
+
+
+def test_workers_that_get_one_message_at_the_same_moment_hold_different_rows(monkeypatch):
+    lease = open_lease(hosts=["media-1"])
+    select, adopted = pending.rows.select, []
+
+    def select_late(where, limit=None):
+        found = select(where, limit)
+        if not adopted:
+            adopted.append(None)
+            adopted[:] = [adopt(lease.token)]
+        return found
+
+    monkeypatch.setattr(pending.rows, "select", select_late)
+    second = adopt(lease.token)
+    assert {row.owner for row in Pending.objects.all()} == {adopted[0].token, second.token}
+    assert adopted[0].token != second.token
 
 
 # Where it is.

@@ -68,7 +68,7 @@ class Done:
     """What a worker has done with a message.
 
     Attributes:
-        outcomes: One per host, in the order of the hosts.
+        outcomes: One per host that was not left to others, in the order of the hosts.
         again: What to send again later: one message for each host that failed, so that it holds up no other.
     """
 
