@@ -11,14 +11,13 @@ from django.apps import apps
 if not apps.ready:
     django.setup()
 
-from django.core.files.storage import storages
 from rq import Queue, Worker, get_current_job
 from rq.job import Job
 from rq.scheduler import RQScheduler
 
+from resto.base import replicated_storages
 from resto.exceptions import JobRefusedError
 from resto.executors.queue import Message
-from resto.settings import storage_settings
 from resto.storage import AsyncStorage
 from resto.workers.jobs import perform, received
 
@@ -91,8 +90,7 @@ class DjangoWorker(Worker):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        for alias in storage_settings():
-            storage = storages[alias]
+        for storage in replicated_storages().values():  # not others, which may be of no use to a worker
             if isinstance(storage, AsyncStorage):
                 for host in storage.hosts:
                     storage.transport_for(host)  # loads what an upload needs

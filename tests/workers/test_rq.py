@@ -173,6 +173,13 @@ def test_django_worker_has_loaded_all_before_it_forks(make_storage, redis, queue
     assert storage._composition is not None
 
 
+def test_django_worker_does_not_load_what_is_no_storage_of_resto(make_storage, settings, redis, queue):
+    make_storage()
+    broken = {"BACKEND": "mysite.storage.Missing"}
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": broken}
+    assert DjangoWorker([queue], connection=redis).queue_names() == [queue]
+
+
 # In processes of their own.
 
 
