@@ -62,6 +62,9 @@ def _is_conflict(error: OperationalError) -> bool:
 # within SQLite inherits its locks for ever. Servers that load the site before they fork do that.
 _fork_lock = threading.RLock()
 
+# What threads of an executor use one after the other, as one holds the lock: each with its own, they would be too many.
+_shared: BaseDatabaseWrapper | None = None
+
 
 class _Own(threading.local):
     """What a thread has opened for the record alone, beside the connection in whose transaction the caller is."""
@@ -83,15 +86,15 @@ def connected() -> AbstractContextManager[BaseDatabaseWrapper]:
     """
     caller = connections[get_setting("DATABASE")]
     if _is_in_transaction(caller) and not _must_share(caller):
-        return _replaced(caller)
+        return _replaced(caller, _own_connection(caller.alias))
     if threading.current_thread().name.startswith(THREAD_NAME):
         return _guarded(caller)
     return _explained(caller)
 
 
 @contextmanager
-def _replaced(caller: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]:
-    own = connections[caller.alias] = _own_connection(caller.alias)
+def _replaced(caller: BaseDatabaseWrapper, own: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]:
+    connections[caller.alias] = own
     try:
         with _explained(own):
             yield own
@@ -102,11 +105,13 @@ def _replaced(caller: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]:
 @contextmanager
 def _guarded(caller: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]:
     with _fork_lock:
+        used = caller if _is_in_transaction(caller) else _shared_connection(caller.alias)
         try:
-            with _explained(caller):
-                yield caller
+            with _replaced(caller, used):
+                yield used
         finally:
-            # This thread serves no requests, after which Django would do so.
+            # This thread serves no requests, after which Django would do so. The site may have used the thread's own one.
+            used.close_if_unusable_or_obsolete()
             caller.close_if_unusable_or_obsolete()
 
 
@@ -141,6 +146,15 @@ def _must_share(caller: BaseDatabaseWrapper) -> bool:
     return caller.vendor == "sqlite" or is_test_case
 
 
+def _shared_connection(alias: str) -> BaseDatabaseWrapper:
+    global _shared
+    if _shared is None or _shared.settings_dict is not connections.settings[alias]:  # tests have several databases
+        _shared = connections.create_connection(alias)
+        _shared.inc_thread_sharing()
+    _shared.close_if_unusable_or_obsolete()  # it may have been idle for hours
+    return _shared
+
+
 def _own_connection(alias: str) -> BaseDatabaseWrapper:
     own = _own.connection
     if own is None or own.alias != alias:
@@ -166,12 +180,11 @@ _of_the_parent: list[BaseDatabaseWrapper] = []
 
 
 def _begin_anew_in_the_child() -> None:
-    global _fork_lock
+    global _fork_lock, _shared
     _fork_lock = threading.RLock()
-    # Not closed: that would say goodbye in the name of the parent, whose connection it still is.
-    if _own.connection is not None:
-        _of_the_parent.append(_own.connection)
-        _own.connection = None
+    # Not closed: that would say goodbye in the name of the parent, whose connections they still are.
+    _of_the_parent.extend(one for one in (_own.connection, _shared) if one is not None)
+    _own.connection = _shared = None
 
 
 os.register_at_fork(

@@ -3,6 +3,7 @@
 import os
 import threading
 import warnings
+from functools import partial
 
 import pytest
 from django.core.signals import request_finished, request_started
@@ -10,6 +11,8 @@ from django.db import DatabaseError, connection, connections, transaction
 
 from resto import database as module
 from resto import pending
+from resto.executors import Job
+from resto.executors.thread import MAX_THREADS_PER_HOST, ThreadExecutor
 from resto.models import Pending
 
 
@@ -77,12 +80,90 @@ def test_statement_that_ends_a_deadlock_is_repeated(monkeypatch):
     assert {row.quiet_until for row in Pending.objects.all()} == {1_000_000.0}
 
 
-def test_forked_child_does_not_use_the_connection_of_its_parent(monkeypatch):
-    own = connections.create_connection("default")
+def test_forked_child_does_not_use_the_connections_of_its_parent(monkeypatch):
+    own, shared = connections.create_connection("default"), connections.create_connection("default")
+    monkeypatch.setattr(module, "_of_the_parent", [])
     monkeypatch.setattr(module._own, "connection", own)
+    monkeypatch.setattr(module, "_shared", shared)
     module._begin_anew_in_the_child()
     assert module._own.connection is None
-    assert module._of_the_parent.pop() is own
+    assert module._shared is None
+    assert module._of_the_parent == [own, shared]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.usefixtures("database")
+def test_threads_of_the_executor_have_one_connection_together(monkeypatch):
+    """Each with its own, and some processes, they are more than a server takes."""
+    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 60)
+    together, done = threading.Barrier(MAX_THREADS_PER_HOST), threading.Barrier(MAX_THREADS_PER_HOST + 1)
+    outcomes = []
+
+    def record(name):
+        together.wait(10)
+        for _ in range(5):
+            lease = pending.open_lease("default", ("media-1",), name, present=True)
+            lease.hand_over()
+        done.wait(10)
+
+    names = [str(number) for number in range(MAX_THREADS_PER_HOST)]
+    ThreadExecutor().submit([Job("upload", "media-1", name, partial(record, name), outcomes.append) for name in names])
+    done.wait(10)
+    try:
+        assert Pending.objects.count() == 5 * MAX_THREADS_PER_HOST
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+            assert cursor.fetchone()[0] == 2  # one is of this thread
+        opened = module._shared.connection
+        assert count_in_a_thread() == 5 * MAX_THREADS_PER_HOST
+        assert module._shared.connection is opened
+        module._shared.close_at = 0  # as if it was too old
+        assert count_in_a_thread() == 5 * MAX_THREADS_PER_HOST
+        assert opened.closed
+    finally:
+        module._shared.close()
+
+
+def count_in_a_thread():
+    def count():
+        with module.connected():
+            return Pending.objects.count()
+
+    return run_in_thread("resto_1", count)
+
+
+def run_in_thread(name, call):
+    """Call something in a thread of this name, and return what it has returned."""
+    returned = []
+    thread = threading.Thread(target=lambda: returned.append(call()), name=name)
+    thread.start()
+    thread.join()
+    return returned[0]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("database")
+def test_transaction_in_a_thread_of_the_executor_is_as_any_other():
+    """The site may have one there, such as in an observer."""
+
+    def save():
+        try:
+            with transaction.atomic():
+                callers = connections["default"]
+                pending.open_lease("default", ("media-1",), "a", present=True)
+                with module.connected() as used:
+                    found = used is callers, used is module._own.connection
+                transaction.set_rollback(True)
+                return found
+        finally:
+            connection.close()
+            if module._own.connection is not None:
+                module._own.connection.close()
+
+    is_sqlite = connection.vendor == "sqlite"
+    assert run_in_thread("resto_1", save) == (is_sqlite, not is_sqlite)
+    assert Pending.objects.count() == (0 if is_sqlite else 1)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -144,22 +225,29 @@ def test_fork_waits_for_threads_that_use_the_database():
     forker.join()
 
 
-def test_threads_that_serve_no_requests_close_their_connection(monkeypatch):
+def test_threads_that_serve_no_requests_close_connections(monkeypatch):
     closed = []
     monkeypatch.setattr(
         "django.db.backends.base.base.BaseDatabaseWrapper.close_if_unusable_or_obsolete",
         lambda self: closed.append(self),
     )
+    monkeypatch.setattr(module, "_shared", None)
 
     def ask():
+        callers = connections["default"]
         with module.connected() as used:
             assert used.connection is None
+            assert connections["default"] is used
+        assert connections["default"] is callers
+        return used, callers
 
-    for name in ("resto_1", "of a server"):
-        thread = threading.Thread(target=ask, name=name)
-        thread.start()
-        thread.join()
-    assert len(closed) == 1
+    used, callers = run_in_thread("resto_1", ask)
+    assert used is not callers
+    assert closed[-2:] == [used, callers]
+    closed.clear()
+    used, callers = run_in_thread("of a server", ask)
+    assert used is callers
+    assert closed == []
 
 
 def test_transaction_of_a_test_case_is_shared():
