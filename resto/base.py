@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pickle import PicklingError
@@ -37,6 +38,7 @@ __all__ = [
     "ReplicatedStorage",
     "StorageOptions",
     "failed_by_executor",
+    "find_host",
     "hosts_of",
     "is_replicated",
     "removed",
@@ -512,6 +514,21 @@ def hosts_of(alias: str) -> tuple[str, ...]:
         return cast("ReplicatedStorage", storages[alias]).hosts
     except Exception:  # noqa: BLE001 - whatever its options or a plugin raise: others have work to be done
         return ()
+
+
+def find_host(storage: ReplicatedStorage, spelling: str) -> str | None:
+    """Return the host of a storage that an address means, however it is spelled; None if it has no such host.
+
+    Args:
+        storage: Which one.
+        spelling: The address.
+    """
+    for host in storage.hosts:
+        transport = storage.transport_for(host)
+        with suppress(ConfigurationError):  # this one cannot reach such a host
+            if identity(transport, spelling) == identity(transport, host):
+                return host
+    return None
 
 
 def _imported(backend: Any) -> Any:

@@ -168,7 +168,8 @@ class DistributedStorage(ReplicatedStorage):
             lease: As for `ReplicatedStorage`.
             present: As for `ReplicatedStorage`.
         """
-        return self._repair_job(PendingName(self.record_alias() or "", host, name, present, lease), self._rows(name))
+        claim = PendingName(self.record_alias() or "", host, name, present, lease, pending.clock())
+        return self._repair_job(claim, self._rows(name))
 
     def repair_jobs(self, claims: Sequence[PendingName]) -> list[Job]:
         """Return the jobs of `repair_job` for what a drain has claimed, after one look at the record."""

@@ -1,13 +1,14 @@
 """The drain: makes hosts equal to the truth where the record says that they may not be."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.core.files.storage import storages
 
 from resto import pending
-from resto.base import ReplicatedStorage, hosts_of, replicated_aliases
+from resto.base import ReplicatedStorage, find_host, hosts_of, replicated_aliases
 from resto.exceptions import HostUnavailableError
 from resto.executors import Executor, Job, RemoteCall
 from resto.executors.queue import retry_delay
@@ -24,9 +25,11 @@ logger = logging.getLogger("resto")
 # Rows that are claimed at a time: few enough to be done long before the lease ends.
 BATCH = 200
 
+# Seconds for which rows are kept of what the settings do not have: the process may only not know yet what was just added.
+KEPT = 7 * 86_400
 
-# Hosts that could not be reached -> seconds until they are tried again.
-Down = dict[str, float]
+# Seconds until they are looked at again: a process that knows it may run by then.
+NEXT_LOOK = 3_600
 
 
 @dataclass(slots=True)
@@ -38,19 +41,38 @@ class Drained:
         failed: Names on hosts that are not, and will be tried again.
         skipped: Names on hosts that were not even tried, as the host is down.
         queued: Names on hosts that were handed to a task queue.
-        forgotten: Names on hosts that the site does not have any more.
+        kept: Names on hosts that the settings do not have, which are left alone until they are a week old.
+        forgotten: Names on hosts that the settings do not have, after that week.
     """
 
     done: int = 0
     failed: int = 0
     skipped: int = 0
     queued: int = 0
+    kept: int = 0
     forgotten: int = 0
 
     @property
     def claimed(self) -> int:
         """How many names on hosts were due."""
-        return self.done + self.failed + self.skipped + self.queued + self.forgotten
+        return self.done + self.failed + self.skipped + self.queued + self.kept + self.forgotten
+
+
+@dataclass(slots=True)
+class _SoFar:
+    """What a drain has done and found out so far.
+
+    Attributes:
+        total: What it returns at the end.
+        down: Hosts that could not be reached, and seconds until they are tried again.
+        kept: What the settings do not have, and how many of its names were kept.
+        forgotten: The same, and how many of its names were forgotten.
+    """
+
+    total: Drained = field(default_factory=Drained)
+    down: dict[str, float] = field(default_factory=dict)
+    kept: Counter[str] = field(default_factory=Counter)
+    forgotten: Counter[str] = field(default_factory=Counter)
 
 
 def drain(
@@ -73,17 +95,25 @@ def drain(
     Returns:
         What was done.
     """
-    total, left = Drained(), limit
-    down: Down = {}
-    while left is None or left > 0:
-        work = pending.claim(BATCH if left is None else min(BATCH, left), storages=storage, hosts=hosts)
+    so_far = _SoFar()
+    total = so_far.total
+    while limit is None or total.claimed < limit:
+        most = BATCH if limit is None else min(BATCH, limit - total.claimed)
+        work = pending.claim(most, storages=storage, hosts=hosts)
         if not work:
             break
-        for one in _dealt_with(work, total, down):
+        for one in _dealt_with(work, so_far):
             progress(one)
-        left = None if left is None else left - len(work)
+    _warn_of_strangers(so_far)
     _tell_observers(storage)
     return total
+
+
+def _warn_of_strangers(so_far: _SoFar) -> None:
+    for what, count in so_far.kept.items():
+        logger.warning("Kept %d names of %s. They are forgotten when they are a week old.", count, what)
+    for what, count in so_far.forgotten.items():
+        logger.warning("Forgot %d names of %s. They were a week old.", count, what)
 
 
 def _tell_observers(aliases: Sequence[str]) -> None:
@@ -97,7 +127,7 @@ def _tell_observers(aliases: Sequence[str]) -> None:
             manager.notify_pending(alias, host, one.count if one else 0, one.oldest if one else None)
 
 
-def _dealt_with(work: list[PendingName], total: Drained, down: Down) -> Iterable[int]:
+def _dealt_with(work: list[PendingName], so_far: _SoFar) -> Iterable[int]:
     for alias in dict.fromkeys(one.storage for one in work):
         mine = [one for one in work if one.storage == alias]
         try:
@@ -105,14 +135,14 @@ def _dealt_with(work: list[PendingName], total: Drained, down: Down) -> Iterable
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises: other storages have work to be done
             logger.error("Failed to drain STORAGES[%r]. %s", alias, error)  # noqa: TRY400 - as `manage.py check` says it
             pending.release_leases([one.lease for one in mine], retry_delay(1))
-            total.failed += len(mine)
+            so_far.total.failed += len(mine)
             yield len(mine)
             continue
         if isinstance(found, ReplicatedStorage):
-            yield from _drain_storage(found, mine, total, down)
+            yield from _drain_storage(found, [one for one in mine if one.host in found.hosts], so_far)
+            yield from _settle_strangers(found, [one for one in mine if one.host not in found.hosts], so_far)
         else:
-            logger.warning("Forgot %d names of STORAGES[%r], which is not a storage of resto.", len(mine), alias)
-            yield _forget(mine, total)
+            yield _keep(mine, f"STORAGES[{alias!r}], which is not a storage of resto", so_far)
 
 
 def _find_storage(alias: str) -> object:
@@ -123,19 +153,14 @@ def _find_storage(alias: str) -> object:
     return found
 
 
-def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], total: Drained, down: Down) -> Iterable[int]:
-    hosts = storage.hosts
-    unknown = [one for one in work if one.host not in hosts]
-    if unknown:
-        logger.warning("Forgot %d names of hosts that are none any more, such as %s.", len(unknown), unknown[0].host)
-        yield _forget(unknown, total)
-    known = [one for one in work if one.host in hosts]
+def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> Iterable[int]:
+    total, down = so_far.total, so_far.down
     if storage.executor.needs_alias:
-        yield _hand_over(storage, known, total)
+        yield _hand_over(storage, work, total)
         return
     executor = get_plugin_manager().executor("thread")()
     # One name of each host first, to see who answers.
-    for part in _first_of_each_host(known):
+    for part in _first_of_each_host(work):
         skipped = [one for one in part if one.host in down]
         settled = _repair(storage, executor, [one for one in part if one.host not in down])
         outcomes = [outcome for _, outcome in settled]
@@ -149,6 +174,18 @@ def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], total: D
             pending.release_leases([one.lease for one in skipped if one.host == host], down[host])
         total.skipped += len(skipped)
         yield len(part)
+
+
+def _settle_strangers(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> Iterable[int]:
+    """Deal with what is pending for hosts that do not stand in the settings, or not like that."""
+    for host in dict.fromkeys(one.host for one in work):
+        mine = [one for one in work if one.host == host]
+        spelling = find_host(storage, host)
+        if spelling is None:
+            yield _keep(mine, f"{host}, which is not a host of STORAGES[{mine[0].storage!r}]", so_far)
+        else:
+            # Claimed anew, they are one piece of work with what is pending for that spelling.
+            pending.rename_host([one.lease for one in mine], spelling)
 
 
 def _first_of_each_host(work: list[PendingName]) -> list[list[PendingName]]:
@@ -183,7 +220,15 @@ def _hand_over(storage: ReplicatedStorage, work: list[PendingName], total: Drain
     return len(work)
 
 
-def _forget(work: list[PendingName], total: Drained) -> int:
-    pending.forget_leases([one.lease for one in work])
-    total.forgotten += len(work)
+def _keep(work: list[PendingName], what: str, so_far: _SoFar) -> int:
+    """Leave alone what the settings do not have, as whoever has recorded it may have newer ones; forget it after a week."""
+    week_ago = pending.clock() - KEPT
+    old = [one.lease for one in work if one.created <= week_ago]
+    young = [one.lease for one in work if one.created > week_ago]
+    pending.forget_leases(old)
+    pending.release_leases(young, NEXT_LOOK)
+    so_far.total.forgotten += len(old)
+    so_far.total.kept += len(young)
+    so_far.forgotten += Counter({what: len(old)})
+    so_far.kept += Counter({what: len(young)})
     return len(work)

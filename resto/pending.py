@@ -67,6 +67,7 @@ __all__ = [
     "open_lease",
     "open_leases",
     "release_leases",
+    "rename_host",
     "rows_below",
     "rows_of_name",
     "rows_of_names",
@@ -357,6 +358,7 @@ class PendingName:
         name: The file's name.
         present: Whether all changes that are pending left a file.
         lease: Holds all claimed rows of this name and host.
+        created: When the last of these changes was made.
     """
 
     storage: str
@@ -364,6 +366,7 @@ class PendingName:
     name: str
     present: bool
     lease: Lease
+    created: float
 
 
 def open_lease(storage: str, hosts: Sequence[str], name: str, *, present: bool) -> Lease:
@@ -571,7 +574,7 @@ def _claimed(found: Sequence[Row], now: float) -> list[PendingName]:
 def _claim(piece: Sequence[Row]) -> PendingName:
     first, present = piece[0], all(row.present for row in piece)
     lease = Lease(secrets.token_hex(16), [first.host], max(row.attempts for row in piece))
-    return PendingName(first.storage, first.host, first.name, present, lease)
+    return PendingName(first.storage, first.host, first.name, present, lease, max(row.created for row in piece))
 
 
 def _taken(owners: dict[int, str], now: float) -> set[str]:
@@ -706,6 +709,18 @@ def release_leases(leases: Sequence[Lease], seconds: float) -> None:
     now = clock()
     for part in _parts(leases):
         rows.update({"owner IN %s": [lease.token for lease in part]}, quiet_until=now, due=now + seconds)
+
+
+def rename_host(leases: Sequence[Lease], host: str) -> None:
+    """Leave rows to others, as those of a host that the settings spell otherwise by now; they are due at once.
+
+    Args:
+        leases: What holds them.
+        host: The host as it stands in the settings.
+    """
+    now = clock()
+    for part in _parts(leases):
+        rows.update({"owner IN %s": [lease.token for lease in part]}, host=host, quiet_until=now, due=now)
 
 
 def may_still_land(error: Exception | None) -> bool:

@@ -37,6 +37,7 @@ class Row(NamedTuple):
     digest: str
     opened_by: str
     latest: str
+    created: float
 
 
 def insert(common: Mapping[str, Any], own: Sequence[Mapping[str, Any]]) -> None:

@@ -5,13 +5,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from resto import health, pending
-from resto.base import ReplicatedStorage, replicated_storages
+from resto.base import ReplicatedStorage, find_host, replicated_storages
 from resto.exceptions import HostUnavailableError
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
 
 
-__all__ = ["HostStatus", "host_statuses"]
+__all__ = ["HostStatus", "Stranger", "host_statuses", "strangers"]
 
 # Asked of each host to see whether it answers. That there is no such file is an answer.
 _NAME = "resto-status"
@@ -50,6 +50,21 @@ class HostStatus:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """A host that something is pending for, and that does not stand in the settings like that.
+
+    Attributes:
+        host: The host as it stood in the settings of whoever has recorded it.
+        spelling: The host as it stands in the settings; None if it does not.
+        backlog: What is pending.
+    """
+
+    host: str
+    spelling: str | None
+    backlog: pending.Backlog
+
+
 def host_statuses(aliases: Sequence[str] = ()) -> list[HostStatus]:
     """Ask every host whether it answers, whatever its breaker says, and the record what is pending.
 
@@ -60,6 +75,22 @@ def host_statuses(aliases: Sequence[str] = ()) -> list[HostStatus]:
         ConfigurationError: The settings of a storage are wrong.
     """
     return [status for alias, storage in replicated_storages(aliases).items() for status in _statuses(alias, storage)]
+
+
+def strangers(alias: str) -> list[Stranger]:
+    """Return the hosts that something is pending for and that a storage does not have, or spells otherwise.
+
+    Args:
+        alias: Of a storage of resto.
+
+    Raises:
+        ConfigurationError: The settings of the storage are wrong.
+    """
+    if not pending.is_active():
+        return []
+    storage = replicated_storages([alias])[alias]
+    found = pending.backlog(alias).items()
+    return [Stranger(host, find_host(storage, host), one) for host, one in found if host not in storage.hosts]
 
 
 def _statuses(alias: str, storage: ReplicatedStorage) -> list[HostStatus]:

@@ -11,7 +11,7 @@ import pytest
 from django.core.files.base import ContentFile
 
 from resto import health
-from resto.base import StorageOptions
+from resto.base import StorageOptions, find_host
 from resto.courses import Arrival, as_method, course_of, finish
 from resto.exceptions import (
     ConfigurationError,
@@ -317,6 +317,14 @@ def test_fatal_exceptions_may_be_an_attribute_of_a_class():
 def test_transport_for_an_unknown_host_is_an_error():
     with pytest.raises(ValueError, match="'three' is not a host of this storage, which has one, two"):
         make().transport_for("three")
+
+
+def test_host_is_found_however_it_is_spelled():
+    storage = make(["http://one", "http://two/media/"], transport="http")
+    assert find_host(storage, "HTTP://one:80/") == "http://one"
+    assert find_host(storage, "http://two/media") == "http://two/media/"
+    assert find_host(storage, "http://two/") is None
+    assert find_host(storage, "ftp://one/") is None
 
 
 # The log.

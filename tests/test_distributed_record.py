@@ -121,6 +121,17 @@ def test_host_that_missed_a_save_gets_a_copy(storage, servers, clock):
     assert pending_for() == []
 
 
+def test_host_that_is_spelled_otherwise_by_now_gets_a_copy(storage, make, servers, clock):
+    servers[2].refuse = True
+    storage.save("a", ContentFile(b"1"))
+    make(hosts=[servers[0].url, servers[1].url, servers[2].url.replace("http", "HTTP")])
+    servers[2].refuse = False
+    clock[0] += 10
+    assert drain() == Drained(done=1)
+    assert files(servers) == [{"a": b"1"}] * 3
+    assert pending_for() == []
+
+
 def test_host_that_missed_a_deletion_deletes(storage, servers, clock):
     storage.save("a", ContentFile(b"1"))
     servers[2].refuse = True

@@ -197,23 +197,85 @@ def test_deletion_of_the_last_file_is_one(storage, servers, clock):
     assert servers[1].files == {}
 
 
-def test_host_that_the_site_does_not_have_any_more_is_forgotten(storage, settings, servers, clock, caplog):
+def test_host_that_the_settings_do_not_have_is_kept_for_a_week(storage, settings, servers, clock, caplog):
     servers[1].refuse = True
     storage.save("a", ContentFile(b"1"))
     settings.RESTO_MEDIA_HOSTS = [servers[0].url]
+    what = f"1 names of {servers[1].url}, which is not a host of STORAGES['default']."
+    began = clock[0]
     clock[0] += 10
+    assert drain() == Drained(kept=1)
+    assert f"Kept {what} They are forgotten when they are a week old." in caplog.text
+    assert drain() == Drained()
+    clock[0] += 3_600
+    assert drain() == Drained(kept=1)
+    clock[0] = began + 7 * 86_400 - 1
+    assert drain() == Drained(kept=1)
+    assert "Forgot" not in caplog.text
+    clock[0] += 3_600
     assert drain() == Drained(forgotten=1)
-    assert f"Forgot 1 names of hosts that are none any more, such as {servers[1].url}." in caplog.text
+    assert f"Forgot {what} They were a week old." in caplog.text
     assert Pending.objects.count() == 0
 
 
-def test_storage_that_the_site_does_not_have_any_more_is_forgotten(storage, settings, servers, clock, caplog):
+def test_drain_that_does_not_know_a_new_host_yet_leaves_its_rows_to_one_that_does(storage, settings, servers, clock):
+    """While a site is deployed, some of its processes have the settings of before."""
+    servers[1].refuse = True
+    storage.save("a", ContentFile(b"1"))
+    servers[1].refuse = False
+    new = settings.RESTO_MEDIA_HOSTS
+    settings.RESTO_MEDIA_HOSTS = [servers[0].url]
+    clock[0] += 10
+    assert drain() == Drained(kept=1)
+    settings.RESTO_MEDIA_HOSTS = new
+    clock[0] += 3_600
+    assert drain() == Drained(done=1)
+    assert servers[1].files == {"a": b"1"}
+
+
+def test_hosts_that_the_settings_do_not_have_are_told_once(storage, settings, servers, clock, caplog, monkeypatch):
+    monkeypatch.setattr(module, "BATCH", 2)
+    servers[1].refuse = servers[2].refuse = True
+    for name in "abc":
+        storage.save(name, ContentFile(b"1"))
+    settings.RESTO_MEDIA_HOSTS = [servers[0].url]
+    clock[0] += 10
+    caplog.clear()
+    assert drain() == Drained(kept=6)
+    assert [record.getMessage()[:12] for record in caplog.records] == ["Kept 3 names"] * 2
+
+
+def test_storage_that_the_settings_do_not_have_is_kept_for_a_week(storage, settings, servers, clock, caplog):
     servers[1].refuse = True
     storage.save("a", ContentFile(b"1"))
     settings.STORAGES = {"other": settings.STORAGES["default"]}
+    what = "1 names of STORAGES['default'], which is not a storage of resto."
     clock[0] += 10
+    assert drain() == Drained(kept=1)
+    assert f"Kept {what} They are forgotten when they are a week old." in caplog.text
+    clock[0] += 7 * 86_400
     assert drain() == Drained(forgotten=1)
-    assert "Forgot 1 names of STORAGES['default']" in caplog.text
+    assert f"Forgot {what} They were a week old." in caplog.text
+    assert Pending.objects.count() == 0
+
+
+def test_host_that_is_spelled_otherwise_by_now_gets_what_it_has_missed(storage, settings, servers, clock, caplog):
+    servers[1].refuse = True
+    for name in "abc":
+        storage.save(name, ContentFile(b"1"))
+    respelled = servers[1].url.replace("http", "HTTP")
+    settings.RESTO_MEDIA_HOSTS = [servers[0].url, respelled]
+    storages["default"].delete("c")
+    assert set(Pending.objects.values_list("host", flat=True)) == {servers[1].url, respelled}
+    servers[1].refuse = False
+    clock[0] += 10
+    caplog.clear()
+    assert drain(limit=1) == Drained(done=1)
+    assert Pending.objects.count() == 3
+    assert drain() == Drained(done=3)
+    assert servers[1].files == servers[0].files == {"a": b"1", "b": b"1"}
+    assert Pending.objects.count() == 0
+    assert all(" were " not in record.getMessage() for record in caplog.records)
 
 
 def test_storage_that_cannot_be_used_does_not_stop_the_others(storage, settings, servers, clock, caplog):
@@ -277,6 +339,16 @@ def test_draining_goes_through_the_queue(queued, messages, servers, clock, djang
     assert perform(message).again == []
     assert servers[1].files == {"a": b"1"}
     assert Pending.objects.count() == 0
+
+
+def test_queue_gets_the_spelling_of_the_settings(queued, settings, messages, servers, clock):
+    pending.open_lease("default", [servers[1].url], "a", present=True).release(0)
+    respelled = servers[1].url.replace("http", "HTTP")
+    settings.RESTO_MEDIA_HOSTS = [respelled]
+    queued(messages)
+    assert drain() == Drained(queued=1)
+    [message] = messages
+    assert (message["hosts"], message["record"]) == ([respelled], Pending.objects.get().owner)
 
 
 def test_queue_that_is_down_leaves_it_recorded(queued, servers, clock, media_root, django_capture_on_commit_callbacks):

@@ -349,6 +349,29 @@ def test_released_rows_are_due_later_without_a_failure(clock):
     assert (row.due, row.quiet_until, row.attempts) == (clock[0] + 5, clock[0], 0)
 
 
+def test_claimed_rows_may_be_those_of_a_host_that_is_spelled_otherwise(clock):
+    open_lease("a", ["media-1"])
+    clock[0] += 301
+    [old] = pending.claim(10)
+    open_lease("a", ["MEDIA-1"])
+    pending.rename_host([old.lease], "MEDIA-1")
+    assert pending.claim(10, hosts=["media-1"]) == []
+    [one] = pending.claim(10, hosts=["MEDIA-1"])
+    assert one.lease.token != old.lease.token
+    one.lease.settle([outcome("MEDIA-1")])
+    assert list(rows()) == ["MEDIA-1"]  # what belongs to somebody is left to them
+
+
+def test_claim_knows_when_the_last_change_was_made(clock):
+    began = clock[0]
+    open_lease("a", ["media-1"])
+    clock[0] += 10
+    open_lease("a", ["media-1"])
+    clock[0] += 301
+    [one] = pending.claim(10)
+    assert one.created == began + 10
+
+
 # Hastening.
 
 

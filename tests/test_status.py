@@ -5,7 +5,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
 from resto import health, pending
-from resto.status import host_statuses
+from resto.status import host_statuses, strangers
 from resto.storage import DistributedStorage
 
 
@@ -82,3 +82,17 @@ def test_choice_of_storages(storage):
 def test_nothing_is_recorded(storage, monkeypatch):
     monkeypatch.setattr(pending, "is_active", lambda: False)
     assert [status.pending for status in host_statuses()] == [None, None]
+    assert strangers("default") == []
+
+
+def test_hosts_that_do_not_stand_in_the_settings(storage, settings, servers):
+    for server in servers:
+        server.refuse = True
+    storage.save("a", ContentFile(b"1"))
+    assert strangers("default") == []
+    respelled = servers[0].url.replace("http", "HTTP")
+    settings.RESTO_MEDIA_HOSTS = [respelled]
+    assert {one.host: (one.spelling, one.backlog.count) for one in strangers("default")} == {
+        servers[0].url: (respelled, 1),
+        servers[1].url: (None, 1),
+    }

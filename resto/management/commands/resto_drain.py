@@ -97,6 +97,7 @@ class Command(BaseCommand):
                 (drained.queued, "handed to the task queue"),
                 (drained.failed, "failed"),
                 (drained.skipped, "left for later, as their host is down"),
+                (drained.kept, "kept for a week, as the settings do not have their host or storage"),
                 (drained.forgotten, "forgotten, as their host or storage is gone"),
             ]
             if count

@@ -12,7 +12,7 @@ from django.db import DatabaseError
 from resto.base import replicated_aliases
 from resto.management.choices import require_known
 from resto.probe import HostProbe, probe_hosts
-from resto.status import HostStatus, host_statuses
+from resto.status import HostStatus, Stranger, host_statuses, strangers
 
 
 __all__ = ["Command"]
@@ -48,10 +48,12 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=DOWN) from error
         statuses: list[HostStatus] = []
         probes: list[HostProbe] = []
+        others: list[str] = []
         broken = False
         for alias in replicated_aliases(options["storage"]):
             try:
                 statuses += host_statuses([alias])
+                others += [_sentence_of_stranger(alias, stranger) for stranger in strangers(alias)]
                 probes += probe_hosts([alias]) if options["probe"] else []
             except DatabaseError as error:
                 raise CommandError(f"The record cannot be read: {error}", returncode=DOWN) from error
@@ -65,7 +67,10 @@ class Command(BaseCommand):
         else:
             for status, probe in pairs:
                 self.stdout.write("\n  ".join([_sentence(status), *_findings(probe)]))
-        code = DOWN if broken else exit_code(statuses, probes)
+        for sentence in others:
+            # The list for monitoring has hosts of the site only.
+            (self.stderr if options["json"] else self.stdout).write(sentence)
+        code = DOWN if broken else max(exit_code(statuses, probes), BACKLOG if others else FINE)
         if code:
             sys.exit(code)
 
@@ -96,6 +101,13 @@ def _sentence(status: HostStatus) -> str:
     reachable = "answers" if status.reachable else f"does not answer: {status.problem}"
     breaker = "" if status.breaker == "closed" else f"; its breaker is {status.breaker}"
     return f"{status.storage}: {status.host} {reachable}{breaker}; {_backlog(status)}."
+
+
+def _sentence_of_stranger(alias: str, stranger: Stranger) -> str:
+    pending = f"{stranger.backlog.count} pending, the oldest for {_duration(stranger.backlog.oldest)}"
+    if stranger.spelling is not None:
+        return f"{alias}: {stranger.host} is {stranger.spelling} in the settings; {pending}, which a drain sends there."
+    return f"{alias}: {stranger.host} is not a host of this storage; {pending}, forgotten after a week."
 
 
 def _backlog(status: HostStatus) -> str:

@@ -46,6 +46,13 @@ def test_command_fails_if_a_host_does(missed, server, capsys):
 
 
 @pytest.mark.django_db
+def test_command_keeps_what_the_settings_do_not_have(missed, settings, capsys):
+    settings.RESTO_MEDIA_HOSTS = ["http://other/"]
+    call_command("resto_drain")
+    assert capsys.readouterr().out == "2 kept for a week, as the settings do not have their host or storage.\n"
+
+
+@pytest.mark.django_db
 def test_options(missed, server, capsys):
     with pytest.raises(CommandError, match=f"There is no host http://other/; there are {server.url}"):
         call_command("resto_drain", host=["http://other/"])

@@ -46,6 +46,36 @@ def test_backlog(server, capsys):
     assert "connection refused" in printed
 
 
+def test_host_that_is_not_in_the_settings(server, settings, resto_server_factory, capsys):
+    miss(server)
+    other = resto_server_factory(webdav=False)
+    settings.RESTO_MEDIA_HOSTS = [other.url]
+    with pytest.raises(SystemExit) as caught:
+        call_command("resto_status")
+    assert caught.value.code == 1
+    assert capsys.readouterr().out == (
+        f"default: {other.url} answers; nothing is pending.\n"
+        f"default: {server.url} is not a host of this storage; 1 pending, the oldest for 0 seconds, forgotten after a week.\n"
+    )
+    with pytest.raises(SystemExit) as caught:
+        call_command("resto_status", json=True)
+    assert caught.value.code == 1
+    printed = capsys.readouterr()
+    assert [status["host"] for status in json.loads(printed.out)] == [other.url]
+    assert f"default: {server.url} is not a host of this storage; 1 pending" in printed.err
+
+
+def test_host_that_is_spelled_otherwise_in_the_settings(server, settings, capsys):
+    miss(server)
+    respelled = server.url.replace("http", "HTTP")
+    settings.RESTO_MEDIA_HOSTS = [respelled]
+    with pytest.raises(SystemExit):
+        call_command("resto_status")
+    assert capsys.readouterr().out.splitlines()[1] == (
+        f"default: {server.url} is {respelled} in the settings; 1 pending, the oldest for 0 seconds, which a drain sends there."
+    )
+
+
 def test_down(server, capsys):
     server.refuse = True
     with pytest.raises(SystemExit) as caught:
