@@ -222,7 +222,7 @@ class ReplicatedStorage(Storage):
         return parse_hosts(self._option("MEDIA_HOSTS"))
 
     def _forget_composition(self, *, setting: str, **kwargs: Any) -> None:
-        if setting.startswith("RESTO_") or setting in ("MEDIA_URL", "STORAGES"):
+        if setting.startswith("RESTO_") or setting in ("MEDIA_ROOT", "MEDIA_URL", "STORAGES"):
             self._composition = None
 
     def require_sound_options(self) -> None:

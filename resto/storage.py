@@ -19,7 +19,7 @@ from resto.base import ReplicatedStorage, StorageOptions, failed_by_executor, re
 from resto.changes import Change, current_lease, holding, settled_together
 from resto.courses import Course, as_method, finish, waiting
 from resto.distributed import DistributedStorage
-from resto.exceptions import ReplicationError
+from resto.exceptions import ConfigurationError, ReplicationError
 from resto.executors import Executor, Job, RemoteCall
 from resto.files import MasterFile
 from resto.master import Fingerprint, MasterCopy, sharing_snapshots
@@ -90,6 +90,12 @@ class HybridStorage(ReplicatedStorage):
         self._master = MasterCopy(
             location, file_permissions_mode, directory_permissions_mode, allow_overwrite=allow_overwrite
         )
+
+    def _compose(self) -> Any:
+        # Django's own default is "", the working directory: hosts would get the code of the site, and its secrets.
+        if not self.base_location:
+            raise ConfigurationError("MEDIA_ROOT is not set", "Set it, or the option 'location'.", "E017")
+        return super()._compose()
 
     # What runs on one host. Each makes the host equal to the master copy, whatever that is by then.
 

@@ -161,7 +161,7 @@ class Reader:
         self.servers = servers
         self.module = types.ModuleType("page")
         self.namespace = vars(self.module)
-        self.namespace.update(INSTALLED_APPS=[], queue=Queue())
+        self.namespace.update(BASE_DIR=directory, INSTALLED_APPS=[], queue=Queue())
 
     def do(self, block):
         """Do what a block says; there is no block that this does not understand."""

@@ -11,4 +11,5 @@ INSTALLED_APPS = [
     "resto",
 ]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+MEDIA_ROOT = "/nonexistent/media"  # tests that write have one of their own
 MEDIA_URL = "/media/"

@@ -178,6 +178,18 @@ def test_error(check, code, backend, options, problem):
     assert "secret" not in message.msg + message.hint
 
 
+@pytest.mark.parametrize("options", [{}, {"location": ""}])
+@pytest.mark.parametrize("backend", [HYBRID, ASYNC])
+def test_working_directory_is_no_master_copy(check, settings, backend, options):
+    settings.MEDIA_ROOT = ""
+    [message] = check(backend, hosts=HOSTS, **options)
+    assert (message.id, message.level) == ("resto.E017", checks.ERROR)
+    assert message.msg == "STORAGES['media']: MEDIA_ROOT is not set"
+    assert "location" in message.hint
+    assert check(backend, hosts=HOSTS, location="media") == []
+    assert check(DISTRIBUTED, hosts=HOSTS) == []
+
+
 LITERALS = [
     {"hosts": HOSTS, "transport_options": {"auth": ("user", "secret")}},
     {"hosts": HOSTS, "transport_options": {"auth": {"X-Token": "secret"}}},
@@ -429,6 +441,7 @@ def test_codes_are_tested():
         "E012",
         "E013",
         "E014",
+        "E017",
         "W004",
         "W001",
         "W002",

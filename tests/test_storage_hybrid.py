@@ -9,7 +9,7 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import TemporaryUploadedFile
 
-from resto.exceptions import ReplicationError
+from resto.exceptions import ConfigurationError, ReplicationError
 from resto.health import FIRST_PAUSE, MAX_FAILURES
 from resto.storage import HybridStorage
 
@@ -75,6 +75,29 @@ def test_location_follows_the_settings(storage, settings, tmp_path):
     storage.save("a", ContentFile(b""))
 
     assert master_files(tmp_path / "other") == {"a": b""}
+
+
+@pytest.mark.parametrize("action", ["save", "open", "delete"])
+def test_working_directory_is_never_published(make, servers, settings, media_root, tmp_path, monkeypatch, action):
+    (tmp_path / "settings.py").write_text("SECRET_KEY = 'secret'")
+    monkeypatch.chdir(tmp_path)
+    actions = {
+        "save": lambda storage: storage.save("a", ContentFile(b"")),
+        "open": lambda storage: storage.open("a", "w"),
+        "delete": lambda storage: storage.delete("settings.py"),
+    }
+    storage = make()
+    settings.MEDIA_ROOT = ""
+
+    with pytest.raises(ConfigurationError, match="MEDIA_ROOT is not set") as caught:
+        actions[action](storage)
+
+    assert caught.value.code == "E017"
+    assert {path.name for path in tmp_path.iterdir()} == {"media", "settings.py"}
+    assert [server.requests for server in servers] == [[], [], []]
+    settings.MEDIA_ROOT = "media"
+    storage.save("a", ContentFile(b""))
+    assert master_files(media_root) == {"a": b""}
 
 
 def test_modes_are_options(make, media_root):

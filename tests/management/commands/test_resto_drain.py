@@ -65,6 +65,17 @@ def test_options(missed, server, capsys):
     assert len(server.files) == 1
 
 
+@pytest.mark.django_db
+def test_working_directory_is_never_published(missed, settings, server, capsys, caplog):
+    settings.MEDIA_ROOT = ""
+    requests = len(server.requests)
+    with pytest.raises(CommandError, match="will be tried again"):
+        call_command("resto_drain")
+    assert capsys.readouterr().out == "2 failed.\n"
+    assert "Failed to drain STORAGES['default']. MEDIA_ROOT is not set" in caplog.text
+    assert len(server.requests) == requests
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("options", [[], ["--watch"]])
 def test_missing_table_is_named_with_what_to_do(missed, options):

@@ -262,6 +262,17 @@ def test_wrong_settings_are_said_before_anything_is_done(settings, site):
         call_command("resto_sync", skip_checks=False)
 
 
+def test_working_directory_is_never_published(settings, servers, tmp_path, monkeypatch):
+    (tmp_path / "settings.py").write_text("SECRET_KEY = 'secret'")
+    monkeypatch.chdir(tmp_path)
+    settings.MEDIA_ROOT = ""
+    hosts = {"hosts": [servers[0].url], "transport": "webdav"}
+    settings.STORAGES = {"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": hosts}}
+    with pytest.raises(CommandError, match=r"STORAGES\['default'\]: MEDIA_ROOT is not set"):
+        call_command("resto_sync")
+    assert servers[0].requests == []
+
+
 # As a process.
 
 
