@@ -425,6 +425,8 @@ class ReplicatedStorage(Storage):
             problem = error.problem if isinstance(error, TransportError) else _described(error)
             self._log(outcome.action, outcome.name, outcome.host, problem, error if self.show_traceback else None)
         get_plugin_manager().notify(outcome)
+        if isinstance(error, TransportError):
+            _forget_frames(error)
 
     def _log(self, action: str, name: str, host: str, problem: str, error: Exception | None = None) -> None:
         message = _LOG_MESSAGES.get(action, f"Failed to {action} %s on %s. %s")
@@ -451,6 +453,17 @@ def _guarded(breaker: Breaker, action: str, host: str, name: str, course: Course
         raise
     breaker.reached()
     return value
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Let go of what was called when a host failed, which holds the content of an upload, and whoever has the outcome.
+
+    These would be in memory until the next cyclic garbage collection. What such an error says needs no traceback.
+    """
+    if error is not None and error.__traceback__ is not None:
+        error.__traceback__ = None
+        _forget_frames(error.__cause__)
+        _forget_frames(error.__context__)
 
 
 def _outcomes_of(executor: Executor, jobs: list[Job]) -> list[Outcome]:

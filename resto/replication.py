@@ -63,7 +63,10 @@ def replicate(
         contradicts = type(told) is TransportError
         if unchanged and (overtaken == MAX_OVERTAKEN or not contradicts):
             if isinstance(told, TransportError):
-                raise told
+                try:
+                    raise told
+                finally:
+                    del told  # its traceback holds this frame, and so what was sent: until the next cyclic collection
             return bool(existed)
         overtaken += unchanged
     problem = f"the master copy changed {MAX_ROUNDS} times while it was sent"

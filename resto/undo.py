@@ -36,6 +36,7 @@ def undone(
 
 def with_consequence(error: ReplicationError, consequence: str) -> ReplicationError:
     """Return an error that also says what became of the file."""
+    error.__traceback__ = None  # as in `ReplicatedStorage.report`: its frames hold what was to be saved, and the error
     return ReplicationError(error.action, error.name, error.outcomes, consequence)
 
 

@@ -3,9 +3,10 @@
 import pytest
 from django.core.files.base import ContentFile
 
+from memory import collecting_left
 from resto.courses import finish
 from resto.exceptions import HostUnavailableError, TransportError, UnexpectedStatusCode
-from resto.master import MasterCopy
+from resto.master import MasterCopy, Snapshot
 from resto.replication import MAX_ROUNDS, replicate
 from resto.transports.http import HttpTransport
 from resto.transports.steps import VERIFY_SIZE
@@ -40,6 +41,14 @@ def run(master, server, timeout):
 
 def store(master, content, name="a"):
     master.store(name, ContentFile(content), None)
+
+
+def test_failure_leaves_nothing_in_memory(master, server, run):
+    store(master, b"content")
+    server.readonly = True
+    with collecting_left(Snapshot) as left, pytest.raises(UnexpectedStatusCode):
+        run()
+    assert left == []
 
 
 def methods(server):

@@ -4,6 +4,7 @@ import copy
 import io
 import json
 import pickle
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,6 +22,11 @@ from django.test.utils import isolate_apps
 from django.utils.functional import lazystr
 from django.utils.timezone import is_aware
 
+from memory import collecting_left
+from resto.exceptions import ReplicationError
+from resto.executors import Job
+from resto.files import SharedContent
+from resto.master import Snapshot
 from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
 
 
@@ -67,6 +73,23 @@ def test_save_under_a_name_that_is_taken_replicates_the_name_that_it_returns(sto
 
     assert name != "a.txt"
     assert [dict(server.files) for server in servers] == [{"a.txt": b"first", name: b"second"}] * 2
+
+
+@pytest.mark.parametrize("executor", ["thread", "inline"])
+@pytest.mark.parametrize("fatal", [False, True])
+@pytest.mark.parametrize("fault", ["readonly", "refuse"])
+def test_failed_save_leaves_nothing_in_memory(storage_class, servers, media_root, fault, fatal, executor):
+    storage = storage_class(urls(servers), BASE_URL, fatal_exceptions=fatal, executor=executor)
+    setattr(servers[0], fault, True)
+
+    with collecting_left(ContentFile, SharedContent, Snapshot) as left:
+        for name in ("a.txt", "b.txt", "c.txt"):
+            with suppress(ReplicationError):
+                storage.save(name, ContentFile(b"content"))
+            # What was submitted before comes first.
+            storage.executor.run([Job("wait", host, name, int) for host in storage.hosts])
+
+    assert left == []
 
 
 class Unseekable(io.RawIOBase):
