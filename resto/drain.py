@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from django.core.files.storage import storages
@@ -18,7 +18,7 @@ from resto.plugins import get_plugin_manager
 from resto.settings import storage_settings
 
 
-__all__ = ["Drained", "drain"]
+__all__ = ["Drained", "drain", "drain_into"]
 
 logger = logging.getLogger("resto")
 
@@ -64,12 +64,14 @@ class _SoFar:
 
     Attributes:
         total: What it returns at the end.
+        untouched: The token of each lease that is held, and of which nothing was sent -> the lease.
         down: Hosts that could not be reached, and seconds until they are tried again.
         kept: What the settings do not have, and how many of its names were kept.
         forgotten: The same, and how many of its names were forgotten.
     """
 
-    total: Drained = field(default_factory=Drained)
+    total: Drained
+    untouched: dict[str, Lease] = field(default_factory=dict)
     down: dict[str, float] = field(default_factory=dict)
     kept: Counter[str] = field(default_factory=Counter)
     forgotten: Counter[str] = field(default_factory=Counter)
@@ -95,18 +97,43 @@ def drain(
     Returns:
         What was done.
     """
-    so_far = _SoFar()
-    total = so_far.total
+    total = Drained()
+    drain_into(total, storage=storage, hosts=hosts, limit=limit, progress=progress)
+    return total
+
+
+def drain_into(
+    total: Drained,
+    *,
+    storage: Sequence[str] = (),
+    hosts: Sequence[str] = (),
+    limit: int | None = None,
+    progress: Callable[[int], object] = lambda count: None,
+) -> None:
+    """Do what `drain` does, for whoever wants to know what was done even if it is interrupted.
+
+    Args:
+        total: Is added to.
+        storage: As for `drain`.
+        hosts: As for `drain`.
+        limit: As for `drain`.
+        progress: As for `drain`.
+    """
+    so_far = _SoFar(total)
     while limit is None or total.claimed < limit:
         most = BATCH if limit is None else min(BATCH, limit - total.claimed)
         work = pending.claim(most, storages=storage, hosts=hosts)
         if not work:
             break
-        for one in _dealt_with(work, so_far):
-            progress(one)
+        so_far.untouched = {one.lease.token: one.lease for one in work}
+        try:
+            for one in _dealt_with(work, so_far):
+                progress(one)
+        except KeyboardInterrupt:
+            pending.release_leases([*so_far.untouched.values()], 0)
+            raise
     _warn_of_strangers(so_far)
     _tell_observers(storage)
-    return total
 
 
 def _warn_of_strangers(so_far: _SoFar) -> None:
@@ -156,19 +183,16 @@ def _find_storage(alias: str) -> object:
 def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> Iterable[int]:
     total, down = so_far.total, so_far.down
     if storage.executor.needs_alias:
-        yield _hand_over(storage, work, total)
+        yield _hand_over(storage, work, so_far)
         return
     executor = get_plugin_manager().executor("thread")()
     # One name of each host first, to see who answers.
     for part in _first_of_each_host(work):
         skipped = [one for one in part if one.host in down]
-        settled = _repair(storage, executor, [one for one in part if one.host not in down])
-        outcomes = [outcome for _, outcome in settled]
+        settled = _repair(storage, executor, [one for one in part if one.host not in down], so_far)
         for lease, outcome in settled:
             if isinstance(outcome.error, HostUnavailableError):
                 down.setdefault(outcome.host, lease.delay())
-        total.done += sum(outcome.ok for outcome in outcomes)
-        total.failed += sum(not outcome.ok for outcome in outcomes)
         for host in {one.host for one in skipped}:
             # As long as the name that was tried: each of them would be the next try.
             pending.release_leases([one.lease for one in skipped if one.host == host], down[host])
@@ -193,21 +217,32 @@ def _first_of_each_host(work: list[PendingName]) -> list[list[PendingName]]:
     return [part for part in (first, [one for one in work if one not in first]) if part]
 
 
-def _repair(storage: ReplicatedStorage, executor: Executor, work: list[PendingName]) -> list[tuple[Lease, Outcome]]:
+def _repair(
+    storage: ReplicatedStorage, executor: Executor, work: list[PendingName], so_far: _SoFar
+) -> list[tuple[Lease, Outcome]]:
     leases = {(one.host, one.name): one.lease for one in work}
     settled = []
+
+    def jobs() -> Iterator[Job]:
+        for job in storage.repair_jobs(work):
+            so_far.untouched.pop(leases[job.host, job.name].token)
+            yield job
+
     try:
-        for outcome in executor.run_each(storage.repair_jobs(work)):
-            storage.report(outcome)
+        for outcome in executor.run_each(jobs()):
             settled.append((leases[outcome.host, outcome.name], outcome))
+            so_far.total.done += outcome.ok
+            so_far.total.failed += not outcome.ok
+            storage.report(outcome)
     finally:
         pending.settle_leases(settled)
     return settled
 
 
-def _hand_over(storage: ReplicatedStorage, work: list[PendingName], total: Drained) -> int:
+def _hand_over(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> int:
     """Let workers do it: each name travels with its claim, as after a save."""
     for one in work:
+        so_far.untouched.pop(one.lease.token)
         one.lease.hand_over()
         remote = RemoteCall(one.storage, "update" if one.present else "remove", one.lease.token)
         refused: list[Outcome] = []
@@ -215,8 +250,8 @@ def _hand_over(storage: ReplicatedStorage, work: list[PendingName], total: Drain
         for outcome in refused:
             storage.report(outcome)
             one.lease.settle([outcome])
-        total.queued += not refused
-        total.failed += bool(refused)
+        so_far.total.queued += not refused
+        so_far.total.failed += bool(refused)
     return len(work)
 
 

@@ -7,13 +7,15 @@ from contextlib import ExitStack
 from types import FrameType
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections
 
 from resto import pending
-from resto.drain import Drained, drain
+from resto.drain import Drained, drain, drain_into
 from resto.exceptions import ConfigurationError
 from resto.management.choices import require_known
+from resto.management.interruption import INTERRUPTED, InterruptibleCommand
+from resto.settings import get_setting
 
 
 __all__ = ["Command"]
@@ -22,7 +24,7 @@ __all__ = ["Command"]
 INTERVAL = 1.0
 
 
-class Command(BaseCommand):
+class Command(InterruptibleCommand):
     """``manage.py resto_drain``."""
 
     help = (
@@ -53,10 +55,17 @@ class Command(BaseCommand):
         if options["watch"]:
             self._watch(what)
             return
+        drained = Drained()
         try:
-            drained = drain(**what, limit=options["limit"])
+            drain_into(drained, **what, limit=options["limit"])
         except DatabaseError as error:
             raise CommandError(f"The record cannot be reached: {error}") from error
+        except KeyboardInterrupt:
+            text = (
+                f"Interrupted: {_summary(drained) or 'nothing replicated'}. The rest stays recorded, and what was under way is "
+                f"due in {get_setting('LEASE')} seconds."
+            )
+            raise CommandError(text, returncode=INTERRUPTED) from None
         self._report(drained)
         if drained.failed or drained.skipped:
             raise CommandError("Some hosts are not up to date. They will be tried again when it is time.")
@@ -90,19 +99,24 @@ class Command(BaseCommand):
         return drained.claimed
 
     def _report(self, drained: Drained) -> None:
-        parts = [
-            f"{count} {text}"
-            for count, text in [
-                (drained.done, "replicated"),
-                (drained.queued, "handed to the task queue"),
-                (drained.failed, "failed"),
-                (drained.skipped, "left for later, as their host is down"),
-                (drained.kept, "kept for a week, as the settings do not have their host or storage"),
-                (drained.forgotten, "forgotten, as their host or storage is gone"),
-            ]
-            if count
+        self.stdout.write(f"{_summary(drained) or 'Nothing is due'}.")
+
+
+def _summary(drained: Drained) -> str:
+    """Return what was done, a sentence fragment; empty if there was nothing to do."""
+    parts = [
+        f"{count} {text}"
+        for count, text in [
+            (drained.done, "replicated"),
+            (drained.queued, "handed to the task queue"),
+            (drained.failed, "failed"),
+            (drained.skipped, "left for later, as their host is down"),
+            (drained.kept, "kept for a week, as the settings do not have their host or storage"),
+            (drained.forgotten, "forgotten, as their host or storage is gone"),
         ]
-        self.stdout.write(f"{', '.join(parts) or 'Nothing is due'}.")
+        if count
+    ]
+    return ", ".join(parts)
 
 
 def _positive(text: str) -> int:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import signal
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
@@ -11,6 +10,7 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.management import BaseCommand, CommandError
 
 from resto.base import ReplicatedStorage, replicated_storages
+from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 from resto.names import clean_directory
 from resto.progress import ProgressBar
 from resto.settings import storage_settings
@@ -20,11 +20,7 @@ from resto.sync import Difference, Disagreement, HostReport, Notice, SyncOptions
 __all__ = ["Command"]
 
 
-# As shells have it for a program that was ended by Ctrl-C.
-_INTERRUPTED = 128 + signal.SIGINT
-
-
-class Command(BaseCommand):
+class Command(InterruptibleCommand):
     """Compares the files of storages with those of their hosts."""
 
     help = "Compares every file with every host, and replicates what differs. Ends with 0 if everything then agrees."
@@ -54,7 +50,7 @@ class Command(BaseCommand):
             self._handle(options)
         except KeyboardInterrupt:
             text = "Interrupted. What was replicated stays so; run the command again for the rest."
-            raise CommandError(text, returncode=_INTERRUPTED) from None
+            raise CommandError(text, returncode=INTERRUPTED) from None
 
     def _handle(self, options: dict[str, Any]) -> None:
         chosen = self._chosen(options["storage"])

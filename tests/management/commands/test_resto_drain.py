@@ -1,12 +1,20 @@
 """The command that drains, in this process and in one of its own."""
 
+import os
+import re
+import subprocess
+import sys
+
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 
+from documents import ROOT
+from interruption import interrupt
 from resto import pending
+from resto.executors.flow import BACKLOG, WINDOW
 from resto.models import Pending
 
 
@@ -102,3 +110,72 @@ def test_database_that_fails(missed, monkeypatch):
 def test_nothing_is_recorded_without_the_application():
     with pytest.raises(CommandError, match="INSTALLED_APPS"):
         call_command("resto_drain")
+
+
+# As a process.
+
+
+PROGRAM = """
+import os, sys
+from pathlib import Path
+from django.conf import settings
+from django.core.management import execute_from_command_line
+
+url, media, *arguments = sys.argv[1:]
+settings.configure(
+    INSTALLED_APPS=["resto"],
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": media + ".sqlite3"}},
+    MEDIA_URL="/media/",
+    STORAGES={
+        "default": {
+            "BACKEND": "resto.storage.HybridStorage",
+            "OPTIONS": {"hosts": [url], "transport": "webdav", "location": media},
+        },
+    },
+)
+execute_from_command_line(["manage.py", "migrate", "--verbosity", "0"])
+
+from resto import pending
+from resto.models import Pending
+
+if not Pending.objects.exists():
+    pending.open_leases("default", [(url, path.name) for path in Path(media).iterdir()])
+    Pending.objects.update(due=0, quiet_until=0)
+execute_from_command_line(["manage.py", "resto_drain", *arguments])
+"""
+
+
+def start(url, media):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, url, str(media)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_interruption_says_what_was_done_and_leaves_the_rest(tmp_path, resto_server_factory):
+    """However often the keys are pressed. What was under way, and only that, stays with this drain until its lease ends."""
+    server, media = resto_server_factory(), tmp_path / "media"
+    media.mkdir()
+    for number in range(150):
+        (media / f"{number}.txt").write_bytes(b"1")
+    with start(server.url, media) as process:
+        interrupt(process, server, lambda method: len(server.files) >= 20)
+        _, errors = process.communicate()
+    assert process.returncode == 130
+    said = re.fullmatch(
+        r"CommandError: Interrupted: (\d+) replicated\. The rest stays recorded, and what was under way is due in 300 seconds\.\n",
+        errors,
+    )
+    assert said, errors
+    done = int(said[1])
+    assert 1 <= done < 150
+    with start(server.url, media) as process:
+        printed, errors = process.communicate()
+    assert (process.returncode, errors) == (0, "")
+    later = int(re.fullmatch(r"(\d+) replicated\.\n", printed)[1])
+    assert 150 - done - WINDOW - BACKLOG <= later <= 150 - done

@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import pty
-import signal
 import subprocess
 import sys
 import termios
@@ -16,6 +15,7 @@ from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 
 from documents import ROOT
+from interruption import interrupt
 from resto.progress import ProgressBar
 
 
@@ -316,17 +316,11 @@ def test_the_exit_code_tells_whether_everything_agrees(site, servers):
 
 
 def test_interruption_reads_like_a_sentence(site, servers):
+    """However often the keys are pressed."""
     (site / "a").write_bytes(b"1")
-    interrupted = []
-
-    def interrupt(method, path):
-        if method == "PUT":
-            interrupted.append(process.send_signal(signal.SIGINT))
-
-    servers[0].on_applied = interrupt
     with start(servers[0].url, site, stderr=subprocess.PIPE) as process:
+        interrupt(process, servers[0], lambda method: method == "PUT")
         _, errors = process.communicate()
-    assert interrupted
     assert process.returncode == 130
     assert errors == "CommandError: Interrupted. What was replicated stays so; run the command again for the rest.\n"
 
