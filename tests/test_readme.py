@@ -35,6 +35,13 @@ def test_first_settings_are_complete():
         assert re.search(f"^{name} [+]?= ", settings, re.MULTILINE)
 
 
+def test_what_first_settings_need_stands_below_them():
+    _, _, after = README.read_text().partition("INSTALLED_APPS += ")
+    needed, _, _ = after.partition("```python")
+    for name in ("`MEDIA_USER`", "`MEDIA_PASSWORD`", "`manage.py migrate`", "`manage.py check`"):
+        assert name in needed
+
+
 @pytest.mark.parametrize("kind", [plugins._TRANSPORT, plugins._EXECUTOR], ids=lambda kind: kind.noun)
 def test_bundled_plugins_are_those_named(kind):
     manager = plugins.create_plugin_manager(load_installed=False)
