@@ -5,6 +5,7 @@ It knows neither HTTP nor threads.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -165,9 +166,15 @@ class HybridStorage(ReplicatedStorage):
             present: Whether the file should be there, as far as is known. If it is not, and nor is any other, a file system
                 may not be mounted, and the job fails.
         """
-        action = "upload" if self._master.exists(name) else "delete"
+        action = self._repairing_action(name, present=present)
         with holding(lease):
             return self._leased_job(self._guarded_job(action, self._repair_missed, host, name, action, present=present))
+
+    def _repairing_action(self, name: str, *, present: bool) -> str:
+        # Where that cannot be told, such as where this user may not look, the job fails, of what was to be done.
+        with suppress(OSError):
+            present = self._master.fingerprint(name) is not None
+        return "upload" if present else "delete"
 
     @as_method
     def _repair_missed(self, host: str, name: str, action: str, *, present: bool) -> Course[bool]:

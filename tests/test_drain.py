@@ -151,6 +151,18 @@ def test_process_that_was_killed_is_made_up_for(storage, servers, clock, media_r
     assert [server.files for server in servers] == [{"a": b"1"}] * 3
 
 
+def test_failure_names_what_was_to_be_done(storage, servers, clock, media_root, caplog):
+    """Also if the master copy does not tell, as where this user may not look into a directory."""
+    media_root.mkdir(exist_ok=True)
+    (media_root / "d").symlink_to("d")
+    storage.open_lease("d/new", storage.hosts[:1], present=True)
+    storage.open_lease("d/gone", storage.hosts[:1], present=False)
+    clock[0] += 301
+    assert drain() == Drained(failed=2)
+    assert f"Failed to upload d/new on {servers[0].url}." in caplog.text
+    assert f"Failed to delete d/gone on {servers[0].url}." in caplog.text
+
+
 def test_limit_and_choice(storage, servers, clock):
     servers[1].refuse = servers[2].refuse = True
     for name in "abc":
