@@ -326,8 +326,9 @@ class Reader:
         return self.succeed(f"nginx -t -e stderr -c /etc/nginx/nginx.conf -g 'pid {self.directory}/pid;'", expected)
 
     def run_find(self, command, expected):
-        """It removes what was left long ago, and nothing else."""
-        folder = Path(self.substitute("/srv/media/files"))
+        """It removes what was left long ago, and nothing else. When a file was changed cannot be set: when it was written is."""
+        command = command.replace("-ctime", "-mtime")
+        folder = Path(self.substitute(shlex.split(command)[1]))
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ".resto-directory").mkdir()
         for name, days in [
