@@ -104,7 +104,7 @@ def site(hosts, settings, media_root):
 def test_comparisons_and_drains_need_a_thread_for_each_connection_that_they_open_and_no_more(site, handed_over):
     call_command("resto_sync", verbosity=0)
     names = {(job.host, job.name) for job in handed_over if job.action != "listdir"}
-    assert 0 < len(names) <= 2 * WINDOW * len(site)  # of 1,200
+    assert 0 < len(names) <= 4 * WINDOW * len(site)  # of 1,200; more than once, where one has been idle for too long
 
     handed_over.clear()
     for number in range(100):

@@ -197,7 +197,7 @@ BREAKING = {
     clear_the_rows_of_others: QUIET | ONE_EACH | {"faults": [2]},
     drain_without_a_lease: QUIET
     | {"behind": True, "scripts": (["save"], ["delete"]), "faults": [2]}
-    | {"schedule": [0] * 2 + [3] * 6},
+    | {"schedule": [0] * 2 + [3] * 7},
     leave_no_grace: QUIET | ONE_EACH | {"faults": [2]},
 }
 
