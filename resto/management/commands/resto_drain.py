@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from argparse import ArgumentParser, ArgumentTypeError
 from contextlib import ExitStack
 from types import FrameType
@@ -11,7 +12,7 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections
 
 from resto import pending
-from resto.drain import Drained, drain, drain_into
+from resto.drain import Drained, drain_into
 from resto.exceptions import ConfigurationError
 from resto.management.choices import require_known
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
@@ -22,6 +23,12 @@ __all__ = ["Command"]
 
 # Seconds between two looks at the record, which cost one query each.
 INTERVAL = 1.0
+
+# Seconds between two reports while a backlog is worked off.
+REPORT_INTERVAL = 60.0
+
+# Injected by tests.
+monotonic = time.monotonic
 
 
 class Command(InterruptibleCommand):
@@ -82,24 +89,35 @@ class Command(InterruptibleCommand):
             self.stdout.write("Watching the record.")
             self.stdout.flush()
             while not ended.is_set():
-                if not self._drain_some(what):
-                    ended.wait(INTERVAL)
+                self._work_off(what, ended)
+                ended.wait(INTERVAL)
         self.stdout.write("Ended.")
 
-    def _drain_some(self, what: dict[str, Any]) -> int:
+    def _work_off(self, what: dict[str, Any], ended: threading.Event) -> None:
+        """Drain until nothing is due, and report that, and once in a while before."""
+        drained, reported = Drained(), monotonic()
+        while self._drain_some(what, drained) and not ended.is_set():
+            if monotonic() - reported > REPORT_INTERVAL:
+                self._report(drained)
+                drained, reported = Drained(), monotonic()
+        if drained.claimed:
+            self._report(drained)
+
+    def _drain_some(self, what: dict[str, Any], total: Drained) -> bool:
+        """Drain what is due; return whether there was anything."""
+        before = total.claimed
         try:
             # Few at a time, so that a signal does not have to wait for long.
-            drained = drain(**what, limit=50)
+            drain_into(total, **what, limit=50)
         except (OperationalError, InterfaceError) as error:
             close_old_connections()
             self.stderr.write(f"The record cannot be reached, and is tried again: {error}")
-            return 0
-        if drained.claimed:
-            self._report(drained)
-        return drained.claimed
+            return False
+        return total.claimed > before
 
     def _report(self, drained: Drained) -> None:
         self.stdout.write(f"{_summary(drained) or 'Nothing is due'}.")
+        self.stdout.flush()
 
 
 def _summary(drained: Drained) -> str:

@@ -1,7 +1,9 @@
 """The command that drains, in this process and in one of its own."""
 
+import itertools
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -15,6 +17,7 @@ from documents import ROOT
 from interruption import interrupt
 from resto import pending
 from resto.executors.flow import BACKLOG, WINDOW
+from resto.management.commands import resto_drain
 from resto.models import Pending
 
 
@@ -105,6 +108,27 @@ def test_database_that_fails(missed, monkeypatch):
     monkeypatch.setattr(pending, "claim", fail)
     with pytest.raises(CommandError, match="The record cannot be reached: it is down"):
         call_command("resto_drain")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("seconds", "lines"),
+    [(0, ["120 replicated."]), (61, ["50 replicated.", "50 replicated.", "20 replicated."])],
+)
+def test_watching_tells_of_a_backlog_when_it_is_worked_off_or_once_a_minute(
+    missed, server, media_root, monkeypatch, capsys, seconds, lines
+):
+    """Each look at the record takes so many seconds."""
+    Pending.objects.all().delete()
+    names = [f"{number}.txt" for number in range(120)]
+    for name in names:
+        (media_root / name).write_bytes(b"1")
+    pending.open_leases("default", [(server.url, name) for name in names])
+    Pending.objects.update(due=0, quiet_until=0)
+    monkeypatch.setattr(resto_drain, "monotonic", itertools.count(0, seconds).__next__)
+    server.on_applied = lambda method, path: len(server.files) == 120 and os.kill(os.getpid(), signal.SIGTERM)
+    call_command("resto_drain", "--watch")
+    assert capsys.readouterr().out.splitlines() == ["Watching the record.", *lines, "Ended."]
 
 
 def test_nothing_is_recorded_without_the_application():
