@@ -1,6 +1,7 @@
 """The drain: makes hosts equal to the truth where the record says that they may not be."""
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -119,10 +120,9 @@ def drain_into(
         limit: As for `drain`.
         progress: As for `drain`.
     """
-    so_far = _SoFar(total)
-    while limit is None or total.claimed < limit:
-        most = BATCH if limit is None else min(BATCH, limit - total.claimed)
-        work = pending.claim(most, storages=storage, hosts=hosts)
+    so_far, end = _SoFar(total), math.inf if limit is None else total.claimed + limit
+    while total.claimed < end:
+        work = pending.claim(int(min(BATCH, end - total.claimed)), storages=storage, hosts=hosts)
         if not work:
             break
         so_far.untouched = {one.lease.token: one.lease for one in work}
