@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import os
 import secrets
+import select
 import shutil
 import signal
 import socket
@@ -210,6 +211,14 @@ class PostgreSQL(Broker):
         command = [str(self.program("pg_isready")), "-q", "-h", ADDRESS, "-p", str(self.port)]
         return subprocess.run(command, check=False).returncode == 0
 
+    def kill(self) -> None:
+        """Kill the server, and wait until its processes have noticed: before that it does not start again."""
+        processes = [] if self.process is None else _children(self.process.pid)
+        super().kill()
+        for process in processes:
+            select.select([process], [], [], DEADLINE)
+            os.close(process)
+
     def new_database(self) -> dict[str, Any]:
         """Make a database, and return what Django's setting says of it."""
         name = f"resto{next(self._numbers)}"
@@ -231,6 +240,16 @@ class PostgreSQL(Broker):
         if os.geteuid() != 0:
             return []
         return ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", "--"]
+
+
+def _children(pid: int) -> list[int]:
+    """Return what becomes readable when a child of a process ends, for each that is there."""
+    found = []
+    with contextlib.suppress(FileNotFoundError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                found.append(os.pidfd_open(int(child)))
+    return found
 
 
 class MariaDB(Broker):
