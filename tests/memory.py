@@ -1,6 +1,7 @@
 """What is in memory, and how much: also for programs that tests start, by ``from memory import ...``."""
 
 import gc
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,19 +21,27 @@ def peak() -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
+PATIENCE = 5  # seconds
+
+
 @contextmanager
 def collecting_left(*classes: type) -> Iterator[list[object]]:
     """Yield a list that is filled, at the end, with what was made meanwhile and is still there without a cyclic collection."""
 
     def alive() -> list[object]:
-        return [thing for thing in gc.get_objects() if type(thing) in classes]
+        return [thing for thing in gc.get_objects() if type(thing) in classes and id(thing) not in known]
 
+    known: set[int] = set()
     gc.collect()
     gc.disable()
     before, left = alive(), list[object]()
+    known.update(map(id, before))
     try:
         yield left
-        known = set(map(id, before))
-        left += [thing for thing in alive() if id(thing) not in known]
+        deadline = time.monotonic() + PATIENCE
+        while (found := alive()) and time.monotonic() < deadline:
+            del found
+            time.sleep(0.01)  # a thread that has done its job lets go of it in a moment, and says nothing
+        left += found
     finally:
         gc.enable()
