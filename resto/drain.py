@@ -209,7 +209,7 @@ def _settle_strangers(storage: ReplicatedStorage, work: list[PendingName], so_fa
             yield _keep(mine, f"{host}, which is not a host of STORAGES[{mine[0].storage!r}]", so_far)
         else:
             # Claimed anew, they are one piece of work with what is pending for that spelling.
-            pending.rename_host([one.lease for one in mine], spelling)
+            pending.release_leases([one.lease for one in mine], 0, host=spelling)
 
 
 def _first_of_each_host(work: list[PendingName]) -> list[list[PendingName]]:

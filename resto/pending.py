@@ -67,7 +67,6 @@ __all__ = [
     "open_lease",
     "open_leases",
     "release_leases",
-    "rename_host",
     "rows_below",
     "rows_of_name",
     "rows_of_names",
@@ -699,28 +698,18 @@ def forget_leases(leases: Sequence[Lease]) -> None:
         rows.delete({"owner IN %s": [lease.token for lease in part]})
 
 
-def release_leases(leases: Sequence[Lease], seconds: float) -> None:
+def release_leases(leases: Sequence[Lease], seconds: float, **renamed: str) -> None:
     """Leave rows to others, in few statements: nothing was sent.
 
     Args:
         leases: What holds them.
         seconds: When they are due.
+        **renamed: The ``host``, if the settings spell it otherwise by now.
     """
     now = clock()
     for part in _parts(leases):
-        rows.update({"owner IN %s": [lease.token for lease in part]}, quiet_until=now, due=now + seconds)
-
-
-def rename_host(leases: Sequence[Lease], host: str) -> None:
-    """Leave rows to others, as those of a host that the settings spell otherwise by now; they are due at once.
-
-    Args:
-        leases: What holds them.
-        host: The host as it stands in the settings.
-    """
-    now = clock()
-    for part in _parts(leases):
-        rows.update({"owner IN %s": [lease.token for lease in part]}, host=host, quiet_until=now, due=now)
+        mine = {"owner IN %s": [lease.token for lease in part]}
+        rows.update(mine, quiet_until=now, due=now + seconds, **renamed)
 
 
 def may_still_land(error: Exception | None) -> bool:

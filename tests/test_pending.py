@@ -354,7 +354,7 @@ def test_claimed_rows_may_be_those_of_a_host_that_is_spelled_otherwise(clock):
     clock[0] += 301
     [old] = pending.claim(10)
     open_lease("a", ["MEDIA-1"])
-    pending.rename_host([old.lease], "MEDIA-1")
+    pending.release_leases([old.lease], 0, host="MEDIA-1")
     assert pending.claim(10, hosts=["media-1"]) == []
     [one] = pending.claim(10, hosts=["MEDIA-1"])
     assert one.lease.token != old.lease.token
