@@ -845,7 +845,9 @@ def test_a_body_goes_on_when_the_host_takes_more(narrow_wire, script, server_con
     assert finish(watched(course, see)).status == 201
     assert server.received[0].endswith(content)
     waits = arrivals if warm else arrivals[1:]
-    assert sum(arrival.takes_more for arrival in waits) > 1  # the last parts may be in buffers already
+    assert sum(arrival.takes_more for arrival in waits) >= (
+        3 if warm else 2
+    )  # the last part may be in a buffer already
     assert not waits[-1].takes_more
     assert (waits[-1].deadline > waits[0].deadline) or tls  # only silence counts
 
