@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 
 import pytest
 from django.core.files.base import ContentFile
@@ -13,8 +12,8 @@ from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 
-from documents import ROOT
-from interruption import interrupt
+import processes
+from processes import interrupt
 from resto import pending
 from resto.executors.flow import BACKLOG, WINDOW
 from resto.management.commands import resto_drain
@@ -140,25 +139,7 @@ def test_nothing_is_recorded_without_the_application():
 
 
 PROGRAM = """
-import os, sys
 from pathlib import Path
-from django.conf import settings
-from django.core.management import execute_from_command_line
-
-url, media, *arguments = sys.argv[1:]
-settings.configure(
-    INSTALLED_APPS=["resto"],
-    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": media + ".sqlite3"}},
-    MEDIA_URL="/media/",
-    STORAGES={
-        "default": {
-            "BACKEND": "resto.storage.HybridStorage",
-            "OPTIONS": {"hosts": [url], "transport": "webdav", "location": media},
-        },
-    },
-)
-execute_from_command_line(["manage.py", "migrate", "--verbosity", "0"])
-
 from resto import pending
 from resto.models import Pending
 
@@ -170,15 +151,7 @@ execute_from_command_line(["manage.py", "resto_drain", *arguments])
 
 
 def start(url, media):
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    environment.pop("DJANGO_SETTINGS_MODULE", None)
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, url, str(media)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return processes.start(PROGRAM, url, media, stderr=subprocess.PIPE)
 
 
 def test_interruption_says_what_was_done_and_leaves_the_rest(tmp_path, resto_server_factory):

@@ -14,8 +14,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 
-from documents import ROOT
-from interruption import interrupt
+import processes
+from processes import interrupt
 from resto.progress import ProgressBar
 
 
@@ -276,33 +276,9 @@ def test_working_directory_is_never_published(settings, servers, tmp_path, monke
 # As a process.
 
 
-PROGRAM = """
-import sys
-from django.conf import settings
-from django.core.management import execute_from_command_line
-
-url, media, *arguments = sys.argv[1:]
-settings.configure(
-    INSTALLED_APPS=["resto"],
-    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": media + ".sqlite3"}},
-    MEDIA_URL="/media/",
-    STORAGES={
-        "default": {
-            "BACKEND": "resto.storage.HybridStorage",
-            "OPTIONS": {"hosts": [url], "transport": "webdav", "location": media},
-        },
-    },
-)
-execute_from_command_line(["manage.py", "migrate", "--verbosity", "0"])
-execute_from_command_line(["manage.py", "resto_sync", *arguments])
-"""
-
-
 def start(url, media, *arguments, **options):
-    command = [sys.executable, "-c", PROGRAM, url, str(media), *arguments]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    environment.pop("DJANGO_SETTINGS_MODULE", None)
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, **options)
+    program = 'execute_from_command_line(["manage.py", "resto_sync", *arguments])'
+    return processes.start(program, url, media, *arguments, **options)
 
 
 def test_the_exit_code_tells_whether_everything_agrees(site, servers):
