@@ -41,7 +41,9 @@ class Hosts:
 @contextmanager
 def serve(number: int, *, https: bool = False) -> Iterator[Hosts]:
     """Serve some hosts."""
-    from servers import MediaServer  # here, as it imports pytest, which those who only need the class need not wait for
+    from kit.servers import (
+        MediaServer,  # here, as it imports pytest, which those who only need the class need not wait for
+    )
 
     kind, edits = ("nginx-https", WITHOUT_PASSWORD) if https else ("nginx", {})
     with ExitStack() as stack:

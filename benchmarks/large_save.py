@@ -16,7 +16,7 @@ from benchmarks.results import CPU_SECONDS, MEMORY, SECONDS
 from benchmarks.rivals import STORAGES
 from benchmarks.site import configure
 from benchmarks.timing import timed
-from memory import forget_peak, peak
+from kit.memory import forget_peak, peak
 
 
 __all__ = ["FOLDER", "MEGABYTE"]

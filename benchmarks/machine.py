@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.programs import find_program
-from brokers import PostgreSQL
+from kit.brokers import PostgreSQL
 
 
 __all__ = ["describe"]

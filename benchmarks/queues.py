@@ -21,8 +21,8 @@ from benchmarks.hosts import Hosts, serve
 from benchmarks.results import REPLICATIONS, Row
 from benchmarks.sizes import Sizes
 from benchmarks.timing import in_turn, interleave
-from brokers import RedisServer
-from workshop.site import Workshop, wait_until
+from kit.brokers import RedisServer
+from sites.workshop.site import Workshop, wait_until
 
 
 __all__ = ["measure"]
@@ -132,7 +132,7 @@ def _command(queue: str, worker: str, redis: RedisServer) -> list[str]:
     if queue != "celery":
         return ["rq", "worker", "default", "--url", redis.url, "-w", worker, "--quiet"]
     pool = ["-P", "solo"] if worker == "solo" else ["-c", "1"]
-    return ["celery", "-A", "workshop.celery", "worker", "-l", "WARNING", *pool, "-n", os.urandom(4).hex()]
+    return ["celery", "-A", "sites.workshop.celery", "worker", "-l", "WARNING", *pool, "-n", os.urandom(4).hex()]
 
 
 def _recipe(workshop: Workshop) -> Any:

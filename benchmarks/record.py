@@ -19,10 +19,10 @@ from benchmarks.rivals import through
 from benchmarks.saves import saving
 from benchmarks.sizes import Sizes
 from benchmarks.timing import Time, in_seconds, in_turn, interleave, timed
-from brokers import PostgreSQL
-from resto import pending
-from resto.drain import drain
-from servers import MediaServer
+from kit.brokers import PostgreSQL
+from kit.servers import MediaServer
+from resto.record import leases as pending
+from resto.repair.drain import drain
 
 
 __all__ = ["measure"]

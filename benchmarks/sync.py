@@ -11,7 +11,7 @@ from benchmarks.programs import Finished, find_program, run
 from benchmarks.results import Row
 from benchmarks.sizes import Sizes
 from benchmarks.timing import Time, in_seconds, interleave
-from servers import MediaServer
+from kit.servers import MediaServer
 
 
 __all__ = ["measure"]

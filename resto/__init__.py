@@ -5,4 +5,4 @@ from resto.hookspecs import hookimpl
 
 __all__ = ["__version__", "hookimpl"]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

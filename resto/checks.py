@@ -12,11 +12,11 @@ from django.db import connections
 from django.db.models import FileField
 from django.utils.functional import LazyObject
 
-from resto import pending
-from resto.base import ReplicatedStorage, is_replicated
 from resto.plugins import get_plugin_manager
+from resto.record import leases as pending
 from resto.settings import get_setting, storage_settings
 from resto.storage import DistributedStorage
+from resto.storage.base import ReplicatedStorage, is_replicated
 
 
 __all__ = ["check_plugins", "check_record", "check_storages"]

@@ -7,11 +7,12 @@ from functools import partial
 import pytest
 from hypothesis import HealthCheck, settings
 
-from clock import Clock
-from resto import health, pending
+from kit.clock import Clock
+from resto import health
+from resto.record import leases as pending
 
 
-pytest_plugins = ["servers", "brokers", "pytester"]
+pytest_plugins = ["kit.servers", "kit.brokers", "pytester"]
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.register_profile("explore", settings.get_profile("default"), max_examples=5_000, deadline=timedelta(minutes=1))

@@ -10,9 +10,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-import brokers
-import servers
-from documents import ROOT
+from kit import brokers, servers
+from kit.documents import ROOT
 
 
 BENCHMARKS = ROOT / "benchmarks"

@@ -20,7 +20,7 @@ from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
 from resto.transports.http import HttpTransport
 
 
-pytest_plugins = ["packages"]
+pytest_plugins = ["kit.packages"]
 
 DISTRIBUTED, HYBRID, ASYNC = (f"resto.storage.{name}Storage" for name in ("Distributed", "Hybrid", "Async"))
 HOSTS = ["media-1", "media-2"]

@@ -21,14 +21,19 @@ TESTS = Path(__file__).parent
 
 # Modules whose tests have another name, or none of their own.
 TESTED_ELSEWHERE = {
+    "resto.repair.sync": "repair/sync/test_sync.py",
     "resto": "test_exports.py",
     "resto.settings": "test_settings_module.py",  # tests/settings.py is the Django settings of the tests
     "resto.executors": "test_plugins.py",  # offers what is bundled
     "resto.transports": "test_plugins.py",  # the same
+    "resto.storage": "storage/test_storage.py",
+    "resto.record": "record/test_leases.py",
+    "resto.master": "master/test_copy.py",
+    "resto.repair": "repair/test_drain.py",
     "resto.workers": "workers/test_jobs.py",
+    "resto.management.progress": "management/commands/test_resto_sync.py",
     "resto.management": "management/commands/test_resto_drain.py",
     "resto.management.choices": "management/commands/test_resto_drain.py",
-    "resto.progress": "management/commands/test_resto_sync.py",
     "resto.management.commands": "management/commands/test_resto_drain.py",
     "resto.migrations": "test_models.py",
     "resto.staticfiles": "staticfiles/test_storage.py",

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from clock import Clock
+from kit.clock import Clock
 from resto import health
 from resto.exceptions import HostUnavailableError
 from resto.health import FIRST_PAUSE, JITTER, LONGEST_PAUSE, MAX_FAILURES, PROBE_PATIENCE, Breaker, Health

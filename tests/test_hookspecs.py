@@ -9,16 +9,17 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
 import resto
-from resto import hookspecs, pending
-from resto.drain import drain
+from resto import hookspecs
 from resto.executors.queue import QueueExecutor
 from resto.plugins import get_plugin_manager
-from resto.status import host_statuses
-from resto.sync import SyncOptions, synchronize
+from resto.record import leases as pending
+from resto.repair.drain import drain
+from resto.repair.status import host_statuses
+from resto.repair.sync import SyncOptions, synchronize
 from resto.workers import perform
 
 
-pytest_plugins = ["packages"]
+pytest_plugins = ["kit.packages"]
 
 SPECIFICATIONS = [
     "resto_action_finished",

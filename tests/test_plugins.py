@@ -22,7 +22,7 @@ from resto.transports.http import HttpTransport
 from resto.transports.webdav import WebDAVTransport
 
 
-pytest_plugins = ["packages"]
+pytest_plugins = ["kit.packages"]
 
 OUTCOME = Outcome("upload", "media-1", "a.txt", 0.1)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from documents import ROOT
+from kit.documents import ROOT
 
 
 EXAMPLE = ROOT / "plugins_example"

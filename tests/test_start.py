@@ -44,7 +44,7 @@ def measure(tmp_path_factory):
 
 def test_storages_bring_nothing_that_is_not_used_yet(measure):
     _, modules = measure()
-    assert "resto.pending" in modules
+    assert "resto.record.leases" in modules
     assert [name for name in modules if name in UNUSED or name.startswith("django.contrib")] == []
 
 

@@ -12,9 +12,7 @@ from django.core.files.base import ContentFile
 from django.db import models
 
 from resto import __version__, hookimpl
-from resto.base import ReplicatedStorage, StorageOptions, is_replicated
 from resto.courses import Arrival, Course, as_method, course_of, finish
-from resto.drain import Drained, drain
 from resto.exceptions import (
     ConfigurationError,
     HostUnavailableError,
@@ -38,12 +36,20 @@ from resto.health import Health, forget, state
 from resto.names import clean_name, is_temporary, temporary_name
 from resto.outcomes import Outcome
 from resto.plugins import Installed, PluginManager, get_plugin_manager
-from resto.probe import HostProbe, probe_hosts
+from resto.repair.drain import Drained, drain
+from resto.repair.probe import HostProbe, probe_hosts
+from resto.repair.status import HostStatus, host_statuses
+from resto.repair.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport, synchronize
 from resto.settings import get_credential, get_setting, storage_settings
 from resto.staticfiles import ManifestStaticFilesStorage, StaticFilesStorage
-from resto.status import HostStatus, host_statuses
-from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
-from resto.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport, synchronize
+from resto.storage import (
+    AsyncStorage,
+    DistributedStorage,
+    HybridStorage,
+    ReplicatedStorage,
+    StorageOptions,
+    is_replicated,
+)
 from resto.testing import ExecutorContract, QueueExecutorContract, TestHttpServer, TransportContract
 from resto.transports import Directory, Entry, Transport
 from resto.transports.http import HttpOptions, HttpTransport

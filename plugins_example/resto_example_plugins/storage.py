@@ -12,10 +12,10 @@ from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
 from django.utils import timezone
 
-from resto.base import ReplicatedStorage, is_replicated
 from resto.exceptions import ConfigurationError, HostUnavailableError
 from resto.names import is_temporary, temporary_name
 from resto.settings import storage_settings
+from resto.storage import ReplicatedStorage, is_replicated
 from resto.transports import Directory, Entry, Transport
 from resto_example_plugins.errors import StorageError, is_silence, translated
 

@@ -19,8 +19,8 @@ from resto.exceptions import (
     TransportError,
 )
 from resto.plugins import get_plugin_manager
+from resto.repair.sync import SyncOptions, synchronize
 from resto.storage import DistributedStorage, HybridStorage
-from resto.sync import SyncOptions, synchronize
 from resto.testing import TransportContract
 from resto_example_plugins.errors import StorageError
 from resto_example_plugins.storage import StorageTransport

@@ -10,13 +10,12 @@ from typing import Any, Unpack
 from django.contrib.staticfiles.storage import ManifestFilesMixin
 from django.utils.deconstruct import deconstructible
 
-from resto.base import StorageOptions
-from resto.changes import current_lease
 from resto.exceptions import ConfigurationError
 from resto.outcomes import Outcome
-from resto.pending import Lease, forget_leases
+from resto.record.changes import current_lease
+from resto.record.leases import Lease, forget_leases
 from resto.settings import static_root, static_url
-from resto.storage import HybridStorage
+from resto.storage import HybridStorage, StorageOptions
 
 
 __all__ = ["ManifestStaticFilesStorage", "Publication", "StaticFilesStorage"]

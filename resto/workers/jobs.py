@@ -13,7 +13,8 @@ from resto.executors.queue import Message
 from resto.names import clean_name, require_storable
 from resto.outcomes import Outcome
 from resto.settings import storage_settings
-from resto.storage import REMOTE_ACTIONS, AsyncStorage
+from resto.storage import AsyncStorage
+from resto.storage.hybrid import REMOTE_ACTIONS
 
 
 __all__ = ["Done", "perform", "received"]

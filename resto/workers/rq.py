@@ -15,10 +15,10 @@ from rq import Queue, Worker, get_current_job
 from rq.job import Job
 from rq.scheduler import RQScheduler
 
-from resto.base import replicated_storages
 from resto.exceptions import JobRefusedError
 from resto.executors.queue import Message
 from resto.storage import AsyncStorage
+from resto.storage.base import replicated_storages
 from resto.workers.jobs import perform, received
 
 

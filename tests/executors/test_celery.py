@@ -12,10 +12,10 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from kombu import Connection, Queue
 
+from kit.servers import ADDRESS, free_port
 from resto.exceptions import ConfigurationError
 from resto.executors.celery import CeleryExecutor
 from resto.testing import TestHttpServer
-from servers import ADDRESS, free_port
 
 
 MESSAGE = {"storage": "default", "action": "upload", "hosts": ["media-1", "media-2"], "name": "a #?.txt", "record": ""}

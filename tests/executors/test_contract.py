@@ -7,6 +7,7 @@ import rq
 from kombu import Connection, Queue
 from redis import Redis
 
+from kit.servers import ADDRESS, free_port
 from resto.executors import tasks
 from resto.executors.celery import CeleryExecutor
 from resto.executors.inline import InlineExecutor
@@ -14,7 +15,6 @@ from resto.executors.rq import RqExecutor
 from resto.executors.tasks import TasksExecutor
 from resto.executors.thread import ThreadExecutor
 from resto.testing import ExecutorContract, QueueExecutorContract
-from servers import ADDRESS, free_port
 
 
 FRAMEWORK = tasks.task_backends.__module__

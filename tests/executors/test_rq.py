@@ -14,11 +14,11 @@ from django.db import transaction
 from redis import Redis, Sentinel
 from rq.serializers import JSONSerializer
 
+from kit.servers import ADDRESS, free_port
 from resto.exceptions import ConfigurationError
 from resto.executors import Job, RemoteCall
 from resto.executors.queue import MAX_RETRIES
 from resto.executors.rq import RqExecutor
-from servers import ADDRESS, free_port
 
 
 MESSAGE = {"storage": "default", "action": "upload", "hosts": ["media-1", "media-2"], "name": "a #?.txt", "record": ""}

@@ -12,8 +12,8 @@ from itertools import islice
 
 import pytest
 
-from contracts import Mutants, fails, keeps, promises
-from documents import ROOT, load_module
+from kit.contracts import Mutants, fails, keeps, promises
+from kit.documents import ROOT, load_module
 from resto.executors import Lanes, process_lanes
 from resto.executors.inline import InlineExecutor
 from resto.executors.queue import QueueExecutor

@@ -14,8 +14,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from contracts import Mutants, fails, keeps, promises
-from documents import ROOT, load_module
+from kit.contracts import Mutants, fails, keeps, promises
+from kit.documents import ROOT, load_module
 from resto.courses import Arrival, as_method
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError
 from resto.testing import TransportContract

@@ -5,10 +5,10 @@ import contextlib
 import pytest
 import requests
 
+from kit.servers import KINDS, PASSWORD, USERNAME
 from resto.testing import TransportContract
 from resto.transports.http import HttpTransport
 from resto.transports.webdav import WebDAVTransport
-from servers import KINDS, PASSWORD, USERNAME
 
 
 TRANSPORTS = {"http": HttpTransport, "webdav": WebDAVTransport}

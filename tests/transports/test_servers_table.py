@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from kit.servers import KINDS
 from resto.exceptions import TransportError, UnexpectedStatusCode
 from resto.transports.base import Transport
 from resto.transports.http import HttpTransport
 from resto.transports.webdav import WebDAVTransport
-from servers import KINDS
 
 
 TRANSPORTS = {"http": HttpTransport, "webdav": WebDAVTransport}
@@ -136,7 +136,7 @@ def in_directory(site):
 
 def auth_of(site):
     if KINDS[site.kind].auth == "digest":
-        from servers import PASSWORD, USERNAME
+        from kit.servers import PASSWORD, USERNAME
 
         yield from {"auth": (USERNAME, PASSWORD), "auth_scheme": "digest"}.items()
 

@@ -3,6 +3,7 @@ import threading
 
 import pytest
 
+from kit.servers import KINDS
 from resto.courses import course_of, finish
 from resto.exceptions import ConfigurationError, HostUnavailableError, RemoteFileNotFoundError, TransportError
 from resto.hosts import parse_url
@@ -11,7 +12,6 @@ from resto.transports.bodies import Body
 from resto.transports.messages import Response
 from resto.transports.steps import Action
 from resto.transports.webdav import WebDAVTransport
-from servers import KINDS
 
 
 DAV_KINDS = [kind for kind, spec in KINDS.items() if spec.propfind and not spec.auth]

@@ -8,7 +8,7 @@ import pytest
 from django.core.files.storage import storages
 
 from resto.storage import AsyncStorage
-from workshop.site import Workshop, files_below, wait_until
+from sites.workshop.site import Workshop, files_below, wait_until
 
 
 class Hosts:

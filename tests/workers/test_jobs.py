@@ -17,17 +17,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
+from kit.staging import Stage, StagedTransport
 from resto import health
 from resto.exceptions import JobRefusedError
 from resto.executors import thread
 from resto.executors.lanes import Lanes
 from resto.executors.queue import QueueExecutor
-from resto.master import MasterCopy
+from resto.master.copy import MasterCopy
 from resto.storage import AsyncStorage
 from resto.testing import TestHttpServer
 from resto.workers import perform
-from staging import Stage, StagedTransport
-from workshop.site import files_below
+from sites.workshop.site import files_below
 
 
 BUDGET = settings.default.max_examples

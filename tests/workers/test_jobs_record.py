@@ -14,11 +14,12 @@ from django.test import override_settings
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from resto import health, pending
-from resto.drain import drain
+from resto import health
 from resto.exceptions import HostUnavailableError
 from resto.executors.queue import QueueExecutor, retry_delay
 from resto.models import Pending
+from resto.record import leases as pending
+from resto.repair.drain import drain
 from resto.transports import Transport
 from resto.workers import perform
 

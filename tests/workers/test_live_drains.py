@@ -4,8 +4,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from documents import ROOT, read_blocks
-from workshop.site import Workshop, wait_until
+from kit.documents import ROOT, read_blocks
+from sites.workshop.site import Workshop, wait_until
 
 
 MISS_A_FILE = """
@@ -13,7 +13,7 @@ import django
 django.setup()
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
-from resto import pending
+from resto.record import leases as pending
 storage = storages["default"]
 storage.save("a", ContentFile(b"missed"))
 pending.hasten(storage.hosts[0])

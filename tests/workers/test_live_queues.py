@@ -14,7 +14,7 @@ import pytest
 from redis import Redis
 
 from resto.executors.queue import MAX_RETRIES
-from workshop.site import Workshop, files_below, wait_until
+from sites.workshop.site import Workshop, files_below, wait_until
 
 
 RQ = ("rq", "rq, Django loaded", "rq, no fork")

@@ -10,7 +10,7 @@ from rq.scheduler import RQScheduler
 
 from resto.exceptions import JobRefusedError, ReplicationError
 from resto.workers.rq import DjangoWorker, replicate
-from workshop.site import files_below, wait_until
+from sites.workshop.site import files_below, wait_until
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ def test_recipe_of_the_ancestor(open_workshop, hosts, redis_server, monkeypatch,
     options = {"transport_options": {"auth": "media"}}
     credentials = {"RESTO_CREDENTIALS": {"media": ["user", "swordfish"]}}
     workshop, storage = open_workshop(
-        hosts.urls, options, backend="workshop.storage.RecipeStorage", environment=environment, **credentials
+        hosts.urls, options, backend="sites.workshop.storage.RecipeStorage", environment=environment, **credentials
     )
     storage.save("a.txt", ContentFile(b"a"))
     with storage.open("b.txt", "wb") as file:

@@ -11,11 +11,11 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections
 
-from resto import pending
-from resto.drain import Drained, drain_into
 from resto.exceptions import ConfigurationError
 from resto.management.choices import require_known
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
+from resto.record import leases as pending
+from resto.repair.drain import Drained, drain_into
 from resto.settings import get_setting
 
 

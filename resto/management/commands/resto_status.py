@@ -9,10 +9,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from resto.base import replicated_aliases
 from resto.management.choices import require_known
-from resto.probe import HostProbe, probe_hosts
-from resto.status import HostStatus, Stranger, host_statuses, strangers
+from resto.repair.probe import HostProbe, probe_hosts
+from resto.repair.status import HostStatus, Stranger, host_statuses, strangers
+from resto.storage.base import replicated_aliases
 
 
 __all__ = ["Command"]

@@ -9,12 +9,12 @@ from django.core.checks import Tags
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.management import BaseCommand, CommandError
 
-from resto.base import ReplicatedStorage, replicated_storages
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
+from resto.management.progress import ProgressBar
 from resto.names import clean_directory
-from resto.progress import ProgressBar
+from resto.repair.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport, synchronize
 from resto.settings import storage_settings
-from resto.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport, synchronize
+from resto.storage.base import ReplicatedStorage, replicated_storages
 
 
 __all__ = ["Command"]

@@ -12,12 +12,12 @@ from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 
-import processes
-from processes import interrupt
-from resto import pending
+from kit import processes
+from kit.processes import interrupt
 from resto.executors.flow import BACKLOG, WINDOW
 from resto.management.commands import resto_drain
 from resto.models import Pending
+from resto.record import leases as pending
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_nothing_is_recorded_without_the_application():
 
 PROGRAM = """
 from pathlib import Path
-from resto import pending
+from resto.record import leases as pending
 from resto.models import Pending
 
 if not Pending.objects.exists():

@@ -11,7 +11,7 @@ from resto import __version__
 from resto.plugins import PluginManager
 
 
-pytest_plugins = ["packages"]
+pytest_plugins = ["kit.packages"]
 
 GOOD = """
     from resto import hookimpl

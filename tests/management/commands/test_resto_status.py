@@ -9,8 +9,8 @@ from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 
-from resto import pending
 from resto.management.commands.resto_status import _due, _duration
+from resto.record import leases as pending
 
 
 pytestmark = pytest.mark.django_db

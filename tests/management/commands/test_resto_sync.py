@@ -14,9 +14,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 
-import processes
-from processes import interrupt
-from resto.progress import ProgressBar
+from kit import processes
+from kit.processes import interrupt
+from resto.management.progress import ProgressBar
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from django.contrib.staticfiles.management.commands import collectstatic
 from django.core.management import CommandError
 
 from resto.exceptions import ConfigurationError, TransportError
+from resto.management.progress import ProgressBar
 from resto.outcomes import Outcome
-from resto.progress import ProgressBar
 from resto.staticfiles.storage import Publication, StaticFilesStorage
 
 

@@ -1,0 +1,146 @@
+"""Changes of a name: each is recorded before it, and settled after the hosts have followed."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from django.db import DatabaseError
+
+from resto.courses import Course
+from resto.exceptions import LeaseLostError
+from resto.outcomes import Outcome
+from resto.record.leases import Lease
+
+
+__all__ = ["Change", "call_holding", "course_holding", "current_lease", "holding", "settled_together"]
+
+T = TypeVar("T")
+
+
+class Recorded(Protocol):
+    """What a change needs to know of a storage."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]: ...
+    def open_lease(self, name: str, hosts: tuple[str, ...], *, present: bool) -> Lease | None: ...
+    def execute(self, func: Callable[..., Any], name: str, *args: Any) -> Iterable[Outcome] | None: ...
+
+
+class Change:
+    """One change of a name: recorded before it, and settled after the hosts have followed."""
+
+    def __init__(self, storage: Recorded, *, present: bool) -> None:
+        self._storage = storage
+        self._present = present
+        self._hosts: tuple[str, ...] = ()
+        self.lease: Lease | None = None
+
+    @property
+    def behind(self) -> frozenset[str]:
+        """Hosts that may have an older file, which they should have deleted."""
+        return frozenset() if self.lease is None else self.lease.behind
+
+    def announce(self, name: str, hosts: tuple[str, ...] | None = None) -> None:
+        """Record that hosts are about to differ for a name, and not for the one that was announced before."""
+        self.forget()
+        self._hosts = self._storage.hosts if hosts is None else hosts
+        self.lease = self._storage.open_lease(name, self._hosts, present=self._present)
+
+    def confirm(self, name: str) -> None:
+        """Record the change once more, after it, if somebody else has taken over before.
+
+        They may have looked at the master copy too early: that is possible if this process has stood still for as long as a
+        lease lasts. A record that cannot be reached has kept the row.
+        """
+        if self.lease is None:
+            return
+        try:
+            self.lease.keep()
+        except LeaseLostError:
+            with suppress(DatabaseError):
+                self.lease = self._storage.open_lease(name, self._hosts, present=self._present)
+
+    def forget(self) -> None:
+        """Remove the record: nothing was changed."""
+        if self.lease is not None:
+            self.lease.forget()
+
+    def take_back(self, name: str) -> None:
+        """Make sure that nobody else may write to the hosts, and record that the master copy is about to have no file."""
+        if self.lease is not None:
+            self.lease.keep()
+            self.lease.expect_absence(name)
+
+    def revoke(self) -> bool:
+        """Record that the change is about to be undone; return False if another one has followed, and it must stay."""
+        return self.lease is None or self.lease.revoke()
+
+    def execute(self, func: Callable[..., Any], name: str, *args: Any) -> None:
+        """Let the hosts follow, and settle, unless that failed or nobody knows yet."""
+        with holding(self.lease):
+            outcomes = self._storage.execute(func, name, *args)
+        if outcomes is not None:
+            self.settle(outcomes)
+
+    def settle(self, outcomes: Iterable[Any]) -> None:
+        """Record what became of the hosts."""
+        if self.lease is not None:
+            self.lease.settle(outcomes)
+
+
+# The lease under which what is called now may write to hosts.
+_held: ContextVar[Lease | None] = ContextVar("resto_lease", default=None)
+
+
+@contextmanager
+def holding(lease: Lease | None) -> Iterator[None]:
+    """Let what is called meanwhile write to hosts under a lease."""
+    token = _held.set(lease)
+    try:
+        yield
+    finally:
+        _held.reset(token)
+
+
+def call_holding(lease: Lease, call: Callable[[], T]) -> T:
+    """Return the result of a call that may write to hosts under a lease."""
+    token = _held.set(lease)
+    try:
+        return call()
+    finally:
+        _held.reset(token)
+
+
+def course_holding(lease: Lease, course: Callable[[], Course[T]]) -> Course[T]:
+    """Return the result of a course that may write to hosts under a lease."""
+    started = call_holding(lease, course)
+    try:
+        while True:
+            yield call_holding(lease, partial(next, started))
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]  # what the generator returns is a T
+    finally:
+        started.close()
+
+
+def settled_together(lease: Lease, count: int) -> Callable[[Outcome], None]:
+    """Return what collects outcomes, and settles when all are there, in one statement."""
+    outcomes: list[Outcome] = []
+    lock = threading.Lock()
+
+    def collect(outcome: Outcome) -> None:
+        with lock:
+            outcomes.append(outcome)
+            complete = len(outcomes) == count
+        if complete:
+            lease.settle(outcomes)
+
+    return collect
+
+
+def current_lease() -> Lease | None:
+    """Return the lease under which what is called now may write to hosts."""
+    return _held.get()

@@ -1,0 +1,133 @@
+"""The rows of the record, in SQL: the ORM takes several times as long for statements that are part of any save.
+
+Each function is one statement in autocommit, repeated if the database has undone it. Conditions are SQL with one ``%s`` each,
+and the value that stands there, or a list of them after ``IN``; all of them must hold.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from django.db.backends.utils import CursorWrapper
+
+from resto.record.database import execute
+
+
+__all__ = ["Row", "assign", "delete", "insert", "select", "update"]
+
+Conditions = Mapping[str, Any]
+
+_TABLE = "resto_pending"
+
+# What a new row has unless it is given, as SQL. The database is not asked for it: the columns have no defaults there.
+_DEFAULTS = {"attempts": "0", "error": "''", "digest": "''", "opened_by": "''", "latest": "''"}
+
+
+class Row(NamedTuple):
+    """What the record knows of one host and name; see `resto.models.Pending`."""
+
+    id: int
+    storage: str
+    host: str
+    name: str
+    present: bool
+    owner: str
+    quiet_until: float
+    attempts: int
+    digest: str
+    opened_by: str
+    latest: str
+    created: float
+
+
+def insert(common: Mapping[str, Any], own: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows.
+
+    Args:
+        common: Columns in which all have the same, and their values.
+        own: For each row its other columns, the same ones for all.
+    """
+    values = dict(common)
+    for number, row in enumerate(own):
+        for column, value in row.items():
+            values[f"{column}_{number}"] = value
+    execute(_insertion(tuple(common), tuple(own[0]), len(own)), values, _nothing)
+
+
+@cache
+def _insertion(common: tuple[str, ...], own: tuple[str, ...], count: int) -> str:
+    columns = {**_DEFAULTS, **{column: f"%({column})s" for column in common}}
+    rows = [{**columns, **{column: f"%({column}_{number})s" for column in own}} for number in range(count)]
+    values = ", ".join(f"({', '.join(row.values())})" for row in rows)
+    return f"INSERT INTO {_TABLE} ({', '.join(rows[0])}) VALUES {values}"  # noqa: S608 - made of constants
+
+
+def update(where: Conditions, *more: str, **values: Any) -> int:
+    """Update rows, and return how many.
+
+    Args:
+        where: Which rows.
+        more: Assignments in SQL.
+        values: Columns and their new values.
+    """
+    return _update(where, [*(f"{column} = %s" for column in values), *more], [*values.values()])
+
+
+def assign(owners: Mapping[int, str], where: Conditions, **values: Any) -> int:
+    """Give rows to owners, each one to its own, and return how many.
+
+    Args:
+        owners: The id of each row, and its new owner.
+        where: What must hold of a row besides.
+        values: Other columns, and their new values.
+    """
+    case = f"owner = CASE id {'WHEN %s THEN %s ' * len(owners)}END"
+    pairs = [value for pair in owners.items() for value in pair]
+    columns = [f"{column} = %s" for column in values]
+    return _update({"id IN %s": [*owners], **where}, [case, *columns], [*pairs, *values.values()])
+
+
+def _update(where: Conditions, assignments: Sequence[str], values: list[Any]) -> int:
+    condition, parameters = _condition(where)
+    statement = f"UPDATE {_TABLE} SET {', '.join(assignments)} WHERE {condition}"  # noqa: S608 - made of constants
+    return execute(statement, values + parameters, _count)
+
+
+def delete(where: Conditions) -> int:
+    """Delete rows, and return how many."""
+    condition, parameters = _condition(where)
+    return execute(f"DELETE FROM {_TABLE} WHERE {condition}", parameters, _count)  # noqa: S608 - made of constants
+
+
+def select(where: Conditions, limit: int | None = None) -> list[Row]:
+    """Return rows, oldest first; no more than the limit if there is one."""
+    condition, parameters = _condition(where)
+    limited = "" if limit is None else f" LIMIT {limit:d}"
+    statement = f"SELECT {', '.join(Row._fields)} FROM {_TABLE} WHERE {condition} ORDER BY id{limited}"  # noqa: S608 - made of constants
+    return execute(statement, parameters, _rows)
+
+
+def _condition(where: Conditions) -> tuple[str, list[Any]]:
+    parts, parameters = [], []
+    for part, value in where.items():
+        if isinstance(value, list):
+            # A list must not be empty in SQL; nothing is equal to NULL.
+            parts.append(part.replace("%s", f"({', '.join(['%s'] * len(value)) or 'NULL'})"))
+            parameters += value
+        else:
+            parts.append(part)
+            parameters.append(value)
+    return " AND ".join(parts), parameters
+
+
+def _nothing(cursor: CursorWrapper) -> None:
+    pass
+
+
+def _count(cursor: CursorWrapper) -> int:
+    return int(cursor.rowcount)
+
+
+def _rows(cursor: CursorWrapper) -> list[Row]:
+    rows = map(Row._make, cursor.fetchall())
+    return [row._replace(present=bool(row.present)) for row in rows]  # most databases have numbers for it

@@ -1,0 +1,269 @@
+"""The drain: makes hosts equal to the truth where the record says that they may not be."""
+
+import logging
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from django.core.files.storage import storages
+
+from resto.exceptions import HostUnavailableError
+from resto.executors import Executor, Job, RemoteCall
+from resto.executors.queue import retry_delay
+from resto.outcomes import Outcome
+from resto.plugins import get_plugin_manager
+from resto.record import leases as pending
+from resto.record.leases import Lease, PendingName
+from resto.settings import storage_settings
+from resto.storage.base import ReplicatedStorage, find_host, hosts_of, replicated_aliases
+
+
+__all__ = ["Drained", "drain", "drain_into"]
+
+logger = logging.getLogger("resto")
+
+# Rows that are claimed at a time: few enough to be done long before the lease ends.
+BATCH = 200
+
+# Seconds for which rows are kept of what the settings do not have: the process may only not know yet what was just added.
+KEPT = 7 * 86_400
+
+# Seconds until they are looked at again: a process that knows it may run by then.
+NEXT_LOOK = 3_600
+
+
+@dataclass(slots=True)
+class Drained:
+    """What a drain has done.
+
+    Attributes:
+        done: Names on hosts that are equal to the truth now.
+        failed: Names on hosts that are not, and will be tried again.
+        skipped: Names on hosts that were not even tried, as the host is down.
+        queued: Names on hosts that were handed to a task queue.
+        kept: Names on hosts that the settings do not have, which are left alone until they are a week old.
+        forgotten: Names on hosts that the settings do not have, after that week.
+    """
+
+    done: int = 0
+    failed: int = 0
+    skipped: int = 0
+    queued: int = 0
+    kept: int = 0
+    forgotten: int = 0
+
+    @property
+    def claimed(self) -> int:
+        """How many names on hosts were due."""
+        return self.done + self.failed + self.skipped + self.queued + self.kept + self.forgotten
+
+
+@dataclass(slots=True)
+class _SoFar:
+    """What a drain has done and found out so far.
+
+    Attributes:
+        total: What it returns at the end.
+        untouched: The token of each lease that is held, and of which nothing was sent -> the lease.
+        down: Hosts that could not be reached, and seconds until they are tried again.
+        kept: What the settings do not have, and how many of its names were kept.
+        forgotten: The same, and how many of its names were forgotten.
+    """
+
+    total: Drained
+    untouched: dict[str, Lease] = field(default_factory=dict)
+    down: dict[str, float] = field(default_factory=dict)
+    kept: Counter[str] = field(default_factory=Counter)
+    forgotten: Counter[str] = field(default_factory=Counter)
+
+
+def drain(
+    *,
+    storage: Sequence[str] = (),
+    hosts: Sequence[str] = (),
+    limit: int | None = None,
+    progress: Callable[[int], object] = lambda count: None,
+) -> Drained:
+    """Replicate what is due, oldest first, on several hosts at once; leave a host alone after it could not be reached.
+
+    Several processes may do so at the same time.
+
+    Args:
+        storage: Aliases of storages; all if there are none.
+        hosts: Hosts as they stand in the settings; all if there are none.
+        limit: How many rows of the record at most; None for all that are due.
+        progress: Called with the number of names that have just been dealt with.
+
+    Returns:
+        What was done.
+    """
+    total = Drained()
+    drain_into(total, storage=storage, hosts=hosts, limit=limit, progress=progress)
+    return total
+
+
+def drain_into(
+    total: Drained,
+    *,
+    storage: Sequence[str] = (),
+    hosts: Sequence[str] = (),
+    limit: int | None = None,
+    progress: Callable[[int], object] = lambda count: None,
+) -> None:
+    """Do what `drain` does, for whoever wants to know what was done even if it is interrupted.
+
+    Args:
+        total: Is added to.
+        storage: As for `drain`.
+        hosts: As for `drain`.
+        limit: As for `drain`.
+        progress: As for `drain`.
+    """
+    so_far, end = _SoFar(total), math.inf if limit is None else total.claimed + limit
+    while total.claimed < end:
+        work = pending.claim(int(min(BATCH, end - total.claimed)), storages=storage, hosts=hosts)
+        if not work:
+            break
+        so_far.untouched = {one.lease.token: one.lease for one in work}
+        try:
+            for one in _dealt_with(work, so_far):
+                progress(one)
+        except KeyboardInterrupt:
+            pending.release_leases([*so_far.untouched.values()], 0)
+            raise
+    _warn_of_strangers(so_far)
+    _tell_observers(storage)
+
+
+def _warn_of_strangers(so_far: _SoFar) -> None:
+    for what, count in so_far.kept.items():
+        logger.warning("Kept %d names of %s. They are forgotten when they are a week old.", count, what)
+    for what, count in so_far.forgotten.items():
+        logger.warning("Forgot %d names of %s. They were a week old.", count, what)
+
+
+def _tell_observers(aliases: Sequence[str]) -> None:
+    manager = get_plugin_manager()
+    if not manager.is_observed("resto_host_pending"):
+        return
+    for alias in replicated_aliases(aliases):
+        backlog = pending.backlog(alias)
+        for host in hosts_of(alias):
+            one = backlog.get(host)
+            manager.notify_pending(alias, host, one.count if one else 0, one.oldest if one else None)
+
+
+def _dealt_with(work: list[PendingName], so_far: _SoFar) -> Iterable[int]:
+    for alias in dict.fromkeys(one.storage for one in work):
+        mine = [one for one in work if one.storage == alias]
+        try:
+            found = _find_storage(alias)
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises: other storages have work to be done
+            logger.error("Failed to drain STORAGES[%r]. %s", alias, error)  # noqa: TRY400 - as `manage.py check` says it
+            pending.release_leases([one.lease for one in mine], retry_delay(1))
+            so_far.total.failed += len(mine)
+            yield len(mine)
+            continue
+        if isinstance(found, ReplicatedStorage):
+            yield from _drain_storage(found, [one for one in mine if one.host in found.hosts], so_far)
+            yield from _settle_strangers(found, [one for one in mine if one.host not in found.hosts], so_far)
+        else:
+            yield _keep(mine, f"STORAGES[{alias!r}], which is not a storage of resto", so_far)
+
+
+def _find_storage(alias: str) -> object:
+    """Return what ``STORAGES`` has under an alias, with sound options; None if it has nothing."""
+    found = storages[alias] if alias in storage_settings() else None
+    if isinstance(found, ReplicatedStorage):
+        found.require_sound_options()
+    return found
+
+
+def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> Iterable[int]:
+    total, down = so_far.total, so_far.down
+    if storage.executor.needs_alias:
+        yield _hand_over(storage, work, so_far)
+        return
+    executor = get_plugin_manager().executor("thread")()
+    # One name of each host first, to see who answers.
+    for part in _first_of_each_host(work):
+        skipped = [one for one in part if one.host in down]
+        settled = _repair(storage, executor, [one for one in part if one.host not in down], so_far)
+        for lease, outcome in settled:
+            if isinstance(outcome.error, HostUnavailableError):
+                down.setdefault(outcome.host, lease.delay())
+        for host in {one.host for one in skipped}:
+            # As long as the name that was tried: each of them would be the next try.
+            pending.release_leases([one.lease for one in skipped if one.host == host], down[host])
+        total.skipped += len(skipped)
+        yield len(part)
+
+
+def _settle_strangers(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> Iterable[int]:
+    """Deal with what is pending for hosts that do not stand in the settings, or not like that."""
+    for host in dict.fromkeys(one.host for one in work):
+        mine = [one for one in work if one.host == host]
+        spelling = find_host(storage, host)
+        if spelling is None:
+            yield _keep(mine, f"{host}, which is not a host of STORAGES[{mine[0].storage!r}]", so_far)
+        else:
+            # Claimed anew, they are one piece of work with what is pending for that spelling.
+            pending.release_leases([one.lease for one in mine], 0, host=spelling)
+
+
+def _first_of_each_host(work: list[PendingName]) -> list[list[PendingName]]:
+    first = list({one.host: one for one in reversed(work)}.values())
+    return [part for part in (first, [one for one in work if one not in first]) if part]
+
+
+def _repair(
+    storage: ReplicatedStorage, executor: Executor, work: list[PendingName], so_far: _SoFar
+) -> list[tuple[Lease, Outcome]]:
+    leases = {(one.host, one.name): one.lease for one in work}
+    settled = []
+
+    def jobs() -> Iterator[Job]:
+        for job in storage.repair_jobs(work):
+            so_far.untouched.pop(leases[job.host, job.name].token)
+            yield job
+
+    try:
+        for outcome in executor.run_each(jobs()):
+            settled.append((leases[outcome.host, outcome.name], outcome))
+            so_far.total.done += outcome.ok
+            so_far.total.failed += not outcome.ok
+            storage.report(outcome)
+    finally:
+        pending.settle_leases(settled)
+    return settled
+
+
+def _hand_over(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> int:
+    """Let workers do it: each name travels with its claim, as after a save."""
+    for one in work:
+        so_far.untouched.pop(one.lease.token)
+        one.lease.hand_over()
+        remote = RemoteCall(one.storage, "update" if one.present else "remove", one.lease.token)
+        refused: list[Outcome] = []
+        storage.executor.submit([Job("upload", one.host, one.name, lambda: None, refused.append, remote=remote)])
+        for outcome in refused:
+            storage.report(outcome)
+            one.lease.settle([outcome])
+        so_far.total.queued += not refused
+        so_far.total.failed += bool(refused)
+    return len(work)
+
+
+def _keep(work: list[PendingName], what: str, so_far: _SoFar) -> int:
+    """Leave alone what the settings do not have, as whoever has recorded it may have newer ones; forget it after a week."""
+    week_ago = pending.clock() - KEPT
+    old = [one.lease for one in work if one.created <= week_ago]
+    young = [one.lease for one in work if one.created > week_ago]
+    pending.forget_leases(old)
+    pending.release_leases(young, NEXT_LOOK)
+    so_far.total.forgotten += len(old)
+    so_far.total.kept += len(young)
+    so_far.forgotten += Counter({what: len(old)})
+    so_far.kept += Counter({what: len(young)})
+    return len(work)

@@ -1,0 +1,121 @@
+"""What is known about the hosts of a site: who answers, who is asked, and what is pending."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from resto import health
+from resto.exceptions import HostUnavailableError
+from resto.outcomes import Outcome
+from resto.plugins import get_plugin_manager
+from resto.record import leases as pending
+from resto.storage.base import ReplicatedStorage, find_host, replicated_storages
+
+
+__all__ = ["HostStatus", "Stranger", "host_statuses", "strangers"]
+
+# Asked of each host to see whether it answers. That there is no such file is an answer.
+_NAME = "resto-status"
+
+
+@dataclass(frozen=True, slots=True)
+class HostStatus:
+    """How one host of one storage is.
+
+    Attributes:
+        storage: Alias of the storage in ``STORAGES``.
+        host: The host as it stands in the settings.
+        reachable: Whether it answers, whatever that is.
+        problem: Why it does not; empty if it does.
+        breaker: ``"closed"`` if this process asks the host, ``"open"`` if it does not at present, ``"probing"`` while one
+            action finds out. Other processes may do otherwise.
+        pending: How many changes it may have missed; None if nothing is recorded.
+        oldest: Seconds since the oldest of them; None if there is none.
+        due: Seconds until the next of them is due, that is, may be sent; negative if it has been due for a while, which
+            is a drain's to change. None if there is none.
+        error: Why the last of them failed; empty if none has.
+    """
+
+    storage: str
+    host: str
+    reachable: bool
+    problem: str
+    breaker: str
+    pending: int | None
+    oldest: float | None
+    due: float | None
+    error: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the attributes, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """A host that something is pending for, and that does not stand in the settings like that.
+
+    Attributes:
+        host: The host as it stood in the settings of whoever has recorded it.
+        spelling: The host as it stands in the settings; None if it does not.
+        backlog: What is pending.
+    """
+
+    host: str
+    spelling: str | None
+    backlog: pending.Backlog
+
+
+def host_statuses(aliases: Sequence[str] = ()) -> list[HostStatus]:
+    """Ask every host whether it answers, whatever its breaker says, and the record what is pending.
+
+    Args:
+        aliases: Of storages; all of resto's if there are none.
+
+    Raises:
+        ConfigurationError: The settings of a storage are wrong.
+    """
+    return [status for alias, storage in replicated_storages(aliases).items() for status in _statuses(alias, storage)]
+
+
+def strangers(alias: str) -> list[Stranger]:
+    """Return the hosts that something is pending for and that a storage does not have, or spells otherwise.
+
+    Args:
+        alias: Of a storage of resto.
+
+    Raises:
+        ConfigurationError: The settings of the storage are wrong.
+    """
+    if not pending.is_active():
+        return []
+    storage = replicated_storages([alias])[alias]
+    found = pending.backlog(alias).items()
+    return [Stranger(host, find_host(storage, host), one) for host, one in found if host not in storage.hosts]
+
+
+def _statuses(alias: str, storage: ReplicatedStorage) -> list[HostStatus]:
+    backlog = pending.backlog(alias) if pending.is_active() else None
+    return [_status(alias, storage, outcome, backlog) for outcome in storage.ask_hosts(_NAME)]
+
+
+def _status(
+    alias: str, storage: ReplicatedStorage, outcome: Outcome, backlog: dict[str, pending.Backlog] | None
+) -> HostStatus:
+    error = outcome.error
+    problem = error.problem if isinstance(error, HostUnavailableError) else ""
+    one = (backlog or {}).get(outcome.host)
+    count, oldest = (one.count, one.oldest) if one else (0, None)
+    if backlog is not None:
+        get_plugin_manager().notify_pending(alias, outcome.host, count, oldest)
+    return HostStatus(
+        alias,
+        outcome.host,
+        reachable=not problem,
+        problem=problem,
+        breaker=health.state(storage.transport_for(outcome.host).identify(outcome.host)).state,
+        pending=None if backlog is None else count,
+        oldest=oldest,
+        due=one.due if one else None,
+        error=one.error if one else "",
+    )

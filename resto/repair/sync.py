@@ -1,0 +1,872 @@
+"""The full comparison: everything that a storage has with everything that its hosts have.
+
+It goes through the directories, a few at a time, and asks all hosts at once. What differs is replicated by state, as a
+save does, so that it may run while the site saves and deletes. Its memory is that of the largest directories.
+"""
+
+import hashlib
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import zip_longest
+from operator import attrgetter, itemgetter
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, TypeVar
+
+from resto.courses import course_of, finish, has_course
+from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError
+from resto.executors import Job
+from resto.names import problems_of_parts
+from resto.outcomes import Outcome
+from resto.plugins import get_plugin_manager
+from resto.storage import DistributedStorage, HybridStorage, ReplicatedStorage
+from resto.transports import Directory
+
+
+__all__ = ["Difference", "Disagreement", "HostReport", "Notice", "SyncOptions", "SyncReport", "synchronize"]
+
+T = TypeVar("T")
+
+# How many directories are looked at before something is done about what differs in them. So many others are asked for
+# meanwhile, which hides the way to the hosts and back.
+GROUP = 8
+
+# Seconds of work on other directories after which a listing is asked for again: the site goes on saving and deleting.
+FRESH = 5
+
+# How many differences are collected before they are repaired. The end of each lot is waited for.
+LOT = 200
+
+# A host is given up when so many requests in a row have brought no answer.
+PATIENCE = 16
+
+# A host is given up when it has failed to list so many directories.
+MAX_PROBLEMS = 20
+
+# A deeper directory is not looked into: a host may follow a link that leads in circles.
+MAX_DEPTH = 100
+
+BLOCK = 64 * 1024
+
+_ABSENT = object()
+
+_IN_THE_WAY = "a directory of this name is in the way; only files are removed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncOptions:
+    """What to compare, and what to do about differences.
+
+    Attributes:
+        hosts: Which hosts; None for all.
+        prefix: Only what is below this directory.
+        dry_run: Whether to change nothing.
+        delete: Whether files that only a host has are removed from it.
+        max_delete: Percentage of a host's files; if more of them would be removed, none is.
+        force: Whether files are removed however many, and even if the master copy is empty.
+        checksum: Whether the contents of files of the same size are compared.
+    """
+
+    hosts: frozenset[str] | None = None
+    prefix: str = ""
+    dry_run: bool = False
+    delete: bool = False
+    max_delete: float = 10
+    force: bool = False
+    checksum: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A file in which a host differs from the master copy.
+
+    Attributes:
+        host: The host as it stands in the settings.
+        name: The file's name.
+        kind: ``"unknown"`` if the host does not tell.
+        here: Size in the master copy, in bytes; None if it is not there.
+        there: Size on the host, in bytes; None if it is not there, or not known.
+        state: ``"found"`` if nothing was to be done; ``"kept"`` if it is an extra file that was to stay.
+        problem: What went wrong, a sentence fragment; else empty.
+    """
+
+    host: str
+    name: str
+    kind: Literal["missing", "different", "extra", "unknown"]
+    here: int | None
+    there: int | None
+    state: Literal["found", "repaired", "kept", "failed"]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """A file in which hosts without a master copy differ from each other.
+
+    Attributes:
+        name: The file's name.
+        sizes: Host -> size in bytes; None if it is not there.
+        contents_differ: Whether sizes are the same, and contents are not.
+    """
+
+    name: str
+    sizes: dict[str, int | None]
+    contents_differ: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that is not compared.
+
+    Attributes:
+        host: Where it is; empty for the master copy.
+        name: What it is called there.
+        reason: Why it is not compared, a sentence fragment.
+    """
+
+    host: str
+    name: str
+    reason: str
+
+
+@dataclass(slots=True)
+class HostReport:
+    """What the comparison of one host came to.
+
+    Attributes:
+        host: The host as it stands in the settings.
+        compared: How many files were compared.
+        missing: How many the host did not have.
+        different: How many were different there.
+        extra: How many only the host had.
+        repaired: How many of these differences are there no longer.
+        failed: How many files could not be compared or repaired.
+        unlisted: How many directories the host does not list: extra files in them cannot be seen.
+        problems: What went wrong with the host as a whole, sentence fragments.
+    """
+
+    host: str
+    compared: int = 0
+    missing: int = 0
+    different: int = 0
+    extra: int = 0
+    repaired: int = 0
+    failed: int = 0
+    unlisted: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the host has what it should have, as far as can be seen."""
+        found = self.missing + self.different + self.extra
+        return not self.problems and not self.failed and found == self.repaired
+
+
+@dataclass(slots=True)
+class SyncReport:
+    """What the comparison of one storage came to.
+
+    Attributes:
+        hosts: One report for each host.
+        disagreements: How many files differ between hosts without a master copy.
+        problems: What went wrong with the storage as a whole, sentence fragments.
+    """
+
+    hosts: list[HostReport]
+    disagreements: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether everything agrees at the end."""
+        return not self.problems and not self.disagreements and all(host.agrees for host in self.hosts)
+
+
+Event = Difference | Disagreement | Notice
+
+
+def synchronize(
+    storage: ReplicatedStorage,
+    options: SyncOptions,
+    found: Callable[[Event], None],
+    compared: Callable[[int], object] = lambda number: None,
+) -> SyncReport:
+    """Compare a storage with its hosts, and replicate what differs.
+
+    Without a master copy, hosts are compared with each other, and what the durable record decides is repaired.
+
+    Args:
+        storage: What to compare.
+        options: How.
+        found: Told each difference, when it is settled, and what is not compared.
+        compared: Told how many more files were looked at.
+
+    Returns:
+        What it came to. A host that fails is reported there, and does not stop the others.
+    """
+    kind = _ComparisonWithMaster if isinstance(storage, HybridStorage) else _ComparisonOfHosts
+    return kind(storage, options, found, compared).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """A directory to look at, and the hosts that are known not to have it."""
+
+    name: str
+    absent: frozenset[str] = frozenset()
+
+    def join(self, part: str) -> str:
+        return f"{self.name}/{part}" if self.name else part
+
+
+# What each host has in one directory; None if it does not list it. Hosts that failed are left out.
+_Listings = dict[str, Directory | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A directory for which hosts have been asked, when, and how to wait for what each of them answers."""
+
+    node: _Node
+    asked: float
+    answers: list[Callable[[], Outcome]]
+
+
+class _Comparison:
+    def __init__(
+        self,
+        storage: Any,
+        options: SyncOptions,
+        found: Callable[[Event], None],
+        compared: Callable[[int], object],
+    ) -> None:
+        self._storage = storage
+        self._options = options
+        self._found = found
+        self._compared = compared
+        hosts = [host for host in storage.hosts if options.hosts is None or host in options.hosts]
+        self._hosts = {host: HostReport(host) for host in hosts}
+        self._given_up: set[str] = set()
+        self._waited = 0.0
+        self._executor = get_plugin_manager().executor("thread")()
+        self.report = SyncReport(list(self._hosts.values()))
+
+    def run(self) -> SyncReport:
+        raise NotImplementedError
+
+    # The walk.
+
+    def _walk(self, visit: Callable[[_Node, Directory, _Listings], None], after_group: Callable[[], None]) -> None:
+        pending = [_Node(self._options.prefix)]
+        requests: deque[_Request] = deque()
+        try:
+            while (pending or requests) and self._active():
+                self._ask_for(pending, requests)
+                for _ in range(len(requests)):
+                    # Hosts first: what a save brings in between is then no file that only a host has.
+                    request = self._fresh(requests.popleft())
+                    theres = self._browse_hosts(request)
+                    self._ask_for(pending, requests)
+                    here = self._browse_master(request.node)
+                    if here is None:
+                        continue
+                    self._notice(request.node, here, theres)
+                    visit(request.node, here, theres)
+                    pending += self._children(request.node, here, theres)
+                self._ask_for(pending, requests)
+                after_group()
+        finally:
+            for request in requests:
+                _wait_for(request)
+
+    def _ask_for(self, pending: list[_Node], requests: deque[_Request]) -> None:
+        """Ask for the next directories, so that answers are on their way while something else is done."""
+        while pending and len(requests) < GROUP:
+            requests.append(self._request(pending.pop()))
+
+    def _request(self, node: _Node) -> _Request:
+        hosts = [host for host in self._active() if host not in node.absent]
+        return _Request(node, self._clock(), [self._begin_listing(host, node.name) for host in hosts])
+
+    def _fresh(self, request: _Request) -> _Request:
+        if self._clock() - request.asked <= FRESH:
+            return request
+        _wait_for(request)
+        return self._request(request.node)
+
+    def _clock(self) -> float:
+        """Return the time, by a clock that stops while hosts are waited for: a slow one is not asked twice."""
+        return time.monotonic() - self._waited
+
+    def _begin_listing(self, host: str, name: str) -> Callable[[], Outcome]:
+        job = _job("listdir", self._storage.transport_for(host).browse, host, name)
+        course = job.carry_out()
+        answer: Future[Outcome] = Future()
+        try:
+            if next(course) is not None:
+                return partial(finish, course)
+        except StopIteration as stop:
+            answer.set_result(stop.value)
+            return answer.result
+        course.close()  # nothing was done
+        job.finished = answer.set_result
+        self._executor.submit([job])
+        return answer.result
+
+    def _browse_master(self, node: _Node) -> Directory | None:
+        """Return what the truth has in a directory; None if that cannot be told."""
+        raise NotImplementedError
+
+    def _children(self, node: _Node, here: Directory, theres: _Listings) -> Iterator[_Node]:
+        parts = here.directories.union(*(there.directories for there in theres.values() if there))
+        for part in sorted(parts - here.others.keys(), reverse=True):
+            name = node.join(part)
+            if name.count("/") >= MAX_DEPTH:
+                self.report.problems.append(f"{name!r} is too deep to be looked into")
+                continue
+            absent = {host for host in self._hosts if host in node.absent or _lacks(theres.get(host), part)}
+            yield _Node(name, frozenset(absent))
+
+    def _active(self) -> list[str]:
+        return [host for host in self._hosts if host not in self._given_up]
+
+    def _browse_hosts(self, request: _Request) -> _Listings:
+        listings: _Listings = {host: Directory() for host in self._active() if host in request.node.absent}
+        started = time.monotonic()
+        outcomes = _wait_for(request)
+        self._waited += time.monotonic() - started
+        for outcome in outcomes:
+            get_plugin_manager().notify(outcome)
+            there = self._listing(outcome)
+            if there is not _ABSENT:
+                listings[outcome.host] = there  # type: ignore[assignment]  # it is one
+        return listings
+
+    def _listing(self, outcome: Outcome) -> object:
+        if outcome.host in self._given_up:
+            return _ABSENT
+        report = self._hosts[outcome.host]
+        if outcome.ok and _is_listing(outcome.value):
+            report.unlisted += outcome.value is None
+            return outcome.value
+        if outcome.ok:
+            transport = type(self._storage.transport_for(outcome.host)).__name__
+            report.problems.append(f"{outcome.name or '/'}: the transport {transport} returned no Directory with names")
+            self._give_up(outcome.host)
+            return _ABSENT
+        if isinstance(outcome.error, RemoteFileNotFoundError):
+            return Directory()
+        report.problems.append(f"{outcome.name or '/'} cannot be listed: {_text(outcome.error)}")
+        if isinstance(outcome.error, HostUnavailableError) or len(report.problems) >= MAX_PROBLEMS:
+            self._give_up(outcome.host)
+        return _ABSENT
+
+    def _give_up(self, host: str) -> None:
+        self._given_up.add(host)
+
+    def _notice(self, node: _Node, here: Directory, theres: _Listings) -> None:
+        for part, reason in here.others.items():
+            self._found(Notice("", node.join(part), reason))
+        for host, there in theres.items():
+            for part, reason in there.others.items() if there else ():
+                if part not in here.others:
+                    self._found(Notice(host, node.join(part), reason))
+
+    # Requests.
+
+    def _observed(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """Run jobs, and tell observers; failures are not logged, as the report of the comparison has them."""
+        outcomes = self._executor.run(jobs)
+        for outcome in outcomes:
+            get_plugin_manager().notify(outcome)
+        return outcomes
+
+    def _run_each(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
+        """Run many jobs, and give up hosts that do not answer."""
+        silence = _Silence()
+        for outcome in self._executor.run_each(job for job in jobs if job.host not in self._given_up):
+            get_plugin_manager().notify(outcome)
+            self._listen(silence, outcome)
+            yield outcome
+        self._give_up_silent(silence, silence.unheard())
+
+    def _listen(self, silence: "_Silence", outcome: Outcome) -> None:
+        if silence.note(outcome):
+            self._give_up_silent(silence, {outcome.host})
+
+    def _give_up_silent(self, silence: "_Silence", hosts: set[str]) -> None:
+        for host in hosts - self._given_up:
+            self._hosts[host].problems.append(f"it does not answer, and was given up: {silence.problem(host)}")
+            self._give_up(host)
+
+    def _open(self, host: str, name: str) -> BinaryIO:
+        stream: BinaryIO = self._storage.transport_for(host).open(host, name)
+        return stream
+
+    def _size_job(self, host: str, name: str) -> Job:
+        return _job("size", self._storage.transport_for(host).size, host, name)
+
+
+class _ComparisonWithMaster(_Comparison):
+    """Makes hosts equal to the master copy."""
+
+    _storage: HybridStorage
+
+    def run(self) -> SyncReport:
+        try:
+            self._run()
+        except FileNotFoundError as error:
+            # The directory of the master copy is missing; a host that lacks something has been dealt with.
+            self.report.problems.append(str(error))
+        return self.report
+
+    def _run(self) -> None:
+        options = self._options
+        top = self._storage.browse(options.prefix)
+        empty = not (top.files or top.directories)
+        self._from_nothing = empty and options.force
+        self._budgets: dict[str, float] = dict.fromkeys(self._hosts, 0)
+        self._doubtful: list[tuple[str, str, int]] = []
+        self._suspects: list[tuple[str, str, int]] = []
+        self._extras: list[Difference] = []
+        self._behind: list[Difference] = []
+        if options.delete and empty and not options.force:
+            self.report.problems.append(
+                f"{self._storage.path(options.prefix)} is empty or missing; is it mounted? Nothing is removed on its account"
+            )
+        elif options.delete:
+            self._set_budgets()
+        self._walk(self._compare, self._settle)
+        self._repair_all(0)
+
+    def _browse_master(self, node: _Node) -> Directory | None:
+        try:
+            return self._storage.browse(node.name)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            problem = f"{node.name or '/'} of the master copy cannot be read: {(error.strerror or str(error)).lower()}"
+            self.report.problems.append(problem)
+            return None
+
+    # How much may be removed.
+
+    def _set_budgets(self) -> None:
+        """Look how many files would be removed, before any is."""
+        options, found, problems = self._options, self._found, len(self.report.problems)
+        if options.force:
+            self._budgets = dict.fromkeys(self._hosts, float("inf"))
+            return
+        held, extra = dict.fromkeys(self._hosts, 0), dict.fromkeys(self._hosts, 0)
+
+        def count(node: _Node, here: Directory, theres: _Listings) -> None:
+            for host, there in theres.items():
+                if there is not None:
+                    held[host] += len(there.files)
+                    extra[host] += sum(part not in here.files and part not in here.others for part in there.files)
+
+        self._found = lambda event: None
+        try:
+            self._walk(count, lambda: None)
+        finally:
+            self._found = found
+        # They are found again, when something is done about it.
+        del self.report.problems[problems:]
+        for host, report in self._hosts.items():
+            report.unlisted = 0
+            if host in self._given_up:
+                continue
+            report.problems.clear()
+            allowed = held[host] * options.max_delete / 100
+            if extra[host] <= allowed:
+                self._budgets[host] = allowed
+            else:
+                report.problems.append(
+                    f"{extra[host]} of its {held[host]} files would be removed, which is more than {options.max_delete:g} %: "
+                    "none is, unless forced"
+                )
+
+    # What differs.
+
+    def _compare(self, node: _Node, here: Directory, theres: _Listings) -> None:
+        for host, there in theres.items():
+            report = self._hosts[host]
+            report.compared += len(here.files)
+            if there is not None and there.files == here.files and not self._options.checksum:
+                continue
+            for part, size in here.files.items():
+                if there is not None and there.files.get(part, _ABSENT) == size:
+                    if self._options.checksum:
+                        self._suspects.append((host, node.join(part), size or 0))
+                else:
+                    self._judge(host, node, part, size or 0, there)
+            if there is not None:
+                for part in there.files.keys() - here.files.keys() - here.others.keys():
+                    difference = Difference(host, node.join(part), "extra", None, there.files[part], "found")
+                    report.extra += 1
+                    self._extras.append(difference)
+        self._compared(len(here.files))
+
+    def _judge(self, host: str, node: _Node, part: str, size: int, there: Directory | None) -> None:
+        name = node.join(part)
+        if there is not None and part in there.directories:
+            self._hosts[host].missing += 1
+            state: Literal["found", "failed"] = "found" if self._options.dry_run else "failed"
+            self._tell(Difference(host, name, "missing", size, None, state, _IN_THE_WAY))
+            return
+        if there is not None and _tells(there, part, host_lacks_all=host in node.absent):
+            self._differs(host, name, size, there.files.get(part))
+        else:
+            self._doubtful.append((host, name, size))
+
+    def _differs(self, host: str, name: str, here: int, there: int | None, *, same_size: bool = False) -> None:
+        report = self._hosts[host]
+        kind: Literal["missing", "different"] = "missing" if there is None else "different"
+        report.missing += kind == "missing"
+        report.different += kind == "different"
+        difference = Difference(host, name, kind, here, there, "found")
+        if self._options.dry_run:
+            self._tell(difference)
+        else:
+            self._behind.append(difference)
+
+    def _tell(self, difference: Difference) -> None:
+        report = self._hosts[difference.host]
+        report.repaired += difference.state == "repaired"
+        report.failed += difference.state == "failed"
+        self._found(difference)
+
+    # What is done about it, after each group of directories.
+
+    def _settle(self) -> None:
+        self._ask()
+        self._read()
+        # At once: such a file may have the name of a directory that is looked into next.
+        self._remove_extras()
+        self._repair_all(LOT)
+
+    def _ask(self) -> None:
+        """Ask for the sizes of files that are not in listings."""
+        asked, self._doubtful = self._doubtful, []
+        sizes = {(host, name): size for host, name, size in asked}
+        for outcome in self._run_each(self._size_job(host, name) for host, name, _ in _in_turn(asked, itemgetter(0))):
+            host, name = outcome.host, outcome.name
+            size = sizes[host, name]
+            if isinstance(outcome.error, RemoteFileNotFoundError):
+                self._differs(host, name, size, None)
+            elif outcome.error is not None:
+                self._tell(Difference(host, name, "unknown", size, None, "failed", _text(outcome.error)))
+            elif outcome.value != size:
+                self._differs(host, name, size, outcome.value)
+            elif self._options.checksum:
+                self._suspects.append((host, name, size))
+
+    def _read(self) -> None:
+        """Compare the contents of files of the same size."""
+        read, self._suspects = self._suspects, []
+        sizes = {(host, name): size for host, name, size in read}
+        in_turn = _in_turn(read, itemgetter(0))
+        jobs = (Job("download", host, name, partial(self._is_same, host, name)) for host, name, _ in in_turn)
+        for outcome in self._run_each(jobs):
+            host, name = outcome.host, outcome.name
+            size = sizes[host, name]
+            if isinstance(outcome.error, RemoteFileNotFoundError):
+                self._differs(host, name, size, None)
+            elif outcome.error is not None:
+                self._tell(Difference(host, name, "unknown", size, size, "failed", _text(outcome.error)))
+            elif not outcome.value:
+                self._differs(host, name, size, size)
+
+    def _is_same(self, host: str, name: str) -> bool:
+        try:
+            with Path(self._storage.path(name)).open("rb") as here, self._open(host, name) as there:
+                while block := here.read(BLOCK):
+                    if _read_fully(there, len(block)) != block:
+                        return False
+                return not there.read(1)
+        except (FileNotFoundError, IsADirectoryError) as error:
+            if isinstance(error, TransportError):
+                raise
+            return False  # it was deleted a moment ago, and so it will be there
+
+    def _remove_extras(self) -> None:
+        extras, self._extras = self._extras, []
+        self._repair(difference for difference in _in_turn(extras, attrgetter("host")) if self._is_to_go(difference))
+
+    def _is_to_go(self, difference: Difference) -> bool:
+        """Tell whether an extra file is to be removed now, and report it if not."""
+        if self._options.dry_run:
+            self._tell(difference)
+        elif self._budgets[difference.host] < 1:
+            problem = "more than expected would be removed" if self._options.delete else ""
+            self._tell(_with_state(difference, "kept", problem))
+        else:
+            self._budgets[difference.host] -= 1
+            return True
+        return False
+
+    def _repair_all(self, enough: int) -> None:
+        """Send what is waiting, if it is enough to keep hosts busy."""
+        if len(self._behind) > enough:
+            waiting, self._behind = self._behind, []
+            for part in _split_firsts(waiting):
+                self._repair(_in_turn(part, attrgetter("host")))
+
+    def _repair(self, differences: Iterable[Difference]) -> None:
+        silence = _Silence()
+        under_way: dict[tuple[str, str], Difference] = {}
+        pairs = self._pairs(differences, under_way)
+        for outcome in self._storage.repair_each(pairs, from_nothing=self._from_nothing):
+            difference = under_way.pop((outcome.host, outcome.name))
+            self._listen(silence, outcome)
+            if outcome.ok:
+                self._tell(_with_state(difference, "repaired"))
+            else:
+                self._tell(_with_state(difference, "failed", _text(outcome.error)))
+        self._give_up_silent(silence, silence.unheard())
+
+    def _pairs(
+        self, differences: Iterable[Difference], under_way: dict[tuple[str, str], Difference]
+    ) -> Iterator[tuple[str, str]]:
+        for difference in differences:
+            if difference.host not in self._given_up:
+                under_way[difference.host, difference.name] = difference
+                yield difference.host, difference.name
+
+
+class _ComparisonOfHosts(_Comparison):
+    """Compares hosts with each other, where there is no master copy."""
+
+    _storage: DistributedStorage
+
+    def run(self) -> SyncReport:
+        self._listed = False
+        self._disagreements: list[Disagreement] = []
+        self._walk(self._compare, self._settle)
+        if not self._listed and self._active():
+            problem = "none of its hosts lists its directories, so that nothing can be compared"
+            self.report.problems.append(problem)
+        return self.report
+
+    def _browse_master(self, node: _Node) -> Directory | None:
+        return Directory()
+
+    def _compare(self, node: _Node, here: Directory, theres: _Listings) -> None:
+        listed = [there for there in theres.values() if there is not None]
+        self._listed = self._listed or bool(listed)
+        parts = sorted(set().union(*(there.files for there in listed)))
+        sizes: dict[str, dict[str, int | None]] = {part: {} for part in parts}
+        unknown: list[Job] = []
+        for host, there in theres.items():
+            self._hosts[host].compared += len(parts)
+            for part in parts:
+                if _tells(there, part, host_lacks_all=host in node.absent):
+                    sizes[part][host] = there.files.get(part) if there else None
+                else:
+                    unknown.append(self._size_job(host, node.join(part)))
+        for outcome in self._run_each(_in_turn(unknown, attrgetter("host"))):
+            self._take(outcome, sizes[outcome.name.rpartition("/")[2]])
+        self._compared(len(parts))
+        self._report_differences(node, sizes)
+
+    def _take(self, outcome: Outcome, sizes: dict[str, int | None]) -> None:
+        if outcome.ok:
+            sizes[outcome.host] = outcome.value
+        elif isinstance(outcome.error, RemoteFileNotFoundError):
+            sizes[outcome.host] = None
+        else:
+            report = self._hosts[outcome.host]
+            report.failed += 1
+            self._found(Difference(outcome.host, outcome.name, "unknown", None, None, "failed", _text(outcome.error)))
+
+    def _report_differences(self, node: _Node, sizes: dict[str, dict[str, int | None]]) -> None:
+        same: list[str] = []
+        for part in sizes:
+            by_host = sizes[part] = {host: sizes[part][host] for host in self._hosts if host in sizes[part]}
+            if len(set(by_host.values())) > 1:
+                self._disagreements.append(Disagreement(node.join(part), by_host))
+            elif self._options.checksum and len(by_host) > 1:
+                same.append(part)
+        digests: dict[str, set[bytes]] = {node.join(part): set() for part in same}
+        jobs = (
+            Job("download", host, node.join(part), partial(self._digest, host, node.join(part)))
+            for part in same
+            for host in sizes[part]
+        )
+        for outcome in self._run_each(jobs):
+            if outcome.ok:
+                digests[outcome.name].add(outcome.value)
+            else:
+                self._take(outcome, {})
+        for part in same:
+            if len(digests[node.join(part)]) > 1:
+                self._disagreements.append(Disagreement(node.join(part), sizes[part], contents_differ=True))
+
+    def _digest(self, host: str, name: str) -> bytes:
+        digest = hashlib.sha256()
+        with self._open(host, name) as stream:
+            while block := stream.read(BLOCK):
+                digest.update(block)
+        return digest.digest()
+
+    # What the record decides is repaired; the rest is reported.
+
+    def _settle(self) -> None:
+        """Deal with what a group of directories has brought."""
+        disagreements, self._disagreements = self._disagreements, []
+        behind: list[Difference] = []
+        for disagreement in disagreements:
+            decided = self._decided(disagreement)
+            behind += decided
+            judged = {difference.host for difference in decided}
+            left = {host: size for host, size in disagreement.sizes.items() if host not in judged}
+            if not decided or len(set(left.values())) > 1 or (disagreement.contents_differ and len(left) > 1):
+                self.report.disagreements += 1
+                self._found(disagreement)
+        for difference in behind if self._options.dry_run else ():
+            self._found(difference)
+        if not self._options.dry_run:
+            self._repair(behind)
+
+    def _decided(self, disagreement: Disagreement) -> list[Difference]:
+        """Return how hosts differ from those that tell the truth, as the record says; nothing if it does not say."""
+        truth = self._storage.truth(disagreement.name)
+        known = [size for host, size in disagreement.sizes.items() if host in truth.hosts]
+        if truth.is_settled and not known:
+            return []
+        here = None if truth.is_gone else max((size for size in known if size is not None), default=None)
+        behind = [host for host in disagreement.sizes if not truth.is_settled or host not in truth.hosts]
+        return [self._difference(host, disagreement, here) for host in behind]
+
+    def _difference(self, host: str, disagreement: Disagreement, here: int | None) -> Difference:
+        there = disagreement.sizes[host]
+        kind: Literal["missing", "different", "extra"] = (
+            "missing" if there is None else "extra" if here is None else "different"
+        )
+        report = self._hosts[host]
+        report.missing += kind == "missing"
+        report.different += kind == "different"
+        report.extra += kind == "extra"
+        return Difference(host, disagreement.name, kind, here, there, "found")
+
+    def _repair(self, differences: Sequence[Difference]) -> None:
+        by_pair = {(difference.host, difference.name): difference for difference in differences}
+        for outcome in self._storage.repair_each(by_pair):
+            report = self._hosts[outcome.host]
+            report.repaired += outcome.ok
+            report.failed += not outcome.ok
+            problem = "" if outcome.ok else _text(outcome.error)
+            difference = by_pair[outcome.host, outcome.name]
+            self._found(_with_state(difference, "repaired" if outcome.ok else "failed", problem))
+
+
+class _Silence:
+    """Which hosts do not answer."""
+
+    def __init__(self) -> None:
+        self._heard: set[str] = set()
+        self._unanswered: Counter[str] = Counter()
+        self._problems: dict[str, str] = {}
+
+    def note(self, outcome: Outcome) -> bool:
+        """Take note of an outcome; return whether its host has not answered for long enough to be given up."""
+        host = outcome.host
+        if isinstance(outcome.error, HostUnavailableError):
+            self._problems[host] = outcome.error.problem
+            self._unanswered[host] += 1
+            return self._unanswered[host] == PATIENCE
+        self._heard.add(host)
+        if self._unanswered:
+            self._unanswered[host] = 0
+        return False
+
+    def problem(self, host: str) -> str:
+        """Return why a host could not be reached the last time."""
+        return self._problems[host]
+
+    def unheard(self) -> set[str]:
+        """Return the hosts that have not answered at all."""
+        return self._problems.keys() - self._heard
+
+
+def _is_listing(there: Any) -> bool:
+    """Tell whether a transport has told what a directory holds, or that it cannot; it may be anybody's."""
+    if there is None:
+        return True
+    if not isinstance(there, Directory):
+        return False
+    directories: Any = there.directories
+    files: Any = there.files
+    if not isinstance(directories, set) or not isinstance(files, dict):
+        return False
+    parts = [*directories, *files]
+    return all(issubclass(kind, str) for kind in set(map(type, parts))) and not problems_of_parts(parts)
+
+
+def _job(action: str, method: Callable[[str, str], Any], host: str, name: str) -> Job:
+    course = partial(course_of, method, host, name) if has_course(method) else None
+    return Job(action, host, name, partial(method, host, name), course=course)
+
+
+def _wait_for(request: _Request) -> list[Outcome]:
+    """Return the answers; even if nobody needs them, as connections can be used again only after that."""
+    return [answer() for answer in request.answers]
+
+
+def _lacks(there: Directory | None, part: str) -> bool:
+    """Tell whether a host is known not to have a directory: nginx does not list names with a dot in front."""
+    if there is None or part in there.directories:
+        return False
+    return part in there.files or not part.startswith(".")
+
+
+def _tells(there: Directory | None, part: str, *, host_lacks_all: bool) -> bool:
+    """Tell whether a listing says if a file is there, and how large it is."""
+    if there is None or part in there.files:
+        return there is not None and there.files[part] is not None
+    return host_lacks_all or part in there.directories or not part.startswith(".")  # nginx, as in `_lacks`
+
+
+def _split_firsts(differences: Sequence[Difference]) -> tuple[list[Difference], list[Difference]]:
+    """Return the first file of each directory, and the others: it makes the directory, for which they would all fail."""
+    seen: set[tuple[str, str]] = set()
+    firsts: list[Difference] = []
+    others: list[Difference] = []
+    for difference in differences:
+        directory = difference.host, difference.name.rpartition("/")[0]
+        (others if directory in seen else firsts).append(difference)
+        seen.add(directory)
+    return firsts, others
+
+
+def _in_turn(items: Iterable[T], host_of: Callable[[T], str]) -> Iterator[T]:
+    """Yield items of each host in turn, so that all hosts are busy."""
+    queues: dict[str, list[T]] = {}
+    for item in items:
+        queues.setdefault(host_of(item), []).append(item)
+    for turn in zip_longest(*queues.values()):
+        yield from (item for item in turn if item is not None)
+
+
+def _with_state(difference: Difference, state: Literal["repaired", "kept", "failed"], problem: str = "") -> Difference:
+    return Difference(
+        difference.host, difference.name, difference.kind, difference.here, difference.there, state, problem
+    )
+
+
+def _read_fully(stream: BinaryIO, size: int) -> bytes:
+    """Read so many bytes, or to the end; a stream may return less at a time."""
+    blocks = []
+    while size and (block := stream.read(size)):
+        blocks.append(block)
+        size -= len(block)
+    return b"".join(blocks)
+
+
+def _text(error: Exception | None) -> str:
+    if isinstance(error, TransportError):
+        return error.problem
+    return f"{type(error).__name__}: {error}"

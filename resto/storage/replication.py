@@ -1,0 +1,121 @@
+"""Replication is by state: one host's copy of a name is made equal to the master copy, whatever was done to either.
+
+Operations are not passed on, because two of them could arrive in the other order. Instead whoever has changed the
+master copy sends its present state, and then looks again: if the master copy has changed in the meantime, the host may
+have got the two states in either order, and the present one is sent once more.
+"""
+
+import os
+from io import BytesIO, RawIOBase
+from typing import IO, BinaryIO, cast
+
+from resto.courses import Course, course_of
+from resto.exceptions import HostUnavailableError, TransportError
+from resto.master.copy import MasterCopy, Snapshot, shared_snapshot
+from resto.record.leases import Lease
+from resto.transports import Transport
+
+
+__all__ = ["leased", "replicate"]
+
+# How often to send again what a host says it has stored, and then does not have.
+MAX_OVERTAKEN = 2
+
+# The master copy cannot change so often while one process looks that this is too few, unless something is wrong.
+MAX_ROUNDS = 20
+
+
+def replicate(
+    transport: Transport, master: MasterCopy, host: str, name: str, action: str, lease: Lease | None = None
+) -> Course[bool]:
+    """Make a host's copy of a file equal to the master copy.
+
+    Args:
+        transport: Speaks to the host.
+        master: The truth.
+        host: The host as it stands in the settings.
+        name: The file's name.
+        action: What to call it in errors: ``"upload"`` or ``"delete"``.
+        lease: Holds the row of this host and name; None if nothing is recorded.
+
+    Returns:
+        What the first request told: whether the host had the file.
+
+    Raises:
+        TransportError: The host failed, or the master copy kept changing.
+        FileNotFoundError: The directory of the master copy is missing.
+        LeaseLostError: Somebody else may replicate the file by now.
+    """
+    existed: bool | None = None
+    overtaken = 0
+    for number in range(MAX_ROUNDS):
+        snapshot = master.snapshot(name) if number else shared_snapshot(master, name)
+        try:
+            told = yield from _told(transport, snapshot, host, name, lease)
+            # The file stays open until here, so that no other file can have got its inode.
+            unchanged = master.fingerprint(name) == (snapshot and snapshot.fingerprint)
+        finally:
+            if snapshot is not None:
+                snapshot.close()
+        if existed is None and isinstance(told, bool):
+            existed = told
+        # A host that contradicts itself: another process may send another state of the file at the same time.
+        contradicts = type(told) is TransportError
+        if unchanged and (overtaken == MAX_OVERTAKEN or not contradicts):
+            if isinstance(told, TransportError):
+                try:
+                    raise told
+                finally:
+                    del told  # its traceback holds this frame, and so what was sent: until the next cyclic collection
+            return bool(existed)
+        overtaken += unchanged
+    problem = f"the master copy changed {MAX_ROUNDS} times while it was sent"
+    raise TransportError(host, name, action, problem)
+
+
+def _told(
+    transport: Transport, snapshot: Snapshot | None, host: str, name: str, lease: Lease | None
+) -> Course[bool | TransportError]:
+    """Send a state of the master copy, and return what the host told, even if it was a failure."""
+    if lease is not None:
+        lease.keep()
+    try:
+        if snapshot is None:
+            return (yield from course_of(transport.delete, host, name))
+        return (yield from course_of(transport.create, host, name, leased(snapshot.content(), lease)))
+    except HostUnavailableError:
+        raise
+    except TransportError as error:
+        return error  # such as the wrong size of a file that somebody else has just replaced: it may not count
+
+
+def leased(content: bytes | IO[bytes] | RawIOBase, lease: Lease | None) -> bytes | BinaryIO:
+    """Return a file that can be read as long as a lease is held; the same content without a lease.
+
+    Content that is in memory is a file, too: the request that carries it may be sent later, or once more.
+    """
+    if lease is None:
+        return cast("bytes | BinaryIO", content)
+    file = BytesIO(content) if isinstance(content, bytes) else content
+    return cast("BinaryIO", _LeasedContent(cast("IO[bytes]", file), lease))
+
+
+class _LeasedContent:
+    """A file that can be read as long as a lease is held: an upload that takes longer is broken off."""
+
+    def __init__(self, file: IO[bytes], lease: Lease) -> None:
+        self._file = file
+        self._lease = lease
+
+    def read(self, size: int = -1) -> bytes:
+        self._lease.keep()
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seekable(self) -> bool:
+        return self._file.seekable()

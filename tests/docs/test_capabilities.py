@@ -1,0 +1,315 @@
+"""Every storage with every executor, every transport and every kind of server: what works, and what is refused.
+
+The tables of docs/reference.md say it. They are written by these tests, too (see `reference`).
+"""
+
+import itertools
+import secrets
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import pytest
+import rq
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.utils.module_loading import import_string
+from redis import Redis
+
+from kit import reference
+from kit.servers import KINDS
+from resto.exceptions import ConfigurationError, ReplicationError, TransportError
+from resto.executors import Job, tasks
+
+
+STORAGES = ["HybridStorage", "AsyncStorage", "AsyncStorage, not in STORAGES", "DistributedStorage"]
+EXECUTORS = ["inline", "thread", "rq", "celery", "tasks"]
+TRANSPORTS = ["http", "webdav"]
+
+SERVERS = {
+    "nginx": "nginx",
+    "nginx-no-parents": "nginx, `create_full_put_path off`",
+    "nginx-dav": "nginx with dav-ext",
+    "nginx-https": "nginx with dav-ext, TLS, client certificate and password",
+    "apache": "Apache",
+    "apache-digest": "Apache, Digest",
+    "lighttpd": "lighttpd",
+    "rclone": "rclone",
+    "rclone-1.60": "rclone 1.60",
+    "wsgidav": "WsgiDAV",
+}
+
+RECORDED = pytest.mark.django_db(transaction=True, available_apps=["resto"])
+
+# Where there is one, these are done with the master copy, whatever the hosts can do.
+LOCAL = {"read", "exists", "size", "listdir", "get_modified_time"}
+
+IMMEDIATE = f"{tasks.task_backends.__module__}.backends.immediate.ImmediateBackend"
+
+
+def combinations():
+    """Yield storage, executor, transport and kind of server; the record, and what is not in STORAGES, with one kind."""
+    for storage, executor, transport, kind in itertools.product(STORAGES, EXECUTORS, TRANSPORTS, KINDS):
+        name = "-".join([storage.replace(", ", "-").replace(" ", "-"), executor, transport, kind])
+        if "," not in storage or kind == "nginx-dav":
+            yield pytest.param(storage, executor, transport, kind, id=name)
+        if "," not in storage and kind == "nginx-dav":
+            yield pytest.param(storage, executor, transport, kind, id=f"{name}-recorded", marks=RECORDED)
+
+
+COMBINATIONS = [*combinations()]
+
+
+@dataclass
+class Site:
+    """A storage, and what its hosts have on their disks."""
+
+    storage: object
+    deliver: object  # waits until hosts have got what they are to get
+    folders: list
+
+    def save(self, name):
+        assert self.storage.save(name, ContentFile(b"content")) == name
+        self.deliver()
+        assert [(folder / name).is_file() and (folder / name).read_bytes() for folder in self.folders] == [
+            b"content"
+        ] * 2
+
+
+def save(site):
+    site.save("a.txt")
+
+
+def save_in_a_directory(site):
+    site.save("d/b.txt")
+
+
+def read(site):
+    with site.storage.open("a.txt") as file:
+        assert file.read() == b"content"
+
+
+def exists(site):
+    assert site.storage.exists("a.txt") is True
+    assert site.storage.exists("missing.txt") is False
+
+
+def size(site):
+    assert site.storage.size("a.txt") == len(b"content")
+
+
+def listdir(site):
+    _, files = site.storage.listdir("")
+    assert files == ["a.txt"]
+
+
+def get_modified_time(site):
+    assert abs(site.storage.get_modified_time("a.txt") - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def delete(site):
+    site.storage.delete("a.txt")
+    site.deliver()
+    assert [(folder / "a.txt").exists() for folder in site.folders] == [False] * 2
+    assert site.storage.exists("a.txt") is False
+
+
+ACTIONS = [save, save_in_a_directory, read, exists, size, listdir, get_modified_time, delete]
+
+
+def failing(site):
+    """Return the actions that do not work."""
+    found = set()
+    for action in ACTIONS:
+        try:
+            action(site)
+        except (AssertionError, NotImplementedError, ReplicationError, TransportError):
+            found.add(action.__name__.replace("save_in_a_directory", "save in a directory"))
+    return found
+
+
+# Sites.
+
+
+@pytest.fixture
+def hosts(media_servers, settings):
+    """A function that makes two hosts on a server; returns their options, and their folders."""
+
+    def make(kind):
+        server = media_servers(kind)
+        (first, here), (second, there) = server.new_folder(), server.new_folder()
+        options = {"auth": "media", "auth_scheme": server.kind.auth} if server.kind.auth else {}
+        if server.kind.tls:
+            options |= {"ca_bundle": str(server.ca), "client_cert": str(server.client_certificate)}
+        settings.RESTO_CREDENTIALS = {"media": server.credentials}
+        return {"hosts": [first, second], "transport_options": options, "timeout": 10}, [here, there]
+
+    return make
+
+
+class Worker(rq.SimpleWorker):
+    """Leaves the signals of this process alone."""
+
+    def _install_signal_handlers(self):
+        pass
+
+
+@contextmanager
+def rq_queue(request):
+    url, queue = request.getfixturevalue("redis_server").url, f"queue-{secrets.token_hex(4)}"
+    with Redis.from_url(url) as redis:
+        yield (
+            {"url": url, "queue": queue},
+            lambda: Worker([queue], connection=redis).work(burst=True, logging_level="ERROR"),
+        )
+
+
+@contextmanager
+def celery_queue(request):
+    request.getfixturevalue("make_celery_app")("memory://").conf.task_always_eager = True
+    yield {}, None
+
+
+@contextmanager
+def tasks_queue(request):
+    request.getfixturevalue("settings").TASKS = {"default": {"BACKEND": IMMEDIATE, "QUEUES": []}}
+    yield {}, None
+
+
+@contextmanager
+def no_queue(request):
+    yield {}, None
+
+
+QUEUES = {"rq": rq_queue, "celery": celery_queue, "tasks": tasks_queue}
+
+
+@pytest.fixture
+def make_site(request, settings, media_root, hosts):
+    def make(storage, executor, transport, kind, queue):
+        executor_options, work = queue
+        options, folders = hosts(kind)
+        options |= {"executor": executor, "executor_options": executor_options, "transport": transport}
+        name, _, outside = storage.partition(",")
+        path = f"resto.storage.{name}"
+        settings.STORAGES = {} if outside else {"default": {"BACKEND": path, "OPTIONS": options}}
+        made = import_string(path)(**options) if outside else storages["default"]
+        return Site(made, work or (lambda: wait_for_lanes(made)), folders)
+
+    return make
+
+
+def wait_for_lanes(storage):
+    """Wait for what was submitted before."""
+    if storage.executor.supports_run:
+        jobs = [Job("wait", host, name, int) for host in storage.hosts for name in ("a.txt", "d/b.txt")]
+        storage.executor.run(jobs)
+
+
+# What the tables say.
+
+
+class Result(NamedTuple):
+    """What came of a combination."""
+
+    storage: str
+    executor: str
+    transport: str
+    kind: str
+    code: str | None  # of the check that refuses it
+    lacking: set[str]  # actions that do not work
+
+
+@pytest.fixture(scope="session")  # tests with a database come last, after those of other modules
+def results():
+    """The results; written at the end, if that is asked for."""
+    results = []
+    yield results
+    if reference.WRITES:
+        assert len(results) == len(COMBINATIONS), "not all of them were tried"
+        reference.require_part("storages and executors", storages_table(results))
+        reference.require_part("transports and servers", servers_table(results))
+
+
+def storages_table(results):
+    head = ["", *(f'`"{executor}"`' for executor in EXECUTORS)]
+    rows = [
+        [storage_label(storage), *(cell_of(results, storage, executor) for executor in EXECUTORS)]
+        for storage in STORAGES
+    ]
+    return f"{len(results)} combinations were tried.\n\n{reference.write_table(head, rows)}"
+
+
+def storage_label(storage):
+    return storage.replace("STORAGES", "`STORAGES`").replace(
+        storage.partition(",")[0], f"`{storage.partition(',')[0]}`"
+    )
+
+
+def cell_of(results, storage, executor):
+    (code,) = {result.code for result in results if (result.storage, result.executor) == (storage, executor)}
+    return f"`resto.{code}`" if code else "yes"
+
+
+def servers_table(results):
+    rows = []
+    for kind, label in SERVERS.items():
+        row = [label]
+        for transport in TRANSPORTS:
+            found = [result for result in results if (result.transport, result.kind) == (transport, kind)]
+            lacking = set().union(*(result.lacking for result in found))
+            row.append(f"all but {', '.join(sorted(lacking))}" if lacking else "all")
+        rows.append(row)
+    return reference.write_table(["", *(f'`"{transport}"`' for transport in TRANSPORTS)], rows)
+
+
+def told_refusal(storage, executor):
+    """Return the code that the page has for a storage and an executor; None if they go together."""
+    rows = {row[0]: row[1:] for row in reference.read_table(reference.read_part("storages and executors"))}
+    cell = rows[storage_label(storage)][EXECUTORS.index(executor)]
+    return None if cell == "yes" else cell.strip("`").removeprefix("resto.")
+
+
+def told_lacking(transport, kind):
+    """Return what the page says that does not work with a transport and a server."""
+    rows = {row[0]: row[1:] for row in reference.read_table(reference.read_part("transports and servers"))}
+    cell = rows[SERVERS[kind]][TRANSPORTS.index(transport)]
+    return set() if cell == "all" else set(cell.removeprefix("all but ").split(", "))
+
+
+@pytest.mark.parametrize(("storage", "executor", "transport", "kind"), COMBINATIONS)
+def test_combination(request, results, make_site, storage, executor, transport, kind):
+    with QUEUES.get(executor, no_queue)(request) as queue:
+        site = make_site(storage, executor, transport, kind, queue)
+        code, lacking = refusal(site), set()
+        if code is None:
+            assert (site.storage.record_alias() is None) == (request.node.get_closest_marker("django_db") is None)
+            lacking = failing(site)
+    results.append(Result(storage, executor, transport, kind, code, lacking))
+    if reference.WRITES:
+        return
+    assert code == told_refusal(storage, executor)
+    if code is None:
+        assert lacking == told_lacking(transport, kind) - (LOCAL if storage != "DistributedStorage" else set())
+
+
+def refusal(site):
+    """Return the code of the check that refuses a storage; None if none does."""
+    problems = site.storage.problems()
+    if not problems:
+        return None
+    with pytest.raises(ConfigurationError) as info:
+        site.storage.save("a.txt", ContentFile(b"content"))
+    assert [problem.code for problem in problems] == [info.value.code]
+    assert [list(folder.iterdir()) for folder in site.folders] == [[], []]
+    return info.value.code
+
+
+@pytest.mark.skipif(reference.WRITES, reason="it is not yet")
+def test_number_of_combinations_is_told():
+    assert reference.read_part("storages and executors").startswith(f"{len(COMBINATIONS)} combinations")
+
+
+def test_tables_name_everything():
+    assert {*SERVERS} == {*KINDS}

@@ -1,0 +1,648 @@
+"""The master copy: files appear whole or not at all."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from django.core.files import File
+from django.core.files.base import ContentFile
+from django.core.files.uploadedfile import TemporaryUploadedFile
+
+from resto.master import copy as master_module
+from resto.master.copy import ABANDONED_AFTER, MasterCopy, shared_snapshot, sharing_snapshots
+from resto.transports import Directory
+
+
+@pytest.fixture
+def master(media_root):
+    return MasterCopy()
+
+
+@pytest.fixture
+def umask():
+    """The umask that most servers run with."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """Set the clock forward, by seconds."""
+    now = time.time
+    return lambda seconds: monkeypatch.setattr(time, "time", lambda: now() + seconds)
+
+
+def store(master, name, content=b"content", alternative=None):
+    return master.store(name, ContentFile(content), alternative)[0]
+
+
+def mode_of(path):
+    return path.stat().st_mode & 0o7777
+
+
+def fail_with(code):
+    def fail(*args, **kwargs):
+        raise OSError(code, os.strerror(code))
+
+    return fail
+
+
+@pytest.fixture(params=[True, False], ids=["links", "no links"])
+def links(request, monkeypatch):
+    """Whether the file system has hard links."""
+    if not request.param:
+        monkeypatch.setattr(os, "link", fail_with(errno.EPERM))
+    return request.param
+
+
+# Storing.
+
+
+def test_store_leaves_the_file_alone_in_its_directory(master, media_root, links):
+    assert store(master, "a/b.txt") == "a/b.txt"
+    assert [path.name for path in media_root.rglob("*")] == ["a", "b.txt"]
+    assert (media_root / "a" / "b.txt").read_bytes() == b"content"
+
+
+def test_store_takes_the_alternative_when_the_name_is_taken(master, media_root, links):
+    for name in ("a", "b"):
+        store(master, name, b"old")
+    alternatives = iter("bc")
+
+    assert store(master, "a", b"new", lambda name: next(alternatives)) == "c"
+    assert {path.name: path.read_bytes() for path in media_root.iterdir()} == {"a": b"old", "b": b"old", "c": b"new"}
+
+
+def test_store_replaces_with_allow_overwrite(media_root):
+    master = MasterCopy(allow_overwrite=True)
+    store(master, "a", b"old")
+
+    assert store(master, "a", b"new") == "a"
+    assert {path.name: path.read_bytes() for path in media_root.iterdir()} == {"a": b"new"}
+
+
+@pytest.mark.parametrize("overwrites", [True, False])
+def test_store_tells_the_state_of_its_own_file(media_root, links, overwrites):
+    master = MasterCopy(allow_overwrite=overwrites)
+
+    name, written = master.store("a", ContentFile(b"content"), None)
+
+    with written:
+        assert written.fingerprint == master.fingerprint(name)
+        assert written.content() == b"content"
+
+
+def test_store_reports_what_stands_in_the_way(master, media_root):
+    store(master, "a")
+
+    with pytest.raises(FileExistsError, match="a exists and is not a directory"):
+        store(master, "a/b")
+    with pytest.raises(FileExistsError, match="a/b exists and is not a directory"):
+        store(master, "a/b/c")
+
+
+class BrokenContent(File):
+    def __init__(self):
+        super().__init__(None, "x")
+
+    def chunks(self, chunk_size=None):
+        yield b"some"
+        raise KeyboardInterrupt
+
+
+def test_nothing_is_left_when_the_content_breaks_off(master, media_root):
+    with pytest.raises(KeyboardInterrupt):
+        master.store("a", BrokenContent(), None)
+
+    assert list(media_root.iterdir()) == []
+
+
+@pytest.fixture
+def plain_file(tmp_path):
+    """A file of the operating system, not at its beginning."""
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    with path.open("rb") as file:
+        file.seek(3)
+        yield File(file)
+
+
+def test_plain_file_is_copied_by_the_system(master, media_root, plain_file, monkeypatch):
+    monkeypatch.setattr(File, "chunks", None)
+
+    master.store("a", plain_file, None)
+
+    assert (media_root / "a").read_bytes() == b"content"
+
+
+def test_plain_file_is_read_if_the_system_cannot_copy_it(master, media_root, plain_file, monkeypatch):
+    monkeypatch.setattr(os, "copy_file_range", fail_with(errno.EXDEV))
+
+    master.store("a", plain_file, None)
+
+    assert (media_root / "a").read_bytes() == b"content"
+
+
+def test_full_disk_is_told_once(master, media_root, plain_file, monkeypatch):
+    monkeypatch.setattr(os, "copy_file_range", fail_with(errno.ENOSPC))
+
+    with pytest.raises(OSError, match="No space left"):
+        master.store("a", plain_file, None)
+
+    assert list(media_root.iterdir()) == []
+
+
+def test_nothing_is_left_when_the_file_cannot_get_its_name(master, media_root, monkeypatch):
+    monkeypatch.setattr(os, "link", fail_with(errno.EPERM))
+    monkeypatch.setattr(Path, "replace", fail_with(errno.EIO))
+
+    with pytest.raises(OSError, match="Input/output error"):
+        store(master, "a")
+    assert list(media_root.iterdir()) == []
+
+
+def test_a_temporary_upload_is_moved(master, media_root, settings):
+    media_root.mkdir()
+    settings.FILE_UPLOAD_TEMP_DIR = media_root  # the same file system
+    with TemporaryUploadedFile("a", "text/plain", 7, None) as content:
+        inode = Path(content.temporary_file_path()).stat().st_ino
+
+        master.store("a", content, None)
+
+    assert [(path.name, path.stat().st_ino) for path in media_root.iterdir()] == [("a", inode)]
+
+
+def test_writers_of_one_name_all_keep_their_content(master, media_root, links):
+    barrier = threading.Barrier(8)
+    names = {}
+
+    def write(number):
+        barrier.wait()
+        numbers = iter(range(100))
+        name = store(master, "a", b"%d" % number, lambda name: f"a{next(numbers)}")
+        names[name] = b"%d" % number
+
+    threads = [threading.Thread(target=write, args=[number]) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(names) == 8
+    assert {path.name: path.read_bytes() for path in media_root.iterdir()} == names
+
+
+def test_readers_never_see_a_part_of_a_file(media_root):
+    master = MasterCopy(allow_overwrite=True)
+    versions = [bytes([number]) * 300_000 for number in range(3)]
+    store(master, "a", versions[0])
+    seen = set()
+    done = threading.Event()
+
+    def read():
+        while not done.is_set():
+            seen.add((media_root / "a").read_bytes())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(150):
+        store(master, "a", versions[number % 3])
+    done.set()
+    reader.join()
+
+    assert seen <= set(versions)
+
+
+KILLED_WRITER = """
+import sys
+from django.conf import settings
+from django.core.files import File
+settings.configure(MEDIA_ROOT=sys.argv[1])
+from resto.master.copy import MasterCopy
+
+class Endless(File):
+    def chunks(self, chunk_size=None):
+        yield b"some"
+        print("writing", flush=True)
+        sys.stdin.read()
+
+MasterCopy().store("a", Endless(None, "a"), None)
+"""
+
+
+@pytest.fixture
+def killed_writer(media_root):
+    """The directory of a writer that was killed in the middle of a file."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED_WRITER, str(media_root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with process:
+        process.stdout.readline()
+        os.kill(process.pid, signal.SIGKILL)
+    return media_root
+
+
+def test_killed_writer_leaves_a_temporary_file_that_is_not_listed(killed_writer, master):
+    assert [path.name.startswith(".resto-") for path in killed_writer.iterdir()] == [True]
+    assert master.listdir("") == ([], [])
+    assert not master.exists("a")
+
+
+def test_abandoned_temporary_file_is_swept_after_a_day(killed_writer, master, later):
+    later(ABANDONED_AFTER + 60)
+
+    store(master, "b")
+
+    assert [path.name for path in killed_writer.iterdir()] == ["b"]
+
+
+def test_temporary_file_that_may_be_in_use_is_not_swept(killed_writer, master, later):
+    later(ABANDONED_AFTER - 60)
+
+    store(master, "b")
+
+    assert len(list(killed_writer.iterdir())) == 2
+
+
+def test_moved_upload_with_an_old_date_is_not_swept(master, media_root):
+    """Another process, which writes there for the first time, must not take it for abandoned."""
+    media_root.mkdir()
+    temporary = media_root / ".resto-moved"
+    temporary.write_bytes(b"")
+    os.utime(temporary, (0, 0))
+
+    store(master, "a")
+
+    assert temporary.exists()
+
+
+def test_a_directory_is_swept_once(master, media_root, monkeypatch):
+    store(master, "a")
+    scanned = []
+    monkeypatch.setattr(os, "scandir", lambda path: scanned.append(path))
+
+    store(master, "b")
+
+    assert scanned == []
+
+
+def test_sweeping_remembers_a_bounded_number_of_directories(master, monkeypatch):
+    monkeypatch.setattr(master_module, "_MAX_SWEPT", 2)
+    for name in ("a/x", "b/x", "c/x"):
+        store(master, name)
+
+    assert len(master._swept) == 1
+
+
+@pytest.mark.parametrize(("target", "attribute"), [(os, "scandir"), (Path, "unlink")])
+def test_sweeping_that_fails_does_not_keep_anybody_from_saving(
+    killed_writer, master, monkeypatch, later, target, attribute
+):
+    later(ABANDONED_AFTER + 60)
+    with monkeypatch.context() as patch:
+        patch.setattr(target, attribute, fail_with(errno.EACCES))
+        temporary = master.create_temporary("b")
+    Path(temporary).unlink()
+
+    assert len(list(killed_writer.iterdir())) == 1
+
+
+# Permissions.
+
+
+def test_file_gets_the_mode_of_the_setting(master, media_root, settings, umask, links):
+    settings.FILE_UPLOAD_PERMISSIONS = 0o640
+
+    store(master, "a")
+
+    assert mode_of(media_root / "a") == 0o640
+
+
+def test_file_gets_the_mode_of_the_umask_without_a_setting(master, media_root, settings, links):
+    settings.FILE_UPLOAD_PERMISSIONS = None
+    before = os.umask(0o027)
+    try:
+        store(master, "a")
+    finally:
+        os.umask(before)
+
+    assert mode_of(media_root / "a") == 0o640
+
+
+def test_directories_get_the_mode_of_the_setting_on_each_level(master, media_root, settings, umask):
+    settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o775
+
+    store(master, "a/b/c")
+
+    assert [mode_of(path) for path in (media_root, media_root / "a", media_root / "a/b")] == [0o775] * 3
+
+
+def test_directories_get_the_mode_of_the_umask_without_a_setting(master, media_root, umask):
+    store(master, "a/b/c")
+
+    assert [mode_of(path) for path in (media_root, media_root / "a", media_root / "a/b")] == [0o755] * 3
+
+
+def test_directories_that_exist_keep_their_mode(master, media_root, settings):
+    settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o755
+    media_root.mkdir(0o700)
+
+    store(master, "a/b")
+
+    assert mode_of(media_root) == 0o700
+
+
+@pytest.mark.parametrize("mode", [None, 0o755])
+def test_directories_inherit_the_group(master, media_root, settings, umask, mode):
+    settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS = mode
+    media_root.mkdir()
+    media_root.chmod(0o2755)
+
+    store(master, "a/b")
+
+    assert mode_of(media_root / "a") == 0o2755
+
+
+def test_directory_that_somebody_else_makes_at_the_same_time_is_used(master, media_root, settings, monkeypatch):
+    settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o755
+    mkdir = Path.mkdir
+
+    def mkdir_second(path, *args):
+        mkdir(path, 0o700)
+        mkdir(path, *args)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir_second)
+
+    store(master, "a/b")
+
+    assert mode_of(media_root / "a") == 0o700
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may give files to any group")
+def test_file_gets_the_group_of_the_location(master, media_root):
+    media_root.mkdir()
+    os.chown(media_root, -1, 12345)
+
+    store(master, "a")
+
+    assert (media_root / "a").stat().st_gid == 12345
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may give directories to any group")
+def test_file_keeps_its_group_where_that_cannot_be_changed(master, media_root, monkeypatch):
+    media_root.mkdir()
+    os.chown(media_root, -1, 12345)
+    monkeypatch.setattr(os, "chown", fail_with(errno.EPERM))
+
+    store(master, "a")
+
+    assert (media_root / "a").stat().st_gid == os.getgid()
+
+
+# Deleting and looking.
+
+
+def test_delete(master, media_root):
+    store(master, "a")
+
+    master.delete("a")
+
+    assert list(media_root.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["missing", "missing/a", "file/a"])
+def test_delete_of_what_is_missing_does_nothing(master, name):
+    store(master, "file")
+
+    master.delete(name)
+
+    assert master.listdir("") == ([], ["file"])
+
+
+def test_delete_of_a_directory_is_refused(master):
+    store(master, "a/b")
+
+    with pytest.raises(IsADirectoryError, match="'a' is a directory"):
+        master.delete("a")
+    assert master.exists("a/b")
+
+
+def test_delete_removes_a_link_and_not_the_directory_behind_it(master, media_root):
+    store(master, "a/b")
+    (media_root / "link").symlink_to("a")
+
+    master.delete("link")
+
+    assert master.listdir("") == (["a"], [])
+
+
+def test_listdir_leaves_out_temporary_files(master):
+    store(master, "a")
+    master.create_temporary("b")
+
+    assert master.listdir("") == ([], ["a"])
+
+
+def test_location_follows_the_settings(master, tmp_path, settings):
+    store(master, "a")
+    settings.MEDIA_ROOT = tmp_path / "other"
+
+    store(master, "a")
+
+    assert (tmp_path / "other" / "a").exists()
+
+
+# Fingerprints.
+
+
+def test_snapshot_gives_the_file_and_its_state(master):
+    store(master, "a")
+
+    with master.snapshot("a") as snapshot:
+        assert snapshot.content() == b"content"
+        assert snapshot.fingerprint == master.fingerprint("a")
+
+
+def test_large_file_is_not_read_at_once(master):
+    content = bytes(master_module.SMALL_SIZE) + b"!"
+    store(master, "a", content)
+
+    with master.snapshot("a") as snapshot:
+        file = snapshot.content()
+        assert file.read() == content
+    with pytest.raises(ValueError, match="closed"):
+        file.read(1)
+
+
+def test_file_that_has_become_shorter_is_not_passed_off_as_whole(master, media_root):
+    store(master, "a")
+
+    with master.snapshot("a") as snapshot:
+        (media_root / "a").write_bytes(b"short")
+        assert snapshot.content().read() == b"short"
+
+
+def test_forgotten_snapshot_closes_its_file(master):
+    store(master, "a")
+    descriptor = os.open(os.devnull, os.O_RDONLY)
+    os.close(descriptor)
+
+    master.snapshot("a")  # gets the lowest free descriptor
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+
+
+@pytest.mark.parametrize("name", ["missing", "missing/a", "file/a", "directory"])
+def test_fingerprint_of_what_is_no_file_is_none(master, name):
+    store(master, "file")
+    store(master, "directory/file")
+
+    assert master.fingerprint(name) is None
+
+
+def change_time(master, path):
+    os.utime(path, ns=(0, 0))
+
+
+def replace_by_twin(master, path):
+    """Same size, same time, another file."""
+    status = path.stat()
+    master.create_temporary("a")
+    temporary = next(path.parent.glob(".resto-*"))
+    temporary.write_bytes(b"CONTENT")
+    os.utime(temporary, ns=(status.st_mtime_ns, status.st_mtime_ns))
+    temporary.replace(path)
+
+
+def append(master, path):
+    status = path.stat()
+    with path.open("ab") as file:
+        file.write(b"!")
+    os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.parametrize("change", [change_time, replace_by_twin, append])
+def test_fingerprint_changes_with_the_file(master, media_root, change):
+    store(master, "a")
+
+    with master.snapshot("a") as snapshot:
+        change(master, media_root / "a")
+        assert master.fingerprint("a") != snapshot.fingerprint
+
+
+@pytest.mark.parametrize("name", ["a", "a/b"])
+def test_missing_location_is_no_deletion(master, media_root, name):
+    with pytest.raises(FileNotFoundError, match="media is missing; is it mounted"):
+        master.fingerprint(name)
+
+
+def test_unreadable_file_is_no_deletion(master, monkeypatch):
+    store(master, "a")
+    monkeypatch.setattr(os, "open", fail_with(errno.EACCES))
+
+    with pytest.raises(PermissionError):
+        master.snapshot("a")
+
+
+# What a directory holds.
+
+
+def test_browse_tells_files_with_sizes_and_directories(master, media_root):
+    store(master, "a", b"12345")
+    store(master, "d/b", b"")
+    (media_root / ".resto-0123").write_bytes(b"unfinished")
+    assert master.browse("") == Directory({"d"}, {"a": 5})
+    assert master.browse("d") == Directory(set(), {"b": 0})
+
+
+@pytest.mark.parametrize("name", ["missing", "a", "a/b"])
+def test_a_directory_that_is_missing_holds_nothing(master, name):
+    store(master, "a")
+    assert master.browse(name) == Directory()
+
+
+def test_browse_needs_the_directory_of_the_master_copy(master):
+    with pytest.raises(FileNotFoundError, match="is it mounted"):
+        master.browse("d")
+
+
+def test_what_can_be_no_file_of_the_master_copy_has_a_reason(master, media_root):
+    store(master, "d/a")
+    (media_root / "d" / "loop").symlink_to("..")
+    (media_root / "d" / "broken").symlink_to("nowhere")
+    (media_root / "d" / "other").symlink_to("a")
+    (media_root / "d" / "new\nline").touch()
+    os.mkfifo(media_root / "d" / "pipe")
+    found = master.browse("d")
+    assert found.files == {"a": 7, "other": 7}
+    assert found.others.keys() == {"loop", "broken", "new\nline", "pipe"}
+    assert found.others["loop"] == "it links to a directory above it"
+
+
+def test_an_empty_master_copy_is_refused(master, media_root):
+    media_root.mkdir()
+    with pytest.raises(FileNotFoundError, match="is empty"):
+        master.require_files()
+    (media_root / "d").mkdir()
+    master.require_files()
+
+
+# What several replications share.
+
+
+def test_snapshot_is_shared_as_long_as_somebody_holds_it(master, media_root):
+    store(master, "a")
+    with sharing_snapshots():
+        first, second = shared_snapshot(master, "a"), shared_snapshot(master, "a")
+        (media_root / "a").unlink()
+        third = shared_snapshot(master, "a")
+    assert first is second is third
+    first.close()
+    second.close()
+    assert third.content() == b"content"
+    third.close()
+    with pytest.raises(ValueError, match="the snapshot is closed"):
+        third.read(1, 0)
+
+
+def test_snapshots_of_different_names_and_masters_are_not_shared(master, tmp_path):
+    other = MasterCopy(tmp_path / "other")
+    for where in (master, other):
+        store(where, "a", b"a")
+        store(where, "b", b"b")
+    with sharing_snapshots():
+        snapshots = [shared_snapshot(where, name) for where in (master, other) for name in ("a", "b")]
+        assert len({snapshot.fingerprint for snapshot in snapshots}) == 4
+        assert shared_snapshot(master, "missing") is None
+    for snapshot in snapshots:
+        snapshot.close()
+
+
+def test_nothing_is_shared_afterwards(master):
+    store(master, "a")
+    with sharing_snapshots(), shared_snapshot(master, "a"):
+        pass
+    with shared_snapshot(master, "a") as one, shared_snapshot(master, "a") as other:
+        assert one is not other
+
+
+def test_large_snapshot_is_read_by_each_from_a_position_of_its_own(master):
+    content = os.urandom(master_module.SMALL_SIZE + 1)
+    store(master, "a", content)
+    with master.snapshot("a") as snapshot:
+        one, other = snapshot.content(), snapshot.content()
+        assert one.read(100) == content[:100]
+        assert other.read() == content
+        assert one.tell() == 100
+        assert one.seek(-1, os.SEEK_CUR) == 99
+        assert one.read(1) == content[99:100]
+        assert one.seek(0, os.SEEK_END) == len(content)
+        assert one.read(1) == b""

@@ -1,0 +1,89 @@
+"""The rows of the record, as SQL finds and changes them."""
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
+
+from kit.brokers import default_database
+from resto.models import Pending
+from resto.record import rows
+
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("database")]
+
+COMMON = {"storage": "default", "present": True, "quiet_until": 1.5, "due": 2.5, "created": 0.5}
+NAME = "100%/%s/'\"\\\N{SNOWMAN}"
+
+
+def insert(*own):
+    rows.insert(COMMON | {"name": NAME}, [{"owner": owner, "host": host} for owner, host in own])
+
+
+def owners(where=None):
+    return [row.owner for row in rows.select(where or {"due > %s": 0})]
+
+
+def test_rows_are_those_of_the_model():
+    insert(("one", "media-1"), ("two", "media-2"))
+    Pending.objects.create(**COMMON | {"present": False, "name": "b", "digest": "d", "opened_by": "e", "latest": "f"})
+    found = rows.select({"due > %s": 0})
+    assert [row._asdict() for row in found] == [*Pending.objects.order_by("id").values(*rows.Row._fields)]
+    assert [row.present for row in found] == [True, True, False]
+    assert Pending.objects.filter(name=NAME, error="", attempts=0, digest="", quiet_until=1.5, created=0.5).count() == 2
+
+
+def test_conditions_must_all_hold():
+    insert(("one", "media-1"), ("two", "media-2"), ("one", "media-3"))
+    assert owners({"owner = %s": "one", "host IN %s": ["media-1", "media-2"]}) == ["one"]
+    assert owners({"name = %s": NAME, "host IN %s": []}) == []
+    assert len(rows.select({"name = %s": NAME}, limit=2)) == 2
+
+
+def test_change_tells_how_many_rows_it_was_of():
+    insert(("one", "media-1"), ("two", "media-2"), ("one", "media-3"))
+    assert rows.update({"owner = %s": "one"}, "attempts = attempts + 1", present=False) == 2
+    assert rows.update({"owner = %s": "one"}, "attempts = attempts + 1", present=False) == 2
+    assert {(row.owner, row.attempts, row.present) for row in rows.select({"due > %s": 0})} == {
+        ("one", 2, False),
+        ("two", 0, True),
+    }
+    assert rows.update({"owner = %s": "one"}, present=False) == 2  # as they are already
+    assert rows.delete({"owner = %s": "one"}) == 2
+    assert owners() == ["two"]
+
+
+def test_each_row_is_given_to_an_owner_of_its_own():
+    insert(("", "media-1"), ("", "media-2"), ("", "media-3"), ("", "media-4"))
+    ids = [row.id for row in rows.select({"due > %s": 0})]
+    with CaptureQueriesContext(connection) as queries:
+        given = rows.assign(dict(zip(ids, "abc", strict=False)), {"host <> %s": "media-2"}, due=9.0)
+    assert given == 2
+    assert len(queries) == 1
+    assert owners() == ["a", "", "c", ""]
+    assert owners({"due = %s": 9.0}) == ["a", "c"]
+
+
+@pytest.fixture
+def preparing(postgresql, django_db_setup, django_db_blocker):
+    """PostgreSQL is the default database, and prepares each statement the first time."""
+    options = {"server_side_binding": True, "prepare_threshold": 0}
+    with django_db_blocker.unblock(), default_database(postgresql.new_database() | {"OPTIONS": options}):
+        call_command("migrate", "resto", verbosity=0)
+        yield
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # another one is put in its place
+@pytest.mark.usefixtures("preparing")
+def test_statements_that_every_save_makes_can_be_prepared():
+    for owner in "ab":
+        insert((owner, "media-1"), (owner, "media-2"))
+    ids = [row.id for row in rows.select({"owner IN %s": ["a", "b"]}, limit=3)]
+    assert rows.assign(dict.fromkeys(ids, "c"), {"(due <= %s OR digest <> '')": 3.0}, due=5.0) == 3
+    assert rows.update({"owner = %s": "c", "present = %s": True}, "attempts = attempts + 1", due=1.0) == 3
+    for owner in "bc":
+        assert rows.delete({"owner = %s": owner}) == {"b": 1, "c": 3}[owner]
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        prepared = [statement.split()[0] for (statement,) in cursor.fetchall() if " resto_pending " in statement]
+    assert sorted(prepared) == ["DELETE", "INSERT", "SELECT", "UPDATE", "UPDATE"]

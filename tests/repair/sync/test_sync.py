@@ -1,0 +1,1028 @@
+"""The full comparison: for any two trees, for whatever is done to them meanwhile, and on real servers."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from django.core.files.base import ContentFile
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from kit.documents import ROOT, load_module
+from kit.servers import KINDS
+from resto.executors import Executor
+from resto.plugins import get_plugin_manager
+from resto.repair import sync
+from resto.repair.sync import Difference, Disagreement, Notice, SyncOptions, synchronize
+from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
+from resto.testing import TestHttpServer
+from resto.transports import Directory
+from resto.transports.webdav import WebDAVTransport
+from sites.workshop.site import files_below
+
+
+BUDGET = settings.default.max_examples
+
+PARTS = st.sampled_from(["a", "b", "c.txt", ".hidden", "à #?%.txt"])
+TREES = st.dictionaries(st.lists(PARTS, min_size=1, max_size=3).map("/".join), st.binary(max_size=3), max_size=8)
+
+
+def consistent(tree):
+    """The part of a tree in which no name is that of a file and of a directory."""
+    return {name: content for name, content in tree.items() if not any(other.startswith(f"{name}/") for other in tree)}
+
+
+TREES = TREES.map(consistent)
+
+
+def write(root, tree):
+    for name, content in tree.items():
+        path = Path(root) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def compare(storage, **options):
+    """Compare; return the report, and what was found."""
+    events = []
+    return synchronize(storage, SyncOptions(**options), events.append), events
+
+
+def found(events):
+    """Kind, name and state of each difference."""
+    return sorted((event.kind, event.name, event.state) for event in events if isinstance(event, Difference))
+
+
+@pytest.fixture
+def server(resto_server_factory):
+    return resto_server_factory()
+
+
+@pytest.fixture
+def plain_server(resto_server_factory):
+    return resto_server_factory(webdav=False)
+
+
+@pytest.fixture
+def make(media_root):
+    media_root.mkdir()
+    return lambda *servers, **options: HybridStorage(
+        [server.url for server in servers], "/media/", transport=options.pop("transport", "webdav"), **options
+    )
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog):
+    caplog.set_level(logging.CRITICAL + 1, logger="resto")
+
+
+# Any two trees.
+
+
+def is_in_the_way(name, host):
+    """Whether a host has a directory where a file should be."""
+    return any(other.startswith(f"{name}/") for other in host)
+
+
+def has_a_file_above(name, host):
+    return any(name.startswith(f"{other}/") for other in host)
+
+
+@settings(max_examples=BUDGET)
+@given(master=TREES, host=TREES, webdav=st.booleans())
+@example(master={"a": b""}, host={"a/b": b""}, webdav=True)
+@example(master={"a/b": b""}, host={"a": b""}, webdav=True)
+@example(master={".hidden/a": b"1"}, host={".hidden/a": b"1"}, webdav=False)
+def test_host_equals_the_master_copy_or_what_is_left_is_reported(master, host, webdav):
+    with tempfile.TemporaryDirectory() as location, TestHttpServer(webdav=webdav) as server:
+        write(location, master)
+        for name, content in host.items():
+            server.create_file(name, content)
+        storage = HybridStorage([server.url], "/media/", location, transport="webdav" if webdav else "http")
+        same_size = {name for name in master if name in host and len(master[name]) == len(host[name])}
+
+        report, events = compare(storage, dry_run=True)
+        assert server.files == host
+        assert files_below(Path(location)) == master
+        expected = {name for name in master if name not in same_size}
+        if webdav:
+            expected |= host.keys() - master.keys()
+            assert report.agrees is not bool(expected)
+        assert {event.name for event in events} == expected
+
+        report, events = compare(storage)
+        blocked = {name for name in master if is_in_the_way(name, host) or has_a_file_above(name, host)}
+        held = {name: content for name, content in server.files.items() if name in master}
+        assert held == {name: host[name] if name in same_size else master[name] for name in master.keys() - blocked}
+        assert {name: content for name, content in server.files.items() if name not in master} == {
+            name: content for name, content in host.items() if name not in master
+        }
+        assert report.hosts[0].failed == len(blocked)
+
+        report, events = compare(storage, delete=True, force=True, checksum=True)
+        blocked = {name for name in master if is_in_the_way(name, host)}
+        if webdav:
+            assert server.files == {name: content for name, content in master.items() if name not in blocked}
+            assert report.agrees is not bool(blocked)
+            assert compare(storage)[0].agrees is not bool(blocked)
+
+
+@settings(max_examples=BUDGET // 2)
+@given(hosts=st.lists(TREES, min_size=2, max_size=3), checksum=st.booleans())
+def test_hosts_without_a_master_copy_are_compared_with_each_other(hosts, checksum):
+    with ExitStack() as stack:
+        servers = [stack.enter_context(TestHttpServer()) for _ in hosts]
+        for server, host in zip(servers, hosts, strict=True):
+            for name, content in host.items():
+                server.create_file(name, content)
+        storage = DistributedStorage([server.url for server in servers], "/media/", transport="webdav")
+
+        report, events = compare(storage, checksum=checksum, delete=True, force=True)
+
+        assert [server.files for server in servers] == hosts
+        names = set().union(*hosts)
+        sizes = {name: [len(host[name]) if name in host else None for host in hosts] for name in names}
+        expected = {name for name in names if len(set(sizes[name])) > 1}
+        if checksum:
+            expected |= {name for name in names if len({host.get(name) for host in hosts}) > 1}
+        assert {event.name for event in events} == expected
+        assert all([*event.sizes.values()] == sizes[event.name] for event in events)
+        assert report.agrees is not bool(expected)
+        assert report.disagreements == len(expected)
+
+
+# While the site saves and deletes.
+
+
+class UnorderedExecutor(Executor):
+    """Keeps no lanes, as if the storage were in a process of its own."""
+
+    def run(self, jobs):
+        return [job.run() for job in jobs]
+
+    def submit(self, jobs):
+        self.run(jobs)
+
+
+CHANGES = st.lists(st.tuples(st.integers(0, 6), st.sampled_from(["save", "delete"]), PARTS), max_size=6)
+
+
+@settings(max_examples=BUDGET // 2)
+@given(master=TREES, host=TREES, changes=CHANGES)
+@example(master={}, host={"a": b""}, changes=[(1, "save", "a")])
+@example(master={"a": b"1"}, host={}, changes=[(1, "delete", "a")])
+def test_nothing_is_lost_that_is_saved_or_deleted_meanwhile(master, host, changes):
+    """Before each request is carried out, another process of the site may change files."""
+    if any(is_in_the_way(name, host) for name in [*master, *(part for _, _, part in changes)]):
+        return
+    if any(is_in_the_way(part, master) for _, _, part in changes):
+        return
+    with tempfile.TemporaryDirectory() as location, TestHttpServer() as server:
+        write(location, {"always": b"", **master})
+        for name, content in host.items():
+            server.create_file(name, content)
+        storage = HybridStorage([server.url], "/media/", location, transport="webdav")
+        other = HybridStorage(
+            [server.url],
+            "/media/",
+            location,
+            transport="webdav",
+            executor=UnorderedExecutor,
+            allow_overwrite=True,
+        )
+        lock, requests, busy = threading.Lock(), iter(range(1000)), threading.Event()
+
+        def change(method, path):
+            if busy.is_set() or not lock.acquire(blocking=False):
+                return  # it is the request of a change
+            try:
+                number = next(requests)
+                for when, what, name in changes:
+                    if when == number:
+                        busy.set()
+                        act(what, name)
+                        busy.clear()
+            finally:
+                lock.release()
+
+        def act(what, name):
+            if what == "save":
+                other.save(name, ContentFile(b"new content"))
+            else:
+                other.delete(name)
+
+        server.on_request = change
+        compare(storage, delete=True, force=True, checksum=True)
+        server.on_request = None
+        assert server.files == files_below(Path(location))
+
+
+def test_a_file_that_is_saved_before_its_removal_stays(make, server, media_root):
+    storage = make(server)
+    write(media_root, {f"{number}": b"" for number in range(20)})
+    server.create_file("late", b"old")
+    repair_each = storage.repair_each
+
+    def save_first(differences, **options):
+        found = list(differences)
+        if "late" in [name for _, name in found] and not (media_root / "late").exists():
+            (media_root / "late").write_bytes(b"saved")
+        return repair_each(found, **options)
+
+    storage.repair_each = save_first
+    compare(storage, delete=True, force=True)
+
+    assert server.get_file("late") == b"saved"
+
+
+# What is asked for while something else is done.
+
+
+# More than what waits for the next directories.
+MANY = {f"{number:03}": b"1" for number in range(sync.LOT + 1)}
+
+
+class PlainTransport(WebDAVTransport):
+    """Begins nothing without waiting."""
+
+    def begin(self, method, host, name, *args):
+        return None
+
+
+@pytest.mark.parametrize("transport", ["webdav", PlainTransport])
+def test_next_directories_are_on_their_way_while_files_are_sent(make, server, media_root, transport):
+    storage = make(server, transport=transport, timeout=20)
+    write(media_root, MANY | {"d/b": b"1"})
+    server.create_file("d/b", b"1")
+    listed, overlaps = threading.Event(), []
+    browse = storage.browse
+
+    def browse_when_sent(name):
+        assert name != "d" or overlaps
+        return browse(name)
+
+    storage.browse = browse_when_sent
+
+    def watch(method, path):
+        if method == "PROPFIND" and path.endswith("/d/"):
+            listed.set()
+        if method == "PUT":
+            overlaps.append(listed.wait(10))
+
+    server.on_request = watch
+    report, _ = compare(storage)
+
+    assert overlaps == [True] * len(MANY)
+    assert report.agrees
+
+
+def test_next_directories_are_on_their_way_while_others_are_looked_at(make, server, media_root):
+    storage = make(server, timeout=20)
+    names = [f"{number:02}/a" for number in range(sync.GROUP + 1)]
+    write(media_root, dict.fromkeys(names, b"1"))
+    for name in names:
+        server.create_file(name, b"1")
+    listed, overlaps = threading.Event(), []
+    server.on_request = lambda method, path: listed.set() if path == f"/{sync.GROUP:02}/" else None
+    browse = storage.browse
+
+    def watch(name):
+        if name == "00":
+            overlaps.append(listed.wait(10))
+        return browse(name)
+
+    storage.browse = watch
+    assert compare(storage)[0].agrees
+    assert overlaps == [True]
+
+
+@pytest.mark.parametrize("directories", [1, 3, 60])
+def test_no_more_than_a_few_directories_are_asked_for_ahead(make, server, media_root, directories):
+    storage = make(server)
+    names = [f"{number:02}/a" for number in range(directories)]
+    write(media_root, dict.fromkeys(names, b"1"))
+    for name in names:
+        server.create_file(name, b"1")
+    asked, ahead = [], []
+    server.on_request = lambda method, path: asked.append(path)
+    browse = storage.browse
+
+    def watch(name):
+        seen.add(name)
+        ahead.append(len(asked) - len(seen))
+        return browse(name)
+
+    seen = set()
+    storage.browse = watch
+    assert compare(storage)[0].agrees
+    assert len(asked) == directories + 1
+    assert max(ahead) <= sync.GROUP
+
+
+@pytest.mark.parametrize("name", ["d", ".d"])
+def test_a_file_is_not_looked_into_that_is_in_the_way_of_a_directory(make, server, media_root, name):
+    storage = make(server)
+    write(media_root, {f"{name}/a": b"1", "e/b": b"1"})
+    server.create_file(name, b"in the way")
+    server.create_file("e/b", b"1")
+
+    report, _ = compare(storage, delete=True, force=True)
+
+    assert report.agrees
+    assert server.files == {f"{name}/a": b"1", "e/b": b"1"}
+    assert {path for method, path, _ in server.log if method == "PROPFIND"} == {"/", "/e/"}
+
+
+@pytest.mark.parametrize(("fresh", "extras"), [(-1, set()), (3600, {"d/gone"})])
+def test_listings_that_have_waited_long_are_asked_for_again(make, server, media_root, monkeypatch, fresh, extras):
+    """The site deletes a file while others are sent, after the directory of that file was listed."""
+    monkeypatch.setattr(sync, "FRESH", fresh)
+    storage = make(server, timeout=20)
+    write(media_root, MANY | {"d/b": b"1", "d/gone": b"1"})
+    server.create_file("d/b", b"1")
+    server.create_file("d/gone", b"1")
+    listed = threading.Event()
+
+    def watch(method, path):
+        if method == "PROPFIND" and path.endswith("/d/"):
+            listed.set()
+
+    def delete_once_listed(method, path):
+        if method == "PUT":
+            assert listed.wait(10)
+            (media_root / "d" / "gone").unlink(missing_ok=True)
+            server.on_request = lambda method, path: server.delete_file("d/gone") if path.endswith("/d/") else None
+
+    server.on_applied = watch
+    server.on_request = delete_once_listed
+    _, events = compare(storage)
+
+    assert {event.name for event in events if event.kind == "extra"} == extras
+
+
+def test_what_was_asked_for_is_waited_for_when_it_ends_early(make, server, media_root, monkeypatch):
+    """A connection with an answer that nobody has read would be of no use to anyone."""
+    storage = make(server)
+    write(media_root, MANY | {"d/b": b"1", "e/b": b"1"})
+    for name in ("d/b", "e/b"):
+        server.create_file(name, b"1")
+    compare(storage)
+    monkeypatch.setattr(storage, "repair_each", lambda *args, **options: 1 / 0)
+    for name in MANY:
+        server.delete_file(name)
+
+    with pytest.raises(ZeroDivisionError):
+        compare(storage)
+
+    transport = storage.transport_for(server.url)
+    known = {request.connection for request in server.requests}
+    assert transport.exists(server.url, "d/b")
+    assert server.requests[-1].connection in known
+
+
+# What may be removed.
+
+
+def test_extra_files_stay_unless_they_are_to_be_deleted(make, server, media_root):
+    storage = make(server)
+    write(media_root, {"a": b"1"})
+    server.create_file("extra", b"1")
+
+    report, events = compare(storage)
+
+    assert found(events) == [("extra", "extra", "kept"), ("missing", "a", "repaired")]
+    assert not report.agrees
+    assert server.files == {"a": b"1", "extra": b"1"}
+
+
+@pytest.mark.parametrize(
+    ("extra", "max_delete", "removed"), [(1, 10, True), (2, 10, False), (2, 20, True), (1, 0, False)]
+)
+def test_nothing_is_removed_if_it_would_be_too_much(make, server, media_root, extra, max_delete, removed):
+    storage = make(server)
+    master = {f"{number}": b"" for number in range(10 - extra)}
+    write(media_root, master)
+    for name in [*master, *(f"d/{number}" for number in range(extra))]:
+        server.create_file(name, b"")
+
+    report, _ = compare(storage, delete=True, max_delete=max_delete)
+
+    assert report.agrees is removed
+    assert len(server.files) == (10 - extra if removed else 10)
+    assert bool(report.hosts[0].problems) is not removed
+    report, _ = compare(storage, delete=True, max_delete=max_delete, force=True)
+    assert server.files == master
+    assert report.agrees
+
+
+@pytest.mark.parametrize("prefix", ["", "d"])
+def test_an_empty_master_copy_removes_nothing_unless_forced(make, server, media_root, prefix):
+    storage = make(server)
+    server.create_file("d/a", b"")
+
+    report, _ = compare(storage, delete=True, max_delete=100, prefix=prefix)
+
+    assert "empty or missing" in report.problems[0]
+    assert server.files == {"d/a": b""}
+    report, _ = compare(storage, delete=True, force=True, prefix=prefix)
+    assert server.files == {}
+    assert report.agrees
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_missing_master_copy_removes_nothing(make, server, media_root, force):
+    storage = make(server)
+    media_root.rmdir()
+    server.create_file("a", b"")
+
+    report, events = compare(storage, delete=True, force=force)
+
+    assert events == []
+    assert "is missing; is it mounted?" in report.problems[0]
+    assert server.files == {"a": b""}
+
+
+def test_a_master_copy_that_vanishes_meanwhile_removes_nothing(make, server, media_root):
+    """As when a file system is unmounted: the directory is there, and empty."""
+    storage = make(server)
+    write(media_root, {"a": b"1", "b": b"22"})
+    server.create_file("a", b"other")
+    server.create_file("extra", b"")
+
+    def unmount(method, path):
+        for name in media_root.iterdir():
+            name.rename(media_root.parent / name.name)
+        server.on_applied = None
+
+    # The listing of the first pass is answered.
+    server.on_applied = unmount
+    report, _events = compare(storage)
+
+    assert server.files == {"a": b"other", "extra": b""}
+    assert not report.agrees
+
+
+def test_more_extra_files_than_were_counted_stay(make, server, media_root):
+    storage = make(server)
+    write(media_root, {f"{number}": b"" for number in range(9)})
+    for number in range(10):
+        server.create_file(f"{number}", b"")
+    listings = []
+
+    def add(method, path):
+        if method == "PROPFIND" and not listings.append(path) and len(listings) == 1:
+            for number in range(20, 30):
+                server.create_file(f"{number}", b"")
+
+    server.on_applied = add
+    report, events = compare(storage, delete=True)
+
+    assert not report.agrees
+    assert sorted(state for _, _, state in found(events)).count("kept") == 10
+    assert len(server.files) == 19
+
+
+# What cannot be compared.
+
+
+def test_names_that_cannot_be_stored_are_named_with_the_reason(make, server, media_root):
+    storage = make(server)
+    long = "x" * 241
+    write(media_root, {"good": b"", "new\nline": b"", "back\\slash": b"", long: b"", ".resto-0123": b""})
+
+    report, events = compare(storage)
+
+    assert server.files == {"good": b""}
+    reasons = {event.name: event.reason for event in events if isinstance(event, Notice)}
+    assert reasons.keys() == {"new\nline", "back\\slash", long}
+    assert "control character" in reasons["new\nline"]
+    assert report.agrees
+
+
+def test_what_is_no_file_is_named(make, server, media_root):
+    storage = make(server)
+    write(media_root, {"d/a": b"1"})
+    (media_root / "broken").symlink_to("nowhere")
+    (media_root / "itself").symlink_to("itself")
+    os.mkfifo(media_root / "pipe")
+
+    _report, events = compare(storage)
+
+    assert {event.name for event in events if isinstance(event, Notice)} == {"broken", "itself", "pipe"}
+    assert server.files == {"d/a": b"1"}
+
+
+def test_links_are_followed_but_not_in_circles(make, server, media_root, tmp_path):
+    storage = make(server)
+    write(media_root, {"d/a": b"1"})
+    write(tmp_path, {"elsewhere/b": b"2", "file": b"3"})
+    (media_root / "link").symlink_to(tmp_path / "elsewhere")
+    (media_root / "c").symlink_to(tmp_path / "file")
+    (media_root / "d" / "top").symlink_to(media_root)
+    (media_root / "d" / "here").symlink_to(".")
+    (tmp_path / "elsewhere" / "d").symlink_to(media_root / "d")
+
+    report, events = compare(storage)
+
+    assert server.files == {"d/a": b"1", "link/b": b"2", "c": b"3", "link/d/a": b"1"}
+    circles = {event.name for event in events if isinstance(event, Notice)}
+    assert circles == {"d/top", "d/here", "link/d/top", "link/d/here"}
+    assert report.agrees
+
+
+def test_links_between_two_directories_end(make, server, media_root):
+    storage = make(server)
+    write(media_root, {"a/x": b"1", "b/y": b"2"})
+    (media_root / "a" / "b").symlink_to(media_root / "b")
+    (media_root / "b" / "a").symlink_to(media_root / "a")
+
+    report, _ = compare(storage)
+
+    assert server.files == {"a/x": b"1", "b/y": b"2", "a/b/y": b"2", "b/a/x": b"1"}
+    assert report.agrees
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_directory_that_cannot_be_read_is_not_taken_for_an_empty_one(make, server, media_root):
+    storage = make(server)
+    write(media_root, {"a": b"", "d/b": b""})
+    compare(storage)
+    (media_root / "d").chmod(0)
+    try:
+        report, _ = compare(storage, delete=True, force=True)
+    finally:
+        (media_root / "d").chmod(0o755)
+    assert "cannot be read" in report.problems[0]
+    assert server.files == {"a": b"", "d/b": b""}
+
+
+def test_a_directory_whose_listing_fails_is_not_taken_for_an_empty_one(make, server, media_root, monkeypatch):
+    storage = make(server)
+    write(media_root, {"a": b"", "d/b": b""})
+    compare(storage)
+    browse = storage.browse
+
+    def fail(name):
+        if name == "d":
+            raise PermissionError(13, "Permission denied")
+        return browse(name)
+
+    storage.browse = fail
+    report, _ = compare(storage, delete=True, force=True)
+    assert report.problems == ["d of the master copy cannot be read: permission denied"]
+    assert server.files == {"a": b"", "d/b": b""}
+
+
+def test_leftovers_on_hosts_are_named_and_stay(make, server, media_root):
+    storage = make(server)
+    write(media_root, {"a": b""})
+    server.create_file(".resto-0123", b"half")
+
+    _report, events = compare(storage, delete=True, force=True)
+
+    (notice,) = [event for event in events if isinstance(event, Notice)]
+    assert (notice.host, notice.name) == (server.url, ".resto-0123")
+    assert "unfinished upload" in notice.reason
+    assert server.has_file(".resto-0123")
+
+
+def test_a_directory_in_the_way_is_not_removed(make, server, media_root):
+    storage = make(server)
+    write(media_root, {"a": b"", "d": b""})
+    server.create_file("d/extra", b"")
+
+    report, events = compare(storage, delete=True, force=True)
+
+    assert found(events) == [("extra", "d/extra", "repaired"), ("missing", "a", "repaired"), ("missing", "d", "failed")]
+    assert "directory of this name is in the way" in next(event.problem for event in events if event.name == "d")
+    assert not report.agrees
+
+
+# Hosts that do not list.
+
+
+def test_a_host_that_does_not_list_is_asked_for_each_file(make, plain_server, media_root):
+    storage = make(plain_server, transport="http")
+    write(media_root, {"a": b"1", "d/b": b"22", "d/c": b"3"})
+    plain_server.create_file("a", b"1")
+    plain_server.create_file("d/b", b"2")
+    plain_server.create_file("extra", b"")
+
+    report, events = compare(storage, delete=True)
+
+    assert found(events) == [("different", "d/b", "repaired"), ("missing", "d/c", "repaired")]
+    assert plain_server.files == {"a": b"1", "d/b": b"22", "d/c": b"3", "extra": b""}
+    assert report.agrees
+    assert report.hosts[0].unlisted == 2
+
+
+def test_webdav_without_propfind_does_the_same(make, plain_server, media_root):
+    storage = make(plain_server)
+    write(media_root, {"a": b"1"})
+
+    report, _ = compare(storage)
+
+    assert plain_server.files == {"a": b"1"}
+    assert report.agrees
+
+
+def test_hosts_that_do_not_list_cannot_be_compared_with_each_other(resto_server_factory):
+    servers = [resto_server_factory(webdav=False) for _ in range(2)]
+    storage = DistributedStorage([server.url for server in servers], "/media/")
+
+    report, _ = compare(storage)
+
+    assert report.problems == ["none of its hosts lists its directories, so that nothing can be compared"]
+    assert not report.agrees
+
+
+@pytest.mark.parametrize("storage_class", [DistributedStorage, HybridStorage])
+def test_hosts_that_list_names_only_are_compared(storage_class, media_root, tmp_path):
+    """With the transport of the docs, which has `listdir`, and no `browse`."""
+    transport = load_module(ROOT / "docs" / "write-a-transport.md", "resto_folder").FolderTransport
+    folders = [tmp_path / "media-1", tmp_path / "media-2"]
+    storage = storage_class([str(folder) for folder in folders], "/media/", transport=transport)
+    for root in [*folders, media_root]:
+        write(root, {"a": b"1", "d/b": b"12", "d/c": b"3"})
+    (folders[0] / "a").unlink()
+    (folders[1] / "d" / "b").write_bytes(b"1")
+
+    report, events = compare(storage)
+
+    assert {event.name for event in events} == {"a", "d/b"}
+    assert report.problems == []
+
+
+def test_one_host_that_lists_is_enough(resto_server_factory):
+    servers = [resto_server_factory(webdav=webdav) for webdav in (True, False, True)]
+    for number, server in enumerate(servers):
+        server.create_file("same", b"1")
+        server.create_file("d/other", b"1" * number)
+    storage = DistributedStorage([server.url for server in servers], "/media/", transport="webdav")
+
+    report, events = compare(storage)
+
+    assert events == [Disagreement("d/other", {server.url: number for number, server in enumerate(servers)})]
+    assert not report.agrees
+
+
+# Hosts that fail.
+
+
+@pytest.mark.parametrize("fault", ["refuse", "hang", "refuse_code"])
+@pytest.mark.parametrize("storage_class", [HybridStorage, DistributedStorage])
+def test_a_host_that_fails_does_not_stop_the_others(resto_server_factory, media_root, fault, storage_class):
+    good, bad, other = [resto_server_factory() for _ in range(3)]
+    hosts = [good.url, {"url": bad.url, "timeout": 0.3 if fault == "hang" else 5}, other.url]
+    master = {f"{number}/{number}": b"1" for number in range(40)}
+    write(media_root, master)
+    if storage_class is DistributedStorage:
+        for name, content in master.items():
+            good.create_file(name, content)
+    storage = storage_class(hosts, "/media/", transport="webdav")
+    setattr(bad, fault, 403 if fault == "refuse_code" else True)
+
+    report, events = compare(storage)
+
+    bad.heal()
+    assert [host.agrees for host in report.hosts] == [True, False, True]
+    assert not report.agrees
+    assert report.hosts[1].problems
+    assert len(bad.requests) < 30
+    if storage_class is HybridStorage:
+        assert good.files == other.files == master
+    else:
+        assert [event.sizes for event in events] == [{good.url: 1, other.url: None}] * 40
+
+
+def test_a_host_that_dies_meanwhile_is_given_up(make, resto_server_factory, media_root):
+    servers = [resto_server_factory() for _ in range(2)]
+    storage = make(*servers)
+    master = {f"{number:03}": b"1" for number in range(200)}
+    write(media_root, master)
+
+    def die(method, path):
+        if method == "PUT":
+            servers[0].refuse = True
+
+    servers[0].on_request = lambda method, path: threading.Thread(target=die, args=(method, path)).start()
+    report, _events = compare(storage)
+
+    assert servers[1].files == master
+    assert report.hosts[1].agrees
+    assert "does not answer, and was given up" in report.hosts[0].problems[0]
+    assert report.hosts[0].failed < 100
+
+
+def test_a_file_that_is_refused_is_a_failure(make, server, media_root):
+    storage = make(server)
+    write(media_root, {"a": b"1"})
+    server.disk_full = True
+
+    report, events = compare(storage)
+
+    (event,) = events
+    assert (event.kind, event.state) == ("missing", "failed")
+    assert "507" in event.problem
+    assert report.hosts[0].failed == 1
+    assert not report.agrees
+
+
+def test_a_host_that_refuses_questions_is_a_failure(make, plain_server, media_root):
+    storage = make(plain_server, transport="http")
+    write(media_root, {"a": b"1"})
+    plain_server.fault_methods, plain_server.refuse_code = {"HEAD"}, 500
+
+    report, events = compare(storage)
+
+    assert found(events) == [("unknown", "a", "failed")]
+    assert not report.agrees
+
+
+@pytest.mark.parametrize("storage_class", [HybridStorage, DistributedStorage])
+def test_content_that_cannot_be_read_is_a_failure(resto_server_factory, media_root, storage_class):
+    servers = [resto_server_factory() for _ in range(2)]
+    storage = storage_class([server.url for server in servers], "/media/", transport="webdav")
+    write(media_root, {"a": b"1"})
+    for server in servers:
+        server.create_file("a", b"1")
+    servers[0].fault_methods, servers[0].refuse_code = {"GET"}, 500
+
+    report, events = compare(storage, checksum=True)
+
+    assert found(events) == [("unknown", "a", "failed")]
+    assert [host.agrees for host in report.hosts] == [False, True]
+
+
+def test_contents_of_one_size_differ(make, server, media_root):
+    storage = make(server)
+    large = os.urandom(200_000)
+    write(media_root, {"a": b"1", "b": b"1", "large": large, "whole": large})
+    for name, content in {"a": b"1", "b": b"2", "large": large[:-1] + b"x", "whole": large}.items():
+        server.create_file(name, content)
+
+    assert compare(storage)[0].agrees
+    report, events = compare(storage, checksum=True)
+
+    assert found(events) == [("different", "b", "repaired"), ("different", "large", "repaired")]
+    assert server.files == {"a": b"1", "b": b"1", "large": large, "whole": large}
+    assert report.agrees
+
+
+# Which part.
+
+
+def test_hosts_and_prefix_limit_what_is_compared(make, resto_server_factory, media_root):
+    servers = [resto_server_factory() for _ in range(2)]
+    storage = make(*servers)
+    write(media_root, {"a": b"", "d/b": b"", "d/e/c": b""})
+
+    report, _ = compare(storage, hosts=frozenset([servers[1].url]), prefix="d")
+
+    assert [server.files for server in servers] == [{}, {"d/b": b"", "d/e/c": b""}]
+    assert [host.host for host in report.hosts] == [servers[1].url]
+
+
+def test_async_storages_are_compared_too(server, media_root):
+    write(media_root, {"a": b"1"})
+
+    report, _ = compare(AsyncStorage([server.url], "/media/", transport="webdav"))
+
+    assert server.files == {"a": b"1"}
+    assert report.agrees
+
+
+def test_a_host_that_leads_in_circles_does_not_keep_it_busy(make, server, media_root, monkeypatch):
+    storage = make(server)
+    write(media_root, {"a": b""})
+    transport = storage.transport_for(server.url)
+    monkeypatch.setattr(transport, "browse", lambda host, name: sync.Directory({"d"}, {"a": 0}))
+
+    report, _ = compare(storage)
+
+    assert "too deep" in report.problems[0]
+
+
+def test_observers_are_told_of_questions_and_repairs(make, server, media_root, monkeypatch):
+    told = []
+    monkeypatch.setattr(get_plugin_manager(), "notify", told.append)
+    storage = make(server)
+    write(media_root, {"a": b""})
+    compare(storage)
+    assert [(outcome.action, outcome.name, outcome.ok) for outcome in told] == [
+        ("listdir", "", True),
+        ("repair", "a", True),
+    ]
+
+
+# Real servers.
+
+
+TREE = {
+    "same": b"same",
+    "missing": b"missing",
+    "truncated": b"truncated",
+    "changed": b"changed",
+    "empty": b"",
+    "dir/missing": b"1",
+    "gone/with/its/directory": b"1",
+    "file/in/place/of/a/directory": b"1",
+    "à #?%.txt": b"odd",
+    "sp ace/+&;=@'\"<>|*[]^`{}~/ü": b"odd",
+    ".hidden": b"1",
+    ".hidden-same": b"1",
+    ".dir/a": b"1",
+    "large": bytes(range(256)) * 1000,
+}
+
+
+@pytest.mark.parametrize("kind", ["nginx", "nginx-dav", "apache", "lighttpd", "rclone", "wsgidav"])
+def test_whatever_is_done_to_a_real_server(media_servers, media_root, kind):
+    server = media_servers(kind)
+    url, path = server.new_folder()
+    folder = path.name
+    write(media_root, TREE)
+    transport = "webdav" if KINDS[kind].propfind else "http"
+    storage = HybridStorage([url], "/media/", transport=transport, timeout=10)
+    for name in ("same", "changed", "truncated", "empty", ".hidden-same", "à #?%.txt"):
+        content = {"changed": b"CHANGED", "truncated": b"trunc"}.get(name, TREE[name])
+        server.write(f"{folder}/{name}", content)
+    server.write(f"{folder}/extra", b"1")
+    server.write(f"{folder}/dir/ü extra?#.txt", b"1")
+    server.write(f"{folder}/alone/extra", b"1")
+    server.write(f"{folder}/file", b"in the way")
+    settle(server)
+    before = files_below(path)
+
+    report, events = compare(storage, dry_run=True)
+    assert files_below(path) == before
+    extras = {"extra", "dir/ü extra?#.txt", "alone/extra", "file"}
+    lacking = TREE.keys() - before.keys()
+    assert found(events) == sorted(
+        [("extra", name, "found") for name in extras]
+        + [("missing", name, "found") for name in lacking]
+        + [("different", "truncated", "found")]
+    )
+
+    report, events = compare(storage)
+    assert {event.name for event in events if event.state == "failed"} == {"file/in/place/of/a/directory"}
+    assert not report.agrees
+    settle(server)
+
+    report, events = compare(storage, delete=True, force=True, checksum=True)
+    assert report.agrees, events
+    assert found(events) == sorted(
+        [("extra", name, "repaired") for name in extras]
+        + [("missing", "file/in/place/of/a/directory", "repaired"), ("different", "changed", "repaired")]
+    )
+    assert files_below(path) == TREE
+    settle(server)
+
+    report, events = compare(storage, checksum=True, delete=True)
+    assert events == []
+    assert report.agrees
+
+    # The reverse: a directory in place of a file.
+    (media_root / "dir" / "missing").unlink()
+    (media_root / "dir").rmdir()
+    (media_root / "dir").write_bytes(b"1")
+    report, events = compare(storage, delete=True, force=True)
+    assert found(events) == [("extra", "dir/missing", "repaired"), ("missing", "dir", "failed")]
+    assert not report.agrees
+
+
+def settle(server):
+    """Let a server notice what was done to its disk."""
+    if server.kind.program in ("rclone", "lighttpd"):
+        time.sleep(1.1)  # it remembers directories for a second, and says nothing when that is over
+
+
+def test_nginx_that_does_not_list_is_asked_for_each_file(start_server, media_root):
+    server = start_server("nginx", {"autoindex on;": "autoindex off;"})
+    url, path = server.new_folder()
+    write(media_root, {"a": b"1", "d/b": b"2"})
+    server.write(f"{path.name}/a", b"1")
+
+    report, events = compare(HybridStorage([url], "/media/"))
+
+    assert found(events) == [("missing", "d/b", "repaired")]
+    assert report.agrees
+    assert report.hosts[0].unlisted == 2
+
+
+# Memory.
+
+
+MEMORY_PROGRAM = """
+import json, sys, time
+from django.conf import settings
+
+settings.configure(MEDIA_URL="/media/")
+import django
+django.setup()
+
+from kit.memory import peak
+from resto.storage import HybridStorage
+from resto.repair.sync import SyncOptions, synchronize
+from resto.transports import Directory, Transport
+
+FILES, FANOUT = 100_000, int(sys.argv[2])
+HALF = sys.argv[3] == "half"
+
+
+class Fake(Transport):
+    '''Has every second file, and takes the others.'''
+
+    def browse(self, host, name):
+        if not name:
+            return Directory({f"{number:05}" for number in range(FILES // FANOUT)})
+        return Directory(files={f"{number:06}.jpg": 1 for number in range(0, FANOUT, 2 if HALF else 1)})
+
+    def create(self, host, name, content):
+        return False
+
+    def open(self, host, name): ...
+    exists = size = delete = open
+
+
+class Fabricated(HybridStorage):
+    def browse(self, name):
+        if not name:
+            return Directory({f"{number:05}" for number in range(FILES // FANOUT)})
+        return Directory(files={f"{number:06}.jpg": 1 for number in range(FANOUT)})
+
+    def repair_each(self, differences, **options):
+        return (self._job(self.transport.create, *pair, None).run() for pair in differences)
+
+
+started = time.perf_counter()
+storage = Fabricated(["http://a/"], location=sys.argv[1], transport=Fake)
+report = synchronize(storage, SyncOptions(delete=True), lambda event: None)
+host = report.hosts[0]
+print(json.dumps([peak(), time.perf_counter() - started, host.compared, host.repaired, report.agrees]))
+"""
+
+
+@pytest.mark.parametrize("fanout", [10, 1000, 100_000])
+@pytest.mark.parametrize("what", ["half", "all"])
+def test_memory_does_not_grow_with_the_tree(tmp_path, fanout, what):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    (tmp_path / "x").touch()
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY_PROGRAM, str(tmp_path), str(fanout), what],
+        env={name: value for name, value in environment.items() if not name.startswith("COVERAGE")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    peak, seconds, compared, repaired, agrees = json.loads(done.stdout)
+    assert compared == 100_000
+    assert repaired == (50_000 if what == "half" else 0)
+    assert agrees
+    assert peak < 100 * 1024
+    assert seconds < 15
+
+
+class TupleTransport(WebDAVTransport):
+    """Does not keep its promise of a `Directory`."""
+
+    answer = (["d"], ["a"])
+
+    def browse(self, host, name):
+        return self.answer if host == self.bad else super().browse(host, name)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (["d"], ["a"]),
+        True,
+        Directory(["d"], {"a": 1}),
+        Directory({"d"}, ["a"]),
+        Directory({b"d"}, {}),
+        Directory({".."}, {}),
+        Directory(set(), {"a/b": 1}),
+    ],
+    ids=repr,
+)
+def test_listing_that_is_none_stops_the_host_and_no_other(resto_server_factory, media_root, monkeypatch, answer):
+    bad, good = resto_server_factory(), resto_server_factory()
+    monkeypatch.setattr(TupleTransport, "answer", answer)
+    monkeypatch.setattr(TupleTransport, "bad", bad.url, raising=False)
+    storage = HybridStorage([bad.url, good.url], "/media/", transport=TupleTransport)
+    write(media_root, {"a": b"1"})
+
+    report, _ = compare(storage)
+
+    assert report.hosts[0].problems == ["/: the transport TupleTransport returned no Directory with names"]
+    assert report.hosts[1].agrees
+    assert good.files == {"a": b"1"}

@@ -1,0 +1,383 @@
+"""The drain: hosts get what they have missed."""
+
+from contextlib import contextmanager
+from functools import partial
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+
+from resto import health
+from resto.executors.queue import QueueExecutor
+from resto.models import Pending
+from resto.record import leases as pending
+from resto.repair import drain as module
+from resto.repair.drain import Drained, drain
+from resto.workers import perform
+
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    """The clock of the record and of the breakers."""
+    clock = [1_000_000.0]
+    monkeypatch.setattr(health, "Breaker", partial(health.Breaker, lambda: clock[0], lambda low, high: 1))
+    monkeypatch.setattr(pending, "clock", lambda: clock[0])
+    monkeypatch.setattr(pending, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(pending, "_unreachable", set())
+    return clock
+
+
+@pytest.fixture
+def servers(resto_server_factory):
+    return [resto_server_factory(webdav=False) for _ in range(3)]
+
+
+@pytest.fixture
+def storage(settings, media_root, servers):
+    settings.RESTO_MEDIA_HOSTS = [server.url for server in servers]
+    settings.STORAGES = {"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"fatal_exceptions": False}}}
+    return storages["default"]
+
+
+def test_host_gets_what_it_has_missed(storage, servers, clock):
+    storage.save("gone", ContentFile(b"old"))
+    servers[1].refuse = True
+    storage.save("a", ContentFile(b"1"))
+    storage.save("d/b", ContentFile(b"2"))
+    storage.delete("gone")
+    servers[1].refuse = False
+    clock[0] += 10
+    assert drain() == Drained(done=3)
+    assert servers[1].files == servers[0].files == {"a": b"1", "d/b": b"2"}
+    assert Pending.objects.count() == 0
+
+
+def test_nothing_is_due(storage):
+    assert drain() == Drained()
+    assert Drained().claimed == 0
+
+
+def test_state_at_the_time_counts(storage, servers, clock):
+    servers[1].refuse = True
+    storage.save("a", ContentFile(b"1"))
+    storage.delete("a")
+    servers[1].refuse = False
+    servers[1].create_file("a", b"stale")
+    clock[0] += 10
+    assert drain() == Drained(done=1)
+    assert servers[1].files == {}
+    assert Pending.objects.count() == 0
+
+
+def test_host_that_is_down_is_asked_once(storage, servers, clock):
+    servers[1].refuse = servers[2].refuse = True
+    for name in "abcde":
+        storage.save(name, ContentFile(b"1"))
+    servers[2].refuse = False
+    before = len(servers[1].requests)
+    clock[0] += 10
+    assert drain() == Drained(done=5, failed=1, skipped=4)
+    assert len(servers[1].requests) - before <= 1
+    assert set(servers[2].files) == set("abcde")
+    assert Pending.objects.count() == 5
+    assert drain() == Drained()  # it is not their time yet
+
+
+def test_host_that_is_down_is_asked_once_however_much_it_has_missed(storage, servers, clock, monkeypatch):
+    """And all that it has missed waits as long as the name that was tried: longer each time."""
+    monkeypatch.setattr(module, "BATCH", 4)
+    servers[1].refuse = True
+    tried = []
+    for name in "abcdefghij":
+        storage.save(name, ContentFile(b"1"))
+    delays = []
+    for _ in range(3):
+        clock[0] = Pending.objects.latest("due").due
+        health.forget()
+        with caught(storage, tried):
+            assert drain() == Drained(failed=1, skipped=9)
+        delays.append([due - clock[0] for due in Pending.objects.values_list("due", flat=True)])
+    assert len(tried) == 3
+    assert all(max(each) <= 2 * min(each) for each in delays)  # chance makes them differ a little
+    assert max(delays[0]) < min(delays[2])
+
+
+@contextmanager
+def caught(storage, tried):
+    report = storage.report
+
+    def watch(outcome):
+        tried.append(outcome)
+        report(outcome)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(storage), "report", lambda self, outcome: watch(outcome))
+        yield
+
+
+def test_host_that_answers_again_gets_everything_at_once(storage, servers, clock):
+    servers[1].refuse = True
+    for name in "abc":
+        storage.save(name, ContentFile(b"1"))
+    clock[0] += 10
+    drain()
+    servers[1].refuse = False
+    clock[0] += 10
+    storage.save("d", ContentFile(b"1"))
+    assert drain() == Drained(done=3)
+    assert set(servers[1].files) == set("abcd")
+
+
+def test_answer_that_is_a_failure_does_not_stop_the_others(storage, servers, clock):
+    servers[1].refuse_code = 500
+    for name in "abc":
+        storage.save(name, ContentFile(b"1"))
+    clock[0] += 10
+    assert drain() == Drained(failed=3)
+    servers[1].heal()
+    clock[0] += 100
+    assert drain() == Drained(done=3)
+
+
+def test_process_that_was_killed_is_made_up_for(storage, servers, clock, media_root):
+    storage.open_lease("a", storage.hosts, present=True)
+    media_root.mkdir(exist_ok=True)
+    (media_root / "a").write_bytes(b"1")
+    assert drain() == Drained()
+    clock[0] += 301
+    assert drain() == Drained(done=3)
+    assert [server.files for server in servers] == [{"a": b"1"}] * 3
+
+
+def test_failure_names_what_was_to_be_done(storage, servers, clock, media_root, caplog):
+    """Also if the master copy does not tell, as where this user may not look into a directory."""
+    media_root.mkdir(exist_ok=True)
+    (media_root / "d").symlink_to("d")
+    storage.open_lease("d/new", storage.hosts[:1], present=True)
+    storage.open_lease("d/gone", storage.hosts[:1], present=False)
+    clock[0] += 301
+    assert drain() == Drained(failed=2)
+    assert f"Failed to upload d/new on {servers[0].url}." in caplog.text
+    assert f"Failed to delete d/gone on {servers[0].url}." in caplog.text
+
+
+def test_limit_and_choice(storage, servers, clock):
+    servers[1].refuse = servers[2].refuse = True
+    for name in "abc":
+        storage.save(name, ContentFile(b"1"))
+    for server in servers:
+        server.refuse = False
+    clock[0] += 10
+    assert drain(hosts=[servers[2].url], limit=2) == Drained(done=2)
+    assert set(servers[2].files) == {"a", "b"}
+    assert drain(storage=["other"]) == Drained()
+    assert drain(storage=["default"]) == Drained(done=4)
+
+
+def test_progress_is_told(storage, servers, clock):
+    servers[1].refuse = True
+    for name in "abc":
+        storage.save(name, ContentFile(b"1"))
+    servers[1].refuse = False
+    clock[0] += 10
+    told = []
+    drain(progress=told.append)
+    assert sum(told) == 3
+
+
+def test_missing_file_system_is_not_a_deletion(storage, servers, clock, media_root):
+    servers[1].refuse = True
+    storage.save("a", ContentFile(b"1"))
+    servers[1].refuse = False
+    servers[1].create_file("a", b"old")
+    (media_root / "a").unlink()
+    clock[0] += 10
+    assert drain() == Drained(failed=1)
+    assert servers[1].files == {"a": b"old"}
+    assert "is it mounted?" in Pending.objects.get().error
+
+
+def test_deletion_of_the_last_file_is_one(storage, servers, clock):
+    storage.save("a", ContentFile(b"1"))
+    servers[1].refuse = True
+    storage.delete("a")
+    servers[1].refuse = False
+    clock[0] += 10
+    assert drain() == Drained(done=1)
+    assert servers[1].files == {}
+
+
+def test_host_that_the_settings_do_not_have_is_kept_for_a_week(storage, settings, servers, clock, caplog):
+    servers[1].refuse = True
+    storage.save("a", ContentFile(b"1"))
+    settings.RESTO_MEDIA_HOSTS = [servers[0].url]
+    what = f"1 names of {servers[1].url}, which is not a host of STORAGES['default']."
+    began = clock[0]
+    clock[0] += 10
+    assert drain() == Drained(kept=1)
+    assert f"Kept {what} They are forgotten when they are a week old." in caplog.text
+    assert drain() == Drained()
+    clock[0] += 3_600
+    assert drain() == Drained(kept=1)
+    clock[0] = began + 7 * 86_400 - 1
+    assert drain() == Drained(kept=1)
+    assert "Forgot" not in caplog.text
+    clock[0] += 3_600
+    assert drain() == Drained(forgotten=1)
+    assert f"Forgot {what} They were a week old." in caplog.text
+    assert Pending.objects.count() == 0
+
+
+def test_drain_that_does_not_know_a_new_host_yet_leaves_its_rows_to_one_that_does(storage, settings, servers, clock):
+    """While a site is deployed, some of its processes have the settings of before."""
+    servers[1].refuse = True
+    storage.save("a", ContentFile(b"1"))
+    servers[1].refuse = False
+    new = settings.RESTO_MEDIA_HOSTS
+    settings.RESTO_MEDIA_HOSTS = [servers[0].url]
+    clock[0] += 10
+    assert drain() == Drained(kept=1)
+    settings.RESTO_MEDIA_HOSTS = new
+    clock[0] += 3_600
+    assert drain() == Drained(done=1)
+    assert servers[1].files == {"a": b"1"}
+
+
+def test_hosts_that_the_settings_do_not_have_are_told_once(storage, settings, servers, clock, caplog, monkeypatch):
+    monkeypatch.setattr(module, "BATCH", 2)
+    servers[1].refuse = servers[2].refuse = True
+    for name in "abc":
+        storage.save(name, ContentFile(b"1"))
+    settings.RESTO_MEDIA_HOSTS = [servers[0].url]
+    clock[0] += 10
+    caplog.clear()
+    assert drain() == Drained(kept=6)
+    assert [record.getMessage()[:12] for record in caplog.records] == ["Kept 3 names"] * 2
+
+
+def test_storage_that_the_settings_do_not_have_is_kept_for_a_week(storage, settings, servers, clock, caplog):
+    servers[1].refuse = True
+    storage.save("a", ContentFile(b"1"))
+    settings.STORAGES = {"other": settings.STORAGES["default"]}
+    what = "1 names of STORAGES['default'], which is not a storage of resto."
+    clock[0] += 10
+    assert drain() == Drained(kept=1)
+    assert f"Kept {what} They are forgotten when they are a week old." in caplog.text
+    clock[0] += 7 * 86_400
+    assert drain() == Drained(forgotten=1)
+    assert f"Forgot {what} They were a week old." in caplog.text
+    assert Pending.objects.count() == 0
+
+
+def test_host_that_is_spelled_otherwise_by_now_gets_what_it_has_missed(storage, settings, servers, clock, caplog):
+    servers[1].refuse = True
+    for name in "abc":
+        storage.save(name, ContentFile(b"1"))
+    respelled = servers[1].url.replace("http", "HTTP")
+    settings.RESTO_MEDIA_HOSTS = [servers[0].url, respelled]
+    storages["default"].delete("c")
+    assert set(Pending.objects.values_list("host", flat=True)) == {servers[1].url, respelled}
+    servers[1].refuse = False
+    clock[0] += 10
+    caplog.clear()
+    assert drain(limit=1) == Drained(done=1)
+    assert Pending.objects.count() == 3
+    assert drain() == Drained(done=3)
+    assert servers[1].files == servers[0].files == {"a": b"1", "b": b"1"}
+    assert Pending.objects.count() == 0
+    assert all(" were " not in record.getMessage() for record in caplog.records)
+
+
+def test_storage_that_cannot_be_used_does_not_stop_the_others(storage, settings, servers, clock, caplog):
+    settings.STORAGES = settings.STORAGES | {
+        "other": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"location": "/tmp/other"}}
+    }
+    servers[1].refuse = True
+    storage.save("a", ContentFile(b"1"))
+    pending.open_lease("other", (servers[0].url,), "b", present=True).release(0)
+    servers[1].refuse = False
+    settings.STORAGES["other"]["OPTIONS"]["transport"] = "bad"
+    settings.STORAGES = dict(settings.STORAGES)
+    clock[0] += 10
+    assert drain() == Drained(done=1, failed=1)
+    assert "Failed to drain STORAGES['other']. no transport named 'bad'" in caplog.text
+    assert servers[1].files == {"a": b"1"}
+    assert [(row.storage, row.due) for row in Pending.objects.all()] == [("other", pytest.approx(clock[0] + 2, abs=2))]
+
+
+# Through a task queue.
+
+
+class ListExecutor(QueueExecutor):
+    def __init__(self, *, messages):
+        self.messages = messages
+
+    def enqueue(self, message):
+        if self.messages is None:
+            raise ConnectionError("no queue")
+        self.messages.append(message)
+
+
+@pytest.fixture
+def messages():
+    return []
+
+
+@pytest.fixture
+def queued(storage, settings, messages):
+    def make(messages):
+        options = {"executor": ListExecutor, "executor_options": {"messages": messages}}
+        settings.STORAGES = {"default": {"BACKEND": "resto.storage.AsyncStorage", "OPTIONS": options}}
+        return storages["default"]
+
+    return make
+
+
+def test_draining_goes_through_the_queue(queued, messages, servers, clock, django_capture_on_commit_callbacks):
+    storage = queued(messages)
+    with django_capture_on_commit_callbacks(execute=True):
+        storage.save("a", ContentFile(b"1"))
+    servers[1].refuse = True
+    done = perform(messages.pop())
+    [again] = done.again
+    assert again["record"] == Pending.objects.get().owner
+    servers[1].refuse = False
+    clock[0] += 10
+    assert drain() == Drained(queued=1)
+    [message] = messages
+    assert (message["hosts"], message["action"]) == ([servers[1].url], "update")
+    assert perform(message).again == []
+    assert servers[1].files == {"a": b"1"}
+    assert Pending.objects.count() == 0
+
+
+def test_queue_gets_the_spelling_of_the_settings(queued, settings, messages, servers, clock):
+    pending.open_lease("default", [servers[1].url], "a", present=True).release(0)
+    respelled = servers[1].url.replace("http", "HTTP")
+    settings.RESTO_MEDIA_HOSTS = [respelled]
+    queued(messages)
+    assert drain() == Drained(queued=1)
+    [message] = messages
+    assert (message["hosts"], message["record"]) == ([respelled], Pending.objects.get().owner)
+
+
+def test_queue_that_is_down_leaves_it_recorded(queued, servers, clock, media_root, django_capture_on_commit_callbacks):
+    storage = queued(None)
+    with django_capture_on_commit_callbacks(execute=True):
+        storage.save("a", ContentFile(b"1"))
+    assert Pending.objects.count() == 3
+    clock[0] += 100
+    assert drain() == Drained(failed=3)
+    assert Pending.objects.count() == 3
+
+
+def test_job_that_is_done_twice_leaves_nothing(queued, messages, clock, django_capture_on_commit_callbacks):
+    storage = queued(messages)
+    with django_capture_on_commit_callbacks(execute=True):
+        storage.save("a", ContentFile(b"1"))
+    message = messages.pop()
+    assert perform(message).again == perform(message).again == []
+    assert Pending.objects.count() == 0

@@ -1,0 +1,99 @@
+"""Who answers, and what is pending."""
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+
+from resto import health
+from resto.record import leases as pending
+from resto.repair.status import host_statuses, strangers
+from resto.storage import DistributedStorage
+
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def servers(resto_server_factory):
+    return [resto_server_factory(webdav=False) for _ in range(2)]
+
+
+@pytest.fixture
+def storage(settings, media_root, servers):
+    settings.RESTO_MEDIA_HOSTS = [server.url for server in servers]
+    settings.STORAGES = {
+        "default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"fatal_exceptions": False}},
+        "other": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    }
+    return storages["default"]
+
+
+def test_all_is_fine(storage, servers):
+    for status, server in zip(host_statuses(), servers, strict=True):
+        assert status.as_dict() == {
+            "storage": "default", "host": server.url, "reachable": True, "problem": "",
+            "breaker": "closed", "pending": 0, "oldest": None, "due": None, "error": "",
+        }  # fmt: skip
+
+
+def test_any_answer_is_one(storage, servers):
+    servers[0].refuse_code = 500
+    assert [status.reachable for status in host_statuses()] == [True, True]
+
+
+def test_host_that_is_down_and_what_it_has_missed(storage, servers, monkeypatch):
+    servers[1].refuse = True
+    storage.save("a", ContentFile(b"1"))
+    storage.save("b", ContentFile(b"1"))
+    now = pending.clock()
+    monkeypatch.setattr(pending, "clock", lambda: now + 100)
+    first, second = host_statuses()
+    assert (first.reachable, first.pending) == (True, 0)
+    assert (second.reachable, second.problem, second.pending) == (False, "connection refused", 2)
+    assert 99 < second.oldest < 110
+    assert -100 < second.due < -80
+    assert "connection refused" in second.error
+
+
+def test_breaker_does_not_keep_it_from_asking(storage, servers):
+    servers[1].refuse = True
+    for name in "abcd":
+        storage.save(name, ContentFile(b"1"))
+    assert health.state(storage.transport_for(servers[1].url).identify(servers[1].url)).state == "open"
+    servers[1].refuse = False
+    statuses = host_statuses()
+    assert [status.reachable for status in statuses] == [True, True]
+    assert [status.breaker for status in statuses] == ["closed", "open"]
+
+
+def test_two_spellings_of_a_host_have_one_breaker(storage, servers):
+    other = DistributedStorage([servers[0].url.replace("http", "HTTP")], "/media/")
+    servers[0].refuse = True
+    for _ in range(3):
+        with pytest.raises(OSError, match="connection refused"):
+            other.save("a", ContentFile(b"1"))
+    assert [status.breaker for status in host_statuses(["default"])] == ["open", "closed"]
+
+
+def test_choice_of_storages(storage):
+    assert host_statuses(["other"]) == []
+    assert len(host_statuses(["default"])) == 2
+
+
+def test_nothing_is_recorded(storage, monkeypatch):
+    monkeypatch.setattr(pending, "is_active", lambda: False)
+    assert [status.pending for status in host_statuses()] == [None, None]
+    assert strangers("default") == []
+
+
+def test_hosts_that_do_not_stand_in_the_settings(storage, settings, servers):
+    for server in servers:
+        server.refuse = True
+    storage.save("a", ContentFile(b"1"))
+    assert strangers("default") == []
+    respelled = servers[0].url.replace("http", "HTTP")
+    settings.RESTO_MEDIA_HOSTS = [respelled]
+    assert {one.host: (one.spelling, one.backlog.count) for one in strangers("default")} == {
+        servers[0].url: (respelled, 1),
+        servers[1].url: (None, 1),
+    }

@@ -1,0 +1,89 @@
+"""Packages that use storages, over each of resto's: their real code, in processes of their own, and media servers."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from kit.documents import ROOT
+from kit.servers import clean_environment
+
+
+PAGE = (ROOT / "docs" / "known-users.md").read_text()
+TESTS = Path(__file__).resolve().parents[1]
+PACKAGES = re.findall(r"^\| \[([\w-]+)\]", PAGE, re.MULTILINE)
+STORAGES = ("HybridStorage", "AsyncStorage", "DistributedStorage")
+PATIENCE = 60  # seconds; a busy machine needs a few
+
+
+def settings_for(package):
+    """The settings that the page asks for."""
+    section = re.search(rf"^## {package}$(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)[1]
+    (block,) = re.findall("^```python$(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    return block
+
+
+@pytest.fixture
+def run_site(tmp_path):
+    """A function that runs a site with one package, and its work."""
+
+    def run(package, storage, hosts, transport="http"):
+        folder = tmp_path / "site"
+        folder.mkdir()
+        config = {
+            "folder": str(folder),
+            "module": f"with_{package.lower().replace('-', '_')}",
+            "settings": settings_for(package),
+            "storage": storage,
+            "options": {} if package == "django-filer" else {"hosts": hosts},
+            "hosts": hosts,
+            "transport": transport,
+        }
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        environment = clean_environment() | {
+            "DJANGO_SETTINGS_MODULE": "sites.known_users.settings",
+            "KNOWN_USERS_CONFIG": str(tmp_path / "config.json"),
+            "PYTHONPATH": str(TESTS),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "sites.known_users.run"],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == 0, done.stdout
+        assert not re.search("Traceback|Failed to", done.stdout), done.stdout
+
+    return run
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("package", PACKAGES)
+def test_package_does_its_work(package, storage, run_site, resto_server_factory):
+    servers = [resto_server_factory(webdav=False) for _ in range(2)]
+    run_site(package, storage, [server.url for server in servers])
+    assert any(method == "DELETE" and status == 204 for method, _, status in servers[0].log)
+    assert [server.files for server in servers] == [{}, {}]
+
+
+@pytest.mark.parametrize("package", ["sorl-thumbnail", "django-filer"])
+def test_package_that_lists_directories(package, run_site, media_servers):
+    """Without a master copy, hosts are asked what they have."""
+    hosts, folders = zip(*[media_servers(kind).new_folder() for kind in ("nginx-dav", "apache")], strict=True)
+    run_site(package, "DistributedStorage", hosts, "webdav")
+    assert not [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+
+
+def test_versions_are_those_that_are_installed():
+    rows = re.findall(r"^\| \[([\w-]+)\]\([^)]*\) \| ([\d.]+) \|", PAGE, re.MULTILINE)
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    assert sorted(f"{package.lower()}>={version}" for package, version in rows) == groups["users"]

@@ -1,0 +1,251 @@
+"""Runs the workshop: its storage in the process of the test, its workers in processes of their own."""
+
+import base64
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from kit.servers import VENV_PROGRAMS, clean_environment
+
+
+TESTS = Path(__file__).resolve().parents[2]
+PATIENCE = 60.0  # seconds until anything must have happened; a busy machine needs a few
+
+
+class Worker:
+    """A process of its own, with a log.
+
+    Args:
+        command: Program and arguments.
+        folder: Where it runs, and logs.
+        environment: Of the process.
+    """
+
+    def __init__(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+        self._log = Path(tempfile.mkstemp(dir=folder, suffix=".log")[1])
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                env=environment,
+                start_new_session=True,
+            )
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def wait_for(self, text: str) -> None:
+        """Return when the worker has logged something."""
+        wait_until(lambda: text in self.log or self.process.poll() is not None, lambda: self.log)
+        assert text in self.log, self.log
+
+    def children(self) -> list[int]:
+        """Return the processes that the worker has started and that still run."""
+        return [
+            int(child)
+            for child in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        ]
+
+    def kill(self) -> None:
+        """Kill the worker and the processes that it started (SIGKILL)."""
+        if self.process.returncode is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def stop(self) -> None:
+        """Ask the worker to stop (SIGTERM), and wait until it has."""
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+
+
+class Clerk:
+    """The process of a site that changes files, and hands jobs to the queue.
+
+    Args:
+        folder: Where it runs, and logs.
+        environment: Of the process.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self._log = folder / "clerk.log"
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "sites.workshop.clerk"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                cwd=folder,
+                env=environment,
+                start_new_session=True,
+            )
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(encoding="utf-8")
+
+    def save(self, name: str, content: bytes) -> str:
+        """Save a file, and return its name."""
+        return str(self._call("save", name, base64.b64encode(content).decode()))
+
+    def delete(self, name: str) -> None:
+        """Delete a file."""
+        self._call("delete", name)
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Give a message to the queue that somebody has made by hand."""
+        self._call("send", message)
+
+    def _call(self, *call: Any) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(call) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        assert answer, self.log
+        return json.loads(answer)
+
+    def close(self) -> None:
+        """Let the process end."""
+        self._process.communicate(timeout=PATIENCE)
+
+
+class Workshop:
+    """One site with a folder, a master copy, and hosts.
+
+    Args:
+        hosts: What ``RESTO_MEDIA_HOSTS`` is.
+        options: Of the default storage, an `AsyncStorage`.
+        apps: Further installed applications.
+        backend: Class of the default storage.
+        environment: Of workers.
+        database: A database to begin with.
+        **settings: Further settings; they can be written as JSON.
+    """
+
+    def __init__(
+        self,
+        hosts: Sequence[str],
+        options: Mapping[str, Any] | None = None,
+        apps: Sequence[str] = (),
+        backend: str = "resto.storage.AsyncStorage",
+        environment: Mapping[str, str] | None = None,
+        database: Path | None = None,
+        **settings: Any,
+    ) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="resto-workshop-"))
+        self.media = self.folder / "media"
+        self.media.mkdir()
+        self.settings = {
+            "RESTO_MEDIA_HOSTS": list(hosts),
+            "STORAGES": {"default": {"BACKEND": backend, "OPTIONS": dict(options or {})}},
+            **settings,
+        }
+        self.workers: list[Worker] = []
+        self._apps = list(apps)
+        self._config = self.folder / "config.json"
+        self.add_settings()
+        if database is not None:
+            shutil.copy(database, self.folder / "db.sqlite3")
+        self._environment = clean_environment() | {
+            "DJANGO_SETTINGS_MODULE": "sites.workshop.settings",
+            "WORKSHOP_CONFIG": str(self._config),
+            "PYTHONPATH": str(TESTS),
+            "PYTHONUNBUFFERED": "1",
+            **(environment or {}),
+        }
+
+    def add_settings(self, **settings: Any) -> None:
+        """Let further settings hold in processes that start from now on."""
+        self.settings |= settings
+        config = {"folder": str(self.folder), "apps": self._apps, "settings": self.settings}
+        self._config.write_text(json.dumps(config))
+
+    def start(self, program: str, *arguments: str, ready: str) -> Worker:
+        """Start a worker, and return when it has logged that it is ready."""
+        worker = Worker([f"{VENV_PROGRAMS}/{program}", *arguments], self.folder, self._environment)
+        self.workers.append(worker)
+        worker.wait_for(ready)
+        return worker
+
+    def rq(self, redis: str, queue: str = "default", *options: str) -> Worker:
+        """Start a worker of rq."""
+        return self.start("rq", "worker", queue, "--url", redis, *options, ready="Listening on")
+
+    def celery(self, *options: str) -> Worker:
+        """Start a worker of Celery."""
+        return self.start("celery", "-A", "sites.workshop.celery", "worker", "-l", "INFO", *options, ready=" ready.")
+
+    def manage(self, *arguments: str, ready: str) -> Worker:
+        """Start a command of ``manage.py`` that goes on until it is stopped."""
+        return self.start("python", "-m", "django", *arguments, ready=ready)
+
+    def run(self, *arguments: str) -> str:
+        """Run Python with the workshop's settings, and return what it printed."""
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            env=self._environment,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    @cached_property
+    def clerk(self) -> Clerk:
+        """The process that changes files."""
+        return Clerk(self.folder, self._environment)
+
+    def pending(self) -> int:
+        """Return how many rows the record has."""
+        alias = self.settings.get("RESTO_DATABASE", "default")
+        code = f"from resto.models import Pending; print(Pending.objects.using({alias!r}).count())"
+        return int(self.run("-m", "django", "shell", "-v", "0", "-c", code))
+
+    @property
+    def log(self) -> str:
+        """What all workers have logged."""
+        return "\n".join(worker.log for worker in self.workers)
+
+    def close(self) -> None:
+        """Stop what runs, and remove all files."""
+        if "clerk" in vars(self):
+            self.clerk.close()
+        for worker in self.workers:
+            worker.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def wait_until(condition: Callable[[], object], explanation: Callable[[], str] = lambda: "") -> None:
+    """Wait until something in another process has happened."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"it did not happen in time\n{explanation()}"
+        time.sleep(0.01)
+
+
+def files_below(directory: Path) -> dict[str, bytes]:
+    """Return the content of all complete files, by name."""
+    found = {}
+    for path in directory.rglob("*"):
+        if not path.name.startswith(".resto-"):
+            try:
+                found[path.relative_to(directory).as_posix()] = path.read_bytes()
+            except (IsADirectoryError, FileNotFoundError):  # a directory, or gone in the meantime
+                continue
+    return found

@@ -1,0 +1,115 @@
+"""The fast path is taken: over connections that are open, no thread is used, and no answer read by `http.client`.
+
+What is sent over it is tested everywhere else. This is about what would stay unnoticed, as everything works without it.
+"""
+
+import os
+import threading
+from contextlib import contextmanager
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.core.management import call_command
+
+from resto.executors import thread
+from resto.executors.flow import WINDOW
+from resto.record import leases as pending
+from resto.repair.drain import drain
+from resto.storage import DistributedStorage, HybridStorage
+from resto.transports import wire
+
+
+SIZES = {"1 KB": 1_000, "100 KB": 100_000, "the largest": wire.EXPECT_SIZE}
+SERVERS = {"nginx": {}, "apache": {}, "lighttpd": {}, "nginx-https": {}}
+
+
+@pytest.fixture
+def hosts(media_servers):
+    """Three hosts on a server of some kind, and the options of a storage that uses them."""
+
+    def make(kind):
+        server = media_servers(kind)
+        options = {"transport": "webdav", "timeout": 10}
+        if server.kind.tls:
+            certificates = {"ca_bundle": str(server.ca), "client_cert": str(server.client_certificate)}
+            options["transport_options"] = certificates | {"auth": server.credentials}
+        return [server.new_folder()[0] for _ in range(3)], options
+
+    return make
+
+
+@pytest.fixture
+def handed_over(monkeypatch):
+    """The jobs that were left to threads."""
+    jobs = []
+    offer = thread._Pool.offer
+
+    def watch(pool, lanes, task):
+        jobs.append(task.job)
+        offer(pool, lanes, task)
+
+    monkeypatch.setattr(thread._Pool, "offer", watch)
+    return jobs
+
+
+@contextmanager
+def only_the_fast_path(monkeypatch, handed_over):
+    def read_at_length(*args):
+        raise AssertionError("this answer was not plain")
+
+    handed_over.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(wire, "read_answer", read_at_length)
+        yield
+    assert handed_over == []
+
+
+def make(storage_class, hosts, options, location):
+    if storage_class is HybridStorage:
+        options = options | {"location": str(location)}
+    return storage_class(hosts, "/media/", **options)
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+@pytest.mark.parametrize("storage_class", [HybridStorage, DistributedStorage])
+def test_saves_and_deletions(hosts, storage_class, kind, media_root, monkeypatch, handed_over):
+    storage = make(storage_class, *hosts(kind), media_root)
+    storage.delete(storage.save("first", ContentFile(b"opens connections")))
+    threads = threading.active_count()
+
+    with only_the_fast_path(monkeypatch, handed_over):
+        for label, size in SIZES.items():
+            storage.save(label, ContentFile(os.urandom(size)))
+        for label in SIZES:
+            assert storage.exists(label)
+            storage.delete(label)
+
+    assert threading.active_count() == threads
+
+
+@pytest.fixture
+def site(hosts, settings, media_root):
+    addresses, options = hosts("nginx-dav")
+    options |= {"hosts": addresses, "location": str(media_root)}
+    settings.STORAGES = {"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": options}}
+    for number in range(400):
+        path = media_root / f"{number % 4}" / f"{number}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.urandom(1_000))
+    return addresses
+
+
+@pytest.mark.django_db
+def test_comparisons_and_drains_need_a_thread_for_each_connection_that_they_open_and_no_more(site, handed_over):
+    call_command("resto_sync", verbosity=0)
+    names = {(job.host, job.name) for job in handed_over if job.action != "listdir"}
+    assert 0 < len(names) <= 4 * WINDOW * len(site)  # of 1,200; more than once, where one has been idle for too long
+
+    handed_over.clear()
+    for number in range(100):
+        pending.open_lease("default", site, f"{number % 4}/{number}", present=True).release(-1)
+    assert drain().done == 300
+    assert len(handed_over) <= WINDOW * len(site)  # of 300; none if connections of the comparison are open still
+    assert pending.backlog("default") == {}
+    assert storages["default"].transport_for(site[0]).exists(site[0], "3/399")
