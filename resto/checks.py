@@ -15,8 +15,7 @@ from django.utils.functional import LazyObject
 from resto.plugins import get_plugin_manager
 from resto.record import leases as pending
 from resto.settings import get_setting, storage_settings
-from resto.storage import DistributedStorage
-from resto.storage.base import ReplicatedStorage, is_replicated
+from resto.storage import DistributedStorage, ReplicatedStorage, is_replicated
 
 
 __all__ = ["check_plugins", "check_record", "check_storages"]

@@ -26,6 +26,8 @@ TESTED_ELSEWHERE = {
     "resto.settings": "test_settings_module.py",  # tests/settings.py is the Django settings of the tests
     "resto.executors": "test_plugins.py",  # offers what is bundled
     "resto.transports": "test_plugins.py",  # the same
+    "resto.base": "test_written_by_0_1.py",
+    "resto.drain": "test_written_by_0_1.py",
     "resto.storage": "storage/test_storage.py",
     "resto.record": "record/test_leases.py",
     "resto.master": "master/test_copy.py",

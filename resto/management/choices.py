@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from django.core.management import CommandError
 
-from resto.storage.base import hosts_of, replicated_aliases
+from resto.storage.finding import hosts_of, replicated_aliases
 
 
 __all__ = ["require_known"]

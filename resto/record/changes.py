@@ -15,7 +15,15 @@ from resto.outcomes import Outcome
 from resto.record.leases import Lease
 
 
-__all__ = ["Change", "call_holding", "course_holding", "current_lease", "holding", "settled_together"]
+__all__ = [
+    "Change",
+    "Recorded",
+    "call_holding",
+    "course_holding",
+    "current_lease",
+    "holding",
+    "settled_together",
+]
 
 T = TypeVar("T")
 
@@ -24,9 +32,14 @@ class Recorded(Protocol):
     """What a change needs to know of a storage."""
 
     @property
-    def hosts(self) -> tuple[str, ...]: ...
-    def open_lease(self, name: str, hosts: tuple[str, ...], *, present: bool) -> Lease | None: ...
-    def execute(self, func: Callable[..., Any], name: str, *args: Any) -> Iterable[Outcome] | None: ...
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts as they stand in the settings."""
+
+    def open_lease(self, name: str, hosts: tuple[str, ...], *, present: bool) -> Lease | None:
+        """Record that hosts are about to differ for a name; return None where nothing is recorded."""
+
+    def execute(self, func: Callable[..., Any], name: str, *args: Any) -> Iterable[Outcome] | None:
+        """Run an action on all hosts; return None if nobody knows yet what comes of it."""
 
 
 class Change:

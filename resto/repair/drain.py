@@ -16,7 +16,8 @@ from resto.plugins import get_plugin_manager
 from resto.record import leases as pending
 from resto.record.leases import Lease, PendingName
 from resto.settings import storage_settings
-from resto.storage.base import ReplicatedStorage, find_host, hosts_of, replicated_aliases
+from resto.storage import ReplicatedStorage
+from resto.storage.finding import find_host, hosts_of, replicated_aliases
 
 
 __all__ = ["Drained", "drain", "drain_into"]

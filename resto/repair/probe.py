@@ -12,7 +12,7 @@ from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, Tran
 from resto.executors import Job
 from resto.names import TEMPORARY_PREFIX, temporary_name
 from resto.plugins import get_plugin_manager
-from resto.storage.base import replicated_storages
+from resto.storage.finding import replicated_storages
 from resto.transports import Transport
 from resto.transports.http import HttpTransport
 

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from resto import health
 from resto.exceptions import HostUnavailableError
+from resto.executors import Job
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
 from resto.record import leases as pending
-from resto.storage.base import ReplicatedStorage, find_host, replicated_storages
+from resto.storage import ReplicatedStorage
+from resto.storage.finding import find_host, replicated_storages
 
 
 __all__ = ["HostStatus", "Stranger", "host_statuses", "strangers"]
@@ -96,7 +99,19 @@ def strangers(alias: str) -> list[Stranger]:
 
 def _statuses(alias: str, storage: ReplicatedStorage) -> list[HostStatus]:
     backlog = pending.backlog(alias) if pending.is_active() else None
-    return [_status(alias, storage, outcome, backlog) for outcome in storage.ask_hosts(_NAME)]
+    return [_status(alias, storage, outcome, backlog) for outcome in _ask_hosts(storage)]
+
+
+def _ask_hosts(storage: ReplicatedStorage) -> list[Outcome]:
+    """Ask every host, whatever its breaker says; failures are not logged."""
+    plugins = get_plugin_manager()
+    jobs = [
+        Job("exists", host, _NAME, partial(storage.transport_for(host).exists, host, _NAME)) for host in storage.hosts
+    ]
+    outcomes = plugins.executor("thread")().run(jobs)
+    for outcome in outcomes:
+        plugins.notify(outcome)
+    return outcomes
 
 
 def _status(

@@ -8,3 +8,7 @@ from resto.staticfiles.storage import ManifestStaticFilesStorage, StaticFilesSto
 
 
 __all__ = ["ManifestStaticFilesStorage", "StaticFilesStorage"]
+
+# As in `resto.storage`.
+for _written in (ManifestStaticFilesStorage, StaticFilesStorage):
+    _written.__module__ = __name__

@@ -1,12 +1,16 @@
-"""Storages for Django that keep every file on every host.
+"""The storages: they keep every file on every host, as Django's storage API asks for it.
 
-A storage is composed of a transport, which speaks to hosts, and an executor, which decides where and when to do so.
-It knows neither HTTP nor threads.
+A storage is composed of a transport, which speaks to hosts, and an executor, which decides where and when to do so; it knows
+neither HTTP nor threads. What hosts may have missed is recorded by `resto.record`, the local files are those of `resto.master`.
+Look first into `hybrid`, at `HybridStorage._save`, and into `replication`, by which all its changes reach a host.
 """
 
-from resto.storage.base import ReplicatedStorage, StorageOptions, is_replicated
+from resto.storage.background import AsyncStorage
+from resto.storage.base import ReplicatedStorage, rebuild
+from resto.storage.composition import StorageOptions
 from resto.storage.distributed import DistributedStorage
-from resto.storage.hybrid import AsyncStorage, HybridStorage
+from resto.storage.finding import is_replicated
+from resto.storage.hybrid import HybridStorage
 
 
 __all__ = [
@@ -16,4 +20,9 @@ __all__ = [
     "ReplicatedStorage",
     "StorageOptions",
     "is_replicated",
+    "rebuild",
 ]
+
+# What pickles, queues and migrations write down. It outlives any module below.
+for _written in (AsyncStorage, DistributedStorage, HybridStorage, rebuild):
+    _written.__module__ = __name__

@@ -6,17 +6,20 @@ have got the two states in either order, and the present one is sent once more.
 """
 
 import os
+from collections.abc import Callable
 from io import BytesIO, RawIOBase
 from typing import IO, BinaryIO, cast
 
-from resto.courses import Course, course_of
+from resto.courses import Course, course_of, finish
 from resto.exceptions import HostUnavailableError, TransportError
+from resto.executors import Job
 from resto.master.copy import MasterCopy, Snapshot, shared_snapshot
+from resto.record.changes import Change, holding
 from resto.record.leases import Lease
 from resto.transports import Transport
 
 
-__all__ = ["leased", "replicate"]
+__all__ = ["alone", "leased", "replicate"]
 
 # How often to send again what a host says it has stored, and then does not have.
 MAX_OVERTAKEN = 2
@@ -71,6 +74,31 @@ def replicate(
         overtaken += unchanged
     problem = f"the master copy changed {MAX_ROUNDS} times while it was sent"
     raise TransportError(host, name, action, problem)
+
+
+def alone(change: Change, host: str, name: str, action: str, course: Callable[[], Course[bool]]) -> bool:
+    """Replicate to one host for somebody who has not recorded that.
+
+    Args:
+        change: Of this host alone; not announced yet.
+        host: The host as it stands in the settings.
+        name: The file's name.
+        action: As for `replicate`.
+        course: Returns what replicates under the lease that is held then.
+
+    Returns:
+        What `replicate` does.
+
+    Raises:
+        Exception: As for `replicate`.
+    """
+    change.announce(name, (host,))
+    with holding(change.lease):
+        outcome = Job(action, host, name, lambda: finish(course())).run()
+    change.settle([outcome])
+    if outcome.error is not None:
+        raise outcome.error
+    return bool(outcome.value)
 
 
 def _told(

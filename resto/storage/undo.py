@@ -1,7 +1,7 @@
-"""What becomes of a save that has failed on a host, and must not have happened."""
+"""What becomes of changes that have failed on a host: they stay, or must not have happened."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import cast
+from typing import Any, cast
 
 from resto.exceptions import HostUnavailableError, ReplicationError, UnexpectedStatusCode
 from resto.outcomes import Outcome
@@ -9,10 +9,29 @@ from resto.record import leases as pending
 from resto.record.changes import Change, holding
 
 
-__all__ = ["undone", "with_consequence"]
+__all__ = ["follow", "kept_because", "undone", "with_consequence"]
 
 # Statuses after which no server has stored anything: credentials, permission, size.
 _REFUSALS = frozenset({401, 403, 413})
+
+
+def follow(change: Change, func: Callable[..., Any], name: str, consequence: str) -> None:
+    """Let the hosts follow a change that stays, whatever becomes of them.
+
+    Args:
+        change: Has been made.
+        func: As for `Change.execute`.
+        name: The file's name.
+        consequence: What has become of the file if they do not, a sentence fragment.
+
+    Raises:
+        ReplicationError: It failed on a host, and that is fatal.
+    """
+    try:
+        change.execute(func, name)
+    except ReplicationError as error:
+        change.settle(error.outcomes)
+        raise with_consequence(error, consequence) from error.__cause__
 
 
 def undone(
@@ -32,6 +51,22 @@ def undone(
     change.settle(_settled_by_undoing(outcomes, withdrawn))
     failed = ", ".join(outcome.host for outcome in withdrawn if not outcome.ok)
     return with_consequence(error, f"the save was undone, except on {failed}" if failed else "the save was undone")
+
+
+def kept_because(change: Change, outcomes: Sequence[Any], *, is_new: bool) -> str:
+    """Return why a save without a master copy must not be undone, a sentence fragment; empty if it is about to be.
+
+    Args:
+        change: The save.
+        outcomes: What happened on each host.
+        is_new: Whether the name was found to be free.
+    """
+    existed = [outcome.value and outcome.host not in change.behind for outcome in outcomes if outcome.ok]
+    if any(existed):
+        return "it has replaced a file on some hosts, and was not undone"
+    if not existed and not is_new:
+        return "no host confirms that it has stored the file"
+    return "" if change.revoke() else "another save or delete has followed"
 
 
 def with_consequence(error: ReplicationError, consequence: str) -> ReplicationError:

@@ -14,7 +14,7 @@ from resto.names import clean_name, require_storable
 from resto.outcomes import Outcome
 from resto.settings import storage_settings
 from resto.storage import AsyncStorage
-from resto.storage.hybrid import REMOTE_ACTIONS
+from resto.storage.background import REMOTE_ACTIONS
 
 
 __all__ = ["Done", "perform", "received"]

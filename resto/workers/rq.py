@@ -18,7 +18,7 @@ from rq.scheduler import RQScheduler
 from resto.exceptions import JobRefusedError
 from resto.executors.queue import Message
 from resto.storage import AsyncStorage
-from resto.storage.base import replicated_storages
+from resto.storage.finding import replicated_storages
 from resto.workers.jobs import perform, received
 
 

@@ -28,7 +28,7 @@ from resto import exceptions, health, names
 from resto.executors import thread
 from resto.settings import DEFAULTS
 from resto.staticfiles import StaticFilesStorage
-from resto.storage import AsyncStorage, DistributedStorage, HybridStorage, StorageOptions, base
+from resto.storage import AsyncStorage, DistributedStorage, HybridStorage, StorageOptions, reporting
 from resto.transports.http import HttpOptions, HttpTransport
 from resto.transports.webdav import WebDAVTransport
 
@@ -188,7 +188,7 @@ def test_checks_are_those_documented():
 def test_log_messages_are_those_documented():
     calls = r"logger\.(?:warning|error|exception)\(\s*\"([^\"]+)\""
     messages = {message for text in SOURCES.values() for message in re.findall(calls, text)}
-    messages |= {message.removesuffix(" %s") for message in base._LOG_MESSAGES.values()}
+    messages |= {message.removesuffix(" %s") for message in reporting.LOG_MESSAGES.values()}
     assert messages | {"Failed to upload %s on %s.", "Failed to delete %s on %s."} == set(table_rows("Log messages"))
 
 

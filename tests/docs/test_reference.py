@@ -27,7 +27,13 @@ COMMANDS = {
 COMPATIBILITY = (ROOT / "docs" / "compatibility.md").read_text()
 
 # What messages in queues name.
-MESSAGES = {"resto.workers.rq.replicate", "resto.tasks", "resto.replicate", "resto.workers.django_tasks.replicate"}
+MESSAGES = {
+    "resto.workers.rq.replicate",
+    "resto.tasks",
+    "resto.replicate",
+    "resto.workers.django_tasks.replicate",
+    "resto.storage.rebuild",
+}
 
 HOOKS = [name for name in hookspecs.__all__ if name.startswith("resto_")]
 
@@ -130,6 +136,7 @@ def test_messages_name_what_is_there():
     assert import_string("resto.workers.rq.replicate")
     assert import_string("resto.tasks.replicate").name == "resto.replicate"
     assert import_string("resto.workers.django_tasks.replicate")
+    assert import_string("resto.storage.rebuild")
 
 
 def test_keys_of_messages_are_told():

@@ -11,6 +11,7 @@ from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError
 from resto.executors import Lanes, thread
 from resto.record import database
 from resto.record import leases as pending
+from resto.storage import copying, distributed, listing
 from resto.transports import Transport
 
 
@@ -174,3 +175,9 @@ def pause_at_the_database(patch, world):
     connected = paused(world, database.connected)
     patch.setattr(database, "connected", connected)
     patch.setattr(pending, "connected", connected)
+
+
+def replace_truth_of(patch, truth_of):
+    """Let all who ask where the truth of a name is use another function."""
+    for module in (copying, distributed, listing):
+        patch.setattr(module, "truth_of", truth_of)

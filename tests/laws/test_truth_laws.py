@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 from kit.staging import UnorderedExecutor
-from kit.world import World, WorldTransport, pause_at_the_database, separate_actors
+from kit.world import World, WorldTransport, pause_at_the_database, replace_truth_of, separate_actors
 from resto import health
 from resto.exceptions import ReplicationError
 from resto.models import Pending
@@ -26,7 +26,7 @@ from resto.plugins import PluginManager
 from resto.record import leases as pending
 from resto.record import truth
 from resto.repair.drain import drain
-from resto.storage import distributed
+from resto.storage import copying, distributed
 
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -218,23 +218,21 @@ def clear_whatever_has_followed(patch):
 
 
 def repair_while_another_has_a_row(patch):
-    patch.setattr(distributed, "_is_disturbed", lambda rows, host, lease: False)
+    patch.setattr(copying, "_is_disturbed", lambda rows, host, lease: False)
 
 
 def ask_whoever_has_missed_something(patch):
-    patch.setattr(
-        distributed, "truth_of", lambda hosts, rows: truth.Truth(tuple(hosts), is_settled=True, is_present=True)
-    )
+    replace_truth_of(patch, lambda hosts, rows: truth.Truth(tuple(hosts), is_settled=True, is_present=True))
 
 
 def ask_all_if_all_have_missed_something(patch):
-    original = distributed.truth_of
+    original = truth.truth_of
 
     def truth_of(hosts, rows):
         found = original(hosts, rows)
         return found if found.is_settled else replace(found, hosts=tuple(hosts))
 
-    patch.setattr(distributed, "truth_of", truth_of)
+    replace_truth_of(patch, truth_of)
 
 
 def take_names_that_are_pending(patch):

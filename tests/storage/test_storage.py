@@ -4,6 +4,7 @@ import copy
 import io
 import json
 import pickle
+import pickletools
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -505,6 +506,13 @@ def test_copy_works_like_the_original(storage, servers, clone):
 
     assert type(twin) is type(storage)
     assert all(server.has_file("b.txt") for server in servers)
+
+
+def test_pickle_names_public_paths_only(storage):
+    """It may wait in a queue for longer than a version lasts."""
+    named = pickletools.genops(pickle.dumps(storage.remove))
+    modules = {text for _, text, _ in named if str(text).startswith("resto.")}
+    assert modules == {"resto.storage"}
 
 
 def test_bound_methods_pickle(storage, media_root):

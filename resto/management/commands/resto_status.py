@@ -12,7 +12,7 @@ from django.db import DatabaseError
 from resto.management.choices import require_known
 from resto.repair.probe import HostProbe, probe_hosts
 from resto.repair.status import HostStatus, Stranger, host_statuses, strangers
-from resto.storage.base import replicated_aliases
+from resto.storage.finding import replicated_aliases
 
 
 __all__ = ["Command"]

@@ -14,7 +14,8 @@ from resto.management.progress import ProgressBar
 from resto.names import clean_directory
 from resto.repair.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport, synchronize
 from resto.settings import storage_settings
-from resto.storage.base import ReplicatedStorage, replicated_storages
+from resto.storage import ReplicatedStorage
+from resto.storage.finding import replicated_storages
 
 
 __all__ = ["Command"]

@@ -1,0 +1,175 @@
+"""What the options of a storage amount to: a transport for each host, and an executor."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from django.utils.module_loading import import_string
+
+from resto.exceptions import ConfigurationError
+from resto.executors import Executor
+from resto.hosts import Host, parse_hosts, parse_timeout
+from resto.plugins import get_plugin_manager, identity
+from resto.settings import get_setting, storage_settings
+from resto.transports import Transport
+
+
+__all__ = ["Composition", "Options", "StorageOptions", "find_alias", "imported_backend"]
+
+
+class StorageOptions(TypedDict, total=False):
+    """The keyword-only options of all storages; None, or none given, falls back to the setting ``RESTO_<NAME>``.
+
+    Attributes:
+        fatal_exceptions: Whether an action that fails on a host raises.
+        show_traceback: Whether failures are logged with a traceback.
+        timeout: Seconds that a host may stay silent: while connecting, and at each read or write.
+        transport: A plugin's name, a dotted path, or a class.
+        transport_options: Keyword arguments of the transport.
+        executor: A plugin's name, a dotted path, or a class.
+        executor_options: Keyword arguments of the executor.
+    """
+
+    fatal_exceptions: bool | None
+    show_traceback: bool | None
+    timeout: float | None
+    transport: str | type[Transport] | None
+    transport_options: Mapping[str, Any] | None
+    executor: str | type[Executor] | None
+    executor_options: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """What a storage is made of.
+
+    Attributes:
+        transport: Of the hosts that have no options of their own.
+        transports: Of each host, in the order of the settings.
+        identities: What all spellings of each host have in common.
+        executor: Where and when actions run.
+        alias: Under which ``STORAGES`` has a storage like this one; None if it has none.
+    """
+
+    transport: Transport
+    transports: Mapping[str, Transport]
+    identities: Mapping[str, str]
+    executor: Executor
+    alias: str | None
+
+
+class Options:
+    """The options of one storage, as they are in force, and the parts that they amount to.
+
+    Args:
+        hosts: As the storage was given them.
+        given: The other options that it was given.
+    """
+
+    def __init__(self, hosts: Any, given: Mapping[str, Any]) -> None:
+        self._given = {name.upper(): value for name, value in given.items()} | {"MEDIA_HOSTS": hosts}
+
+    def value(self, name: str) -> Any:
+        """Return what an option is, or the setting that it falls back to.
+
+        Args:
+            name: In capitals, as that of the setting.
+        """
+        value = self._given.get(name)
+        return get_setting(name) if value is None else value
+
+    def timeout(self) -> float:
+        """Return how many seconds a host may stay silent."""
+        return parse_timeout(self.value("TIMEOUT"))
+
+    def hosts(self) -> tuple[Host, ...]:
+        """Return the hosts, with their own options."""
+        return parse_hosts(self.value("MEDIA_HOSTS"))
+
+    def transports(self, base_url: str) -> tuple[Transport, dict[str, Transport], dict[str, str]]:
+        """Return the transport of hosts without options of their own, that of each host, and what identifies each host.
+
+        Args:
+            base_url: Where files are served from.
+        """
+        common = self._transport(base_url, {})
+        transports: dict[str, Transport] = {}
+        known: dict[str, str] = {}
+        for host in self.hosts():
+            transport = self._transport(base_url, dict(host.options)) if host.options else common
+            identified = identity(transport, host.address)
+            if identified in known:
+                problem = f"hosts {known[identified]!r} and {host.address!r} are the same"
+                raise ConfigurationError(problem, "List each host once.", code="E004")
+            known[identified] = host.address
+            transports[host.address] = transport
+        return common, transports, {address: identified for identified, address in known.items()}
+
+    def _transport(self, base_url: str, host_options: dict[str, Any]) -> Transport:
+        options = _mapping(self.value("TRANSPORT_OPTIONS"), "transport_options") | host_options
+        plugins, choice = get_plugin_manager(), self.value("TRANSPORT")
+        plugins.transport(choice)  # that there is none is told first, and a wrong timeout by another examination
+        options["timeout"] = parse_timeout(options.get("timeout", self.value("TIMEOUT")))
+        return plugins.create_transport(choice, base_url, **options)
+
+    def executor(self, storage: str, alias: str | None, *, waits: bool) -> Executor:
+        """Return the executor, if it suits the storage.
+
+        Args:
+            storage: The name of its class.
+            alias: Under which ``STORAGES`` has such a storage; None if it has none.
+            waits: Whether it waits for its hosts.
+        """
+        options = _mapping(self.value("EXECUTOR_OPTIONS"), "executor_options")
+        executor = get_plugin_manager().create_executor(self.value("EXECUTOR"), **options)
+        if waits and not executor.supports_run:
+            raise ConfigurationError(
+                f"{storage} waits for its hosts, which {type(executor).__name__} cannot do",
+                "Use AsyncStorage, or the executor 'thread'.",
+                code="E009",
+            )
+        if executor.needs_alias and alias is None:
+            raise ConfigurationError(
+                f"{type(executor).__name__} works for storages in STORAGES only: workers find them by alias",
+                "Add this storage to STORAGES, and use storages[alias].",
+                code="E011",
+            )
+        return executor
+
+
+def find_alias(storage_class: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str | None:
+    """Return the alias in ``STORAGES`` that stands for a storage like this one; None if there is none.
+
+    Args:
+        storage_class: Of the storage.
+        args: That it was constructed with.
+        kwargs: That it was constructed with.
+    """
+    options = _without_tuples(kwargs)
+    for alias, parameters in storage_settings().items():
+        # By its options, not by identity: two threads that ask for an alias at once get two storages.
+        same = isinstance(parameters, Mapping) and _without_tuples(parameters.get("OPTIONS") or {}) == options
+        if same and not args and imported_backend(parameters.get("BACKEND")) is storage_class:
+            return alias
+    return None
+
+
+def imported_backend(backend: Any) -> Any:
+    """Return the class that a ``BACKEND`` names; None if it cannot be imported, of which Django says what is wrong."""
+    try:
+        return import_string(backend) if isinstance(backend, str) else backend
+    except Exception:  # noqa: BLE001 - whatever the module raises
+        return None
+
+
+def _without_tuples(value: Any) -> Any:
+    """Return options as they are once they have been through JSON, as those of a storage that a task makes again."""
+    if isinstance(value, Mapping):
+        return {name: _without_tuples(item) for name, item in value.items()}
+    return [_without_tuples(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _mapping(options: Any, option: str) -> dict[str, Any]:
+    if not isinstance(options, Mapping):
+        raise ConfigurationError(f"{option} must be a mapping, not {type(options).__name__}", code="E008")
+    return dict(options)

@@ -1,0 +1,71 @@
+"""What ``STORAGES`` has of resto."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, cast
+
+from django.core.files.storage import storages
+
+from resto.exceptions import ConfigurationError
+from resto.plugins import identity
+from resto.settings import storage_settings
+from resto.storage.base import ReplicatedStorage
+from resto.storage.composition import imported_backend
+
+
+__all__ = ["find_host", "hosts_of", "is_replicated", "replicated_aliases", "replicated_storages"]
+
+
+def is_replicated(backend: Any) -> bool:
+    """Return whether a ``BACKEND`` of ``STORAGES`` is a storage of resto, without making one."""
+    found = imported_backend(backend)
+    return isinstance(found, type) and issubclass(found, ReplicatedStorage)
+
+
+def replicated_storages(aliases: Sequence[str] = ()) -> dict[str, ReplicatedStorage]:
+    """Return the storages of resto in ``STORAGES``, by their aliases.
+
+    Args:
+        aliases: Only these; all if there are none.
+    """
+    return {alias: cast("ReplicatedStorage", storages[alias]) for alias in replicated_aliases(aliases)}
+
+
+def replicated_aliases(aliases: Sequence[str] = ()) -> list[str]:
+    """Return the aliases of the storages of resto in ``STORAGES``, without making one.
+
+    Args:
+        aliases: Only these; all if there are none.
+    """
+    return [
+        alias
+        for alias, parameters in storage_settings().items()
+        if is_replicated(parameters.get("BACKEND")) and (not aliases or alias in aliases)
+    ]
+
+
+def hosts_of(alias: str) -> tuple[str, ...]:
+    """Return the hosts of a storage in ``STORAGES``; none if it cannot be used, of which ``manage.py check`` says why.
+
+    Args:
+        alias: Of a storage of resto.
+    """
+    try:
+        return cast("ReplicatedStorage", storages[alias]).hosts
+    except Exception:  # noqa: BLE001 - whatever its options or a plugin raise: others have work to be done
+        return ()
+
+
+def find_host(storage: ReplicatedStorage, spelling: str) -> str | None:
+    """Return the host of a storage that an address means, however it is spelled; None if it has no such host.
+
+    Args:
+        storage: Which one.
+        spelling: The address.
+    """
+    for host in storage.hosts:
+        transport = storage.transport_for(host)
+        with suppress(ConfigurationError):  # this one cannot reach such a host
+            if identity(transport, spelling) == identity(transport, host):
+                return host
+    return None

@@ -1,0 +1,72 @@
+"""Listings where there is no master copy: what a host says, corrected by what it has missed."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from resto.record.rows import Row
+from resto.record.truth import truth_of
+from resto.transports import Transport
+
+
+__all__ = ["corrected", "least_behind", "listed_by", "missed_by_host"]
+
+
+def missed_by_host(hosts: Sequence[str], rows: Mapping[str, Sequence[Row]]) -> dict[str, set[str]]:
+    """Return the names of which each host does not tell the truth.
+
+    Args:
+        hosts: All hosts of the storage.
+        rows: Name -> its rows, oldest first.
+    """
+    missed: dict[str, set[str]] = {host: set() for host in hosts}
+    for name, own in rows.items():
+        truth = truth_of(hosts, own)
+        for host in hosts if truth.is_gone else set(hosts).difference(truth.hosts):
+            missed[host].add(name)
+    return missed
+
+
+def least_behind(missed: Mapping[str, set[str]]) -> list[str]:
+    """Return the hosts that know most.
+
+    Args:
+        missed: As `missed_by_host` returns it.
+    """
+    least = min(map(len, missed.values()))
+    return [host for host in missed if len(missed[host]) == least]
+
+
+def listed_by(
+    transport_for: Callable[[str], Transport], host: str, name: str
+) -> tuple[str, tuple[list[str], list[str]]]:
+    """Return who has listed a directory, and the directories and files in it.
+
+    Args:
+        transport_for: Returns the transport of a host.
+        host: The host as it stands in the settings.
+        name: Of the directory; ``""`` is the root.
+    """
+    return host, transport_for(host).listdir(host, name)
+
+
+def corrected(
+    directory: str, directories: list[str], files: list[str], missed: set[str], exists: Callable[[str], bool]
+) -> tuple[list[str], list[str]]:
+    """Return a listing with what the host that has made it does not know.
+
+    Args:
+        directory: Which one; ``""`` is the root.
+        directories: In it, as the host says.
+        files: In it, as the host says.
+        missed: Names below it of which the host does not tell the truth.
+        exists: Tells whether a file is there.
+    """
+    there, here = dict.fromkeys(directories), dict.fromkeys(files)
+    for name in sorted(missed):
+        part, _, below = name.removeprefix(f"{directory}/" if directory else "").partition("/")
+        if not exists(name):
+            here.pop(part, None) if not below else None
+        elif below:
+            there[part] = None
+        else:
+            here[part] = None
+    return list(there), list(here)

@@ -1,0 +1,84 @@
+"""What the log says of actions on hosts."""
+
+import logging
+
+from resto.exceptions import RemoteFileNotFoundError, TransportError
+from resto.outcomes import Outcome
+
+
+__all__ = ["described", "forget_frames", "log_failure", "log_outcome", "removed", "uploaded"]
+
+logger = logging.getLogger("resto")
+
+LOG_MESSAGES = {
+    "download": "Failed to download %s from %s. %s",
+    "exists": "Failed to check if %s exists on %s. %s",
+    "size": "Failed to get the size of %s from %s. %s",
+    "listdir": "Failed to list %s on %s. %s",
+    "modified_time": "Failed to get the modification time of %s from %s. %s",
+    "repair": "Failed to repair %s on %s. %s",
+}
+
+# Actions for which it is no failure that a host does not have the file.
+_READS = frozenset({"download", "exists", "size", "listdir", "modified_time"})
+
+
+def log_outcome(outcome: Outcome, *, show_traceback: bool) -> None:
+    """Log a failure; to ask for a file that is not there is none.
+
+    Args:
+        outcome: What happened on a host.
+        show_traceback: Whether its traceback is logged, too.
+    """
+    error = outcome.error
+    if error is None or (outcome.action in _READS and isinstance(error, RemoteFileNotFoundError)):
+        return
+    problem = error.problem if isinstance(error, TransportError) else described(error)
+    log_failure(outcome.action, outcome.name, outcome.host, problem, error if show_traceback else None)
+
+
+def log_failure(action: str, name: str, host: str, problem: str, error: Exception | None = None) -> None:
+    """Log that an action failed on a host.
+
+    Args:
+        action: Of the outcome.
+        name: The file's name; ``""`` is the root.
+        host: The host as it stands in the settings.
+        problem: Why, a sentence fragment.
+        error: Whose traceback is logged, too; None for none.
+    """
+    message = LOG_MESSAGES.get(action, f"Failed to {action} %s on %s. %s")
+    begins_with_host = "://" in problem.partition(" ")[0]
+    sentence = problem if begins_with_host else f"{problem[:1].upper()}{problem[1:]}"
+    sentence += "" if problem.endswith(("?", ".")) else "."
+    logger.error(message, name or "/", host, sentence, exc_info=error)
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Let go of what was called when a host failed, which holds the content of an upload, and whoever has the outcome.
+
+    These would be in memory until the next cyclic garbage collection. What such an error says needs no traceback.
+    """
+    if error is not None and error.__traceback__ is not None:
+        error.__traceback__ = None
+        forget_frames(error.__cause__)
+        forget_frames(error.__context__)
+
+
+def uploaded(host: str, name: str, existed: bool) -> bool:  # noqa: FBT001 - what a transport told
+    """Return what an upload has told, and log what it should not have."""
+    if existed:
+        logger.warning("PUT on existing file %s on %s.", name, host)
+    return existed
+
+
+def removed(host: str, name: str, existed: bool) -> bool:  # noqa: FBT001 - what a transport told
+    """Return what a deletion has told, and log what it should not have."""
+    if not existed:
+        logger.warning("DELETE on missing file %s on %s.", name, host)
+    return existed
+
+
+def described(error: Exception) -> str:
+    """Return the text of an error, which may not say enough without its class."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

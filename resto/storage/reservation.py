@@ -1,0 +1,87 @@
+"""The reservation of a name where there is no master copy: nobody else has it, or is about to have it."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from resto.record.changes import Change, Recorded
+from resto.record.rows import Row
+
+
+__all__ = ["Reservation"]
+
+
+class Reservation(threading.local):
+    """What a thread knows of the save that it is in.
+
+    Attributes:
+        alias: Of the storage that reserves each name that is looked at; None while none does.
+        free: The name that was found to be free.
+    """
+
+    alias: str | None = None
+    free: str | None = None
+    _change: Change | None = None  # of the name that was reserved last
+    _seen: tuple[str, Sequence[Row]] | None = None  # the rows of the name that is looked at
+
+    @contextmanager
+    def opened(self, alias: str | None) -> Iterator[None]:
+        """Reserve each name that is looked at meanwhile; what is not taken by the end is nobody's again.
+
+        Args:
+            alias: Under which changes are recorded; None if nothing is, nor reserved.
+        """
+        self.alias = alias
+        try:
+            yield
+        finally:
+            self.alias = None
+            if self._change is not None:
+                self._change.forget()
+                self._change = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether names that are looked at are reserved."""
+        return self.alias is not None
+
+    def reserve(self, storage: Recorded, name: str) -> bool:
+        """Record that a file of that name is about to be saved; return whether nobody else has recorded anything.
+
+        Args:
+            storage: Whose name it is.
+            name: The file's name.
+        """
+        self._change = self._change or Change(storage, present=True)
+        self._change.announce(name)
+        lease = self._change.lease
+        # Whoever records the same name at the same moment sees this, too, and both take another one. What has followed is not
+        # looked for again before hosts are asked: it could only say that fewer of them tell the truth, or none has the file.
+        rows = [] if lease is None else lease.take_over(self.alias or "", name)
+        if rows is not None:
+            self._seen = (name, rows)
+        return rows is not None
+
+    def rows(self, name: str) -> Sequence[Row] | None:
+        """Return the rows of the name that has just been reserved; None if it is another one."""
+        return self._seen[1] if self._seen is not None and self._seen[0] == name else None
+
+    def forget_rows(self) -> None:
+        """Let the rows be looked for again."""
+        self._seen = None
+
+    def take(self, storage: Recorded, name: str) -> tuple[Change, bool]:
+        """Return the change that brings a file, and whether its name was found to be free.
+
+        Args:
+            storage: Whose name it is.
+            name: The file's name.
+        """
+        is_new, self.free = self.free == name, None
+        change, self._change, self.alias = self._change, None, None
+        if change is None or not is_new:
+            if change is not None:
+                change.forget()
+            change = Change(storage, present=True)
+            change.announce(name)
+        return change, is_new
