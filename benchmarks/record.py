@@ -21,7 +21,7 @@ from benchmarks.sizes import Sizes
 from benchmarks.timing import Time, in_seconds, in_turn, interleave, timed
 from kit.brokers import PostgreSQL
 from kit.servers import MediaServer
-from resto.record import leases as pending
+from resto.record import database
 from resto.repair.drain import drain
 
 
@@ -85,7 +85,7 @@ def _recording(state: str, save: Callable[[], object]) -> Callable[[], object]:
 @contextmanager
 def _recorded(state: str) -> Iterator[None]:
     """Record in one of the databases, or not at all."""
-    is_active, pending.is_active = pending.is_active, lambda: state != OFF
+    is_active, database.is_active = database.is_active, lambda: state != OFF
     default = connections["default"]
     if state != OFF:
         connections["default"] = connections[state]  # to change RESTO_DATABASE takes time
@@ -93,7 +93,7 @@ def _recorded(state: str) -> Iterator[None]:
         yield
     finally:
         connections["default"] = default
-        pending.is_active = is_active
+        database.is_active = is_active
 
 
 def _measure_catching_up(files: int, rounds: int) -> list[Row]:

@@ -13,7 +13,7 @@ from django.db.models import FileField
 from django.utils.functional import LazyObject
 
 from resto.plugins import get_plugin_manager
-from resto.record import leases as pending
+from resto.record import database
 from resto.settings import get_setting, storage_settings
 from resto.storage import DistributedStorage, ReplicatedStorage, is_replicated
 
@@ -128,7 +128,7 @@ def _check_storage(where: str, storage: ReplicatedStorage) -> Iterable[CheckMess
             "'http', or 'url' of the executor 'rq'.",
             id="resto.W001",
         )
-    if not problems and pending.is_active() and storage.record_alias() is None:
+    if not problems and database.is_active() and storage.record_alias() is None:
         yield checks.Warning(
             f"{where}: what its hosts miss is not recorded, and nothing sends it later",
             hint="Add the storage to STORAGES, by which a drain can find it, and use storages[alias].",

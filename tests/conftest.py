@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from kit.clock import Clock
 from resto import health
-from resto.record import leases as pending
+from resto.record import database
 
 
 pytest_plugins = ["kit.servers", "kit.brokers", "pytester"]
@@ -46,7 +46,7 @@ def _no_proxies(monkeypatch):
 def _record(request, monkeypatch):
     """What is saved is recorded only in tests that have a database."""
     if request.node.get_closest_marker("django_db") is None:
-        monkeypatch.setattr(pending, "is_active", lambda: False)
+        monkeypatch.setattr(database, "is_active", lambda: False)
 
 
 @pytest.fixture(autouse=True)

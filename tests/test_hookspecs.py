@@ -12,7 +12,7 @@ import resto
 from resto import hookspecs
 from resto.executors.queue import QueueExecutor
 from resto.plugins import get_plugin_manager
-from resto.record import leases as pending
+from resto.record import backlog, leases
 from resto.repair.drain import drain
 from resto.repair.status import host_statuses
 from resto.repair.sync import SyncOptions, synchronize
@@ -81,7 +81,7 @@ NOTING = """
 
     @hookimpl
     def resto_host_pending(storage, host, count, oldest):
-        pending.append((storage, host, count, oldest and round(oldest)))
+        leases.append((storage, host, count, oldest and round(oldest)))
 """
 
 
@@ -161,8 +161,8 @@ def test_observers_are_told_by_queue_workers(noted, server, make_site, django_ca
 @pytest.fixture
 def clock(monkeypatch):
     clock = [1_000_000.0]
-    monkeypatch.setattr(pending, "clock", lambda: clock[0])
-    monkeypatch.setattr(pending, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(leases, "clock", lambda: clock[0])
+    monkeypatch.setattr(leases, "monotonic", lambda: clock[0])
     return clock
 
 
@@ -223,5 +223,5 @@ def test_observers_are_told_by_a_comparison(noted, server, make_site, media_root
 def test_nobody_counts_what_is_pending_unless_somebody_wants_to_know(make_site, install, monkeypatch):
     install("resto-noting", NOTING.partition("@hookimpl\n    def resto_host_pending")[0])
     make_site()
-    monkeypatch.setattr(pending, "backlog", None)
+    monkeypatch.setattr(backlog, "backlog", None)
     drain()

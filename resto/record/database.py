@@ -14,16 +14,26 @@ from django.db.backends.utils import CursorWrapper
 
 from resto.exceptions import ConfigurationError
 from resto.executors.thread import THREAD_NAME
-from resto.settings import get_setting
+from resto.settings import get_setting, remembered
 
 
-__all__ = ["connected", "execute"]
+__all__ = ["connected", "execute", "is_active"]
 
 T = TypeVar("T")
 
 _MAX_CONFLICTS = 5
 _CONFLICTS = ("40P01", "40001")  # deadlock_detected, serialization_failure (PostgreSQL, appendix A)
 _MYSQL_DEADLOCK = 1213  # ER_LOCK_DEADLOCK
+
+
+def is_active() -> bool:
+    """Return whether changes are recorded: whether ``"resto"`` is in ``INSTALLED_APPS``, and the site has a database."""
+    return apps.ready and _has_record()
+
+
+@remembered
+def _has_record() -> bool:
+    return apps.is_installed("resto") and bool(connections[get_setting("DATABASE")].vendor != "unknown")
 
 
 def execute(sql: str, parameters: Any, result: Callable[[CursorWrapper], T]) -> T:

@@ -4,20 +4,25 @@ Each function is one statement in autocommit, repeated if the database has undon
 and the value that stands there, or a list of them after ``IN``; all of them must hold.
 """
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from django.db.backends.utils import CursorWrapper
 
 from resto.record.database import execute
 
 
-__all__ = ["Row", "assign", "delete", "insert", "select", "update"]
+__all__ = ["Row", "assign", "delete", "digest_of", "in_parts", "insert", "select", "update"]
 
 Conditions = Mapping[str, Any]
 
+T = TypeVar("T")
+
 _TABLE = "resto_pending"
+
+_MAX_ROWS = 300  # of one statement, with three values for each: older SQLite takes 999
 
 # What a new row has unless it is given, as SQL. The database is not asked for it: the columns have no defaults there.
 _DEFAULTS = {"attempts": "0", "error": "''", "digest": "''", "opened_by": "''", "latest": "''"}
@@ -131,3 +136,19 @@ def _count(cursor: CursorWrapper) -> int:
 def _rows(cursor: CursorWrapper) -> list[Row]:
     rows = map(Row._make, cursor.fetchall())
     return [row._replace(present=bool(row.present)) for row in rows]  # most databases have numbers for it
+
+
+def digest_of(storage: str, name: str) -> str:
+    """Return by what rows of a storage without a master copy are found.
+
+    Args:
+        storage: Alias of the storage in ``STORAGES``.
+        name: The file's name.
+    """
+    return hashlib.sha256(f"{storage}\0{name}".encode(errors="surrogatepass")).hexdigest()[:32]
+
+
+def in_parts(many: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield parts of what is too much for one statement."""
+    for number in range(0, len(many), _MAX_ROWS):
+        yield many[number : number + _MAX_ROWS]

@@ -13,8 +13,10 @@ from resto.executors import Executor, Job, RemoteCall
 from resto.executors.queue import retry_delay
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
-from resto.record import leases as pending
-from resto.record.leases import Lease, PendingName
+from resto.record import claims, leases
+from resto.record.backlog import backlog_of
+from resto.record.claims import PendingName
+from resto.record.leases import Lease
 from resto.settings import storage_settings
 from resto.storage import ReplicatedStorage
 from resto.storage.finding import find_host, hosts_of, replicated_aliases
@@ -123,7 +125,7 @@ def drain_into(
     """
     so_far, end = _SoFar(total), math.inf if limit is None else total.claimed + limit
     while total.claimed < end:
-        work = pending.claim(int(min(BATCH, end - total.claimed)), storages=storage, hosts=hosts)
+        work = claims.claim(int(min(BATCH, end - total.claimed)), storages=storage, hosts=hosts)
         if not work:
             break
         so_far.untouched = {one.lease.token: one.lease for one in work}
@@ -131,7 +133,7 @@ def drain_into(
             for one in _dealt_with(work, so_far):
                 progress(one)
         except KeyboardInterrupt:
-            pending.release_leases([*so_far.untouched.values()], 0)
+            leases.release_leases([*so_far.untouched.values()], 0)
             raise
     _warn_of_strangers(so_far)
     _tell_observers(storage)
@@ -149,9 +151,9 @@ def _tell_observers(aliases: Sequence[str]) -> None:
     if not manager.is_observed("resto_host_pending"):
         return
     for alias in replicated_aliases(aliases):
-        backlog = pending.backlog(alias)
+        found = backlog_of(alias)
         for host in hosts_of(alias):
-            one = backlog.get(host)
+            one = found.get(host)
             manager.notify_pending(alias, host, one.count if one else 0, one.oldest if one else None)
 
 
@@ -162,7 +164,7 @@ def _dealt_with(work: list[PendingName], so_far: _SoFar) -> Iterable[int]:
             found = _find_storage(alias)
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises: other storages have work to be done
             logger.error("Failed to drain STORAGES[%r]. %s", alias, error)  # noqa: TRY400 - as `manage.py check` says it
-            pending.release_leases([one.lease for one in mine], retry_delay(1))
+            leases.release_leases([one.lease for one in mine], retry_delay(1))
             so_far.total.failed += len(mine)
             yield len(mine)
             continue
@@ -196,7 +198,7 @@ def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], so_far: 
                 down.setdefault(outcome.host, lease.delay())
         for host in {one.host for one in skipped}:
             # As long as the name that was tried: each of them would be the next try.
-            pending.release_leases([one.lease for one in skipped if one.host == host], down[host])
+            leases.release_leases([one.lease for one in skipped if one.host == host], down[host])
         total.skipped += len(skipped)
         yield len(part)
 
@@ -210,7 +212,7 @@ def _settle_strangers(storage: ReplicatedStorage, work: list[PendingName], so_fa
             yield _keep(mine, f"{host}, which is not a host of STORAGES[{mine[0].storage!r}]", so_far)
         else:
             # Claimed anew, they are one piece of work with what is pending for that spelling.
-            pending.release_leases([one.lease for one in mine], 0, host=spelling)
+            leases.release_leases([one.lease for one in mine], 0, host=spelling)
 
 
 def _first_of_each_host(work: list[PendingName]) -> list[list[PendingName]]:
@@ -221,22 +223,22 @@ def _first_of_each_host(work: list[PendingName]) -> list[list[PendingName]]:
 def _repair(
     storage: ReplicatedStorage, executor: Executor, work: list[PendingName], so_far: _SoFar
 ) -> list[tuple[Lease, Outcome]]:
-    leases = {(one.host, one.name): one.lease for one in work}
+    held = {(one.host, one.name): one.lease for one in work}
     settled = []
 
     def jobs() -> Iterator[Job]:
         for job in storage.repair_jobs(work):
-            so_far.untouched.pop(leases[job.host, job.name].token)
+            so_far.untouched.pop(held[job.host, job.name].token)
             yield job
 
     try:
         for outcome in executor.run_each(jobs()):
-            settled.append((leases[outcome.host, outcome.name], outcome))
+            settled.append((held[outcome.host, outcome.name], outcome))
             so_far.total.done += outcome.ok
             so_far.total.failed += not outcome.ok
             storage.report(outcome)
     finally:
-        pending.settle_leases(settled)
+        leases.settle_leases(settled)
     return settled
 
 
@@ -258,11 +260,11 @@ def _hand_over(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoF
 
 def _keep(work: list[PendingName], what: str, so_far: _SoFar) -> int:
     """Leave alone what the settings do not have, as whoever has recorded it may have newer ones; forget it after a week."""
-    week_ago = pending.clock() - KEPT
+    week_ago = leases.clock() - KEPT
     old = [one.lease for one in work if one.created <= week_ago]
     young = [one.lease for one in work if one.created > week_ago]
-    pending.forget_leases(old)
-    pending.release_leases(young, NEXT_LOOK)
+    leases.forget_leases(old)
+    leases.release_leases(young, NEXT_LOOK)
     so_far.total.forgotten += len(old)
     so_far.total.kept += len(young)
     so_far.forgotten += Counter({what: len(old)})

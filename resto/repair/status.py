@@ -10,7 +10,8 @@ from resto.exceptions import HostUnavailableError
 from resto.executors import Job
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
-from resto.record import leases as pending
+from resto.record import database
+from resto.record.backlog import Backlog, backlog_of
 from resto.storage import ReplicatedStorage
 from resto.storage.finding import find_host, replicated_storages
 
@@ -66,7 +67,7 @@ class Stranger:
 
     host: str
     spelling: str | None
-    backlog: pending.Backlog
+    backlog: Backlog
 
 
 def host_statuses(aliases: Sequence[str] = ()) -> list[HostStatus]:
@@ -90,16 +91,16 @@ def strangers(alias: str) -> list[Stranger]:
     Raises:
         ConfigurationError: The settings of the storage are wrong.
     """
-    if not pending.is_active():
+    if not database.is_active():
         return []
     storage = replicated_storages([alias])[alias]
-    found = pending.backlog(alias).items()
+    found = backlog_of(alias).items()
     return [Stranger(host, find_host(storage, host), one) for host, one in found if host not in storage.hosts]
 
 
 def _statuses(alias: str, storage: ReplicatedStorage) -> list[HostStatus]:
-    backlog = pending.backlog(alias) if pending.is_active() else None
-    return [_status(alias, storage, outcome, backlog) for outcome in _ask_hosts(storage)]
+    found = backlog_of(alias) if database.is_active() else None
+    return [_status(alias, storage, outcome, found) for outcome in _ask_hosts(storage)]
 
 
 def _ask_hosts(storage: ReplicatedStorage) -> list[Outcome]:
@@ -114,9 +115,7 @@ def _ask_hosts(storage: ReplicatedStorage) -> list[Outcome]:
     return outcomes
 
 
-def _status(
-    alias: str, storage: ReplicatedStorage, outcome: Outcome, backlog: dict[str, pending.Backlog] | None
-) -> HostStatus:
+def _status(alias: str, storage: ReplicatedStorage, outcome: Outcome, backlog: dict[str, Backlog] | None) -> HostStatus:
     error = outcome.error
     problem = error.problem if isinstance(error, HostUnavailableError) else ""
     one = (backlog or {}).get(outcome.host)

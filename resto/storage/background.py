@@ -11,7 +11,7 @@ from django.utils.deconstruct import deconstructible
 from resto.executors import Job, RemoteCall
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
-from resto.record import leases as pending
+from resto.record import claims
 from resto.record.changes import current_lease, holding, settled_together
 from resto.record.leases import Lease
 from resto.storage.hybrid import HybridStorage
@@ -140,7 +140,7 @@ class AsyncStorage(HybridStorage):
         alias = self.record_alias()
         if alias is None:
             return None
-        return pending.adopt_lease(record, alias, hosts, name, present=present)
+        return claims.adopt_lease(record, alias, hosts, name, present=present)
 
     def _perform(self, func: Callable[..., Any], hosts: Sequence[str], name: str, *, is_write: bool) -> list[Outcome]:
         try:

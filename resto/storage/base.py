@@ -13,8 +13,9 @@ from resto.exceptions import ConfigurationError, ReplicationError, TransportErro
 from resto.executors import Executor, Job
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
-from resto.record import leases as pending
-from resto.record.leases import Lease, PendingName
+from resto.record import database
+from resto.record.claims import PendingName
+from resto.record.leases import Lease
 from resto.settings import media_url
 from resto.storage.composition import Composition, Options, StorageOptions, find_alias
 from resto.storage.jobs import action_of, guarded_job, leased_job, run_jobs
@@ -172,7 +173,7 @@ class ReplicatedStorage(Storage):
     def record_alias(self) -> str | None:
         """Return the alias under which changes are recorded; None where nothing is recorded."""
         alias = self._composed().alias
-        return alias if alias is not None and pending.is_active() else None
+        return alias if alias is not None and database.is_active() else None
 
     def open_lease(self, name: str, hosts: tuple[str, ...], *, present: bool) -> Lease | None:
         """Record that hosts are about to differ for a name; return None where nothing is recorded.

@@ -7,8 +7,10 @@ from functools import partial
 from resto.exceptions import UndecidedError
 from resto.executors import Job
 from resto.outcomes import Outcome
+from resto.record.backlog import rows_of_name
 from resto.record.changes import current_lease, holding
-from resto.record.leases import Lease, PendingName, claim_name, rows_of_name
+from resto.record.claims import PendingName, claim_name
+from resto.record.leases import Lease
 from resto.record.rows import Row
 from resto.record.truth import Truth, find_source, truth_of
 from resto.storage.jobs import leased_job

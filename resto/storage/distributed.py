@@ -14,9 +14,10 @@ from resto.exceptions import ConfigurationError, ReplicationError
 from resto.executors import Job
 from resto.names import clean_directory, clean_name, require_storable
 from resto.outcomes import Outcome
-from resto.record import leases as pending
+from resto.record import backlog, leases, opening
 from resto.record.changes import Change, current_lease
-from resto.record.leases import Lease, PendingName
+from resto.record.claims import PendingName
+from resto.record.leases import Lease
 from resto.record.rows import Row
 from resto.record.truth import Truth, truth_of
 from resto.settings import use_tz
@@ -114,7 +115,7 @@ class DistributedStorage(ReplicatedStorage):
         alias = self.record_alias()
         if alias is None:
             return None
-        lease = pending.open_change(alias, hosts, name, present=present)
+        lease = opening.open_change(alias, hosts, name, present=present)
         if not self._reservation.is_open:
             lease.overrule(alias, name, present=present)
         return lease
@@ -128,16 +129,16 @@ class DistributedStorage(ReplicatedStorage):
         if seen is not None:
             return seen
         alias = self.record_alias()
-        return () if alias is None else pending.rows_of_name(alias, name)
+        return () if alias is None else backlog.rows_of_name(alias, name)
 
     def repair_job(self, host: str, name: str, lease: Lease, *, present: bool) -> Job:
         """Return the job that makes one host equal to those that tell the truth, whatever it has missed."""
-        claim = PendingName(self.record_alias() or "", host, name, present, lease, pending.clock())
+        claim = PendingName(self.record_alias() or "", host, name, present, lease, leases.clock())
         return self._copying().job(claim, self._rows(name))
 
     def repair_jobs(self, claims: Sequence[PendingName]) -> list[Job]:
         """Return the jobs of `repair_job` for what a drain has claimed, after one look at the record."""
-        found = pending.rows_of_names(claims[0].storage, [one.name for one in claims]) if claims else {}
+        found = backlog.rows_of_names(claims[0].storage, [one.name for one in claims]) if claims else {}
         copying = self._copying()
         return [copying.job(one, found.get(one.name, ())) for one in claims]
 
@@ -252,7 +253,7 @@ class DistributedStorage(ReplicatedStorage):
             raise NotImplementedError(f"{type(self.transport).__name__} cannot list directories; WebDAV can")
         name = clean_directory(path)
         alias = self.record_alias()
-        missed = missed_by_host(self.hosts, {} if alias is None else pending.rows_below(alias, name))
+        missed = missed_by_host(self.hosts, {} if alias is None else backlog.rows_below(alias, name))
         listed = partial(listed_by, self.transport_for)
         host, (directories, files) = self._read("listdir", name, listed, least_behind(missed))
         return corrected(name, directories, files, missed[host], self.exists)

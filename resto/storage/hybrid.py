@@ -14,7 +14,7 @@ from resto.executors import Executor, Job
 from resto.master.copy import Fingerprint, MasterCopy, sharing_snapshots
 from resto.names import clean_name, require_storable
 from resto.outcomes import Outcome
-from resto.record import leases as pending
+from resto.record import opening
 from resto.record.changes import Change, current_lease, holding
 from resto.record.leases import Lease
 from resto.storage.base import ReplicatedStorage
@@ -114,7 +114,7 @@ class HybridStorage(ReplicatedStorage):
         alias = self.record_alias()
         if alias is None:
             return None
-        return pending.open_lease(alias, hosts, name, present=present)
+        return opening.open_lease(alias, hosts, name, present=present)
 
     def repair_job(self, host: str, name: str, lease: Lease, *, present: bool) -> Job:
         """Return the job that makes one host equal to the master copy; it fails if that is empty and should not be."""

@@ -8,7 +8,8 @@ from resto.executors import Job
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
 from resto.record.changes import holding
-from resto.record.leases import Lease, open_leases, settle_leases
+from resto.record.leases import Lease, settle_leases
+from resto.record.opening import open_leases
 
 
 __all__ = ["Leases", "recorded_jobs", "run_repairs"]

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from resto.exceptions import HostUnavailableError, ReplicationError, UnexpectedStatusCode
 from resto.outcomes import Outcome
-from resto.record import leases as pending
+from resto.record import leases
 from resto.record.changes import Change, holding
 
 
@@ -81,7 +81,7 @@ def _settled_by_undoing(outcomes: Sequence[Outcome], withdrawn: Sequence[Outcome
     for outcome in outcomes:
         # The upload may arrive after the deletion. And a host that has refused it may have an older file of that name, from
         # a save that this one has replaced and undone.
-        yield outcome if pending.may_still_land(outcome.error) else by_host.get(outcome.host, outcome)
+        yield outcome if leases.may_still_land(outcome.error) else by_host.get(outcome.host, outcome)
 
 
 def _has_refused(error: Exception | None) -> bool:

@@ -1,6 +1,15 @@
 """What hosts hold, and what the record says of them."""
 
+from resto.exceptions import HostUnavailableError, UnexpectedStatusCode
 from resto.models import Pending
+from resto.outcomes import Outcome
+from resto.record import opening
+
+
+HOSTS = ("media-1", "media-2", "media-3")
+REFUSED = HostUnavailableError("media-1", "a", "upload", "refused")
+SILENT = HostUnavailableError("media-1", "a", "upload", "silent", ambiguous=True)
+FULL = UnexpectedStatusCode("media-1", "a", "upload", 507, "full")
 
 
 def files(servers):
@@ -9,3 +18,15 @@ def files(servers):
 
 def pending_for():
     return sorted(Pending.objects.values_list("host", "name", "present"))
+
+
+def open_lease(name="a", hosts=HOSTS, storage="default"):
+    return opening.open_lease(storage, hosts, name, present=True)
+
+
+def outcome(host, error=None):
+    return Outcome("upload", host, "a", 0.1, error=error)
+
+
+def recorded():
+    return {row.host: row for row in Pending.objects.all()}

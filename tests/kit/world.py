@@ -9,8 +9,7 @@ from django.db import connections
 from kit.staging import Stage
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError
 from resto.executors import Lanes, thread
-from resto.record import database
-from resto.record import leases as pending
+from resto.record import backlog, database
 from resto.storage import copying, distributed, listing
 from resto.transports import Transport
 
@@ -174,7 +173,7 @@ def pause_at_the_database(patch, world):
     """Let others move before each statement."""
     connected = paused(world, database.connected)
     patch.setattr(database, "connected", connected)
-    patch.setattr(pending, "connected", connected)
+    patch.setattr(backlog, "connected", connected)
 
 
 def replace_truth_of(patch, truth_of):

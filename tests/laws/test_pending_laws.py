@@ -24,8 +24,7 @@ from resto import health
 from resto.exceptions import ReplicationError
 from resto.master.copy import MasterCopy
 from resto.models import Pending
-from resto.record import changes, rows
-from resto.record import leases as pending
+from resto.record import changes, database, leases, rows
 from resto.repair.drain import drain
 
 
@@ -79,9 +78,9 @@ def opened(scenario, monkeypatch):
             )
         )
         patch = stack.enter_context(monkeypatch.context())
-        patch.setattr(pending, "clock", lambda: world.now)
-        patch.setattr(pending, "monotonic", lambda: world.now)
-        patch.setattr(pending, "retry_delay", lambda retries: 1.0)
+        patch.setattr(leases, "clock", lambda: world.now)
+        patch.setattr(leases, "monotonic", lambda: world.now)
+        patch.setattr(leases, "retry_delay", lambda retries: 1.0)
         separate_actors(patch)
         for cls, method in [(MasterCopy, "publish"), (MasterCopy, "delete"), (MasterCopy, "fingerprint")]:
             patch.setattr(cls, method, paused(world, getattr(cls, method)))
@@ -167,7 +166,7 @@ def forget_to_look_again(patch):
 
 def clear_the_rows_of_others(patch):
     def delete(where):
-        with pending.connected():
+        with database.connected():
             return Pending.objects.all().delete()[0]
 
     patch.setattr(rows, "delete", delete)
@@ -179,7 +178,7 @@ def drain_without_a_lease(patch):
 
 
 def leave_no_grace(patch):
-    patch.setattr(pending, "may_still_land", lambda error: False)
+    patch.setattr(leases, "may_still_land", lambda error: False)
 
 
 # Found by a search, and made small. Whoever changes the steps of the protocol may have to search again: see below.

@@ -23,8 +23,7 @@ from resto import health
 from resto.exceptions import ReplicationError
 from resto.models import Pending
 from resto.plugins import PluginManager
-from resto.record import leases as pending
-from resto.record import truth
+from resto.record import leases, opening, truth
 from resto.repair.drain import drain
 from resto.storage import copying, distributed
 
@@ -99,9 +98,9 @@ def opened(scenario, monkeypatch):
             override_settings(RESTO_MEDIA_HOSTS=hosts, STORAGES=storage_settings, RESTO_LEASE=LEASE, RESTO_GRACE=GRACE)
         )
         patch, numbers = stack.enter_context(monkeypatch.context()), itertools.count()
-        patch.setattr(pending, "clock", lambda: world.now)
-        patch.setattr(pending, "monotonic", lambda: world.now)
-        patch.setattr(pending, "retry_delay", lambda retries: 1.0)
+        patch.setattr(leases, "clock", lambda: world.now)
+        patch.setattr(leases, "monotonic", lambda: world.now)
+        patch.setattr(leases, "retry_delay", lambda retries: 1.0)
         separate_actors(patch)
         patch.setattr(PluginManager, "executor", lambda self, name: UnorderedExecutor)
         patch.setattr(distributed.random, "sample", lambda population, k: list(population)[:k])
@@ -120,7 +119,7 @@ def opened(scenario, monkeypatch):
         if "late" in scenario["before"]:  # the last host has missed that it was deleted
             for host in hosts[:-1]:
                 del world.hosts[host]["a"]
-            pending.open_change("default", hosts[-1:], "a", present=False).release(0)
+            opening.open_change("default", hosts[-1:], "a", present=False).release(0)
         yield world, hosts
 
 
@@ -210,11 +209,11 @@ def test_when_all_is_quiet_hosts_are_equal_and_hold_what_was_acknowledged(monkey
 
 
 def tell_nobody(patch):
-    patch.setattr(pending.Lease, "overrule", lambda self, storage, name, present: None)
+    patch.setattr(leases.Lease, "overrule", lambda self, storage, name, present: None)
 
 
 def clear_whatever_has_followed(patch):
-    patch.setattr(pending.Lease, "expect", lambda self, latest: None)
+    patch.setattr(leases.Lease, "expect", lambda self, latest: None)
 
 
 def repair_while_another_has_a_row(patch):

@@ -10,8 +10,7 @@ from django.db import DatabaseError, transaction
 from resto.exceptions import ReplicationError
 from resto.master.copy import MasterCopy
 from resto.models import Pending
-from resto.record import changes
-from resto.record import leases as pending
+from resto.record import changes, leases, opening, rows
 from resto.repair.drain import drain
 from resto.storage import HybridStorage, replication
 
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch):
-    monkeypatch.setattr(pending, "_unreachable", set())
+    monkeypatch.setattr(leases, "_unreachable", set())
 
 
 @pytest.fixture
@@ -41,7 +40,7 @@ def make(settings, media_root, servers):
     return make_storage
 
 
-def rows():
+def recorded():
     return [(row.host, row.name, row.present) for row in Pending.objects.order_by("id")]
 
 
@@ -54,7 +53,7 @@ def seen(monkeypatch):
         original = getattr(MasterCopy, method)
 
         def call(self, *args, **kwargs):
-            found.append(rows())
+            found.append(recorded())
             return original(self, *args, **kwargs)
 
         monkeypatch.setattr(MasterCopy, method, call)
@@ -71,27 +70,27 @@ def test_row_is_there_before_the_master_copy_changes(make, servers, seen):
         file.write(b"2")
     storage.delete("a")
     assert seen == [[(host, "a", present) for host in hosts] for present in (True, True, False)]
-    assert rows() == []
+    assert recorded() == []
 
 
 def test_row_is_for_the_name_that_the_file_gets(make, monkeypatch):
     storage, publish, names = make(), MasterCopy.publish, []
 
     def taken_at_first(self, temporary, name, *, replace):
-        names.append([row[1] for row in rows()])
+        names.append([row[1] for row in recorded()])
         return len(names) > 1 and publish(self, temporary, name, replace=replace)
 
     monkeypatch.setattr(MasterCopy, "publish", taken_at_first)
     saved = storage.save("a", ContentFile(b"1"))
     assert names == [["a"] * 2, [saved] * 2]
-    assert rows() == []
+    assert recorded() == []
 
 
 def test_database_that_is_down_fails_the_save_before_anything_changes(make, servers, media_root, monkeypatch):
     def fail(*args, **kwargs):
         raise DatabaseError("gone")
 
-    monkeypatch.setattr(pending, "open_lease", fail)
+    monkeypatch.setattr(opening, "open_lease", fail)
     storage = make()
     with pytest.raises(DatabaseError):
         storage.save("a", ContentFile(b"1"))
@@ -102,7 +101,7 @@ def test_database_that_is_down_fails_the_save_before_anything_changes(make, serv
 def test_host_that_fails_stays_recorded(make, servers):
     servers[1].refuse = True
     make(fatal_exceptions=False).save("a", ContentFile(b"1"))
-    assert rows() == [(servers[1].url, "a", True)]
+    assert recorded() == [(servers[1].url, "a", True)]
 
 
 def test_undone_save_stays_recorded_where_the_host_has_refused(make, servers):
@@ -110,7 +109,7 @@ def test_undone_save_stays_recorded_where_the_host_has_refused(make, servers):
     servers[1].refuse = True
     with pytest.raises(ReplicationError, match="the save was undone"):
         make().save("a", ContentFile(b"1"))
-    assert rows() == [(servers[1].url, "a", False)]
+    assert recorded() == [(servers[1].url, "a", False)]
 
 
 def test_undone_save_stays_recorded_where_the_upload_may_still_land(make, servers):
@@ -118,7 +117,7 @@ def test_undone_save_stays_recorded_where_the_upload_may_still_land(make, server
     servers[1].drop_answer, servers[1].fault_methods = True, {"PUT"}
     with pytest.raises(ReplicationError):
         make().save("a", ContentFile(b"1"))
-    assert rows() == [(servers[1].url, "a", False)]
+    assert recorded() == [(servers[1].url, "a", False)]
     row = Pending.objects.get()
     assert row.quiet_until - row.created >= 60
 
@@ -128,7 +127,7 @@ def test_undoing_that_fails_stays_recorded(make, servers):
     servers[1].refuse = True
     with pytest.raises(ReplicationError, match="except on"):
         make().save("a", ContentFile(b"1"))
-    assert (servers[0].url, "a", False) in rows()
+    assert (servers[0].url, "a", False) in recorded()
 
 
 def test_delete_and_written_file_that_fail_stay_recorded(make, servers):
@@ -139,14 +138,14 @@ def test_delete_and_written_file_that_fail_stay_recorded(make, servers):
         storage.delete("a")
     with pytest.raises(ReplicationError, match="was not undone"), storage.open("b", "wb") as file:
         file.write(b"2")
-    assert rows() == [(servers[0].url, "a", False), (servers[0].url, "b", True)]
+    assert recorded() == [(servers[0].url, "a", False), (servers[0].url, "b", True)]
 
 
 def test_deleting_a_directory_leaves_nothing(make, media_root):
     (media_root / "d").mkdir()
     with pytest.raises(IsADirectoryError):
         make().delete("d")
-    assert rows() == []
+    assert recorded() == []
 
 
 def test_interrupted_save_stays_recorded(make, servers, monkeypatch):
@@ -158,7 +157,7 @@ def test_interrupted_save_stays_recorded(make, servers, monkeypatch):
     monkeypatch.setattr(storage, "_run", interrupt)
     with pytest.raises(KeyboardInterrupt):
         storage.save("a", ContentFile(b"1"))
-    assert len(rows()) == 2
+    assert len(recorded()) == 2
 
 
 def test_subclass_that_tells_nothing_stays_recorded(make, settings):
@@ -167,7 +166,7 @@ def test_subclass_that_tells_nothing_stays_recorded(make, settings):
     settings.STORAGES = {"default": {"BACKEND": f"{__name__}.SilentStorage"}}
     storage = storages["default"]
     storage.save("a", ContentFile(b"1"))
-    assert len(rows()) == 2
+    assert len(recorded()) == 2
 
 
 class SilentStorage(HybridStorage):
@@ -182,15 +181,15 @@ def test_async_hands_over_when_the_transaction_ends(make, servers, django_captur
     storage = make("Async", executor="inline")
     with django_capture_on_commit_callbacks(execute=True):
         storage.save("a", ContentFile(b"1"))
-        assert len(rows()) == 2
+        assert len(recorded()) == 2
         assert [server.requests for server in servers] == [[], []]
     assert [server.files for server in servers] == [{"a": b"1"}] * 2
-    assert rows() == []
+    assert recorded() == []
 
 
 def test_async_settles_all_hosts_at_once(make, servers, django_capture_on_commit_callbacks, monkeypatch):
     settled = []
-    monkeypatch.setattr(pending.Lease, "settle", lambda self, outcomes: settled.append(len(list(outcomes))))
+    monkeypatch.setattr(leases.Lease, "settle", lambda self, outcomes: settled.append(len(list(outcomes))))
     storage = make("Async", executor="inline")
     with django_capture_on_commit_callbacks(execute=True):
         storage.save("a", ContentFile(b"1"))
@@ -229,7 +228,7 @@ def test_lease_is_that_of_whoever_calls():
 def test_upload_is_broken_off_when_the_lease_is_lost(make, servers, monkeypatch):
     """Whoever has taken over may have cleared the row, and nobody would look after the rest of it."""
     storage, clock = make(fatal_exceptions=False), [0.0]
-    monkeypatch.setattr(pending, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(leases, "monotonic", lambda: clock[0])
     original = replication.leased
 
     def leased(content, lease):
@@ -246,7 +245,7 @@ def test_upload_is_broken_off_when_the_lease_is_lost(make, servers, monkeypatch)
 def test_first_file_of_a_site_whose_save_was_undone(make, servers, media_root, monkeypatch):
     """An empty master copy is right then, and not one that is not mounted."""
     storage, now = make(), [0.0]
-    monkeypatch.setattr(pending, "clock", lambda: now[0])
+    monkeypatch.setattr(leases, "clock", lambda: now[0])
     servers[0].refuse = True
     with pytest.raises(ReplicationError, match="the save was undone"):
         storage.save("a", ContentFile(b"1"))
@@ -265,7 +264,7 @@ def test_record_that_fails_while_a_save_is_undone(make, servers, monkeypatch, ca
     def fail(where, *more, **values):
         raise DatabaseError("gone")
 
-    monkeypatch.setattr(pending.rows, "update", fail)
+    monkeypatch.setattr(rows, "update", fail)
     with pytest.raises(ReplicationError, match="the save was undone"):
         storage.save("a", ContentFile(b"1"))
     assert not storage.exists("a")

@@ -13,7 +13,7 @@ from resto.executors import Job
 from resto.executors.thread import MAX_THREADS_PER_HOST, ThreadExecutor
 from resto.models import Pending
 from resto.record import database as module
-from resto.record import leases as pending
+from resto.record import leases, opening
 
 
 pytestmark = pytest.mark.django_db
@@ -39,8 +39,8 @@ def wait_until_blocked():
 @pytest.mark.usefixtures("database")
 def test_statement_that_ends_a_deadlock_is_repeated(monkeypatch):
     """Two drains, or a drain and a host that answers again, may meet the same rows in another order."""
-    monkeypatch.setattr(pending, "clock", lambda: 1_000_000.0)
-    lease = pending.open_lease("default", ("media-1", "media-2", "media-3"), "a", present=True)
+    monkeypatch.setattr(leases, "clock", lambda: 1_000_000.0)
+    lease = opening.open_lease("default", ("media-1", "media-2", "media-3"), "a", present=True)
     ids = list(Pending.objects.order_by("id").values_list("id", flat=True))
     other, errors = connections.create_connection("default"), []
 
@@ -103,7 +103,7 @@ def test_threads_of_the_executor_have_one_connection_together(monkeypatch):
     def record(name):
         together.wait(10)
         for _ in range(5):
-            lease = pending.open_lease("default", ("media-1",), name, present=True)
+            lease = opening.open_lease("default", ("media-1",), name, present=True)
             lease.hand_over()
         done.wait(10)
 
@@ -151,7 +151,7 @@ def test_transaction_in_a_thread_of_the_executor_is_as_any_other():
         try:
             with transaction.atomic():
                 callers = connections["default"]
-                pending.open_lease("default", ("media-1",), "a", present=True)
+                opening.open_lease("default", ("media-1",), "a", present=True)
                 with module.connected() as used:
                     found = used is callers, used is module._own.connection
                 transaction.set_rollback(True)
@@ -176,7 +176,7 @@ def test_connection_beside_a_transaction_lives_as_long_as_others(age, is_kept, m
 
     def save():
         with transaction.atomic():
-            pending.open_lease("default", ("media-1",), "a", present=True)
+            opening.open_lease("default", ("media-1",), "a", present=True)
 
     save()
     own = module._own.connection
@@ -252,7 +252,7 @@ def test_threads_that_serve_no_requests_close_connections(monkeypatch):
 
 def test_transaction_of_a_test_case_is_shared():
     with transaction.atomic():
-        pending.open_lease("default", ("media-1",), "a", present=True)
+        opening.open_lease("default", ("media-1",), "a", present=True)
         assert Pending.objects.count() == 1
         transaction.set_rollback(True)
     assert Pending.objects.count() == 0

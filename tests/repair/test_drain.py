@@ -10,7 +10,7 @@ from django.core.files.storage import storages
 from resto import health
 from resto.executors.queue import QueueExecutor
 from resto.models import Pending
-from resto.record import leases as pending
+from resto.record import leases, opening
 from resto.repair import drain as module
 from resto.repair.drain import Drained, drain
 from resto.workers import perform
@@ -24,9 +24,9 @@ def clock(monkeypatch):
     """The clock of the record and of the breakers."""
     clock = [1_000_000.0]
     monkeypatch.setattr(health, "Breaker", partial(health.Breaker, lambda: clock[0], lambda low, high: 1))
-    monkeypatch.setattr(pending, "clock", lambda: clock[0])
-    monkeypatch.setattr(pending, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(pending, "_unreachable", set())
+    monkeypatch.setattr(leases, "clock", lambda: clock[0])
+    monkeypatch.setattr(leases, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(leases, "_unreachable", set())
     return clock
 
 
@@ -297,7 +297,7 @@ def test_storage_that_cannot_be_used_does_not_stop_the_others(storage, settings,
     }
     servers[1].refuse = True
     storage.save("a", ContentFile(b"1"))
-    pending.open_lease("other", (servers[0].url,), "b", present=True).release(0)
+    opening.open_lease("other", (servers[0].url,), "b", present=True).release(0)
     servers[1].refuse = False
     settings.STORAGES["other"]["OPTIONS"]["transport"] = "bad"
     settings.STORAGES = dict(settings.STORAGES)
@@ -355,7 +355,7 @@ def test_draining_goes_through_the_queue(queued, messages, servers, clock, djang
 
 
 def test_queue_gets_the_spelling_of_the_settings(queued, settings, messages, servers, clock):
-    pending.open_lease("default", [servers[1].url], "a", present=True).release(0)
+    opening.open_lease("default", [servers[1].url], "a", present=True).release(0)
     respelled = servers[1].url.replace("http", "HTTP")
     settings.RESTO_MEDIA_HOSTS = [respelled]
     queued(messages)

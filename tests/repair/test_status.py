@@ -5,7 +5,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
 from resto import health
-from resto.record import leases as pending
+from resto.record import database, leases
 from resto.repair.status import host_statuses, strangers
 from resto.storage import DistributedStorage
 
@@ -45,8 +45,8 @@ def test_host_that_is_down_and_what_it_has_missed(storage, servers, monkeypatch)
     servers[1].refuse = True
     storage.save("a", ContentFile(b"1"))
     storage.save("b", ContentFile(b"1"))
-    now = pending.clock()
-    monkeypatch.setattr(pending, "clock", lambda: now + 100)
+    now = leases.clock()
+    monkeypatch.setattr(leases, "clock", lambda: now + 100)
     first, second = host_statuses()
     assert (first.reachable, first.pending) == (True, 0)
     assert (second.reachable, second.problem, second.pending) == (False, "connection refused", 2)
@@ -81,7 +81,7 @@ def test_choice_of_storages(storage):
 
 
 def test_nothing_is_recorded(storage, monkeypatch):
-    monkeypatch.setattr(pending, "is_active", lambda: False)
+    monkeypatch.setattr(database, "is_active", lambda: False)
     assert [status.pending for status in host_statuses()] == [None, None]
     assert strangers("default") == []
 

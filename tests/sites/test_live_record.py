@@ -107,11 +107,11 @@ def test_whatever_is_killed_the_hosts_end_equal(storage, kind, request, start_se
 CLAIM = """
 import django
 django.setup()
-from resto.record import leases as pending
 from resto.outcomes import Outcome
+from resto.record import claims
 print("claiming", flush=True)
 while True:
-    for one in pending.claim(5):
+    for one in claims.claim(5):
         print("got", one.name, flush=True)
         one.lease.settle([Outcome("upload", one.host, one.name, 0.0)])
 """
@@ -119,8 +119,8 @@ while True:
 FALL_DUE = """
 import django
 django.setup()
-from resto.record import leases as pending
-for lease in pending.open_leases("default", [("http://media-1/", str(number)) for number in range(100)]):
+from resto.record import opening
+for lease in opening.open_leases("default", [("http://media-1/", str(number)) for number in range(100)]):
     lease.release(0)
 """
 

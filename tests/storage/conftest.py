@@ -6,7 +6,7 @@ import pytest
 from django.core.files.storage import storages
 
 from resto import health
-from resto.record import leases as pending
+from resto.record import leases
 
 
 @pytest.fixture
@@ -14,8 +14,8 @@ def clock(monkeypatch):
     """The clock of the record and of the breakers."""
     clock = [1_000_000.0]
     monkeypatch.setattr(health, "Breaker", partial(health.Breaker, lambda: clock[0], lambda low, high: 1))
-    monkeypatch.setattr(pending, "clock", lambda: clock[0])
-    monkeypatch.setattr(pending, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(leases, "clock", lambda: clock[0])
+    monkeypatch.setattr(leases, "monotonic", lambda: clock[0])
     return clock
 
 

@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 
 from kit.record import files, pending_for
 from resto.models import Pending
-from resto.record import leases as pending
+from resto.record import opening
 from resto.repair.drain import Drained, drain
 
 
@@ -18,8 +18,8 @@ OLD, NEW = ContentFile(b"old"), ContentFile(b"new")
 
 def test_rows_of_a_time_with_a_master_copy_are_repaired_too(storage, servers, clock):
     """Such rows have no digest. Whatever any host has is kept, as nobody knows better."""
-    pending.open_lease("default", storage.hosts, "a", present=True).release(0)
-    pending.open_lease("default", storage.hosts[:1], "b", present=False).release(0)
+    opening.open_lease("default", storage.hosts, "a", present=True).release(0)
+    opening.open_lease("default", storage.hosts[:1], "b", present=False).release(0)
     servers[1].create_file("a", b"1")
     servers[0].create_file("b", b"2")
     assert drain() == Drained(done=4)
@@ -129,7 +129,7 @@ def test_source_that_breaks_off(storage, servers, clock):
 
 
 def test_killed_save_ends_in_one_way_on_all_hosts(storage, servers, clock):
-    pending.open_change("default", storage.hosts, "a", present=True)
+    opening.open_change("default", storage.hosts, "a", present=True)
     servers[1].create_file("a", b"1")
     assert drain() == Drained()
     clock[0] += 301
@@ -139,7 +139,7 @@ def test_killed_save_ends_in_one_way_on_all_hosts(storage, servers, clock):
 
 
 def test_killed_save_that_reached_nobody(storage, servers, clock):
-    pending.open_change("default", storage.hosts, "a", present=True)
+    opening.open_change("default", storage.hosts, "a", present=True)
     clock[0] += 301
     assert drain() == Drained(done=3)
     assert files(servers) == [{}] * 3
@@ -150,7 +150,7 @@ def test_killed_save_does_not_bring_back_what_a_host_should_have_deleted(storage
     servers[2].refuse = True
     storage.delete("a")
     servers[2].refuse = False
-    lease = pending.open_change("default", storage.hosts, "a", present=True)
+    lease = opening.open_change("default", storage.hosts, "a", present=True)
     lease.overrule("default", "a", present=True)
     clock[0] += 301
     drain()
@@ -165,7 +165,7 @@ def test_host_that_somebody_else_changes_is_left_alone(storage, servers, clock):
     storage.save("a", ContentFile(b"1"))
     servers[2].refuse = False
     clock[0] += 10
-    lease = pending.open_change("default", storage.hosts, "a", present=False)
+    lease = opening.open_change("default", storage.hosts, "a", present=False)
     assert drain() == Drained(failed=1)
     assert servers[2].files == {}
     lease.forget()

@@ -11,8 +11,7 @@ from kit.world import replace_truth_of
 from resto import health
 from resto.exceptions import ConfigurationError, ReplicationError, UndecidedError
 from resto.plugins import PluginManager
-from resto.record import leases as pending
-from resto.record import truth
+from resto.record import leases, opening, truth
 from resto.repair.drain import drain
 from resto.storage import DistributedStorage
 from resto.transports.webdav import WebDAVTransport
@@ -92,8 +91,8 @@ def test_nothing_is_undone_if_another_save_or_delete_has_followed(make, servers,
     with pytest.raises(ReplicationError, match="another save or delete has followed"):
         storage.save("a", OLD)
     assert files(servers) == [{"a": b"new"}] * 3
-    clock[0] = pending.clock() + 1_000
-    monkeypatch.setattr(pending, "clock", lambda: clock[0])
+    clock[0] = leases.clock() + 1_000
+    monkeypatch.setattr(leases, "clock", lambda: clock[0])
     drain()
     assert files(servers) == [{"a": b"new"}] * 3
     assert pending_for() == []
@@ -110,7 +109,7 @@ def test_wrong_quorum(servers, quorum):
 
 
 def test_undecided_error_is_not_a_request_that_may_still_land():
-    assert not pending.may_still_land(UndecidedError("h", "a", "repair", "who knows"))
+    assert not leases.may_still_land(UndecidedError("h", "a", "repair", "who knows"))
 
 
 # Without any one of the rules of `resto.record.truth`, something goes wrong.
@@ -135,7 +134,7 @@ def delete_while_a_copy_is_made(storage, servers, clock, monkeypatch):
 def copy_while_a_save_is_made(storage, servers, clock, monkeypatch):
     """The copy is of the file that was there before, and arrives last."""
     storage.save("a", OLD)
-    lease = pending.open_change("default", storage.hosts[2:], "a", present=True)
+    lease = opening.open_change("default", storage.hosts[2:], "a", present=True)
     lease.release(0)
     original = WebDAVTransport.create
 
@@ -153,7 +152,7 @@ def save_that_is_killed_after_a_deletion_was_missed(storage, servers, clock, mon
     servers[0].refuse = True
     storage.delete("a")
     servers[0].refuse = False
-    pending.open_change("default", storage.hosts, "a", present=True).overrule("default", "a", present=True)
+    opening.open_change("default", storage.hosts, "a", present=True).overrule("default", "a", present=True)
 
 
 SCENES = {
@@ -179,11 +178,11 @@ def test_hosts_end_equal(scene, storage, servers, clock, monkeypatch):
 
 
 def tell_nobody_of_a_change(patch):
-    patch.setattr(pending.Lease, "overrule", lambda self, storage, name, present: None)
+    patch.setattr(leases.Lease, "overrule", lambda self, storage, name, present: None)
 
 
 def clear_what_another_change_has_followed(patch):
-    patch.setattr(pending.Lease, "expect", lambda self, latest: None)
+    patch.setattr(leases.Lease, "expect", lambda self, latest: None)
 
 
 def ask_those_that_have_missed_more(patch):

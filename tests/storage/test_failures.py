@@ -28,7 +28,7 @@ from resto import health
 from resto.exceptions import ReplicationError
 from resto.master.copy import MasterCopy
 from resto.models import Pending
-from resto.record import leases as pending
+from resto.record import leases, opening
 from resto.record.leases import Lease
 from resto.repair.drain import drain
 from resto.storage import DistributedStorage
@@ -169,7 +169,7 @@ def lose_database(world):
 # Without a master copy, the change is that of the hosts.
 CHANGE = [(MasterCopy, "publish"), (MasterCopy, "delete"), (DistributedStorage, "execute")]
 UNDO = [(MasterCopy, "delete"), (Lease, "revoke")]
-SETTLE, OPEN = [(Lease, "settle")], [(pending, "open_lease"), (pending, "open_change")]
+SETTLE, OPEN = [(Lease, "settle")], [(opening, "open_lease"), (opening, "open_change")]
 
 FAILURES = {
     (REFUSED := "a host refuses"): fault(refuse=True),
@@ -394,10 +394,10 @@ def clock(monkeypatch):
     """The clock of the record and of the breakers."""
     clock = Clock()
     monkeypatch.setattr(health, "Breaker", partial(health.Breaker, clock, lambda low, high: 1))
-    monkeypatch.setattr(pending, "clock", clock)
-    monkeypatch.setattr(pending, "monotonic", clock)
-    monkeypatch.setattr(pending, "retry_delay", lambda retries: 2.0**retries)
-    monkeypatch.setattr(pending, "_unreachable", set())
+    monkeypatch.setattr(leases, "clock", clock)
+    monkeypatch.setattr(leases, "monotonic", clock)
+    monkeypatch.setattr(leases, "retry_delay", lambda retries: 2.0**retries)
+    monkeypatch.setattr(leases, "_unreachable", set())
     return clock
 
 

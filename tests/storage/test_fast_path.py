@@ -14,7 +14,7 @@ from django.core.management import call_command
 
 from resto.executors import thread
 from resto.executors.flow import WINDOW
-from resto.record import leases as pending
+from resto.record import backlog, opening
 from resto.repair.drain import drain
 from resto.storage import DistributedStorage, HybridStorage
 from resto.transports import wire
@@ -108,8 +108,8 @@ def test_comparisons_and_drains_need_a_thread_for_each_connection_that_they_open
 
     handed_over.clear()
     for number in range(100):
-        pending.open_lease("default", site, f"{number % 4}/{number}", present=True).release(-1)
+        opening.open_lease("default", site, f"{number % 4}/{number}", present=True).release(-1)
     assert drain().done == 300
     assert len(handed_over) <= WINDOW * len(site)  # of 300; none if connections of the comparison are open still
-    assert pending.backlog("default") == {}
+    assert backlog.backlog_of("default") == {}
     assert storages["default"].transport_for(site[0]).exists(site[0], "3/399")

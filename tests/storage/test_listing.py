@@ -6,7 +6,7 @@ import pytest
 from django.core.files.base import ContentFile
 
 from resto import health
-from resto.record import leases as pending
+from resto.record import opening
 
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
@@ -31,9 +31,9 @@ def test_listing_is_right_while_another_save_is_under_way(storage, servers):
     storage.save("d/e/f", ContentFile(b"1"))
     storage.delete("d/gone")
     servers[0].refuse = False
-    pending.open_change("default", storage.hosts, "d/new", present=True)
-    pending.open_change("default", storage.hosts[1:2], "d/other", present=True)
-    pending.open_change("default", storage.hosts[2:], "d/another", present=True)
+    opening.open_change("default", storage.hosts, "d/new", present=True)
+    opening.open_change("default", storage.hosts[1:2], "d/other", present=True)
+    opening.open_change("default", storage.hosts[2:], "d/another", present=True)
     for _ in range(10):
         assert storage.listdir("d") == (["e"], ["a"])
     assert storage.listdir("") == (["d"], [])

@@ -8,7 +8,7 @@ from django.core.files.storage import storages
 from kit.record import files, pending_for
 from resto import health
 from resto.exceptions import ReplicationError
-from resto.record import leases as pending
+from resto.record import opening
 from resto.repair.drain import Drained, drain
 from resto.storage import DistributedStorage
 
@@ -47,7 +47,7 @@ def test_host_that_has_missed_a_deletion_gets_what_is_saved_at_once(storage, ser
 
 @pytest.mark.parametrize("present", [True, False])
 def test_name_is_taken_while_a_request_may_be_under_way(storage, servers, clock, present):
-    pending.open_change("default", storage.hosts[:1], "a", present=present)
+    opening.open_change("default", storage.hosts[:1], "a", present=present)
     assert storage.save("a", ContentFile(b"1")) != "a"
     assert pending_for() == [(servers[0].url, "a", present)]
 

@@ -18,7 +18,7 @@ from resto import health
 from resto.exceptions import HostUnavailableError
 from resto.executors.queue import QueueExecutor, retry_delay
 from resto.models import Pending
-from resto.record import leases as pending
+from resto.record import leases
 from resto.repair.drain import drain
 from resto.transports import Transport
 from resto.workers import perform
@@ -115,8 +115,8 @@ def opened(monkeypatch, caplog):
             "executor_options": {"queue": queue},
             "allow_overwrite": True,
         }
-        patch.setattr(pending, "clock", lambda: queue.now)
-        patch.setattr(pending, "monotonic", lambda: queue.now)
+        patch.setattr(leases, "clock", lambda: queue.now)
+        patch.setattr(leases, "monotonic", lambda: queue.now)
         Pending.objects.all().delete()
         caplog.set_level(logging.CRITICAL + 1, logger="resto")
         with override_settings(

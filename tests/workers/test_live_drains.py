@@ -13,10 +13,10 @@ import django
 django.setup()
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
-from resto.record import leases as pending
+from resto.record import leases
 storage = storages["default"]
 storage.save("a", ContentFile(b"missed"))
-pending.hasten(storage.hosts[0])
+leases.hasten(storage.hosts[0])
 """
 
 

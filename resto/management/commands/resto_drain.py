@@ -14,7 +14,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, close_old
 from resto.exceptions import ConfigurationError
 from resto.management.choices import require_known
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
-from resto.record import leases as pending
+from resto.record import database
 from resto.repair.drain import Drained, drain_into
 from resto.settings import get_setting
 
@@ -55,7 +55,7 @@ class Command(InterruptibleCommand):
             raise CommandError(str(error)) from error
 
     def _handle(self, options: dict[str, Any]) -> None:
-        if not pending.is_active():
+        if not database.is_active():
             raise CommandError('Nothing is recorded: "resto" is not in INSTALLED_APPS.')
         require_known(options["storage"], options["host"])
         what = {"storage": options["storage"], "hosts": options["host"]}

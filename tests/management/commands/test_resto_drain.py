@@ -17,7 +17,7 @@ from kit.processes import interrupt
 from resto.executors.flow import BACKLOG, WINDOW
 from resto.management.commands import resto_drain
 from resto.models import Pending
-from resto.record import leases as pending
+from resto.record import claims, leases, opening
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def server(resto_server_factory):
 @pytest.fixture
 def missed(settings, media_root, server, monkeypatch):
     """A host has missed two files, and it is time for them."""
-    monkeypatch.setattr(pending, "_unreachable", set())
+    monkeypatch.setattr(leases, "_unreachable", set())
     settings.RESTO_MEDIA_HOSTS = [server.url]
     settings.STORAGES = {"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"fatal_exceptions": False}}}
     server.refuse = True
@@ -104,7 +104,7 @@ def test_database_that_fails(missed, monkeypatch):
     def fail(limit, **options):
         raise OperationalError("it is down")
 
-    monkeypatch.setattr(pending, "claim", fail)
+    monkeypatch.setattr(claims, "claim", fail)
     with pytest.raises(CommandError, match="The record cannot be reached: it is down"):
         call_command("resto_drain")
 
@@ -122,7 +122,7 @@ def test_watching_tells_of_a_backlog_when_it_is_worked_off_or_once_a_minute(
     names = [f"{number}.txt" for number in range(120)]
     for name in names:
         (media_root / name).write_bytes(b"1")
-    pending.open_leases("default", [(server.url, name) for name in names])
+    opening.open_leases("default", [(server.url, name) for name in names])
     Pending.objects.update(due=0, quiet_until=0)
     monkeypatch.setattr(resto_drain, "monotonic", itertools.count(0, seconds).__next__)
     server.on_applied = lambda method, path: len(server.files) == 120 and os.kill(os.getpid(), signal.SIGTERM)
@@ -140,11 +140,11 @@ def test_nothing_is_recorded_without_the_application():
 
 PROGRAM = """
 from pathlib import Path
-from resto.record import leases as pending
+from resto.record import opening
 from resto.models import Pending
 
 if not Pending.objects.exists():
-    pending.open_leases("default", [(url, path.name) for path in Path(media).iterdir()])
+    opening.open_leases("default", [(url, path.name) for path in Path(media).iterdir()])
     Pending.objects.update(due=0, quiet_until=0)
 execute_from_command_line(["manage.py", "resto_drain", *arguments])
 """

@@ -10,7 +10,8 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 
 from resto.management.commands.resto_status import _due, _duration
-from resto.record import leases as pending
+from resto.record import database
+from resto.repair import status
 
 
 pytestmark = pytest.mark.django_db
@@ -127,14 +128,14 @@ def test_record_that_cannot_be_read(server, monkeypatch):
     def fail(storage):
         raise DatabaseError("it is down")
 
-    monkeypatch.setattr(pending, "backlog", fail)
+    monkeypatch.setattr(status, "backlog_of", fail)
     with pytest.raises(CommandError, match="The record cannot be read: it is down") as caught:
         call_command("resto_status")
     assert caught.value.returncode == 2
 
 
 def test_nothing_is_recorded(server, capsys, monkeypatch):
-    monkeypatch.setattr(pending, "is_active", lambda: False)
+    monkeypatch.setattr(database, "is_active", lambda: False)
     call_command("resto_status")
     assert capsys.readouterr().out == f"default: {server.url} answers; nothing is recorded.\n"
 

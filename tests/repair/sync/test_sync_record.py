@@ -6,7 +6,7 @@ from django.core.files.storage import storages
 
 from resto import health
 from resto.models import Pending
-from resto.record import leases as pending
+from resto.record import leases, opening
 from resto.repair.sync import Difference, Disagreement, SyncOptions, synchronize
 
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
     clock = [1_000_000.0]
-    monkeypatch.setattr(pending, "clock", lambda: clock[0])
+    monkeypatch.setattr(leases, "clock", lambda: clock[0])
     return clock
 
 
@@ -103,7 +103,7 @@ def test_nothing_is_changed_in_a_dry_run(behind, storage, servers, clock):
 
 
 def test_change_that_may_be_under_way_is_left_alone(storage, servers):
-    lease = pending.open_change("default", [servers[0].url], "a", present=True)
+    lease = opening.open_change("default", [servers[0].url], "a", present=True)
     servers[1].create_file("a", b"1")
     servers[2].create_file("a", b"1")
     report, events = compare(storage)
@@ -115,7 +115,7 @@ def test_change_that_may_be_under_way_is_left_alone(storage, servers):
 
 
 def test_killed_save_is_made_one_thing(storage, servers, clock):
-    pending.open_change("default", storage.hosts, "a", present=True)
+    opening.open_change("default", storage.hosts, "a", present=True)
     servers[1].create_file("a", b"1")
     clock[0] += 301
     report, events = compare(storage)

@@ -18,5 +18,5 @@ if __name__ == "__main__":
     assert storages["default"].record_alias() == "default"
     use()
     assert_nothing_is_pending()
-    with mock.patch("resto.record.leases.is_active", return_value=False):
+    with mock.patch("resto.record.database.is_active", return_value=False):
         use()

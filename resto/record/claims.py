@@ -1,0 +1,164 @@
+"""Claims: rows that were left to others become the lease of one of them, a drain or a worker of a task queue."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from resto.record import leases, rows
+from resto.record.leases import Lease, lease_seconds
+from resto.record.opening import insert_rows, open_lease
+from resto.record.rows import Row, digest_of, in_parts
+
+
+__all__ = ["PendingName", "adopt_lease", "claim", "claim_name"]
+
+
+@dataclass(frozen=True, slots=True)
+class PendingName:
+    """What a drainer has to do: one name on one host.
+
+    Attributes:
+        storage: Alias of the storage in ``STORAGES``.
+        host: The host as it stands in the settings.
+        name: The file's name.
+        present: Whether all changes that are pending left a file.
+        lease: Holds all claimed rows of this name and host.
+        created: When the last of these changes was made.
+    """
+
+    storage: str
+    host: str
+    name: str
+    present: bool
+    lease: Lease
+    created: float
+
+
+def claim(limit: int, *, storages: Sequence[str] = (), hosts: Sequence[str] = ()) -> list[PendingName]:
+    """Make rows that are due one's own, oldest first; no row is ever claimed by two.
+
+    Args:
+        limit: How many rows at most.
+        storages: Aliases; all if there are none.
+        hosts: Hosts; all if there are none.
+
+    Returns:
+        What is to be replicated. Rows of the same name and host are one piece of work.
+    """
+    now = leases.clock()
+    which: dict[str, Any] = {"due <= %s": now}
+    if storages:
+        which["storage IN %s"] = [*storages]
+    if hosts:
+        which["host IN %s"] = [*hosts]
+    return _claimed(_with_resting(rows.select(which, limit), now), now)
+
+
+def _with_resting(due: Sequence[Row], now: float) -> list[Row]:
+    """Return rows, and those that go with them.
+
+    Without a master copy, all rows of a name and host go together: one that rests would keep the others waiting.
+    """
+    found = {row.id: row for row in due}
+    pieces = {(row.digest, row.host) for row in due if row.digest}
+    for part in in_parts(sorted({digest for digest, _ in pieces})):
+        resting = rows.select({"digest IN %s": [*part], "quiet_until <= %s": now})
+        found |= {row.id: row for row in resting if (row.digest, row.host) in pieces}
+    return [*found.values()]
+
+
+def _claimed(found: Sequence[Row], now: float) -> list[PendingName]:
+    work: dict[tuple[str, str, str], list[Row]] = {}
+    for row in found:
+        work.setdefault((row.storage, row.host, row.name), []).append(row)
+    # A lease begins before its rows are taken, however long that lasts: else it would be believed in for too long.
+    claims = [(_claim(piece), piece) for piece in work.values()]
+    mine = _taken({row.id: claim.lease.token for claim, piece in claims for row in piece}, now)
+    return [claim for claim, _ in claims if claim.lease.token in mine]
+
+
+def _claim(piece: Sequence[Row]) -> PendingName:
+    first, present = piece[0], all(row.present for row in piece)
+    lease = Lease(secrets.token_hex(16), [first.host], max(row.attempts for row in piece))
+    return PendingName(first.storage, first.host, first.name, present, lease, max(row.created for row in piece))
+
+
+def _taken(owners: dict[int, str], now: float) -> set[str]:
+    """Make rows their new owners', as far as nobody else was faster; return the owners that have got any."""
+    # What is due is looked at once more in the same statement.
+    until = leases.clock() + lease_seconds()
+    free = {"quiet_until <= %s": now, "(due <= %s OR digest <> '')": now}
+    taken: set[str] = set()
+    for part in map(dict, in_parts([*owners.items()])):
+        if rows.assign(part, free, quiet_until=until, due=until) == len(part):
+            taken.update(part.values())
+        else:
+            taken.update(row.owner for row in rows.select({"owner IN %s": [*{*part.values()}]}))
+    return taken
+
+
+def claim_name(storage: str, host: str, name: str) -> PendingName | None:
+    """Make the rows of one name and host one's own, although they may not be due; return None if they may not be yet.
+
+    Only for storages without a master copy.
+
+    Args:
+        storage: Alias of the storage in ``STORAGES``.
+        host: The host as it stands in the settings.
+        name: The file's name.
+    """
+    now = leases.clock()
+    found = rows.select({"digest = %s": digest_of(storage, name), "host = %s": host, "quiet_until <= %s": now})
+    return next(iter(_claimed(found, now)), None)
+
+
+def adopt_lease(token: str, storage: str, hosts: Sequence[str], name: str, *, present: bool) -> Lease:
+    """Take over the rows that another process has opened for this one.
+
+    So are those that a drain has taken over meanwhile, and handed to the queue once more. Hosts whose rows somebody else is
+    dealing with are left to them: else there would be more work with each try, and no end of it. What an earlier delivery
+    of the same message has begun is done once more, under rows of its own: that worker may be dead. So is that for which
+    there are no rows: it may be recorded elsewhere.
+
+    Args:
+        token: What the rows say of their owner; empty if there are none.
+        storage: As for `open_lease`.
+        hosts: As for `open_lease`.
+        name: As for `open_lease`.
+        present: As for `open_lease`.
+
+    Returns:
+        What holds the rows of those hosts that are not left to others: see `Lease.hosts`.
+    """
+    if not token:
+        return open_lease(storage, hosts, name, present=present)
+    heir = hashlib.sha256(token.encode(errors="replace")).hexdigest()[:32]
+    found = rows.select({"owner IN %s": [token, heir], "host IN %s": [*hosts]})
+    own = [row for row in found if row.owner == token]
+    again = {row.host for row in found if row.owner == heir}
+    missing = [host for host in hosts if host not in {row.host for row in found}]
+    if missing:
+        of_others = rows.select({"storage = %s": storage, "name = %s": name, "host IN %s": missing})
+        own += [row for row in of_others if row.opened_by and row.quiet_until <= leases.clock()]
+        again.update({*missing} - {row.host for row in of_others})
+    # Another owner than the earlier delivery, which may be alive.
+    owner = secrets.token_hex(16) if again else heir
+    attempts = max((row.attempts for row in own), default=0)
+    # After a failure that may have been none they rest, whatever becomes of them now: the old request may arrive after the new
+    # one.
+    rests_until = max((row.quiet_until for row in own if row.attempts), default=0)
+    lease = Lease(owner, again.union(row.host for row in own), attempts, rests_until)
+    if own and not _inherited(own, lease):
+        return adopt_lease(token, storage, hosts, name, present=present)  # somebody else was faster
+    if again:
+        insert_rows(lease, storage, sorted(again), name, present=present)
+    return lease
+
+
+def _inherited(own: Sequence[Row], lease: Lease) -> bool:
+    """Make rows a lease's; return False if somebody else has taken some of them meanwhile."""
+    until = leases.clock() + lease.seconds
+    left = {"id IN %s": [row.id for row in own], "owner IN %s": [*{row.owner for row in own}]}
+    return rows.update(left, owner=lease.token, opened_by="", quiet_until=until, due=until) == len(own)

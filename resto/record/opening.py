@@ -1,0 +1,99 @@
+"""Leases are opened: rows say that hosts are about to differ, before anything changes."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from resto.record import leases, rows
+from resto.record.leases import Lease, lease_seconds
+from resto.record.rows import digest_of, in_parts
+
+
+__all__ = ["insert_rows", "open_change", "open_lease", "open_leases"]
+
+
+def open_lease(storage: str, hosts: Sequence[str], name: str, *, present: bool) -> Lease:
+    """Record that hosts are about to differ from the master copy for a name; one row for each, in one statement.
+
+    Args:
+        storage: Alias of the storage in ``STORAGES``.
+        hosts: The hosts as they stand in the settings.
+        name: The file's name.
+        present: Whether the master copy is about to have the file.
+
+    Raises:
+        ConfigurationError: The table is missing.
+        DatabaseError: It could not be recorded, and nothing must be changed.
+    """
+    lease = Lease(secrets.token_hex(16), hosts)
+    insert_rows(lease, storage, hosts, name, present=present)
+    return lease
+
+
+def open_change(storage: str, hosts: Sequence[str], name: str, *, present: bool) -> Lease:
+    """Record that hosts are about to change a name, where there is no master copy; one row for each, in one statement.
+
+    Args:
+        storage: As for `open_lease`.
+        hosts: As for `open_lease`.
+        name: As for `open_lease`.
+        present: Whether hosts are about to have the file.
+
+    Raises:
+        ConfigurationError: As for `open_lease`.
+        DatabaseError: As for `open_lease`.
+    """
+    lease = Lease(secrets.token_hex(16), hosts)
+    lease.expect([lease.token])
+    digest = digest_of(storage, name)
+    insert_rows(lease, storage, hosts, name, present=present, digest=digest, opened_by=lease.token, latest=lease.token)
+    return lease
+
+
+def open_leases(storage: str, pairs: Sequence[tuple[str, str]]) -> list[Lease]:
+    """Record that hosts are found to differ from the master copy, each for a name of its own, in one statement.
+
+    Args:
+        storage: Alias of the storage in ``STORAGES``.
+        pairs: Hosts and names.
+
+    Returns:
+        A lease for each pair.
+
+    Raises:
+        ConfigurationError: The table is missing.
+        DatabaseError: It could not be recorded, and nothing must be sent.
+    """
+    opened = [Lease(secrets.token_hex(16), [host]) for host, _ in pairs]
+    own = [
+        {"owner": lease.token, "host": host, "name": name} for lease, (host, name) in zip(opened, pairs, strict=True)
+    ]
+    for part in in_parts(own):
+        rows.insert(_opened(storage, lease_seconds(), present=True), part)
+    return opened
+
+
+def insert_rows(lease: Lease, storage: str, hosts: Sequence[str], name: str, *, present: bool, **more: str) -> None:
+    """Insert a row of a lease for each host.
+
+    Args:
+        lease: Whose rows they are.
+        storage: As for `open_lease`.
+        hosts: As for `open_lease`.
+        name: As for `open_lease`.
+        present: As for `open_lease`.
+        **more: Other columns.
+
+    Raises:
+        ConfigurationError: As for `open_lease`.
+        DatabaseError: As for `open_lease`.
+    """
+    common = _opened(storage, lease.seconds, present=present) | {"owner": lease.token, "name": name, **more}
+    for part in in_parts(hosts):
+        rows.insert(common, [{"host": host} for host in part])
+
+
+def _opened(storage: str, seconds: float, *, present: bool) -> dict[str, Any]:
+    now = leases.clock()
+    until = now + seconds
+    return {"storage": storage, "present": present, "created": now, "quiet_until": until, "due": until}
