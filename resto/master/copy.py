@@ -1,32 +1,28 @@
-"""The master copy: the local files that hosts converge to."""
+"""The master copy: where each file is, and how it appears there when it is complete."""
 
 import contextlib
-import errno
-import io
 import os
 import stat
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from django.core.files import File
 from django.core.files.move import file_move_safe
 from django.core.files.storage import FileSystemStorage
-from django.core.files.uploadedfile import TemporaryUploadedFile
 
+from resto.master.listing import browse
+from resto.master.snapshots import Fingerprint, Snapshot, fingerprint_of
+from resto.master.writing import copy, make_directory, plain_file, remove, write_all
 from resto.names import TEMPORARY_PREFIX, is_temporary, temporary_name
 from resto.transports import Directory
 
 
-__all__ = ["Fingerprint", "MasterCopy", "Snapshot", "plain_file", "shared_snapshot", "sharing_snapshots"]
+if TYPE_CHECKING:
+    from django.core.files import File
 
-Fingerprint = tuple[int, int, int, int]
 
-# Bytes of a file that are read at once; what is larger is read while it is sent.
-SMALL_SIZE = 256 * 1024
+__all__ = ["MasterCopy"]
 
 # Seconds since the last write to a temporary file after which whoever wrote it must be gone.
 ABANDONED_AFTER = 24 * 60 * 60
@@ -60,7 +56,7 @@ class MasterCopy(FileSystemStorage):
         content: "File[Any]",
         alternative: Callable[[str], str],
         announced: Callable[[str], object] = lambda name: None,
-    ) -> tuple[str, "Snapshot"]:
+    ) -> tuple[str, Snapshot]:
         """Write a new file, and return its name and what was written, to be closed.
 
         Args:
@@ -85,16 +81,16 @@ class MasterCopy(FileSystemStorage):
                 written.close()
             raise
         finally:
-            _remove(temporary)
+            remove(temporary)
         return name, written
 
     def _write(self, temporary: str, descriptor: int, content: "File[Any]") -> None:
         try:
             if not hasattr(content, "temporary_file_path"):
                 source = plain_file(content)
-                if source is None or not _copy(source, descriptor):
+                if source is None or not copy(source, descriptor):
                     for chunk in content.chunks():
-                        _write_all(descriptor, chunk.encode() if isinstance(chunk, str) else chunk)
+                        write_all(descriptor, chunk.encode() if isinstance(chunk, str) else chunk)
                 return
         finally:
             os.close(descriptor)  # readers on other machines see what was written when it is closed, with NFS
@@ -116,7 +112,7 @@ class MasterCopy(FileSystemStorage):
             try:
                 return temporary, os.open(temporary, flags, 0o666)
             except FileNotFoundError:
-                _make_directory(Path(directory), self.directory_permissions_mode)
+                make_directory(Path(directory), self.directory_permissions_mode)
                 return temporary, os.open(temporary, flags, 0o666)
         except (FileExistsError, NotADirectoryError) as error:
             raise FileExistsError(f"{directory} exists and is not a directory.") from error
@@ -201,49 +197,11 @@ class MasterCopy(FileSystemStorage):
             FileNotFoundError: The directory of the master copy is missing.
             OSError: The directory cannot be read.
         """
-        found = Directory()
-        path = self.path(name)
         try:
-            # The system finds files by a descriptor sooner than by a path.
-            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                with os.scandir(descriptor) as entries:
-                    self._describe(entries, path, found)
-            finally:
-                os.close(descriptor)
+            return browse(str(self.location), self.path(name))
         except (FileNotFoundError, NotADirectoryError):
             self._require_location()
-        others = Directory.of(found.directories, found.files).others
-        found.others = {name: why for name, why in (found.others | others).items() if not is_temporary(name)}
-        return found
-
-    def _describe(self, entries: "Iterator[os.DirEntry[str]]", path: str, found: Directory) -> None:
-        for entry in entries:
-            try:
-                status = entry.stat()
-                if stat.S_ISREG(status.st_mode):
-                    found.files[entry.name] = status.st_size
-                elif not stat.S_ISDIR(status.st_mode):
-                    found.others[entry.name] = "it is neither a file nor a directory"
-                elif entry.is_symlink() and self._is_above(status, path):
-                    found.others[entry.name] = "it links to a directory above it"
-                else:
-                    found.directories.add(entry.name)
-            except FileNotFoundError:
-                if entry.is_symlink():  # else it was deleted a moment ago
-                    found.others[entry.name] = "it links to what is not there"
-            except OSError as error:  # such as a link to itself
-                found.others[entry.name] = (error.strerror or str(error)).lower()
-
-    def _is_above(self, status: os.stat_result, directory: str) -> bool:
-        """Tell whether a directory is this one, or one above it in the master copy, whatever links led there."""
-        root = Path(self.location)
-        for path in (Path(directory), *Path(directory).parents):
-            if os.path.samestat(status, path.stat()):
-                return True
-            if path == root:
-                break
-        return False
+            return Directory()
 
     def _require_location(self) -> None:
         if not os.path.isdir(self.location):  # noqa: PTH112 - a string, as Django has it
@@ -261,7 +219,7 @@ class MasterCopy(FileSystemStorage):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             path.unlink()
 
-    def snapshot(self, name: str) -> "Snapshot | None":
+    def snapshot(self, name: str) -> Snapshot | None:
         """Open the file of a name; return None if there is no file.
 
         Args:
@@ -286,7 +244,7 @@ class MasterCopy(FileSystemStorage):
         if descriptor is None:
             return None
         try:
-            return _fingerprint(os.fstat(descriptor))
+            return fingerprint_of(os.fstat(descriptor))
         except IsADirectoryError:
             return None
         finally:
@@ -318,218 +276,3 @@ class MasterCopy(FileSystemStorage):
         with os.scandir(self.location) as entries:
             if next(entries, None) is None:
                 raise FileNotFoundError(f"{self.location} is empty; is it mounted? Nothing is deleted on its account")
-
-
-class Snapshot:
-    """A file of the master copy, held open, and the state that it had when it was opened.
-
-    Args:
-        descriptor: Of the file, which is closed with this.
-
-    Attributes:
-        status: What the system said of it then.
-        fingerprint: The state. As long as the file is open, no other one can have the same.
-
-    Raises:
-        IsADirectoryError: It is a directory.
-    """
-
-    __slots__ = ("_content", "_descriptors", "_holders", "fingerprint", "status")
-
-    def __init__(self, descriptor: int) -> None:
-        # Lists, as threads may take from them without a lock, which could be held at a fork.
-        self._descriptors = [descriptor]
-        self._holders = [None]
-        self._content: bytes | None = None
-        self.status = os.fstat(descriptor)
-        self.fingerprint = _fingerprint(self.status)
-
-    def content(self) -> "bytes | SnapshotReader":
-        """Return the content of a small file, or what reads that of a larger one."""
-        if self._content is None:
-            size = self.fingerprint[2]
-            content = self.read(size, 0) if size <= SMALL_SIZE else None
-            if content is None or len(content) != size:
-                return SnapshotReader(self)
-            self._content = content
-        return self._content
-
-    def read(self, size: int, position: int) -> bytes:
-        """Return bytes from a position on: none at the end, and else perhaps less than wanted.
-
-        Raises:
-            ValueError: The file is closed.
-        """
-        if not self._descriptors:
-            raise ValueError("the snapshot is closed")
-        return os.pread(self._descriptors[0], size, position)
-
-    def share(self) -> Self:
-        """Return this for another holder, who closes it too."""
-        self._holders.append(None)
-        return self
-
-    def close(self) -> None:
-        """Close the file, once all holders have done so."""
-        self._holders.pop()
-        if not self._holders:
-            self._close()
-
-    def _close(self) -> None:
-        if self._descriptors:
-            with contextlib.suppress(IndexError):
-                os.close(self._descriptors.pop())
-
-    __del__ = _close
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-
-def _fingerprint(status: os.stat_result) -> Fingerprint:
-    if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-class SnapshotReader(io.RawIOBase):
-    """Reads a snapshot; several may do so at once, each from a position of its own.
-
-    Args:
-        snapshot: What to read; not closed by this.
-    """
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        super().__init__()
-        self._snapshot = snapshot
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._snapshot.fingerprint[2]}[whence]
-        self._position = start + offset
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def read(self, size: int = -1, /) -> bytes:
-        if size < 0:
-            return self.readall()
-        block = self._snapshot.read(size, self._position)
-        self._position += len(block)
-        return block
-
-
-# What the replications of one action have opened already, by the master copy and the name.
-_shared: ContextVar[dict[tuple[int, str], Snapshot] | None] = ContextVar("resto_snapshots", default=None)
-
-
-@contextlib.contextmanager
-def sharing_snapshots(*known: tuple[MasterCopy, str, Snapshot]) -> Iterator[None]:
-    """Let `shared_snapshot` open each file once, as long as this lasts, or the one within which it is.
-
-    Args:
-        *known: What is open already, and closed at the end.
-    """
-    if not known and _shared.get() is not None:
-        yield
-        return
-    snapshots = {(id(master), name): snapshot for master, name, snapshot in known}
-    token = _shared.set(snapshots)
-    try:
-        yield
-    finally:
-        _shared.reset(token)
-        for snapshot in snapshots.values():
-            snapshot.close()
-
-
-def shared_snapshot(master: MasterCopy, name: str) -> Snapshot | None:
-    """Return what `MasterCopy.snapshot` does, or did a moment ago for another host."""
-    shared = _shared.get()
-    if shared is None:
-        return master.snapshot(name)
-    snapshot = shared.get((id(master), name))
-    if snapshot is None:
-        snapshot = master.snapshot(name)
-        if snapshot is None:
-            return None
-        shared[id(master), name] = snapshot
-    return snapshot.share()
-
-
-def plain_file(content: "File[Any]") -> IO[bytes] | None:
-    """Return the file of the operating system that content is, if it is nothing else than that, to be read by descriptor.
-
-    A subclass may read something else than what is in the file, and so may other kinds of files: that of `gzip`, for example.
-    """
-    file: Any = getattr(content, "file", None)
-    if type(content) not in (File, TemporaryUploadedFile):
-        return None
-    if type(file) is tempfile._TemporaryFileWrapper:  # noqa: SLF001 - it has no other name
-        file = file.file
-    raw = file.raw if type(file) in (io.BufferedReader, io.BufferedRandom) else file
-    if type(raw) is not io.FileIO:
-        return None
-    if type(file) is io.BufferedRandom:
-        file.flush()
-    status = os.fstat(file.fileno())
-    # Files of /proc, among others, have a content and no size.
-    is_plain = file.readable() and stat.S_ISREG(status.st_mode) and status.st_size > 0
-    return file if is_plain else None
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
-
-
-def _copy(source: IO[bytes], descriptor: int) -> bool:
-    """Let the system copy a file, which may not have to move a byte; return False if it cannot."""
-    position, size = 0, os.fstat(source.fileno()).st_size
-    while position < size:
-        try:
-            copied = os.copy_file_range(source.fileno(), descriptor, size - position, position)
-        except OSError as error:
-            # Such as from another file system, before Linux 5.3. A full disk is another matter.
-            if position == 0 and error.errno != errno.ENOSPC:
-                return False
-            raise
-        if not copied:
-            break  # it has become shorter
-        position += copied
-    return True
-
-
-def _remove(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)  # noqa: PTH108 - as for `_create_temporary`
-
-
-def _make_directory(path: Path, mode: int | None) -> None:
-    """Create a directory and those above it, each with this mode, or as the umask wants.
-
-    ``os.makedirs`` applies its mode to the last directory only.
-    """
-    if path.is_dir():
-        return
-    _make_directory(path.parent, mode)
-    try:
-        path.mkdir(0o777 if mode is None else mode)
-    except FileExistsError:
-        if not path.is_dir():  # else somebody else has just made it
-            raise
-        return
-    if mode is not None:
-        # The group that a directory hands down stays as it was inherited.
-        path.chmod(mode | path.stat().st_mode & stat.S_ISGID)

@@ -12,7 +12,8 @@ from typing import IO, Any, BinaryIO, Self, cast
 from django.core.files import File
 from django.core.files.uploadedfile import TemporaryUploadedFile
 
-from resto.master.copy import MasterCopy, plain_file
+from resto.master.copy import MasterCopy
+from resto.master.writing import plain_file
 
 
 __all__ = ["ContentReader", "MasterFile", "RemoteFile", "SharedContent", "spool"]

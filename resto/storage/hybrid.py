@@ -11,7 +11,8 @@ from django.utils.deconstruct import deconstructible
 from resto.courses import Course, as_method, waiting
 from resto.exceptions import ConfigurationError, ReplicationError
 from resto.executors import Executor, Job
-from resto.master.copy import Fingerprint, MasterCopy, sharing_snapshots
+from resto.master.copy import MasterCopy
+from resto.master.snapshots import Fingerprint, sharing_snapshots
 from resto.names import clean_name, require_storable
 from resto.outcomes import Outcome
 from resto.record import opening

@@ -13,7 +13,8 @@ from typing import IO, BinaryIO, cast
 from resto.courses import Course, course_of, finish
 from resto.exceptions import HostUnavailableError, TransportError
 from resto.executors import Job
-from resto.master.copy import MasterCopy, Snapshot, shared_snapshot
+from resto.master.copy import MasterCopy
+from resto.master.snapshots import Snapshot, shared_snapshot
 from resto.record.changes import Change, holding
 from resto.record.leases import Lease
 from resto.transports import Transport

@@ -6,7 +6,8 @@ from django.core.files.base import ContentFile
 from kit.memory import collecting_left
 from resto.courses import finish
 from resto.exceptions import HostUnavailableError, TransportError, UnexpectedStatusCode
-from resto.master.copy import MasterCopy, Snapshot
+from resto.master.copy import MasterCopy
+from resto.master.snapshots import Snapshot
 from resto.storage.replication import MAX_ROUNDS, replicate
 from resto.transports.http import HttpTransport
 from resto.transports.steps import VERIFY_SIZE

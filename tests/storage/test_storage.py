@@ -26,7 +26,7 @@ from django.utils.timezone import is_aware
 from kit.memory import collecting_left
 from resto.exceptions import ReplicationError
 from resto.executors import Job
-from resto.master.copy import Snapshot
+from resto.master.snapshots import Snapshot
 from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
 from resto.storage.files import SharedContent
 

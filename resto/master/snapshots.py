@@ -1,0 +1,179 @@
+"""Snapshots: files of the master copy that are held open while they are sent, and the state that each had then."""
+
+import contextlib
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Protocol, Self
+
+
+__all__ = ["Fingerprint", "Snapshot", "SnapshotReader", "fingerprint_of", "shared_snapshot", "sharing_snapshots"]
+
+Fingerprint = tuple[int, int, int, int]
+
+# Bytes of a file that are read at once; what is larger is read while it is sent.
+SMALL_SIZE = 256 * 1024
+
+
+class Snapshot:
+    """A file of the master copy, held open, and the state that it had when it was opened.
+
+    Args:
+        descriptor: Of the file, which is closed with this.
+
+    Attributes:
+        status: What the system said of it then.
+        fingerprint: The state. As long as the file is open, no other one can have the same.
+
+    Raises:
+        IsADirectoryError: It is a directory.
+    """
+
+    __slots__ = ("_content", "_descriptors", "_holders", "fingerprint", "status")
+
+    def __init__(self, descriptor: int) -> None:
+        # Lists, as threads may take from them without a lock, which could be held at a fork.
+        self._descriptors = [descriptor]
+        self._holders = [None]
+        self._content: bytes | None = None
+        self.status = os.fstat(descriptor)
+        self.fingerprint = fingerprint_of(self.status)
+
+    def content(self) -> "bytes | SnapshotReader":
+        """Return the content of a small file, or what reads that of a larger one."""
+        if self._content is None:
+            size = self.fingerprint[2]
+            content = self.read(size, 0) if size <= SMALL_SIZE else None
+            if content is None or len(content) != size:
+                return SnapshotReader(self)
+            self._content = content
+        return self._content
+
+    def read(self, size: int, position: int) -> bytes:
+        """Return bytes from a position on: none at the end, and else perhaps less than wanted.
+
+        Raises:
+            ValueError: The file is closed.
+        """
+        if not self._descriptors:
+            raise ValueError("the snapshot is closed")
+        return os.pread(self._descriptors[0], size, position)
+
+    def share(self) -> Self:
+        """Return this for another holder, who closes it too."""
+        self._holders.append(None)
+        return self
+
+    def close(self) -> None:
+        """Close the file, once all holders have done so."""
+        self._holders.pop()
+        if not self._holders:
+            self._close()
+
+    def _close(self) -> None:
+        if self._descriptors:
+            with contextlib.suppress(IndexError):
+                os.close(self._descriptors.pop())
+
+    __del__ = _close
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def fingerprint_of(status: os.stat_result) -> Fingerprint:
+    """Return the state of a file: any change of the file changes it.
+
+    Args:
+        status: What the system says of it.
+
+    Raises:
+        IsADirectoryError: It is a directory.
+    """
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+class SnapshotReader(io.RawIOBase):
+    """Reads a snapshot; several may do so at once, each from a position of its own.
+
+    Args:
+        snapshot: What to read; not closed by this.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        super().__init__()
+        self._snapshot = snapshot
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._snapshot.fingerprint[2]}[whence]
+        self._position = start + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def read(self, size: int = -1, /) -> bytes:
+        if size < 0:
+            return self.readall()
+        block = self._snapshot.read(size, self._position)
+        self._position += len(block)
+        return block
+
+
+class Source(Protocol):
+    """Where snapshots are taken: a master copy."""
+
+    def snapshot(self, name: str) -> Snapshot | None:
+        """Open the file of a name; return None if there is no file."""
+
+
+# What the replications of one action have opened already, by the master copy and the name.
+_shared: ContextVar[dict[tuple[int, str], Snapshot] | None] = ContextVar("resto_snapshots", default=None)
+
+
+@contextlib.contextmanager
+def sharing_snapshots(*known: tuple[Source, str, Snapshot]) -> Iterator[None]:
+    """Let `shared_snapshot` open each file once, as long as this lasts, or the one within which it is.
+
+    Args:
+        *known: What is open already, and closed at the end.
+    """
+    if not known and _shared.get() is not None:
+        yield
+        return
+    snapshots = {(id(master), name): snapshot for master, name, snapshot in known}
+    token = _shared.set(snapshots)
+    try:
+        yield
+    finally:
+        _shared.reset(token)
+        for snapshot in snapshots.values():
+            snapshot.close()
+
+
+def shared_snapshot(master: Source, name: str) -> Snapshot | None:
+    """Return what `MasterCopy.snapshot` does, or did a moment ago for another host."""
+    shared = _shared.get()
+    if shared is None:
+        return master.snapshot(name)
+    snapshot = shared.get((id(master), name))
+    if snapshot is None:
+        snapshot = master.snapshot(name)
+        if snapshot is None:
+            return None
+        shared[id(master), name] = snapshot
+    return snapshot.share()
