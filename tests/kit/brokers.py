@@ -203,7 +203,12 @@ class PostgreSQL(Broker):
         return shutil.which(name, path=str(folders[-1])) if folders else None
 
     def command(self) -> list[str]:
-        options = {"listen_addresses": ADDRESS, "unix_socket_directories": str(self.folder), "fsync": "off"}
+        options = {
+            "listen_addresses": ADDRESS,
+            "unix_socket_directories": str(self.folder),
+            "fsync": "off",
+            "dynamic_shared_memory_type": "mmap",  # files among the data, where nothing outlives them
+        }
         settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         return [*self._as_user(), str(self.program()), "-D", str(self._data), "-p", str(self.port), *settings]
 
@@ -218,6 +223,19 @@ class PostgreSQL(Broker):
         for process in processes:
             select.select([process], [], [], DEADLINE)
             os.close(process)
+
+    def close(self) -> None:
+        self.kill()
+        self._remove_shared_memory()
+        super().close()
+
+    def _remove_shared_memory(self) -> None:
+        """Remove what marks the data as in use; a server that is killed leaves that to the next one that starts here."""
+        file = self._data / "postmaster.pid"
+        lines = file.read_text().splitlines() if file.exists() else []
+        if len(lines) > 6:  # else it was not started, or has ended by itself
+            _key, segment = lines[6].split()
+            subprocess.run(["ipcrm", "--shmem-id", segment], check=True)
 
     def new_database(self) -> dict[str, Any]:
         """Make a database, and return what Django's setting says of it."""
