@@ -15,6 +15,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
 PARALLEL := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
+# Else each of the hundreds of processes of a run compiles all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test coverage lint explore bench clean
 .DELETE_ON_ERROR:
 
