@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import signal
 from datetime import timedelta
 from functools import partial
 
@@ -12,6 +13,9 @@ from resto import health
 from resto.record import database
 
 
+# A job in the background of a script ignores Ctrl-C, and so would the tests of what Ctrl-C does, and their processes.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 pytest_plugins = ["kit.servers", "kit.brokers", "pytester"]
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -19,19 +23,25 @@ settings.register_profile("explore", settings.get_profile("default"), max_exampl
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
-# Whose tests wait for processes most of the time; none of them is to begin when nothing else is left to be done meanwhile.
+# Those that take longest come first, the longest before all: what begins last is what everybody waits for in the end.
 LONG = [
     "test_live_queues",
-    "test_live_record",
-    "test_live_site",
     "test_docs",
+    "test_live_record",
     "test_known_users",
+    "test_failures",
+    "test_live_site",
+    "test_benchmarks",
+    "test_sync",
+    "test_contract",
+    "test_storage",
     "test_plugins_example",
 ]
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.path.stem not in LONG)
+    order = {stem: number for number, stem in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(LONG)))
 
 
 @pytest.fixture(autouse=True)
