@@ -66,6 +66,13 @@ def _fresh_breakers():
 
 
 @pytest.fixture
+def default_timeout(settings):
+    """That of a site which does not set it, as the tests do."""
+    settings.RESTO_TIMEOUT = None  # what is remembered of it is forgotten, now and at the end
+    del settings.RESTO_TIMEOUT
+
+
+@pytest.fixture
 def breaker_clock(monkeypatch):
     """The clock of all breakers, whose pauses have no jitter."""
     clock = Clock()

@@ -13,3 +13,4 @@ INSTALLED_APPS = [
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
 MEDIA_ROOT = "/nonexistent/media"  # tests that write have one of their own
 MEDIA_URL = "/media/"
+RESTO_TIMEOUT = 20  # a busy machine needs a few; tests of hosts that hang have a shorter one

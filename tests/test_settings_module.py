@@ -10,6 +10,7 @@ from resto.exceptions import ConfigurationError
 from resto.settings import DEFAULTS, get_credential, get_setting, media_url, remembered, storage_settings, use_tz
 
 
+@pytest.mark.usefixtures("default_timeout")
 @pytest.mark.parametrize(("name", "default"), DEFAULTS.items())
 def test_default(name, default):
     assert get_setting(name) == default

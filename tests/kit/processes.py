@@ -25,6 +25,7 @@ settings.configure(
     INSTALLED_APPS=["resto"],
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": media + ".sqlite3"}},
     MEDIA_URL="/media/",
+    RESTO_TIMEOUT=20,
     STORAGES={
         "default": {
             "BACKEND": "resto.storage.HybridStorage",

@@ -62,11 +62,12 @@ def test_hosts_fall_back_to_the_setting(settings):
     assert storage.hosts == ("three",)
 
 
-def test_host_has_options_of_its_own():
+def test_host_has_options_of_its_own(settings):
+    settings.RESTO_TIMEOUT = 9
     storage = make(["one", {"url": "two", "color": "blue", "timeout": 5}], transport_options={"color": "green"})
 
     assert [storage.transport_for(host).color for host in storage.hosts] == ["green", "blue"]
-    assert [storage.transport_for(host).timeout for host in storage.hosts] == [2, 5]
+    assert [storage.transport_for(host).timeout for host in storage.hosts] == [9, 5]
     assert storage.transport_for("one") is storage.transport
 
 
@@ -117,6 +118,7 @@ def test_storages_may_be_composed_by_several_threads_at_once():
     assert all(isinstance(transport, MemoryTransport) for transport in found)
 
 
+@pytest.mark.usefixtures("default_timeout")
 def test_defaults():
     storage = DistributedStorage(["one"])
 

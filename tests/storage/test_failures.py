@@ -409,7 +409,7 @@ def make_world(_database, settings, media_root, clock, resto_server_factory):
     def make(failure, storage, change, *servers):
         servers = [*servers, *(resto_server_factory(webdav=False) for _ in range(2 - len(servers)))]
         backend, is_fatal = STORAGES[storage]
-        options = {"fatal_exceptions": is_fatal, "timeout": 0.4 if failure == HUNG else 20}
+        options = {"fatal_exceptions": is_fatal, "timeout": 20}
         if storage not in WITHOUT_MASTER:
             options["allow_overwrite"] = True
         settings.RESTO_MEDIA_HOSTS = [server.url for server in servers]
@@ -419,6 +419,9 @@ def make_world(_database, settings, media_root, clock, resto_server_factory):
         for name, content in BEFORE[change].items():
             world.storage.save(name, ContentFile(content))
             world.wait(name)
+        if failure == HUNG:  # the others may be slow
+            hung, *others = world.storage.hosts
+            settings.RESTO_MEDIA_HOSTS = [{"url": hung, "timeout": 0.4}, *others]
         return world
 
     yield make

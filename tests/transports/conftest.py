@@ -127,8 +127,8 @@ def transport():
     """Make transports that are closed in the end: ``transport("webdav", timeout=1)``."""
     with ExitStack() as stack:
 
-        def make(kind="http", base_url="/media/", **options):
-            return stack.enter_context(contextlib.closing(TRANSPORTS[kind](base_url, **options)))
+        def make(kind="http", base_url="/media/", timeout=PATIENCE, **options):
+            return stack.enter_context(contextlib.closing(TRANSPORTS[kind](base_url, timeout=timeout, **options)))
 
         yield make
 

@@ -308,7 +308,7 @@ def test_what_a_subclass_overrides_is_not_bypassed(resto_server):
             self.deleted += (name,)
             return super().delete(host, name)
 
-    with closing(Noting("/media/")) as http:
+    with closing(Noting("/media/", timeout=20)) as http:
         http.exists(resto_server.url, "a.txt")
         course = course_of(http.delete, resto_server.url, "a.txt")
         assert next(course) is None
@@ -647,7 +647,7 @@ class Recorder:
 @pytest.fixture(scope="module")
 def recorded():
     recorder = Recorder()
-    http = HttpTransport("/")
+    http = HttpTransport("/", timeout=20)
     http.exists(recorder.url, "first")  # tells that the server need not be asked before a DELETE
     yield http, recorder
     http.close()

@@ -37,7 +37,7 @@ def shared_wire():
     """Make wires that use one session."""
     with contextlib.ExitStack() as stack:
 
-        def make(url, session, timeout=5):
+        def make(url, session, timeout=20):
             wire = RequestsWire(parse_url(url, ""), timeout, lambda: session, None)
             return stack.enter_context(contextlib.closing(wire))
 
@@ -362,7 +362,7 @@ def tell(transport, server, action, weather, warm):
 def test_both_wires_tell_the_same(resto_server_factory, transport, weather, action, warm):
     def told_by(options):
         server = resto_server_factory()
-        sender = transport("webdav", timeout=0.2 if weather == "hang" else 2, **options)
+        sender = transport("webdav", timeout=0.2 if weather == "hang" else 20, **options)
         result, *state = tell(sender, server, ACTIONS[action], WEATHER[weather], warm)
         if "large" in action or weather == "hang":
             # requests does not announce bodies: when a connection breaks, no answer has begun, and it may try again.

@@ -24,6 +24,7 @@ DATABASES = {
 }
 MEDIA_ROOT = FOLDER / "media"
 MEDIA_URL = "/media/"
+RESTO_TIMEOUT = 20  # a busy machine needs a few
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LOGGING = {
     "version": 1,
