@@ -12,6 +12,7 @@ from django.db import connections
 from django.db.models import FileField
 from django.utils.functional import LazyObject
 
+from resto.installed import conflicts
 from resto.plugins import get_plugin_manager
 from resto.record import database
 from resto.settings import get_setting, storage_settings
@@ -82,14 +83,14 @@ def _check_sqlite(alias: str) -> Iterable[CheckMessage]:
 def check_plugins(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Check the plugins of other packages."""
     manager = get_plugin_manager()
-    conflicts = [Error(conflict, hint="Uninstall one of them.", id="resto.E010") for conflict in manager.conflicts()]
+    claimed = [Error(conflict, hint="Uninstall one of them.", id="resto.E010") for conflict in conflicts(manager)]
     broken = [
         checks.Warning(
             f"plugin {plugin} failed to load: {error!r}", hint="Update it, or uninstall it.", id="resto.W003"
         )
         for plugin, error in manager.load_errors.items()
     ]
-    return [*conflicts, *broken]
+    return [*claimed, *broken]
 
 
 def _configured_storages(app_configs: Iterable[AppConfig] | None) -> Iterator[tuple[str, Callable[[], Any]]]:

@@ -2,7 +2,7 @@
 
 The bundled transports and executors are offered through the same hooks as those of other packages. The entry points of
 the group ``resto`` are loaded one by one, when a name is not a bundled one or an action is observed for the first time;
-one that is broken hurts only those who ask for it.
+one that is broken hurts only those who ask for it. What all of them are is told by `resto.installed`.
 """
 
 import inspect
@@ -12,10 +12,10 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pluggy
 from django.utils.module_loading import import_string
@@ -30,7 +30,19 @@ from resto.transports import Transport
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["Installed", "PluginManager", "create_plugin_manager", "get_plugin_manager", "identity"]
+__all__ = [
+    "BUNDLED",
+    "EXECUTOR",
+    "TRANSPORT",
+    "Kind",
+    "PluginManager",
+    "clash",
+    "create_plugin_manager",
+    "dotted_path",
+    "get_plugin_manager",
+    "identity",
+    "missing_package",
+]
 
 logger = logging.getLogger("resto")
 
@@ -38,16 +50,23 @@ _CLASS_HINT = "Give the name of a plugin, or a class or its dotted path."
 
 _BLAME_HINT = "Compare its options with its documentation; if they are right, update it, or tell its authors."
 
-_BUNDLED = frozenset({"resto.transports", "resto.executors"})
+# The plugins that are part of resto.
+BUNDLED = frozenset({"resto.transports", "resto.executors"})
 
 _DISTRIBUTION = "django-resto-storage"
 
-_OBSERVING_HOOKS = ("resto_action_finished", "resto_host_pending")
-
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
-    """What a plugin can offer."""
+class Kind:
+    """What a plugin can offer.
+
+    Attributes:
+        noun: What messages call it.
+        hook: By which a plugin offers some.
+        base: The class that all of them have in common.
+        code: Of the check that reports one that cannot be found.
+        options_code: Of the check that reports one that does not take its options.
+    """
 
     noun: str
     hook: str
@@ -56,35 +75,8 @@ class _Kind:
     options_code: str
 
 
-_TRANSPORT = _Kind("transport", "resto_register_transports", Transport, "E006", "E008")
-_EXECUTOR = _Kind("executor", "resto_register_executors", Executor, "E007", "E007")
-
-
-@dataclass(frozen=True, slots=True)
-class Installed:
-    """Something that an installed package offers to resto.
-
-    Attributes:
-        kind: ``"transport"``, ``"executor"`` or ``"observer"``; or ``"plugin"``, for one that failed to load.
-        name: What settings call it; of an observer, its hook; of a plugin, what its entry point names.
-        path: Of the class or function, with dots; empty if that is not known.
-        distribution: Which package it comes from.
-        version: Of that package.
-        state: ``"usable"``; ``"optional"``, if it needs a package that is not installed; or ``"broken"``.
-        problem: Why it cannot be used, a sentence fragment; empty if it can.
-    """
-
-    kind: str
-    name: str
-    path: str
-    distribution: str
-    version: str
-    state: Literal["usable", "optional", "broken"] = "usable"
-    problem: str = ""
-
-    def as_dict(self) -> dict[str, str]:
-        """Return the attributes, for JSON."""
-        return asdict(self)
+TRANSPORT = Kind("transport", "resto_register_transports", Transport, "E006", "E008")
+EXECUTOR = Kind("executor", "resto_register_executors", Executor, "E007", "E007")
 
 
 class PluginManager:
@@ -94,7 +86,8 @@ class PluginManager:
         points: The entry points to load when they are needed.
 
     Attributes:
-        load_errors: Entry point -> what went wrong when it was loaded.
+        sources: Plugin of another package, as messages call it -> its entry point.
+        load_errors: Plugin -> what went wrong when it was loaded.
     """
 
     def __init__(self, points: "tuple[EntryPoint, ...]" = ()) -> None:
@@ -103,7 +96,7 @@ class PluginManager:
         self._pluggy.register(transports, "resto.transports")
         self._pluggy.register(executors, "resto.executors")
         self._points = deque(points)
-        self._sources = {_describe(point): point for point in points}
+        self.sources = {_describe(point): point for point in points}
         # Reentrant: a plugin may use a storage while it is imported.
         self._lock = threading.RLock()
         self.load_errors: dict[str, BaseException] = {}
@@ -114,7 +107,7 @@ class PluginManager:
         Raises:
             ConfigurationError: There is none, it cannot be imported, or two plugins claim the name.
         """
-        return cast("type[Transport]", self._find(_TRANSPORT, choice))
+        return cast("type[Transport]", self._find(TRANSPORT, choice))
 
     def executor(self, choice: str | type) -> type[Executor]:
         """Return the executor class for a plugin's name, a dotted path, or a class.
@@ -122,7 +115,7 @@ class PluginManager:
         Raises:
             ConfigurationError: There is none, it cannot be imported, or two plugins claim the name.
         """
-        return cast("type[Executor]", self._find(_EXECUTOR, choice))
+        return cast("type[Executor]", self._find(EXECUTOR, choice))
 
     def create_transport(self, choice: str | type, base_url: str, /, **options: Any) -> Transport:
         """Return a transport of the class that `transport` finds.
@@ -130,7 +123,7 @@ class PluginManager:
         Raises:
             ConfigurationError: There is no such class, it does not take these options, or it raises something else.
         """
-        return cast("Transport", self._create(_TRANSPORT, choice, (base_url,), options))
+        return cast("Transport", self._create(TRANSPORT, choice, (base_url,), options))
 
     def create_executor(self, choice: str | type, /, **options: Any) -> Executor:
         """Return an executor of the class that `executor` finds.
@@ -138,7 +131,7 @@ class PluginManager:
         Raises:
             ConfigurationError: As in `create_transport`.
         """
-        return cast("Executor", self._create(_EXECUTOR, choice, (), options))
+        return cast("Executor", self._create(EXECUTOR, choice, (), options))
 
     def notify(self, outcome: Outcome) -> None:
         """Tell all observers of an outcome; what they raise is logged."""
@@ -157,10 +150,10 @@ class PluginManager:
 
     def is_observed(self, hook: str) -> bool:
         """Return whether any plugin implements a hook, so that there is somebody to tell."""
-        return bool(self._implementations(hook))
+        return bool(self.implementations(hook))
 
     def _tell(self, hook: str, **arguments: Any) -> None:
-        for implementation in self._implementations(hook):
+        for implementation in self.implementations(hook):
             try:
                 # As in pluggy, an implementation may leave out arguments that it does not need.
                 implementation.function(*(arguments[name] for name in implementation.argnames))
@@ -170,60 +163,17 @@ class PluginManager:
             except BaseException:
                 logger.exception("Plugin %s failed in %s.", implementation.plugin_name, hook)
 
-    def _implementations(self, hook: str) -> list[pluggy.HookImpl]:
+    def implementations(self, hook: str) -> list[pluggy.HookImpl]:
+        """Return what implements a hook, after loading all plugins."""
         self.load_entry_points()
         implementations: list[pluggy.HookImpl] = getattr(self._pluggy.hook, hook).get_hookimpls()
         return implementations
 
-    def conflicts(self) -> list[str]:
-        """Return a sentence for each name that several plugins claim, after loading all of them."""
-        self.load_entry_points()
-        return [
-            _clash(kind, name, claims)
-            for kind in (_TRANSPORT, _EXECUTOR)
-            for name, claims in self._offers(kind).items()
-            if len(claims) > 1
-        ]
-
-    def installed(self) -> list[Installed]:
-        """Return all that installed packages offer, usable or not, after loading and importing all of it."""
-        self.load_entry_points()
-        return [
-            *(
-                self._examined(kind, name, claims, provider, offered)
-                for kind in (_TRANSPORT, _EXECUTOR)
-                for name, claims in self._offers(kind).items()
-                for provider, offered in claims
-            ),
-            *(
-                Installed("observer", hook, _path(one.function), *self._origin(one.plugin_name))
-                for hook in _OBSERVING_HOOKS
-                for one in self._implementations(hook)
-            ),
-            *(
-                Installed("plugin", self._sources[plugin].value, "", *self._origin(plugin), "broken", repr(error))
-                for plugin, error in self.load_errors.items()
-            ),
-        ]
-
-    def _examined(
-        self, kind: _Kind, name: str, claims: list[tuple[str, str | type]], provider: str, offered: str | type
-    ) -> Installed:
-        path = offered if isinstance(offered, str) else _path(offered)
-        origin = self._origin(provider)
-        if len(claims) > 1 and provider not in _BUNDLED:
-            return Installed(kind.noun, name, path, *origin, "broken", _clash(kind, name, claims))
-        try:
-            self._resolved(kind, name, provider, offered)
-        except ConfigurationError as error:
-            state: Literal["optional", "broken"] = "optional" if _missing_package(error.__cause__, path) else "broken"
-            return Installed(kind.noun, name, path, *origin, state, str(error))
-        return Installed(kind.noun, name, path, *origin)
-
-    def _origin(self, provider: str) -> tuple[str, str]:
-        if provider in _BUNDLED:
+    def origin(self, provider: str) -> tuple[str, str]:
+        """Return the name and the version of the package that a plugin comes from; both empty if that is not known."""
+        if provider in BUNDLED:
             return _DISTRIBUTION, __version__
-        distribution = self._sources[provider].dist
+        distribution = self.sources[provider].dist
         return (distribution.name, distribution.version) if distribution else ("", "")
 
     def load_entry_points(self) -> None:
@@ -255,26 +205,26 @@ class PluginManager:
             self._pluggy.unregister(name=name)  # does nothing if there is nothing to undo
             raise
 
-    def _find(self, kind: _Kind, choice: str | type) -> type:
+    def _find(self, kind: Kind, choice: str | type) -> type:
         if not isinstance(choice, str):
             return _checked(kind, choice, repr(choice), _CLASS_HINT)
         if "." in choice:
             found = _imported(kind, choice, repr(choice), "Check the dotted path, and that its package is installed")
             return _checked(kind, found, repr(choice), _CLASS_HINT)
-        offers = self._offers(kind)
+        offers = self.offers(kind)
         if choice not in offers:
             self.load_entry_points()
-            offers = self._offers(kind)
+            offers = self.offers(kind)
         if choice not in offers:
             raise self._unknown(kind, choice, sorted(offers))
         (provider, offered), *others = offers[choice]
-        if others and provider not in _BUNDLED:
-            raise ConfigurationError(_clash(kind, choice, offers[choice]), "Uninstall one of them.", kind.code)
-        return self._resolved(kind, choice, provider, offered)
+        if others and provider not in BUNDLED:
+            raise ConfigurationError(clash(kind, choice, offers[choice]), "Uninstall one of them.", kind.code)
+        return self.resolve(kind, choice, provider, offered)
 
-    def _create(self, kind: _Kind, choice: str | type, args: tuple[Any, ...], options: dict[str, Any]) -> object:
+    def _create(self, kind: Kind, choice: str | type, args: tuple[Any, ...], options: dict[str, Any]) -> object:
         found = self._find(kind, choice)
-        with _blaming(f"the {kind.noun} {_path(found)}{self._of_distribution(kind, choice)}"):
+        with _blaming(f"the {kind.noun} {dotted_path(found)}{self._of_distribution(kind, choice)}"):
             try:
                 return found(*args, **options)
             except TypeError as error:
@@ -282,25 +232,33 @@ class PluginManager:
                     raise
                 raise ConfigurationError(f"wrong {kind.noun}_options: {error}", code=kind.options_code) from error
 
-    def _of_distribution(self, kind: _Kind, choice: str | type) -> str:
+    def _of_distribution(self, kind: Kind, choice: str | type) -> str:
         if not isinstance(choice, str) or "." in choice:
             return ""
-        name, version = self._origin(self._offers(kind)[choice][0][0])
+        name, version = self.origin(self.offers(kind)[choice][0][0])
         return f" of {name} {version}"
 
-    def _resolved(self, kind: _Kind, name: str, provider: str, offered: str | type) -> type:
+    def resolve(self, kind: Kind, name: str, provider: str, offered: str | type) -> type:
+        """Return the class that a plugin offers under a name, or the dotted path of which it offers.
+
+        Raises:
+            ConfigurationError: It cannot be imported, or is none of this kind.
+        """
         description = f"{name!r} of {provider}"
-        advice = f"Update or uninstall {self._origin(provider)[0] or provider}, and tell its authors"
-        extra = name if provider in _BUNDLED else None
+        advice = f"Update or uninstall {self.origin(provider)[0] or provider}, and tell its authors"
+        extra = name if provider in BUNDLED else None
         found = _imported(kind, offered, description, advice, extra) if isinstance(offered, str) else offered
         return _checked(kind, found, description, f"{advice}.")
 
-    def _offers(self, kind: _Kind) -> dict[str, list[tuple[str, str | type]]]:
-        """Return, for each name, which plugins offer what under it, bundled ones first."""
+    def offers(self, kind: Kind) -> dict[str, list[tuple[str, str | type]]]:
+        """Return, for each name, which of the plugins that are loaded offer what under it, bundled ones first.
+
+        A plugin whose hook fails offers nothing, and is noted in ``load_errors``.
+        """
         offers: dict[str, list[tuple[str, str | type]]] = {}
         implementations = getattr(self._pluggy.hook, kind.hook).get_hookimpls()
         # No plugin shadows a bundled one, even if its hooks ask to be called first.
-        for implementation in sorted(implementations, key=lambda one: one.plugin_name not in _BUNDLED):
+        for implementation in sorted(implementations, key=lambda one: one.plugin_name not in BUNDLED):
             try:
                 offered = implementation.function()
                 _check_offered(kind, offered)
@@ -313,7 +271,7 @@ class PluginManager:
                 offers.setdefault(name, []).append((implementation.plugin_name, factory))
         return offers
 
-    def _unknown(self, kind: _Kind, choice: str, known: list[str]) -> ConfigurationError:
+    def _unknown(self, kind: Kind, choice: str, known: list[str]) -> ConfigurationError:
         failed = "".join(f"; {plugin} failed to load: {error!r}" for plugin, error in self.load_errors.items())
         similar = get_close_matches(choice.lower(), known, 1)
         if similar:
@@ -355,7 +313,7 @@ def identity(transport: Transport, host: str) -> str:
     Raises:
         ConfigurationError: It cannot reach such a host, or it does not keep its contract.
     """
-    description = f"{_path(type(transport))}.identify, asked for host {host!r},"
+    description = f"{dotted_path(type(transport))}.identify, asked for host {host!r},"
     with _blaming(description):
         found = transport.identify(host)
     if not isinstance(found, str):
@@ -387,7 +345,7 @@ def _takes(found: type, args: tuple[Any, ...], options: dict[str, Any], error: T
     return True
 
 
-def _check_offered(kind: _Kind, offered: object) -> None:
+def _check_offered(kind: Kind, offered: object) -> None:
     if not isinstance(offered, Mapping):
         raise TypeError(f"{kind.hook} returned {type(offered).__name__}, a mapping is needed")
     if not all(isinstance(name, str) for name in offered):
@@ -408,13 +366,13 @@ def _check_hooks(callers: list[pluggy.HookCaller] | None, plugin: object) -> Non
                 raise pluggy.PluginValidationError(plugin, f"{caller.name} wraps those of others, which has no effect")
 
 
-def _imported(kind: _Kind, path: str, description: str, advice: str, extra: str | None = None) -> object:
+def _imported(kind: Kind, path: str, description: str, advice: str, extra: str | None = None) -> object:
     try:
         return import_string(path)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a module may fail in any way while it is imported
-        missing = _missing_package(error, path)
+        missing = missing_package(error, path)
         if extra:
             advice = f"Install what it needs: pip install 'django-resto-storage[{extra}]'"
         elif missing:
@@ -423,14 +381,14 @@ def _imported(kind: _Kind, path: str, description: str, advice: str, extra: str 
         raise ConfigurationError(f"the {kind.noun} {description} cannot be imported", hint, kind.code) from error
 
 
-def _missing_package(error: BaseException | None, path: str) -> str:
+def missing_package(error: BaseException | None, path: str) -> str:
     """Return the module of another package that an import has failed for; empty if it has failed for another reason."""
     name = error.name if isinstance(error, ModuleNotFoundError) and error.name else ""
     # Where a part of a package is missing, the package is there.
     return "" if "." in name or name == path.partition(".")[0] else name
 
 
-def _checked(kind: _Kind, found: object, description: str, hint: str) -> type:
+def _checked(kind: Kind, found: object, description: str, hint: str) -> type:
     if not isinstance(found, type) or not issubclass(found, kind.base):
         expected = f"{kind.base.__module__}.{kind.base.__name__}"
         raise ConfigurationError(f"the {kind.noun} {description} is not a subclass of {expected}", hint, kind.code)
@@ -440,11 +398,13 @@ def _checked(kind: _Kind, found: object, description: str, hint: str) -> type:
     return found
 
 
-def _clash(kind: _Kind, name: str, claims: list[tuple[str, str | type]]) -> str:
+def clash(kind: Kind, name: str, claims: list[tuple[str, str | type]]) -> str:
+    """Return who claims a name that only one can have, a sentence fragment."""
     return f"the {kind.noun} name {name!r} is claimed by {' and by '.join(provider for provider, _ in claims)}"
 
 
-def _path(function_or_class: Any) -> str:
+def dotted_path(function_or_class: Any) -> str:
+    """Return where a function or class can be imported from."""
     return f"{function_or_class.__module__}.{function_or_class.__qualname__}"
 
 

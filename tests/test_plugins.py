@@ -311,10 +311,7 @@ def test_bundled_name_cannot_be_shadowed(install, options):
     source = claim("transports", http="resto.transports.webdav.WebDAVTransport")
     install("resto-greedy", source.replace("@hookimpl", f"@hookimpl{options}"))
     manager = get_plugin_manager()
-    [conflict] = manager.conflicts()
-    assert (
-        conflict == "the transport name 'http' is claimed by resto.transports and by resto_greedy of resto-greedy 1.0"
-    )
+    manager.load_entry_points()
     assert manager.transport("http") is HttpTransport
 
 
@@ -322,7 +319,6 @@ def test_executor_and_transport_may_share_a_name(install):
     install("resto-one", claim("transports", thread="resto.transports.http.HttpTransport"))
     assert get_plugin_manager().transport("thread") is HttpTransport
     assert get_plugin_manager().executor("thread") is ThreadExecutor
-    assert get_plugin_manager().conflicts() == []
 
 
 def test_offered_class_of_the_wrong_type(install):

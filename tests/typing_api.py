@@ -33,9 +33,10 @@ from resto.executors.rq import RqExecutor
 from resto.executors.tasks import TasksExecutor
 from resto.executors.thread import ThreadExecutor
 from resto.health import Health, forget, state
+from resto.installed import Installed, conflicts, installed_plugins
 from resto.names import clean_name, is_temporary, temporary_name
 from resto.outcomes import Outcome
-from resto.plugins import Installed, PluginManager, get_plugin_manager
+from resto.plugins import PluginManager, get_plugin_manager
 from resto.repair.drain import Drained, drain
 from resto.repair.probe import HostProbe, probe_hosts
 from resto.repair.status import HostStatus, host_statuses
@@ -311,7 +312,8 @@ def resto_host_pending(storage: str, host: str, count: int, oldest: float | None
 
 
 assert_type(get_plugin_manager(), PluginManager)
-assert_type(get_plugin_manager().installed(), list[Installed])
+assert_type(installed_plugins(get_plugin_manager()), list[Installed])
+assert_type(conflicts(get_plugin_manager()), list[str])
 assert_type(get_plugin_manager().transport("http"), type[Transport])
 assert_type(get_plugin_manager().executor(LoopExecutor), type[Executor])
 DistributedStorage(["media-1"], transport=HttpTransport, executor=LoopExecutor)

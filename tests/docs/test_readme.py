@@ -42,11 +42,11 @@ def test_what_first_settings_need_stands_below_them():
         assert name in needed
 
 
-@pytest.mark.parametrize("kind", [plugins._TRANSPORT, plugins._EXECUTOR], ids=lambda kind: kind.noun)
+@pytest.mark.parametrize("kind", [plugins.TRANSPORT, plugins.EXECUTOR], ids=lambda kind: kind.noun)
 def test_bundled_plugins_are_those_named(kind):
     manager = plugins.create_plugin_manager(load_installed=False)
     table = re.search(rf"^\| {kind.noun} \|(.*?)^$", README.read_text(), re.MULTILINE | re.DOTALL)[1]
-    assert set(re.findall(r'^\| `"(\w+)"`', table, re.MULTILINE)) == set(manager._offers(kind))
+    assert set(re.findall(r'^\| `"(\w+)"`', table, re.MULTILINE)) == set(manager.offers(kind))
 
 
 def test_what_is_not_there_is_not_promised():

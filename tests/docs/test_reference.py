@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import pkgutil
 import re
 
 import pytest
@@ -128,6 +129,21 @@ def test_changelog_says_where_modules_have_moved():
     moved = dict(re.findall(r"\| `(resto\.\w+)` \| `(resto\.[\w.]+)` \|", CHANGELOG.read_text()))
     assert {*moved.values()} <= public.MODULES
     assert not {*moved} & public.MODULES
+
+
+def test_changelog_says_where_names_have_moved():
+    """Those of a module that is still there."""
+    moved = dict(re.findall(r"\| `(resto\.\w+\.[\w.]+)[^`]*` \| `(resto\.[\w.]+)[^`]*` \|", CHANGELOG.read_text()))
+    assert {*moved.values()} <= {*public.PATHS, *public.MODULES}
+    assert [path for path in moved if is_there(path)] == []
+
+
+def is_there(path):
+    try:
+        pkgutil.resolve_name(path)
+    except (AttributeError, ImportError):
+        return False
+    return True
 
 
 def test_messages_name_what_is_there():

@@ -60,7 +60,8 @@ PUBLIC = {
         "resto.executors.celery": ["CeleryExecutor"],
         "resto.executors.tasks": ["TasksExecutor"],
         "resto.workers": ["perform", "Done"],
-        "resto.plugins": ["get_plugin_manager", "PluginManager", "Installed"],
+        "resto.plugins": ["get_plugin_manager", "PluginManager"],
+        "resto.installed": ["installed_plugins", "conflicts", "Installed"],
     },
     "tests": {
         "resto.testing": ["TestHttpServer", "TransportContract", "ExecutorContract", "QueueExecutorContract"],

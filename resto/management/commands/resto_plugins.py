@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from resto.plugins import Installed, get_plugin_manager
+from resto.installed import Installed, installed_plugins
+from resto.plugins import get_plugin_manager
 
 
 __all__ = ["Command"]
@@ -26,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print a list of objects, one for each")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        installed = get_plugin_manager().installed()
+        installed = installed_plugins(get_plugin_manager())
         if options["json"]:
             self.stdout.write(json.dumps([one.as_dict() for one in installed]))
         else:

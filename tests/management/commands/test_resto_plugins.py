@@ -2,13 +2,11 @@
 
 import json
 import sys
-from importlib.metadata import EntryPoint
 
 import pytest
 from django.core.management import call_command
 
 from resto import __version__
-from resto.plugins import PluginManager
 
 
 pytest_plugins = ["kit.packages"]
@@ -162,10 +160,3 @@ def test_package_that_is_broken_is_named_and_hurts_nobody_else(install, capsys, 
     assert "executor eager of resto-good 1.0: resto_good.EagerExecutor\n" in printed
     assert "observer resto_action_finished of resto-good 1.0" in printed
     assert "transport http of django-resto-storage" in printed
-
-
-def test_plugin_of_no_distribution():
-    """An entry point need not belong to a distribution."""
-    manager = PluginManager((EntryPoint("lost", "resto_lost", "resto"),))
-    (lost,) = [one for one in manager.installed() if one.kind == "plugin"]
-    assert (lost.name, lost.distribution, lost.version) == ("resto_lost", "", "")
