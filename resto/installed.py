@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from resto.exceptions import ConfigurationError
-from resto.plugins import BUNDLED, EXECUTOR, TRANSPORT, Kind, PluginManager, clash, dotted_path, missing_package
+from resto.plugins import EXECUTOR, TRANSPORT, Offer, PluginManager, clash, dotted_path, missing_package
 
 
 __all__ = ["Installed", "conflicts", "installed_plugins"]
@@ -52,9 +52,7 @@ def conflicts(manager: PluginManager) -> list[str]:
         manager: Knows the plugins.
     """
     manager.load_entry_points()
-    return [
-        clash(kind, name, claims) for kind in _KINDS for name, claims in manager.offers(kind).items() if len(claims) > 1
-    ]
+    return [clash(offers) for kind in _KINDS for offers in manager.offers(kind).values() if len(offers) > 1]
 
 
 def installed_plugins(manager: PluginManager) -> list[Installed]:
@@ -70,29 +68,21 @@ def installed_plugins(manager: PluginManager) -> list[Installed]:
 
 def _offered(manager: PluginManager) -> Iterator[Installed]:
     for kind in _KINDS:
-        for name, claims in manager.offers(kind).items():
-            for provider, offered in claims:
-                yield _examined(manager, kind, name, claims, provider, offered)
+        for offers in manager.offers(kind).values():
+            for offer in offers:
+                yield _examined(manager, offer, offers)
 
 
-def _examined(
-    manager: PluginManager,
-    kind: Kind,
-    name: str,
-    claims: list[tuple[str, str | type]],
-    provider: str,
-    offered: str | type,
-) -> Installed:
-    path = offered if isinstance(offered, str) else dotted_path(offered)
-    origin = manager.origin(provider)
-    if len(claims) > 1 and provider not in BUNDLED:
-        return Installed(kind.noun, name, path, *origin, "broken", clash(kind, name, claims))
+def _examined(manager: PluginManager, offer: Offer, same_name: list[Offer]) -> Installed:
+    what = (offer.kind.noun, offer.name, offer.path, *manager.origin(offer.provider))
+    if len(same_name) > 1 and not offer.is_bundled:
+        return Installed(*what, "broken", clash(same_name))
     try:
-        manager.resolve(kind, name, provider, offered)
+        manager.resolve(offer)
     except ConfigurationError as error:
-        state: Literal["optional", "broken"] = "optional" if missing_package(error.__cause__, path) else "broken"
-        return Installed(kind.noun, name, path, *origin, state, str(error))
-    return Installed(kind.noun, name, path, *origin)
+        needs_package = missing_package(error.__cause__, offer.path)
+        return Installed(*what, "optional" if needs_package else "broken", str(error))
+    return Installed(*what)
 
 
 def _observers(manager: PluginManager) -> Iterator[Installed]:

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 __all__ = [
-    "BUNDLED",
     "EXECUTOR",
     "TRANSPORT",
     "Kind",
+    "Offer",
     "PluginManager",
     "clash",
     "create_plugin_manager",
@@ -50,8 +50,7 @@ _CLASS_HINT = "Give the name of a plugin, or a class or its dotted path."
 
 _BLAME_HINT = "Compare its options with its documentation; if they are right, update it, or tell its authors."
 
-# The plugins that are part of resto.
-BUNDLED = frozenset({"resto.transports", "resto.executors"})
+_BUNDLED = frozenset({"resto.transports", "resto.executors"})
 
 _DISTRIBUTION = "django-resto-storage"
 
@@ -77,6 +76,33 @@ class Kind:
 
 TRANSPORT = Kind("transport", "resto_register_transports", Transport, "E006", "E008")
 EXECUTOR = Kind("executor", "resto_register_executors", Executor, "E007", "E007")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A class that a plugin offers under a name.
+
+    Attributes:
+        kind: Of the class.
+        name: What settings call it.
+        provider: The plugin, as messages call it.
+        factory: The class, or its dotted path.
+    """
+
+    kind: Kind
+    name: str
+    provider: str
+    factory: str | type
+
+    @property
+    def path(self) -> str:
+        """Where the class can be imported from."""
+        return self.factory if isinstance(self.factory, str) else dotted_path(self.factory)
+
+    @property
+    def is_bundled(self) -> bool:
+        """Whether it is part of resto: then it has the name, whoever else claims it."""
+        return self.provider in _BUNDLED
 
 
 class PluginManager:
@@ -171,7 +197,7 @@ class PluginManager:
 
     def origin(self, provider: str) -> tuple[str, str]:
         """Return the name and the version of the package that a plugin comes from; both empty if that is not known."""
-        if provider in BUNDLED:
+        if provider in _BUNDLED:
             return _DISTRIBUTION, __version__
         distribution = self.sources[provider].dist
         return (distribution.name, distribution.version) if distribution else ("", "")
@@ -217,10 +243,10 @@ class PluginManager:
             offers = self.offers(kind)
         if choice not in offers:
             raise self._unknown(kind, choice, sorted(offers))
-        (provider, offered), *others = offers[choice]
-        if others and provider not in BUNDLED:
-            raise ConfigurationError(clash(kind, choice, offers[choice]), "Uninstall one of them.", kind.code)
-        return self.resolve(kind, choice, provider, offered)
+        first, *others = offers[choice]
+        if others and not first.is_bundled:
+            raise ConfigurationError(clash(offers[choice]), "Uninstall one of them.", kind.code)
+        return self.resolve(first)
 
     def _create(self, kind: Kind, choice: str | type, args: tuple[Any, ...], options: dict[str, Any]) -> object:
         found = self._find(kind, choice)
@@ -235,30 +261,32 @@ class PluginManager:
     def _of_distribution(self, kind: Kind, choice: str | type) -> str:
         if not isinstance(choice, str) or "." in choice:
             return ""
-        name, version = self.origin(self.offers(kind)[choice][0][0])
+        name, version = self.origin(self.offers(kind)[choice][0].provider)
         return f" of {name} {version}"
 
-    def resolve(self, kind: Kind, name: str, provider: str, offered: str | type) -> type:
-        """Return the class that a plugin offers under a name, or the dotted path of which it offers.
+    def resolve(self, offer: Offer) -> type:
+        """Return the class that a plugin offers.
 
         Raises:
-            ConfigurationError: It cannot be imported, or is none of this kind.
+            ConfigurationError: It cannot be imported, or is none of its kind.
         """
-        description = f"{name!r} of {provider}"
-        advice = f"Update or uninstall {self.origin(provider)[0] or provider}, and tell its authors"
-        extra = name if provider in BUNDLED else None
-        found = _imported(kind, offered, description, advice, extra) if isinstance(offered, str) else offered
-        return _checked(kind, found, description, f"{advice}.")
+        description = f"{offer.name!r} of {offer.provider}"
+        advice = f"Update or uninstall {self.origin(offer.provider)[0] or offer.provider}, and tell its authors"
+        extra = offer.name if offer.is_bundled else None
+        found: object = offer.factory
+        if isinstance(offer.factory, str):
+            found = _imported(offer.kind, offer.factory, description, advice, extra)
+        return _checked(offer.kind, found, description, f"{advice}.")
 
-    def offers(self, kind: Kind) -> dict[str, list[tuple[str, str | type]]]:
-        """Return, for each name, which of the plugins that are loaded offer what under it, bundled ones first.
+    def offers(self, kind: Kind) -> dict[str, list[Offer]]:
+        """Return, for each name, what the plugins that are loaded offer under it, bundled ones first.
 
         A plugin whose hook fails offers nothing, and is noted in ``load_errors``.
         """
-        offers: dict[str, list[tuple[str, str | type]]] = {}
+        offers: dict[str, list[Offer]] = {}
         implementations = getattr(self._pluggy.hook, kind.hook).get_hookimpls()
         # No plugin shadows a bundled one, even if its hooks ask to be called first.
-        for implementation in sorted(implementations, key=lambda one: one.plugin_name not in BUNDLED):
+        for implementation in sorted(implementations, key=lambda one: one.plugin_name not in _BUNDLED):
             try:
                 offered = implementation.function()
                 _check_offered(kind, offered)
@@ -268,7 +296,7 @@ class PluginManager:
                 self._note_failure(implementation.plugin_name, error)
                 continue
             for name, factory in offered.items():
-                offers.setdefault(name, []).append((implementation.plugin_name, factory))
+                offers.setdefault(name, []).append(Offer(kind, name, implementation.plugin_name, factory))
         return offers
 
     def _unknown(self, kind: Kind, choice: str, known: list[str]) -> ConfigurationError:
@@ -398,9 +426,14 @@ def _checked(kind: Kind, found: object, description: str, hint: str) -> type:
     return found
 
 
-def clash(kind: Kind, name: str, claims: list[tuple[str, str | type]]) -> str:
-    """Return who claims a name that only one can have, a sentence fragment."""
-    return f"the {kind.noun} name {name!r} is claimed by {' and by '.join(provider for provider, _ in claims)}"
+def clash(offers: list[Offer]) -> str:
+    """Return who claims a name that only one can have, a sentence fragment.
+
+    Args:
+        offers: All that have this name.
+    """
+    providers = " and by ".join(offer.provider for offer in offers)
+    return f"the {offers[0].kind.noun} name {offers[0].name!r} is claimed by {providers}"
 
 
 def dotted_path(function_or_class: Any) -> str:
