@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from resto.exceptions import ConfigurationError
-from resto.plugins import EXECUTOR, TRANSPORT, Offer, PluginManager, clash, dotted_path, missing_package
+from resto.offers import EXECUTOR, TRANSPORT, Offer, clash, dotted_path, missing_package
+from resto.plugins import PluginManager
 
 
 __all__ = ["Installed", "conflicts", "installed_plugins"]

@@ -10,19 +10,29 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 import pluggy
-from django.utils.module_loading import import_string
 
 from resto import __version__, executors, hookspecs, transports
 from resto.exceptions import ConfigurationError
 from resto.executors import Executor
+from resto.offers import (
+    BUNDLED,
+    EXECUTOR,
+    TRANSPORT,
+    Kind,
+    Offer,
+    check_class,
+    check_offered,
+    clash,
+    dotted_path,
+    import_class,
+)
 from resto.outcomes import Outcome
 from resto.transports import Transport
 
@@ -30,19 +40,7 @@ from resto.transports import Transport
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = [
-    "EXECUTOR",
-    "TRANSPORT",
-    "Kind",
-    "Offer",
-    "PluginManager",
-    "clash",
-    "create_plugin_manager",
-    "dotted_path",
-    "get_plugin_manager",
-    "identity",
-    "missing_package",
-]
+__all__ = ["PluginManager", "create_plugin_manager", "get_plugin_manager", "identity"]
 
 logger = logging.getLogger("resto")
 
@@ -50,59 +48,7 @@ _CLASS_HINT = "Give the name of a plugin, or a class or its dotted path."
 
 _BLAME_HINT = "Compare its options with its documentation; if they are right, update it, or tell its authors."
 
-_BUNDLED = frozenset({"resto.transports", "resto.executors"})
-
 _DISTRIBUTION = "django-resto-storage"
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What a plugin can offer.
-
-    Attributes:
-        noun: What messages call it.
-        hook: By which a plugin offers some.
-        base: The class that all of them have in common.
-        code: Of the check that reports one that cannot be found.
-        options_code: Of the check that reports one that does not take its options.
-    """
-
-    noun: str
-    hook: str
-    base: type
-    code: str
-    options_code: str
-
-
-TRANSPORT = Kind("transport", "resto_register_transports", Transport, "E006", "E008")
-EXECUTOR = Kind("executor", "resto_register_executors", Executor, "E007", "E007")
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A class that a plugin offers under a name.
-
-    Attributes:
-        kind: Of the class.
-        name: What settings call it.
-        provider: The plugin, as messages call it.
-        factory: The class, or its dotted path.
-    """
-
-    kind: Kind
-    name: str
-    provider: str
-    factory: str | type
-
-    @property
-    def path(self) -> str:
-        """Where the class can be imported from."""
-        return self.factory if isinstance(self.factory, str) else dotted_path(self.factory)
-
-    @property
-    def is_bundled(self) -> bool:
-        """Whether it is part of resto: then it has the name, whoever else claims it."""
-        return self.provider in _BUNDLED
 
 
 class PluginManager:
@@ -197,7 +143,7 @@ class PluginManager:
 
     def origin(self, provider: str) -> tuple[str, str]:
         """Return the name and the version of the package that a plugin comes from; both empty if that is not known."""
-        if provider in _BUNDLED:
+        if provider in BUNDLED:
             return _DISTRIBUTION, __version__
         distribution = self.sources[provider].dist
         return (distribution.name, distribution.version) if distribution else ("", "")
@@ -233,10 +179,10 @@ class PluginManager:
 
     def _find(self, kind: Kind, choice: str | type) -> type:
         if not isinstance(choice, str):
-            return _checked(kind, choice, repr(choice), _CLASS_HINT)
+            return check_class(kind, choice, repr(choice), _CLASS_HINT)
         if "." in choice:
-            found = _imported(kind, choice, repr(choice), "Check the dotted path, and that its package is installed")
-            return _checked(kind, found, repr(choice), _CLASS_HINT)
+            found = import_class(kind, choice, repr(choice), "Check the dotted path, and that its package is installed")
+            return check_class(kind, found, repr(choice), _CLASS_HINT)
         offers = self.offers(kind)
         if choice not in offers:
             self.load_entry_points()
@@ -275,8 +221,8 @@ class PluginManager:
         extra = offer.name if offer.is_bundled else None
         found: object = offer.factory
         if isinstance(offer.factory, str):
-            found = _imported(offer.kind, offer.factory, description, advice, extra)
-        return _checked(offer.kind, found, description, f"{advice}.")
+            found = import_class(offer.kind, offer.factory, description, advice, extra)
+        return check_class(offer.kind, found, description, f"{advice}.")
 
     def offers(self, kind: Kind) -> dict[str, list[Offer]]:
         """Return, for each name, what the plugins that are loaded offer under it, bundled ones first.
@@ -286,10 +232,10 @@ class PluginManager:
         offers: dict[str, list[Offer]] = {}
         implementations = getattr(self._pluggy.hook, kind.hook).get_hookimpls()
         # No plugin shadows a bundled one, even if its hooks ask to be called first.
-        for implementation in sorted(implementations, key=lambda one: one.plugin_name not in _BUNDLED):
+        for implementation in sorted(implementations, key=lambda one: one.plugin_name not in BUNDLED):
             try:
                 offered = implementation.function()
-                _check_offered(kind, offered)
+                check_offered(kind, offered)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001 - as in load_entry_points
@@ -373,18 +319,6 @@ def _takes(found: type, args: tuple[Any, ...], options: dict[str, Any], error: T
     return True
 
 
-def _check_offered(kind: Kind, offered: object) -> None:
-    if not isinstance(offered, Mapping):
-        raise TypeError(f"{kind.hook} returned {type(offered).__name__}, a mapping is needed")
-    if not all(isinstance(name, str) for name in offered):
-        raise TypeError(f"{kind.hook} returned a mapping with a key that is not a string")
-    for name, offer in offered.items():
-        if not name or "." in name:
-            raise ValueError(f"{kind.hook} returned the name {name!r}; one without dots is needed, as they mark a path")
-        if not isinstance(offer, str | type):
-            raise TypeError(f"{kind.hook} returned {offer!r} for {name!r}, a class or its dotted path is needed")
-
-
 def _check_hooks(callers: list[pluggy.HookCaller] | None, plugin: object) -> None:
     if not callers:
         raise pluggy.PluginValidationError(plugin, "it offers nothing; is @resto.hookimpl missing?")
@@ -392,53 +326,6 @@ def _check_hooks(callers: list[pluggy.HookCaller] | None, plugin: object) -> Non
         for one in caller.get_hookimpls():
             if one.plugin is plugin and (one.wrapper or one.hookwrapper):
                 raise pluggy.PluginValidationError(plugin, f"{caller.name} wraps those of others, which has no effect")
-
-
-def _imported(kind: Kind, path: str, description: str, advice: str, extra: str | None = None) -> object:
-    try:
-        return import_string(path)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a module may fail in any way while it is imported
-        missing = missing_package(error, path)
-        if extra:
-            advice = f"Install what it needs: pip install 'django-resto-storage[{extra}]'"
-        elif missing:
-            advice = f"Install the module {missing!r} that it needs; its package may have an extra for that"
-        hint = f"{advice}: {type(error).__name__}: {error}"
-        raise ConfigurationError(f"the {kind.noun} {description} cannot be imported", hint, kind.code) from error
-
-
-def missing_package(error: BaseException | None, path: str) -> str:
-    """Return the module of another package that an import has failed for; empty if it has failed for another reason."""
-    name = error.name if isinstance(error, ModuleNotFoundError) and error.name else ""
-    # Where a part of a package is missing, the package is there.
-    return "" if "." in name or name == path.partition(".")[0] else name
-
-
-def _checked(kind: Kind, found: object, description: str, hint: str) -> type:
-    if not isinstance(found, type) or not issubclass(found, kind.base):
-        expected = f"{kind.base.__module__}.{kind.base.__name__}"
-        raise ConfigurationError(f"the {kind.noun} {description} is not a subclass of {expected}", hint, kind.code)
-    missing = sorted(getattr(found, "__abstractmethods__", ()))
-    if missing:
-        raise ConfigurationError(f"the {kind.noun} {description} lacks {', '.join(missing)}", hint, kind.code)
-    return found
-
-
-def clash(offers: list[Offer]) -> str:
-    """Return who claims a name that only one can have, a sentence fragment.
-
-    Args:
-        offers: All that have this name.
-    """
-    providers = " and by ".join(offer.provider for offer in offers)
-    return f"the {offers[0].kind.noun} name {offers[0].name!r} is claimed by {providers}"
-
-
-def dotted_path(function_or_class: Any) -> str:
-    """Return where a function or class can be imported from."""
-    return f"{function_or_class.__module__}.{function_or_class.__qualname__}"
 
 
 def _describe(point: "EntryPoint") -> str:

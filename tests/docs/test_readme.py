@@ -6,7 +6,7 @@ import tomllib
 import pytest
 
 from kit.documents import PAGES, ROOT, read_blocks, without_blocks
-from resto import __version__, plugins
+from resto import __version__, offers, plugins
 
 
 README = ROOT / "README.md"
@@ -42,7 +42,7 @@ def test_what_first_settings_need_stands_below_them():
         assert name in needed
 
 
-@pytest.mark.parametrize("kind", [plugins.TRANSPORT, plugins.EXECUTOR], ids=lambda kind: kind.noun)
+@pytest.mark.parametrize("kind", [offers.TRANSPORT, offers.EXECUTOR], ids=lambda kind: kind.noun)
 def test_bundled_plugins_are_those_named(kind):
     manager = plugins.create_plugin_manager(load_installed=False)
     table = re.search(rf"^\| {kind.noun} \|(.*?)^$", README.read_text(), re.MULTILINE | re.DOTALL)[1]
