@@ -11,6 +11,7 @@ import pytest
 import trustme
 
 from resto.hosts import parse_url
+from resto.transports import wire
 from resto.transports.credentials import authenticator
 from resto.transports.http import HttpTransport
 from resto.transports.requests_wire import RequestsWire, create_session_factory
@@ -155,6 +156,15 @@ def make_wire():
 def connection_wire(make_wire):
     """Make default wires."""
     return partial(make_wire, "connections")
+
+
+@pytest.fixture
+def narrow_wire(connection_wire, monkeypatch):
+    """Make wires whose sockets do not hold much."""
+    small = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)]
+    for kind in ("HTTPConnection", "HTTPSConnection"):
+        monkeypatch.setattr(wire, kind, partial(getattr(wire, kind), socket_options=small))
+    return connection_wire
 
 
 @pytest.fixture

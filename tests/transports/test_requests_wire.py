@@ -9,6 +9,7 @@ import pytest
 import requests
 from requests.auth import HTTPDigestAuth
 
+from kit.wires import GET, HEAD, connections, put
 from resto.courses import finish
 from resto.exceptions import TransportError
 from resto.hosts import parse_url
@@ -18,18 +19,7 @@ from resto.transports.messages import NoAnswerError, Request
 from resto.transports.requests_wire import RequestsWire
 
 
-HEAD = Request("HEAD", "/a")
-GET = Request("GET", "/a", stream=True)
 LARGE = 3_000_000
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-def put(size=7, **options):
-    return Request("PUT", "/a", body=Body(bytes(size)), **options)
-
-
-def connections(server):
-    return [request.connection for request in server.requests]
 
 
 @pytest.fixture

@@ -8,49 +8,32 @@ import struct
 import threading
 import time
 from contextlib import suppress
-from functools import partial
 
 import pytest
 from requests.auth import AuthBase, HTTPBasicAuth
 
+from kit.wires import (
+    CREATED,
+    GET,
+    HEAD,
+    LARGE,
+    OK,
+    TLS,
+    WARM,
+    after,
+    answering,
+    connections,
+    hurried,
+    put,
+    read,
+    warmed,
+    watched,
+)
 from resto.courses import finish
 from resto.testing import TestHttpServer
 from resto.transports import idle, wire
 from resto.transports.bodies import Body, UnreadableBodyError
 from resto.transports.messages import NoAnswerError, Request
-
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-CREATED = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
-GET = Request("GET", "/a", stream=True)
-HEAD = Request("HEAD", "/a")
-LARGE = wire.EXPECT_SIZE + 1
-
-
-def put(size=7, **options):
-    return Request("PUT", "/a", body=Body(bytes(size)), **options)
-
-
-def answering(*answers):
-    """Return a script that gives these answers in turn, over any number of connections."""
-    rest = list(answers)
-
-    def handle(peer):
-        while rest and (head := peer.head()):
-            if head[0].startswith("PUT"):
-                peer.body(int(head[1]["content-length"]))
-            peer.say(rest.pop(0))
-
-    return handle
-
-
-def connections(server):
-    return [request.connection for request in server.requests]
-
-
-def read(answer):
-    with contextlib.closing(answer.stream) as stream:
-        return stream.read()
 
 
 # Connections
@@ -428,14 +411,9 @@ def test_a_body_that_cannot_be_read_ends_the_connection(any_wire, resto_server, 
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_a_host_that_reads_slowly_is_not_silent(
-    connection_wire, script, server_context, client_context, monkeypatch, tls
-):
+def test_a_host_that_reads_slowly_is_not_silent(narrow_wire, script, server_context, client_context, monkeypatch, tls):
     """Only silence counts, however long the whole upload takes."""
     monkeypatch.setattr(wire, "EXPECT_SIZE", 10**9)
-    small = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)]  # else the whole body would fit
-    for kind in ("HTTPConnection", "HTTPSConnection"):
-        monkeypatch.setattr(wire, kind, partial(getattr(wire, kind), socket_options=small))
     pace = threading.Event()
 
     def handle(peer):
@@ -447,7 +425,7 @@ def test_a_host_that_reads_slowly_is_not_silent(
         peer.say(CREATED)
 
     server = script(handle, ssl_context=server_context if tls else None, receive_buffer=65_536)
-    sender = connection_wire(server.url, 0.6, context=client_context)
+    sender = narrow_wire(server.url, 0.6, context=client_context)  # else the whole body would fit
     start = time.monotonic()
     assert finish(sender.exchange(put(800_000))).status == 201
     assert time.monotonic() - start > 0.65
@@ -674,57 +652,6 @@ def test_auth_objects_that_fail_later_send_nothing(any_wire, resto_server, value
 
 
 # Courses
-
-
-WARM = pytest.mark.parametrize("warm", [False, True], ids=["new connection", "kept connection"])
-TLS = pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
-
-
-@pytest.fixture
-def narrow_wire(connection_wire, monkeypatch):
-    """Make wires whose sockets do not hold much."""
-    small = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)]
-    for kind in ("HTTPConnection", "HTTPSConnection"):
-        monkeypatch.setattr(wire, kind, partial(getattr(wire, kind), socket_options=small))
-    return connection_wire
-
-
-def warmed(sender, *, warm=True):
-    """Let a wire have an idle connection, if it shall."""
-    if warm:
-        finish(sender.exchange(Request("GET", "/a")))
-    return sender
-
-
-def after(handle):
-    """Return a script that answers one request to which there is nothing to be said, and then does something."""
-
-    def handle_all(peer):
-        while (head := peer.head())[0].startswith("GET"):
-            peer.say(OK)
-        return handle(peer, head[1])
-
-    return handle_all
-
-
-def watched(course, see):
-    """Return the course, and let somebody see whatever it waits for."""
-    try:
-        while True:
-            arrival = next(course)
-            see(arrival)
-            yield arrival
-    except StopIteration as stop:
-        return stop.value
-
-
-def hurried(course):
-    """Finish a course without ever waiting for what it waits for."""
-    try:
-        while True:
-            next(course)
-    except StopIteration as stop:
-        return stop.value
 
 
 def test_a_course_without_a_connection_has_done_nothing_yet(connection_wire, resto_server):
