@@ -22,9 +22,10 @@ from resto.transports.credentials import (
     ReactiveAuthenticator,
     RequestsAuthenticator,
 )
+from resto.transports.failures import STALE, broken, cannot_prepare, connect_problem
 from resto.transports.idle import IdlePool
 from resto.transports.messages import NoAnswerError, Request, Response
-from resto.transports.wire import DRAIN_SIZE, STALE, broken, cannot_prepare, checked_headers, connect_problem
+from resto.transports.wire import DRAIN_SIZE, checked_headers
 
 
 __all__ = ["RequestsWire", "create_session_factory"]

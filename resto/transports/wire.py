@@ -14,7 +14,7 @@ from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 from typing import cast
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import HTTPError
 
 from resto.courses import Arrival, Course
 from resto.hosts import HostURL
@@ -29,11 +29,12 @@ from resto.transports.answers import (
 )
 from resto.transports.bodies import Body
 from resto.transports.credentials import Authenticator, HeaderAuthenticator, RequestsAuthenticator, is_header
+from resto.transports.failures import STALE, broken, cannot_prepare, connect_problem
 from resto.transports.idle import IdlePool
 from resto.transports.messages import NoAnswerError, Request, Response, Stream
 
 
-__all__ = ["DRAIN_SIZE", "STALE", "ConnectionWire", "broken", "cannot_prepare", "checked_headers", "connect_problem"]
+__all__ = ["DRAIN_SIZE", "ConnectionWire", "checked_headers"]
 
 # A body up to this size leaves in one piece with the headers; joining larger ones costs more than it saves.
 JOIN_SIZE = 16 * 1024
@@ -50,9 +51,6 @@ DRAIN_SIZE = 64 * 1024
 
 # TLS writes all that it is given within one timeout; more than this would ask for a minimum speed.
 TLS_SEND_SIZE = 16 * 1024
-
-# What a connection does that was closed by the host.
-STALE = (RemoteDisconnected, BrokenPipeError, ConnectionResetError, ConnectionAbortedError, ssl.SSLEOFError)
 
 # What a socket says where somebody else would wait.
 WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -427,35 +425,3 @@ def checked_headers(headers: Mapping[str, str | bytes]) -> dict[str, str]:
         if not is_header(name, value):
             raise ValueError(f"header {name!r}")
     return texts
-
-
-def cannot_prepare(error: Exception) -> NoAnswerError:
-    """Return the error for a request that could not be made; not with its text, which may hold the credential."""
-    return NoAnswerError(f"the request cannot be authenticated: {type(error).__name__}", ambiguous=False)
-
-
-def connect_problem(error: Exception, timeout: float) -> str:
-    """Return why no connection was made, a sentence fragment."""
-    cause = error.__cause__ or error
-    if isinstance(cause, TimeoutError):
-        return f"no connection within {timeout:g} s"
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {cause.verify_message}"
-    if isinstance(cause, ssl.SSLError):
-        return f"TLS failed: {cause.reason or cause}"
-    if isinstance(error, NameResolutionError):
-        return "its name cannot be resolved"
-    if isinstance(error, NewConnectionError) and isinstance(cause, OSError):
-        return (cause.strerror or str(cause)).lower()
-    return f"no connection: {cause}"
-
-
-def broken(error: Exception) -> NoAnswerError:
-    """Return the error for a connection that was made, but brought no answer."""
-    if isinstance(error, STALE):
-        return NoAnswerError("the connection broke before an answer", ambiguous=True)
-    if isinstance(error, ssl.SSLError):
-        return NoAnswerError(f"TLS failed: {error.reason or error}", ambiguous=True)
-    if isinstance(error, OSError):
-        return NoAnswerError(f"the connection broke: {(error.strerror or str(error)).lower()}", ambiguous=True)
-    return NoAnswerError(f"its answer cannot be understood: {type(error).__name__}", ambiguous=True)

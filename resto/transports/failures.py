@@ -1,0 +1,49 @@
+"""What has gone wrong between this machine and a host, as both wires tell it.
+
+An error is ambiguous if the host may have carried out the request all the same.
+"""
+
+import ssl
+from http.client import RemoteDisconnected
+
+from urllib3.exceptions import NameResolutionError, NewConnectionError
+
+from resto.transports.messages import NoAnswerError
+
+
+__all__ = ["STALE", "broken", "cannot_prepare", "connect_problem"]
+
+# What a connection does that was closed by the host.
+STALE = (RemoteDisconnected, BrokenPipeError, ConnectionResetError, ConnectionAbortedError, ssl.SSLEOFError)
+
+
+def cannot_prepare(error: Exception) -> NoAnswerError:
+    """Return the error for a request that could not be made; not with its text, which may hold the credential."""
+    return NoAnswerError(f"the request cannot be authenticated: {type(error).__name__}", ambiguous=False)
+
+
+def connect_problem(error: Exception, timeout: float) -> str:
+    """Return why no connection was made, a sentence fragment."""
+    cause = error.__cause__ or error
+    if isinstance(cause, TimeoutError):
+        return f"no connection within {timeout:g} s"
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {cause.verify_message}"
+    if isinstance(cause, ssl.SSLError):
+        return f"TLS failed: {cause.reason or cause}"
+    if isinstance(error, NameResolutionError):
+        return "its name cannot be resolved"
+    if isinstance(error, NewConnectionError) and isinstance(cause, OSError):
+        return (cause.strerror or str(cause)).lower()
+    return f"no connection: {cause}"
+
+
+def broken(error: Exception) -> NoAnswerError:
+    """Return the error for a connection that was made, but brought no answer."""
+    if isinstance(error, STALE):
+        return NoAnswerError("the connection broke before an answer", ambiguous=True)
+    if isinstance(error, ssl.SSLError):
+        return NoAnswerError(f"TLS failed: {error.reason or error}", ambiguous=True)
+    if isinstance(error, OSError):
+        return NoAnswerError(f"the connection broke: {(error.strerror or str(error)).lower()}", ambiguous=True)
+    return NoAnswerError(f"its answer cannot be understood: {type(error).__name__}", ambiguous=True)
