@@ -15,6 +15,7 @@ from typing import Any, cast
 
 
 __all__ = [
+    "DRAIN_SIZE",
     "FIRST_SIZE",
     "LAST_CHANCE",
     "Fields",
@@ -28,6 +29,9 @@ __all__ = [
 
 # Bytes of an answer that are asked for first: a head, and the page that comes with an error.
 FIRST_SIZE = 4096
+
+# The body of an answer that nobody wants is read up to this size, to keep the connection.
+DRAIN_SIZE = 64 * 1024
 
 # Bytes of a head after which it is for `http.client` to judge whether it is one.
 MAX_HEAD = 65_536

@@ -15,6 +15,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from resto.courses import Course
 from resto.hosts import HostURL
+from resto.transports.answers import DRAIN_SIZE
 from resto.transports.bodies import BLOCK_SIZE, Body, BodyFile, UnreadableBodyError
 from resto.transports.credentials import (
     Authenticator,
@@ -23,9 +24,9 @@ from resto.transports.credentials import (
     RequestsAuthenticator,
 )
 from resto.transports.failures import STALE, broken, cannot_prepare, connect_problem
+from resto.transports.heads import checked_headers
 from resto.transports.idle import IdlePool
 from resto.transports.messages import NoAnswerError, Request, Response
-from resto.transports.wire import DRAIN_SIZE, checked_headers
 
 
 __all__ = ["RequestsWire", "create_session_factory"]

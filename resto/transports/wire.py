@@ -8,10 +8,9 @@ import itertools
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from http.client import HTTPException, HTTPResponse, RemoteDisconnected
-from typing import cast
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
@@ -19,6 +18,7 @@ from urllib3.exceptions import HTTPError
 from resto.courses import Arrival, Course
 from resto.hosts import HostURL
 from resto.transports.answers import (
+    DRAIN_SIZE,
     FIRST_SIZE,
     LAST_CHANCE,
     Received,
@@ -28,26 +28,20 @@ from resto.transports.answers import (
     without_interim,
 )
 from resto.transports.bodies import Body
-from resto.transports.credentials import Authenticator, HeaderAuthenticator, RequestsAuthenticator, is_header
-from resto.transports.failures import STALE, broken, cannot_prepare, connect_problem
+from resto.transports.credentials import Authenticator
+from resto.transports.failures import STALE, broken, connect_problem
+from resto.transports.heads import Heads, is_large
 from resto.transports.idle import IdlePool
 from resto.transports.messages import NoAnswerError, Request, Response, Stream
 
 
-__all__ = ["DRAIN_SIZE", "ConnectionWire", "checked_headers"]
+__all__ = ["ConnectionWire"]
 
 # A body up to this size leaves in one piece with the headers; joining larger ones costs more than it saves.
 JOIN_SIZE = 16 * 1024
 
-# A body above this size is announced (RFC 9110, section 10.1.1), so that a host which refuses it need not receive it.
-# It keeps a thread busy; smaller ones are sent bit by bit, as hosts take them, by whoever has to do with several hosts.
-EXPECT_SIZE = 1024 * 1024
-
 # Seconds to wait for permission to send an announced body; servers may not give it.
 EXPECT_WAIT = 1
-
-# The body of an answer that nobody wants is read up to this size, to keep the connection.
-DRAIN_SIZE = 64 * 1024
 
 # TLS writes all that it is given within one timeout; more than this would ask for a minimum speed.
 TLS_SEND_SIZE = 16 * 1024
@@ -78,14 +72,9 @@ class ConnectionWire:
     ) -> None:
         self._url = url
         self.timeout = timeout
-        self._auth = authenticator.auth if isinstance(authenticator, RequestsAuthenticator) else None
+        self._heads = Heads(url, authenticator)
         self._ssl_context = ssl_context
         self._idle: IdlePool[Connection] = IdlePool()
-        fixed = {"Host": url.netloc, "User-Agent": "resto", "Accept-Encoding": "identity"}
-        if isinstance(authenticator, HeaderAuthenticator):
-            fixed = _merged(fixed, authenticator.headers)
-        self._fixed_headers = fixed
-        self._fixed_lines = _lines(fixed)
 
     def close(self) -> None:
         self._idle.clear()
@@ -98,7 +87,7 @@ class ConnectionWire:
         Raises:
             NoAnswerError: There was none.
         """
-        if request.delay or _is_large(request.body):
+        if request.delay or is_large(request.body):
             yield None
             time.sleep(request.delay)  # the host said that it is busy, and will not say when it no longer is
         connection = self._take()
@@ -141,8 +130,8 @@ class ConnectionWire:
 
     def _exchange(self, connection: Connection, request: Request) -> Course[Response]:
         try:
-            if _is_large(request.body):
-                received, is_sent, deadline = self._send_announced(connection.sock, request)
+            if is_large(request.body):
+                received, is_sent, deadline = self._send_announced(connection.sock, request, request.body)
             else:
                 received, is_sent, deadline = yield from self._send_and_receive(connection.sock, request)
             plain = None if request.stream else parse_plain(received, request.method)
@@ -196,10 +185,10 @@ class ConnectionWire:
                 raise broken(closed) if has_answered else closed  # an interim answer is one
             return heard, unsent.is_sent, deadline
 
-    def _send_announced(self, sock: socket.socket, request: Request) -> tuple[bytes, bool, float]:
+    def _send_announced(self, sock: socket.socket, request: Request, body: Body) -> tuple[bytes, bool, float]:
         """Do so with a body that the host may refuse to receive, and wait for it."""
         sock.settimeout(self.timeout)
-        _send(sock, [self._head(request)])
+        _send(sock, [self._heads.of(request)])
         sock.settimeout(min(self.timeout, EXPECT_WAIT))
         try:
             first = sock.recv(FIRST_SIZE)
@@ -209,7 +198,7 @@ class ConnectionWire:
             sock.settimeout(self.timeout)
         # Of a status that has not arrived as a whole nothing is known: it may be an interim one.
         may_send = first != b"" and (first or _GO_ON)[9:10] in (b"", b"1")
-        is_sent = may_send and _send(sock, cast("Body", request.body).blocks())
+        is_sent = may_send and _send(sock, body.blocks())
         answer = sock.recv(FIRST_SIZE) if first is None else first
         if not answer:
             raise RemoteDisconnected("closed without an answer")
@@ -232,42 +221,12 @@ class ConnectionWire:
 
     def _pieces(self, request: Request) -> Iterator[bytes]:
         """Return what is to be sent: head and body in one piece, if the body is small."""
-        head, body = self._head(request), request.body
+        head, body = self._heads.of(request), request.body
         if body is None:
             return iter((head,))
         if body.size <= JOIN_SIZE:
             return iter((head + (body.content if isinstance(body.content, bytes) else b"".join(body.blocks())),))
         return itertools.chain((head,), body.blocks())
-
-    def _head(self, request: Request) -> bytes:
-        if self._auth is not None:
-            body_headers = {} if request.body is None else _body_headers(request.body)
-            return self._authenticated_head(request, dict(request.headers) | body_headers)
-        more = _lines(request.headers) if request.headers else b""
-        if request.body is not None:
-            more += _body_lines(request.body)
-        return b"%s %s HTTP/1.1\r\n%s%s\r\n" % (
-            request.method.encode(),
-            request.target.encode(),
-            self._fixed_lines,
-            more,
-        )
-
-    def _authenticated_head(self, request: Request, headers: dict[str, str]) -> bytes:
-        from requests import PreparedRequest  # whoever made the auth object has imported requests
-        from requests.structures import CaseInsensitiveDict
-
-        prepared = PreparedRequest()
-        prepared.method = request.method
-        prepared.url = f"{self._url.scheme}://{self._url.netloc}{request.target}"
-        prepared.headers = CaseInsensitiveDict(_merged(self._fixed_headers, headers))
-        prepared.body = request.body.content if request.body else None  # type: ignore[assignment]  # files are allowed
-        try:
-            prepared = self._auth(prepared)  # type: ignore[misc]  # only called when there is one
-            lines = _lines(checked_headers(prepared.headers))
-            return b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method.encode(), prepared.path_url.encode(), lines)
-        except Exception as error:  # noqa: BLE001 - an auth object is the site's code, and may fail as it likes
-            raise cannot_prepare(error) from None
 
 
 class _Unsent:
@@ -361,10 +320,6 @@ class _AnswerStream(Stream):
             self._connection.close()
 
 
-def _is_large(body: Body | None) -> bool:
-    return body is not None and body.size > EXPECT_SIZE
-
-
 def _send(sock: socket.socket, blocks: Iterable[bytes]) -> bool:
     """Send blocks; return False if the host stopped listening, in which case it may have answered all the same."""
     limit = TLS_SEND_SIZE if isinstance(sock, ssl.SSLSocket) else None
@@ -393,35 +348,3 @@ def _is_silent(sock: socket.socket) -> bool:
     except OSError:
         return False
     return False
-
-
-def _body_headers(body: Body) -> dict[str, str]:
-    headers = {"Content-Length": str(body.size)}
-    return headers | {"Expect": "100-continue"} if body.size > EXPECT_SIZE else headers
-
-
-def _body_lines(body: Body) -> bytes:
-    return b"Content-Length: %d\r\n" % body.size if body.size <= EXPECT_SIZE else _lines(_body_headers(body))
-
-
-def _lines(headers: Mapping[str, str]) -> bytes:
-    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("ascii")
-
-
-def _merged(headers: dict[str, str], more: Mapping[str, str]) -> dict[str, str]:
-    """Return headers with others added, which replace those of the same name in any case."""
-    names = {name.lower() for name in more}
-    return {name: value for name, value in headers.items() if name.lower() not in names} | dict(more)
-
-
-def checked_headers(headers: Mapping[str, str | bytes]) -> dict[str, str]:
-    """Return headers as text, all of them fit to be sent.
-
-    Raises:
-        ValueError: One contains a line break, or something else that would end it early.
-    """
-    texts = {name: value.decode("latin-1") if isinstance(value, bytes) else value for name, value in headers.items()}
-    for name, value in texts.items():
-        if not is_header(name, value):
-            raise ValueError(f"header {name!r}")
-    return texts

@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from resto.courses import finish
-from resto.transports import wire
+from resto.transports import heads
 from resto.transports.bodies import Body
 from resto.transports.messages import Request
 
@@ -14,7 +14,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CREATED = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
 GET = Request("GET", "/a", stream=True)
 HEAD = Request("HEAD", "/a")
-LARGE = wire.EXPECT_SIZE + 1
+LARGE = heads.EXPECT_SIZE + 1
 
 WARM = pytest.mark.parametrize("warm", [False, True], ids=["new connection", "kept connection"])
 TLS = pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])

@@ -17,10 +17,10 @@ from resto.executors.flow import WINDOW
 from resto.record import backlog, opening
 from resto.repair.drain import drain
 from resto.storage import DistributedStorage, HybridStorage
-from resto.transports import wire
+from resto.transports import heads, wire
 
 
-SIZES = {"1 KB": 1_000, "100 KB": 100_000, "the largest": wire.EXPECT_SIZE}
+SIZES = {"1 KB": 1_000, "100 KB": 100_000, "the largest": heads.EXPECT_SIZE}
 SERVERS = {"nginx": {}, "apache": {}, "lighttpd": {}, "nginx-https": {}}
 
 

@@ -28,7 +28,7 @@ from resto.exceptions import (
     UnexpectedStatusCode,
 )
 from resto.names import clean_name
-from resto.transports import Directory, bodies, wire
+from resto.transports import Directory, bodies, heads
 from resto.transports.http import HttpTransport
 from resto.transports.requests_wire import RequestsWire
 from resto.transports.wire import ConnectionWire
@@ -791,7 +791,7 @@ def test_a_body_is_announced_over_tls_too(transport, tls_server, ca_bundle):
     tls_server.refuse_code = 413
     http = transport(ca_bundle=ca_bundle)
     with pytest.raises(UnexpectedStatusCode):
-        http.create(tls_server.url, "a.txt", bytes(wire.EXPECT_SIZE + 1))
+        http.create(tls_server.url, "a.txt", bytes(heads.EXPECT_SIZE + 1))
     assert tls_server.requests[0].body_size == 0
 
 

@@ -9,7 +9,6 @@ import time
 from contextlib import suppress
 
 import pytest
-from requests.auth import AuthBase, HTTPBasicAuth
 
 from kit.wires import (
     CREATED,
@@ -30,7 +29,7 @@ from kit.wires import (
 )
 from resto.courses import finish
 from resto.testing import TestHttpServer
-from resto.transports import idle, wire
+from resto.transports import answers, heads, idle, wire
 from resto.transports.bodies import Body, UnreadableBodyError
 from resto.transports.messages import NoAnswerError, Request
 
@@ -189,7 +188,7 @@ def test_an_answer_that_was_read_gives_its_connection_back(connection_wire, rest
     assert connections(resto_server) == [1, 1, 1]
 
 
-@pytest.mark.parametrize(("size", "reused"), [(wire.DRAIN_SIZE, True), (wire.DRAIN_SIZE + 1, False)])
+@pytest.mark.parametrize(("size", "reused"), [(answers.DRAIN_SIZE, True), (answers.DRAIN_SIZE + 1, False)])
 def test_bodies_that_nobody_wants_are_read_if_they_are_small(connection_wire, resto_server, size, reused):
     resto_server.create_file("a", bytes(size))
     sender = connection_wire(resto_server.url)
@@ -305,20 +304,13 @@ def test_an_answer_may_stop(any_wire, script):
 # Bodies
 
 
-@pytest.mark.parametrize("size", [0, 1, wire.JOIN_SIZE, wire.JOIN_SIZE + 1, wire.EXPECT_SIZE, LARGE, 3_000_000])
+@pytest.mark.parametrize("size", [0, 1, wire.JOIN_SIZE, wire.JOIN_SIZE + 1, heads.EXPECT_SIZE, LARGE, 3_000_000])
 def test_bodies_arrive_with_their_length(any_wire, resto_server, size):
     assert finish(any_wire(resto_server.url).exchange(put(size))).status == 201
     request = resto_server.requests[0]
     assert request.headers["Content-Length"] == str(size)
     assert request.headers["Transfer-Encoding"] is None
     assert resto_server.files == {"a": bytes(size)}
-
-
-def test_large_bodies_are_announced(connection_wire, resto_server):
-    sender = connection_wire(resto_server.url)
-    finish(sender.exchange(put(wire.EXPECT_SIZE)))
-    finish(sender.exchange(put(LARGE)))
-    assert [request.headers["Expect"] for request in resto_server.requests] == [None, "100-continue"]
 
 
 def test_a_body_that_is_refused_is_not_sent(connection_wire, resto_server):
@@ -368,10 +360,10 @@ def test_permission_may_come_in_pieces(connection_wire, script, cut):
     assert finish(connection_wire(script(handle).url).exchange(put(LARGE))).status == 201
 
 
-@pytest.mark.parametrize("size", [wire.EXPECT_SIZE, 8 * wire.EXPECT_SIZE])
+@pytest.mark.parametrize("size", [heads.EXPECT_SIZE, 8 * heads.EXPECT_SIZE])
 @pytest.mark.parametrize("status", [401, 413])
 def test_an_answer_that_came_before_the_body_ended_is_read(any_wire, script, monkeypatch, status, size):
-    monkeypatch.setattr(wire, "EXPECT_SIZE", 8 * wire.EXPECT_SIZE)
+    monkeypatch.setattr(heads, "EXPECT_SIZE", 8 * heads.EXPECT_SIZE)
 
     def handle(peer):
         peer.head()
@@ -396,7 +388,7 @@ def test_a_body_that_cannot_be_read_ends_the_connection(any_wire, resto_server, 
 @pytest.mark.parametrize("tls", [False, True])
 def test_a_host_that_reads_slowly_is_not_silent(narrow_wire, script, server_context, client_context, monkeypatch, tls):
     """Only silence counts, however long the whole upload takes."""
-    monkeypatch.setattr(wire, "EXPECT_SIZE", 10**9)
+    monkeypatch.setattr(heads, "EXPECT_SIZE", 10**9)
     pace = threading.Event()
 
     def handle(peer):
@@ -468,29 +460,7 @@ def test_delays_are_waited_for(any_wire, resto_server):
     assert time.monotonic() - start >= 0.1
 
 
-# Heads
-
-
-def test_the_head_of_a_request(connection_wire, script):
-    server = script(answering(CREATED))
-    finish(
-        connection_wire(server.url, auth=("user", "password")).exchange(
-            Request("PUT", "/media/a%20b", {"Depth": "0"}, Body(b"content"))
-        )
-    )
-    address = server.url.removeprefix("http://").removesuffix("/")
-    assert bytes(server.received[0]) == (
-        b"PUT /media/a%20b HTTP/1.1\r\nHost: " + address.encode() + b"\r\nUser-Agent: resto\r\n"
-        b"Accept-Encoding: identity\r\nAuthorization: Basic dXNlcjpwYXNzd29yZA==\r\n"
-        b"Depth: 0\r\nContent-Length: 7\r\n\r\ncontent"
-    )
-
-
-def test_headers_of_a_credential_replace_those_of_the_wire(connection_wire, resto_server):
-    finish(connection_wire(resto_server.url, auth={"user-agent": "site", "X-Key": "abc"}).exchange(HEAD))
-    headers = resto_server.requests[0].headers
-    assert headers.get_all("User-Agent") == ["site"]
-    assert headers["X-Key"] == "abc"
+# Addresses
 
 
 def test_hosts_may_have_ipv6_addresses(any_wire, resto_server_factory):
@@ -510,60 +480,6 @@ def test_ipv6_addresses_may_have_certificates(any_wire, resto_server_factory, au
     except OSError:
         pytest.skip("no IPv6 here")
     assert finish(any_wire(server.url, context=client_context).exchange(put())).status == 201
-
-
-# Auth objects
-
-
-class Changing(AuthBase):
-    """Sets a header to one value after another, the first two of which are usual."""
-
-    def __init__(self, *values):
-        self.values = ["one", "two", *values]
-
-    def __call__(self, request):
-        value = self.values.pop(0)
-        if isinstance(value, Exception):
-            raise value
-        request.headers["Authorization"] = value
-        return request
-
-
-@pytest.mark.parametrize("size", [7, LARGE])
-def test_stateless_auth_objects_are_applied(connection_wire, resto_server_factory, size):
-    server = resto_server_factory(credentials=("user", "password"))
-    assert finish(connection_wire(server.url, auth=HTTPBasicAuth("user", "password")).exchange(put(size))).status == 201
-    headers = server.requests[0].headers
-    assert (headers["Content-Length"], headers["User-Agent"]) == (str(size), "resto")
-
-
-def test_stateless_auth_objects_see_each_request(connection_wire, resto_server):
-    sender = connection_wire(resto_server.url, auth=Changing(b"three"))
-    finish(sender.exchange(HEAD))
-    finish(sender.exchange(HEAD))
-    assert [request.headers["Authorization"] for request in resto_server.requests] == ["two", "three"]
-
-
-def test_auth_objects_may_sign_the_query(connection_wire, resto_server):
-    def sign(request):
-        request.url += "?signature=1"
-        return request
-
-    finish(connection_wire(resto_server.url, auth=sign).exchange(Request("HEAD", "/a%3Fb%23c")))
-    assert resto_server.requests[0].path == "/a%3Fb%23c?signature=1"
-
-
-@pytest.mark.parametrize(
-    "value", ["s3cret\r\nX-Injected: 1", "s3cret\n", "s3cret é", 5, KeyError("s3cret"), ConnectionResetError("s3cret")]
-)
-def test_auth_objects_that_fail_later_send_nothing(any_wire, resto_server, value):
-    sender = any_wire(resto_server.url, auth=Changing(value))
-    finish(sender.exchange(HEAD))
-    with pytest.raises(NoAnswerError, match="cannot be authenticated") as info:
-        finish(sender.exchange(put()))
-    assert len(resto_server.requests) == 1
-    assert not info.value.ambiguous
-    assert "s3cret" not in f"{info.value!r} {info.value.__cause__!r}"
 
 
 # Courses
