@@ -1,57 +1,26 @@
-"""The default wire: requests over kept-alive connections of urllib3.
+"""The default wire: requests over connections that are kept alive.
 
 urllib3's own request path costs several times the CPU; its documented connection classes do the connecting, TLS and the
-verification of certificates.
+verification of certificates. What goes over a connection is the affair of `resto.transports.connection`.
 """
 
-import itertools
-import socket
 import ssl
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
-from resto.courses import Arrival, Course
+from resto.courses import Course
 from resto.hosts import HostURL
-from resto.transports.answers import (
-    DRAIN_SIZE,
-    FIRST_SIZE,
-    LAST_CHANCE,
-    Received,
-    is_head,
-    parse_plain,
-    read_answer,
-    without_interim,
-)
-from resto.transports.bodies import Body
+from resto.transports.connection import Connection
 from resto.transports.credentials import Authenticator
 from resto.transports.failures import STALE, broken, connect_problem
 from resto.transports.heads import Heads, is_large
 from resto.transports.idle import IdlePool
-from resto.transports.messages import NoAnswerError, Request, Response, Stream
+from resto.transports.messages import NoAnswerError, Request, Response
 
 
 __all__ = ["ConnectionWire"]
-
-# A body up to this size leaves in one piece with the headers; joining larger ones costs more than it saves.
-JOIN_SIZE = 16 * 1024
-
-# Seconds to wait for permission to send an announced body; servers may not give it.
-EXPECT_WAIT = 1
-
-# TLS writes all that it is given within one timeout; more than this would ask for a minimum speed.
-TLS_SEND_SIZE = 16 * 1024
-
-# What a socket says where somebody else would wait.
-WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-
-_GO_ON = b"HTTP/1.1 100"
-
-Connection = HTTPConnection | HTTPSConnection
 
 
 class ConnectionWire:
@@ -62,16 +31,13 @@ class ConnectionWire:
         timeout: Seconds that the host may stay silent.
         authenticator: Proves who sends the requests.
         ssl_context: How certificates are verified; used for ``https`` only.
-
-    Attributes:
-        timeout: As given.
     """
 
     def __init__(
         self, url: HostURL, timeout: float, authenticator: Authenticator | None, ssl_context: ssl.SSLContext | None
     ) -> None:
         self._url = url
-        self.timeout = timeout
+        self._timeout = timeout
         self._heads = Heads(url, authenticator)
         self._ssl_context = ssl_context
         self._idle: IdlePool[Connection] = IdlePool()
@@ -93,7 +59,7 @@ class ConnectionWire:
         connection = self._take()
         if connection is not None:
             try:
-                return (yield from self._exchange(connection, request))
+                return (yield from connection.exchange(request, self._idle))
             except STALE as error:
                 # It was closed, before anything was answered: servers do so to idle connections.
                 if not request.idempotent:
@@ -101,250 +67,29 @@ class ConnectionWire:
         yield None
         connection = self._connect()
         try:
-            return (yield from self._exchange(connection, request))
+            return (yield from connection.exchange(request, self._idle))
         except STALE as error:
             raise broken(error) from error
 
     def _take(self) -> Connection | None:
         """Return an idle connection over which the host has said nothing since, not even that it is closed."""
         while (connection := self._idle.take()) is not None:
-            if _is_silent(connection.sock):
+            if connection.is_silent():
                 break
             connection.close()
         return connection
 
     def _connect(self) -> Connection:
         url = self._url
-        connection: Connection
+        opened: HTTPConnection
         if url.scheme == "https":
-            connection = HTTPSConnection(url.hostname, url.port, timeout=self.timeout, ssl_context=self._ssl_context)
+            opened = HTTPSConnection(url.hostname, url.port, timeout=self._timeout, ssl_context=self._ssl_context)
         else:
-            connection = HTTPConnection(url.hostname, url.port, timeout=self.timeout)
+            opened = HTTPConnection(url.hostname, url.port, timeout=self._timeout)
         try:
-            connection.connect()
-            connection.sock.settimeout(0)  # as those that were idle: who wants to wait says so
+            opened.connect()
+            opened.sock.settimeout(0)  # as those that were idle: who wants to wait says so
         except (OSError, HTTPError) as error:
-            connection.close()
-            raise NoAnswerError(connect_problem(error, self.timeout), ambiguous=False) from error
-        return connection
-
-    def _exchange(self, connection: Connection, request: Request) -> Course[Response]:
-        try:
-            if is_large(request.body):
-                received, is_sent, deadline = self._send_announced(connection.sock, request, request.body)
-            else:
-                received, is_sent, deadline = yield from self._send_and_receive(connection.sock, request)
-            plain = None if request.stream else parse_plain(received, request.method)
-            if plain is None:
-                yield None  # the rest may not have arrived
-                source = Received(connection.sock, received, deadline)
-                return self._answered_at_length(connection, request, source, is_sent=is_sent)
-            if is_sent and not plain.will_close:
-                self._idle.give(connection)
-            else:
-                connection.close()
-            return Response(plain.status, plain.reason, plain.headers)
-        except BaseException as error:
-            _give_up(connection, self.timeout, error)
-            raise
-
-    def _send_and_receive(self, sock: socket.socket, request: Request) -> Course[tuple[bytes, bool, float]]:
-        """Send a request bit by bit, as the host takes it.
-
-        Returns:
-            The head of the answer and what has come with it; whether the whole request was sent; and until when to wait for
-            the rest, by `time.monotonic`.
-        """
-        descriptor, heard, has_answered = sock.fileno(), b"", False
-        unsent = _Unsent(sock, self._pieces(request))
-        unsent.send()
-        # Whoever collects the answers of several hosts may come late to this one: they all share the time.
-        deadline = time.monotonic() + self.timeout
-        while True:
-            yield Arrival(descriptor, deadline, unsent.is_left)
-            try:
-                while not (has_answered and is_head(heard)):
-                    if has_answered and time.monotonic() > deadline + LAST_CHANCE:
-                        raise TimeoutError  # although it talks and talks
-                    received = sock.recv(FIRST_SIZE)  # a host may refuse what has not arrived as a whole
-                    if not received:
-                        break
-                    has_answered, heard = True, without_interim(heard + received)
-            except WOULD_BLOCK:
-                if unsent.is_left and unsent.send():
-                    deadline = time.monotonic() + self.timeout
-                elif time.monotonic() >= deadline:
-                    raise TimeoutError from None
-                continue
-            except STALE as error:
-                if has_answered:
-                    raise broken(error) from error
-                raise
-            if not heard:
-                closed = RemoteDisconnected("closed without an answer")
-                raise broken(closed) if has_answered else closed  # an interim answer is one
-            return heard, unsent.is_sent, deadline
-
-    def _send_announced(self, sock: socket.socket, request: Request, body: Body) -> tuple[bytes, bool, float]:
-        """Do so with a body that the host may refuse to receive, and wait for it."""
-        sock.settimeout(self.timeout)
-        _send(sock, [self._heads.of(request)])
-        sock.settimeout(min(self.timeout, EXPECT_WAIT))
-        try:
-            first = sock.recv(FIRST_SIZE)
-        except TimeoutError:
-            first = None
-        finally:
-            sock.settimeout(self.timeout)
-        # Of a status that has not arrived as a whole nothing is known: it may be an interim one.
-        may_send = first != b"" and (first or _GO_ON)[9:10] in (b"", b"1")
-        is_sent = may_send and _send(sock, body.blocks())
-        answer = sock.recv(FIRST_SIZE) if first is None else first
-        if not answer:
-            raise RemoteDisconnected("closed without an answer")
-        return answer, is_sent, time.monotonic() + self.timeout
-
-    def _answered_at_length(
-        self, connection: Connection, request: Request, source: Received, *, is_sent: bool
-    ) -> Response:
-        try:
-            answer = read_answer(source, request.method)
-        except STALE as error:
-            # Not that of a connection which was closed while it was idle: the host had begun to answer.
-            raise broken(error) from error
-        stream = _AnswerStream(answer, connection, self._idle if is_sent and not answer.will_close else None)
-        if request.stream and answer.status in (200, 207):
-            source.wait_longer(self.timeout)
-        else:
-            stream.drain()
-        return Response(answer.status, answer.reason, answer.headers, stream if request.stream else None)
-
-    def _pieces(self, request: Request) -> Iterator[bytes]:
-        """Return what is to be sent: head and body in one piece, if the body is small."""
-        head, body = self._heads.of(request), request.body
-        if body is None:
-            return iter((head,))
-        if body.size <= JOIN_SIZE:
-            return iter((head + (body.content if isinstance(body.content, bytes) else b"".join(body.blocks())),))
-        return itertools.chain((head,), body.blocks())
-
-
-class _Unsent:
-    """What is left of a request, for a host that takes it bit by bit.
-
-    Attributes:
-        is_left: Whether anything is left that the host may still take.
-        is_sent: Whether the host has taken the whole request.
-    """
-
-    __slots__ = ("_pieces", "_rest", "_size", "_sock", "is_left", "is_sent")
-
-    def __init__(self, sock: socket.socket, pieces: Iterator[bytes]) -> None:
-        self._sock = sock
-        self._pieces = pieces
-        self._rest: bytes | memoryview = b""
-        self._size = TLS_SEND_SIZE if isinstance(sock, ssl.SSLSocket) else None
-        self.is_left = True
-        self.is_sent = False
-
-    def send(self) -> bool:
-        """Send as much as the host takes at once; return whether that was anything."""
-        any_sent = False
-        try:
-            while rest := self._rest or next(self._pieces, b""):
-                self._rest = rest
-                sent = self._sock.send(rest[: self._size])
-                any_sent = True
-                self._rest = b"" if sent == len(rest) else memoryview(rest)[sent:]
-            self.is_left, self.is_sent = False, True
-        except WOULD_BLOCK:
-            pass
-        except STALE:
-            self.is_left = False  # it may have answered all the same
-        return any_sent
-
-
-def _give_up(connection: Connection, timeout: float, error: BaseException) -> None:
-    """Close a connection over which something went wrong, and tell what, unless it was stale or not the connection's fault.
-
-    Raises:
-        NoAnswerError: What went wrong.
-    """
-    connection.close()
-    if isinstance(error, TimeoutError):
-        raise NoAnswerError(f"no answer within {timeout:g} s", ambiguous=True) from error
-    if isinstance(error, OSError | HTTPException) and not isinstance(error, STALE):
-        raise broken(error) from error
-
-
-class _AnswerStream(Stream):
-    """The body of an answer; never ends early in silence, and gives its connection back when it is read to its end."""
-
-    def __init__(self, answer: HTTPResponse, connection: Connection, idle: IdlePool[Connection] | None) -> None:
-        self._answer = answer
-        self._connection = connection
-        self._idle = idle
-        self._closed = False
-
-    def read(self, size: int = -1, /) -> bytes:
-        try:
-            block = self._answer.read(None if size < 0 else size)
-        except (OSError, HTTPException) as error:
-            self._abandon()
-            problem = "it stopped answering" if isinstance(error, TimeoutError) else "its answer broke off"
-            raise NoAnswerError(problem, ambiguous=True) from error
-        if not block and size and self._answer.length:
-            self._abandon()
-            raise NoAnswerError("its answer broke off", ambiguous=True)
-        return block
-
-    def drain(self) -> None:
-        with suppress(NoAnswerError):  # nobody wanted the body
-            self.read(DRAIN_SIZE)
-        self.close()
-
-    def _abandon(self) -> None:
-        self._idle = None  # the connection is of no use any more
-        self._connection.close()
-
-    def close(self) -> None:
-        if self._closed:
-            return  # the connection may serve another request already
-        self._closed = True
-        # At the end of its body, `http.client` closes an answer by itself.
-        if self._idle is not None and (self._answer.isclosed() or self._answer.length == 0):
-            self._answer.close()
-            self._idle.give(self._connection)
-        else:
-            self._answer.close()
-            self._connection.close()
-
-
-def _send(sock: socket.socket, blocks: Iterable[bytes]) -> bool:
-    """Send blocks; return False if the host stopped listening, in which case it may have answered all the same."""
-    limit = TLS_SEND_SIZE if isinstance(sock, ssl.SSLSocket) else None
-    for block in blocks:
-        rest = memoryview(block)
-        while rest:
-            try:
-                # Not sendall: that one counts the timeout from the first byte to the last.
-                rest = rest[sock.send(rest[:limit]) :]
-            except STALE:
-                return False
-    return True
-
-
-def _is_silent(sock: socket.socket) -> bool:
-    """Tell whether a connection is alive, and nothing has arrived over it; the socket does not wait from then on.
-
-    This takes a third of the time of urllib3's ``is_connected``.
-    """
-    if sock.gettimeout() != 0:
-        sock.settimeout(0)
-    try:
-        socket.socket.recv(sock, 1, socket.MSG_PEEK)  # not that of TLS, which has no such flag
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+            opened.close()
+            raise NoAnswerError(connect_problem(error, self._timeout), ambiguous=False) from error
+        return Connection(opened.sock, self._heads, self._timeout)

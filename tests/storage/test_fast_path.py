@@ -17,7 +17,7 @@ from resto.executors.flow import WINDOW
 from resto.record import backlog, opening
 from resto.repair.drain import drain
 from resto.storage import DistributedStorage, HybridStorage
-from resto.transports import heads, wire
+from resto.transports import connection, heads
 
 
 SIZES = {"1 KB": 1_000, "100 KB": 100_000, "the largest": heads.EXPECT_SIZE}
@@ -60,7 +60,7 @@ def only_the_fast_path(monkeypatch, handed_over):
 
     handed_over.clear()
     with monkeypatch.context() as patch:
-        patch.setattr(wire, "read_answer", read_at_length)
+        patch.setattr(connection, "read_answer", read_at_length)
         yield
     assert handed_over == []
 
