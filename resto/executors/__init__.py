@@ -1,4 +1,8 @@
-"""Executors decide where and when actions run. They know nothing of protocols."""
+"""Executors decide where and when actions run: at once, in threads of this process, or by workers of a task queue.
+
+They know nothing of protocols, nor of what an action is for. Begin with the contract in `base`, and then `lanes`, which keep
+the order of jobs in this process, or `queue`, which hands them to other ones.
+"""
 
 from resto.executors.base import Executor, Job, RemoteCall
 from resto.executors.lanes import Lanes, Task, process_lanes

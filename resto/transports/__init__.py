@@ -1,4 +1,8 @@
-"""Transports speak one protocol to hosts. They know nothing of threads, of Django's storages, or of other hosts."""
+"""Transports speak one protocol to hosts: they read, write and list files there.
+
+They know nothing of threads, of Django's storages, or of other hosts than the one that is asked. Begin with the contract in
+`base`, and then `http`: it makes steps of an action, each a request (`steps`), and lets a wire carry them out (`messages`).
+"""
 
 from resto.hookspecs import hookimpl
 from resto.transports.base import Directory, Entry, Transport
