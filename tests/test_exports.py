@@ -45,6 +45,8 @@ TESTED_ELSEWHERE = {
     "resto.staticfiles.management.commands": "staticfiles/management/commands/test_collectstatic.py",
     "resto.testing": "testing/test_init.py",
     "resto.testing.__main__": "testing/test_main.py",
+    "resto.testing.executor_contract": "testing/executor_contract/test_executor_contract.py",
+    "resto.testing.transport_contract": "testing/transport_contract/test_transport_contract.py",
 }
 
 # Methods that need no docstring.
