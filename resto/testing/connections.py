@@ -21,7 +21,7 @@ from resto.testing.exchanges import Exchange, HangUpError
 if TYPE_CHECKING:
     import ssl
 
-    from resto.testing.server import TestHttpServer
+    from resto.testing.service import Service
 
 
 # Closing with this drops what was not sent yet and makes the client see a reset: on, 0 seconds.
@@ -35,20 +35,18 @@ class Connection:
     """Serve one client until it leaves, or a fault or `abort` ends it.
 
     Args:
-        server: Whose files and faults to use.
+        service: Whose files and faults to use.
         sock: The accepted socket; closed by `serve`.
         number: How many connections the server has accepted, this one included.
         ssl_context: Makes it a TLS connection; the handshake is left to `serve`.
     """
 
-    def __init__(
-        self, server: TestHttpServer, sock: socket.socket, number: int, ssl_context: ssl.SSLContext | None
-    ) -> None:
+    def __init__(self, service: Service, sock: socket.socket, number: int, ssl_context: ssl.SSLContext | None) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = sock
         if ssl_context is not None:
             self._socket = ssl_context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        self._server = server
+        self._service = service
         self._number = number
         # Keeps `abort` from shutting down a file descriptor that was closed and used anew.
         self._closing = threading.Lock()
@@ -79,7 +77,7 @@ class Connection:
             while self._serve_one(stream):
                 # Seen before it is read: enough to know its method.
                 head = stream.peek(1).partition(b" ")[0].decode("latin-1")
-                if head and self._server.faults_for(head).drop_idle:
+                if head and self._service.faults_for(head).drop_idle:
                     raise HangUpError
         except BadRequestError as error:
             self._send(Answer.text(400, str(error)), 400, {"Connection": "close"})
@@ -93,8 +91,8 @@ class Connection:
         """Serve one request; return whether another one may follow."""
         request, closes = self._read_head(stream)
         body = Body(stream, request.headers)
-        self._server.requests.append(request)
-        exchange = Exchange(self._server, request, body)
+        self._service.requests.append(request)
+        exchange = Exchange(self._service, request, body)
         try:
             if request.headers.get("Expect", "").lower() == "100-continue":
                 # A refused body may come or not: the next request could not be told from it.
@@ -139,7 +137,7 @@ class Connection:
         if cut == 0 and not length:
             raise BodyCutError
         request.status = status
-        self._server.log.append((request.method, request.path, status))
+        self._service.log.append((request.method, request.path, status))
         extra = {}
         if faults.wrong_length and request.method in {"GET", "HEAD"}:
             extra["Content-Length"] = str(max(0, answer.length + faults.wrong_length))
@@ -154,7 +152,7 @@ class Connection:
 
     def _send(self, answer: Answer, status: int, extra: dict[str, str], length: int | None = None) -> None:
         """Write the head and as many bytes of the body as wanted, or all of them."""
-        headers = {"Server": self._server.software, "Date": formatdate(usegmt=True), **answer.headers}
+        headers = {"Server": self._service.software, "Date": formatdate(usegmt=True), **answer.headers}
         if status not in {204, 304}:
             headers["Content-Length"] = str(answer.length)
         headers |= extra

@@ -11,7 +11,7 @@ from resto.testing.actions import WRITES, Answer, Request, answer_for
 if TYPE_CHECKING:
     from resto.testing.bodies import Body
     from resto.testing.files import Upload
-    from resto.testing.server import TestHttpServer
+    from resto.testing.service import Service
 
 
 class HangUpError(Exception):
@@ -22,14 +22,14 @@ class Exchange:
     """Decide about a request, receive its body, carry it out; in this order.
 
     Args:
-        server: Whose files, faults and hooks to use.
+        service: Whose files, faults and hooks to use.
         request: The head.
         body: Not read yet.
     """
 
-    def __init__(self, server: TestHttpServer, request: Request, body: Body) -> None:
-        self.faults = server.faults_for(request.method)
-        self._server = server
+    def __init__(self, service: Service, request: Request, body: Body) -> None:
+        self.faults = service.faults_for(request.method)
+        self._service = service
         self._request = request
         self._body = body
         self._upload: Upload | None = None
@@ -60,15 +60,15 @@ class Exchange:
             HangUpError: The server was hanging; nothing was done.
         """
         request = self._request
-        if self._server.on_request is not None:
-            self._server.on_request(request.method, request.path)
+        if self._service.on_request is not None:
+            self._service.on_request(request.method, request.path)
         if self.faults.wait_hang():
             raise HangUpError
         if self._refusal is not None:
             return self._refusal
         answer = self._act()
-        if self._server.on_applied is not None:
-            self._server.on_applied(request.method, request.path)
+        if self._service.on_applied is not None:
+            self._service.on_applied(request.method, request.path)
         return answer
 
     def abandon(self) -> None:
@@ -79,9 +79,9 @@ class Exchange:
 
     def _act(self) -> Answer:
         if self._upload is None:
-            return self._server.site.act(self._request)
+            return self._service.site.act(self._request)
         upload, self._upload = self._upload, None
-        return self._server.site.finish_upload(upload)
+        return self._service.site.finish_upload(upload)
 
     def _store(self, upload: Upload, piece: bytes) -> None:
         try:
@@ -91,21 +91,21 @@ class Exchange:
             self.abandon()
 
     def _refuse(self) -> Answer | None:
-        refusal = self._refuse_by_credentials() or self._refuse_by_fault() or self._server.site.check(self._request)
+        refusal = self._refuse_by_credentials() or self._refuse_by_fault() or self._service.site.check(self._request)
         if refusal is not None or self._request.method != "PUT":
             return refusal
         if not self._body.is_framed:
             return Answer.text(411, "a PUT needs a Content-Length or chunks")
-        started = self._server.site.begin_upload(self._request)
+        started = self._service.site.begin_upload(self._request)
         if isinstance(started, Answer):
             return started
         self._upload = started
         return None
 
     def _refuse_by_credentials(self) -> Answer | None:
-        if self._server.credentials is None:
+        if self._service.credentials is None:
             return None
-        wanted = base64.b64encode(":".join(self._server.credentials).encode()).decode()
+        wanted = base64.b64encode(":".join(self._service.credentials).encode()).decode()
         scheme, _, given = self._request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "basic" and given.strip() == wanted:
             return None

@@ -5,15 +5,11 @@ from __future__ import annotations
 import select
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from resto.testing.actions import Request, Site
 from resto.testing.connections import Connection
-from resto.testing.faults import Faults
-from resto.testing.files import FileStore, MemoryFiles, is_valid_name
-from resto.testing.folder import FolderFiles
+from resto.testing.service import Service
 
 
 if TYPE_CHECKING:
@@ -25,7 +21,7 @@ _BACKLOG = 128  # connections the kernel accepts on its own
 _STOP_TIMEOUT = 10  # seconds; a thread that lives longer is stuck in a hook
 
 
-class TestHttpServer(Faults):
+class TestHttpServer(Service):
     """A media server on this machine: plain HTTP or WebDAV, in memory or on disk, with faults on demand.
 
     It listens from construction on, and serves once `start` or `run` is called. It keeps connections
@@ -48,21 +44,6 @@ class TestHttpServer(Faults):
 
     __test__ = False  # not a test, whatever pytest thinks of its name
 
-    log: list[tuple[str, str, int]]
-    """Method, path and status code of each answer, in the order of the answers."""
-
-    requests: list[Request]
-    """Each request, in the order of arrival; those that were not answered have no status."""
-
-    on_request: Callable[[str, str], None] | None
-    """Called with method and path in the serving thread, when a request was read and before it is carried out.
-
-    It may block. With `in_place`, the body of a PUT has been written by then.
-    """
-
-    on_applied: Callable[[str, str], None] | None
-    """Called in the same way when the action was carried out, before the answer is sent."""
-
     def __init__(
         self,
         host: str = "127.0.0.1",
@@ -74,10 +55,11 @@ class TestHttpServer(Faults):
         ssl_context: ssl.SSLContext | None = None,
         in_place: bool = False,
     ) -> None:
-        self._store: FileStore = MemoryFiles() if root is None else FolderFiles(root)
-        self._lock = threading.Condition()
+        # First, because a service heals itself when it is made, which ends a refusal.
         self._refusing = threading.Lock()
         self._refuse = False
+        super().__init__(root=root, webdav=webdav, credentials=credentials, in_place=in_place)
+        self._lock = threading.Condition()
         self._watches = False
         self._stopping = False
         self._host = host
@@ -92,15 +74,6 @@ class TestHttpServer(Faults):
         self._serving = threading.Lock()
         self._thread: threading.Thread | None = None
         self._ssl_context = ssl_context
-        # For the modules beside this one, not for tests.
-        self.site = Site(self._store, webdav=webdav, in_place=in_place)
-        self.software = "in-place" if in_place else "resto-testing"
-        self.credentials = credentials
-        self.log = []
-        self.requests = []
-        self.on_request = None
-        self.on_applied = None
-        super().__init__()
 
     @property
     def address(self) -> str:
@@ -112,46 +85,6 @@ class TestHttpServer(Faults):
     def url(self) -> str:
         """Where the files are, with a slash at the end."""
         return f"{'http' if self._ssl_context is None else 'https'}://{self.address}/"
-
-    # Files, seen from the test.
-
-    @property
-    def files(self) -> Mapping[str, bytes]:
-        """A live view of all files: name to content; equal to a dictionary of the same."""
-        return _FilesView(self._store)
-
-    def has_file(self, name: str) -> bool:
-        """Tell whether a file exists."""
-        entry = self._store.find(name) if is_valid_name(name) else None
-        return entry is not None and not entry.is_directory
-
-    def get_file(self, name: str) -> bytes:
-        """Return the content of a file.
-
-        Raises:
-            KeyError: There is no such file.
-        """
-        return self.files[name]
-
-    def create_file(self, name: str, content: bytes) -> None:
-        """Create or replace a file, and the directories above it."""
-        if not is_valid_name(name):
-            message = f"not a name for a file: {name!r}"
-            raise ValueError(message)
-        self._store.make_parents(name)
-        upload = self._store.upload(name, in_place=False)
-        upload.write(content)
-        upload.publish()
-
-    def delete_file(self, name: str) -> None:
-        """Delete a file.
-
-        Raises:
-            KeyError: There is no such file.
-        """
-        if not self.has_file(name):
-            raise KeyError(name)
-        self._store.delete(name)
 
     # Running.
 
@@ -292,30 +225,6 @@ class TestHttpServer(Faults):
         finally:
             with self._lock:
                 del self._connections[connection]
-
-
-class _FilesView(Mapping[str, bytes]):
-    def __init__(self, store: FileStore) -> None:
-        self._store = store
-
-    def __getitem__(self, name: str) -> bytes:
-        if not is_valid_name(name):
-            raise KeyError(name)
-        try:
-            _, file = self._store.open(name)
-        except (FileNotFoundError, IsADirectoryError):
-            raise KeyError(name) from None
-        with file:
-            return file.read()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._store.names())
-
-    def __len__(self) -> int:
-        return len(self._store.names())
-
-    def __repr__(self) -> str:
-        return repr(dict(self))
 
 
 def _join(threads: list[threading.Thread]) -> None:

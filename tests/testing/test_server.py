@@ -1,4 +1,4 @@
-"""Life and death of a server, and its files as a test sees them."""
+"""Life and death of a server."""
 
 import gc
 import socket
@@ -11,47 +11,6 @@ from resto.testing import TestHttpServer
 
 
 PATIENCE = 10  # seconds
-
-
-@pytest.fixture(params=["memory", "folder"])
-def stocked(request, make_server, tmp_path):
-    server = make_server(root=None if request.param == "memory" else tmp_path)
-    server.create_file("d/a", b"data")
-    return server
-
-
-def test_files_as_the_ancestor_had_them(stocked):
-    assert stocked.has_file("d/a")
-    assert stocked.get_file("d/a") == b"data"
-    stocked.create_file("d/a", b"new")
-    assert stocked.get_file("d/a") == b"new"
-    stocked.delete_file("d/a")
-    assert not stocked.has_file("d/a")
-
-
-@pytest.mark.parametrize("name", ["missing", "d", "", "../x", "d/a/"])
-def test_no_such_file(stocked, name):
-    assert not stocked.has_file(name)
-    with pytest.raises(KeyError):
-        stocked.get_file(name)
-    with pytest.raises(KeyError):
-        stocked.delete_file(name)
-
-
-@pytest.mark.parametrize("name", ["", "../x", "a//b"])
-def test_create_file_under_an_impossible_name(stocked, name):
-    with pytest.raises(ValueError, match="not a name"):
-        stocked.create_file(name, b"")
-
-
-def test_files_is_a_live_mapping(stocked):
-    files = stocked.files
-    assert files == {"d/a": b"data"}
-    assert files == {"d/a": b"data"}
-    stocked.create_file("b", b"b")
-    assert len(files) == 2
-    assert "b" in files
-    assert repr(files) in {"{'b': b'b', 'd/a': b'data'}", "{'d/a': b'data', 'b': b'b'}"}
 
 
 def test_address_and_url(server):
@@ -120,9 +79,12 @@ def test_stop_is_idempotent(server):
     server.refuse = True
 
 
-def test_files_can_be_read_after_stop(stocked):
-    stocked.stop()
-    assert stocked.files == {"d/a": b"data"}
+@pytest.mark.parametrize("in_folder", [False, True])
+def test_files_can_be_read_after_stop(make_server, tmp_path, in_folder):
+    server = make_server(root=tmp_path if in_folder else None)
+    server.create_file("d/a", b"data")
+    server.stop()
+    assert server.files == {"d/a": b"data"}
 
 
 def count_threads(server):
