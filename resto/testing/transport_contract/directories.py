@@ -1,0 +1,66 @@
+"""Directories: made when a file needs them, and never harmed."""
+
+from contextlib import suppress
+
+from resto.exceptions import TransportError
+from resto.names import temporary_name
+from resto.testing.transport_contract.base import TransportSuite
+from resto.testing.transport_contract.tools import new_name
+from resto.transports import Transport
+
+
+class Directories(TransportSuite):
+    """What the directories of names are to files, and the other way round."""
+
+    def test_names_may_be_deep(self, transport_and_host: tuple[Transport, str]) -> None:
+        """Directories are made when a file needs them, of any size."""
+        if not self.makes_directories:
+            return
+        transport, host = transport_and_host
+        top = new_name("")
+        for name, size in ((f"{top}/b/c/d/e.txt", 7), (f"{top}/b/c.txt", 8), (f"{top}/f/g/h.bin", 2_000_000)):
+            assert transport.create(host, name, bytes(size)) is False
+        assert transport.size(host, f"{top}/b/c/d/e.txt") == 7
+        assert transport.size(host, f"{top}/b/c.txt") == 8
+        assert transport.size(host, f"{top}/f/g/h.bin") == 2_000_000
+
+    def test_directory_is_never_harmed(self, transport_and_host: tuple[Transport, str]) -> None:
+        """Neither `delete` nor `create` with its name touches what is in it. Both may fail."""
+        if not self.makes_directories:
+            return
+        transport, host = transport_and_host
+        directory = new_name("directory")
+        transport.create(host, f"{directory}/a.txt", b"content")
+        with suppress(TransportError):
+            assert transport.delete(host, directory) is False, "delete must not say that it deleted a directory"
+        assert transport.content(host, f"{directory}/a.txt") == b"content"
+        with suppress(TransportError):
+            transport.create(host, directory, b"new")
+        assert transport.content(host, f"{directory}/a.txt") == b"content"
+
+    def test_file_is_never_made_a_directory(self, transport_and_host: tuple[Transport, str]) -> None:
+        """`create` with a name below that of a file leaves the file alone. It may fail."""
+        transport, host = transport_and_host
+        name = new_name("file.txt")
+        transport.create(host, name, b"content")
+        with suppress(TransportError):
+            transport.create(host, f"{name}/b.txt", b"new")
+        assert transport.content(host, name) == b"content"
+
+    def test_directory_is_removed_with_all_that_is_in_it(self, transport_and_host: tuple[Transport, str]) -> None:
+        """`remove_directory` does so, or returns False; it refuses the names of the site's own directories."""
+        if not self.makes_directories:
+            return
+        transport, host = transport_and_host
+        directory, other = temporary_name(""), new_name("other")
+        with suppress(TransportError):  # the host refuses
+            if transport.remove_directory(host, directory):
+                transport.create(host, f"{directory}/a.txt", b"content")
+                transport.create(host, f"{directory}/b/c.txt", b"content")
+                assert transport.remove_directory(host, directory) is True
+                assert transport.exists(host, f"{directory}/a.txt") is False
+                assert transport.exists(host, f"{directory}/b/c.txt") is False
+        transport.create(host, f"{other}/a.txt", b"content")
+        with suppress(ValueError):
+            assert transport.remove_directory(host, other) is False
+        assert transport.content(host, f"{other}/a.txt") == b"content"

@@ -1,0 +1,66 @@
+"""Names: any of them, and none taken for another one."""
+
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resto.names import MAX_PART_BYTES, problem_of_part
+from resto.testing.transport_contract.base import TransportSuite
+from resto.testing.transport_contract.tools import new_name
+from resto.transports import Transport
+
+
+# Names that a transport may take for one another, or for something else than a name.
+_ODD_NAMES = (
+    *("a", "a b", "a%20b", "a+b", "%2e%2e%2fa", "a?b", "a#b", "a&b;c=d:e@f", "'\"<>&amp;|*[]{}^`~"),
+    *(".a", "a.", " a ", "é日本😀", "x" * (MAX_PART_BYTES - 9)),
+)
+
+# Composed (NFC): some servers store the other forms of Unicode under these.
+_PARTS = (
+    st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="/\\"), min_size=1, max_size=20)
+    .map(lambda text: unicodedata.normalize("NFC", text))
+    .filter(lambda part: problem_of_part(part) is None)
+)
+
+
+class Names(TransportSuite):
+    """Each name is that of one file."""
+
+    def test_any_name_is_a_name(self, transport_and_host: tuple[Transport, str]) -> None:
+        """Whatever `resto.names.clean_name` allows: a file is stored, read and deleted under it."""
+        transport, host = transport_and_host
+        names = st.lists(_PARTS, min_size=1, max_size=3 if self.makes_directories else 1)
+
+        @self._examples
+        @given(names)
+        def is_a_name(parts: list[str]) -> None:
+            name = new_name("/".join(parts), self._separator)
+            content = name.encode()
+            assert transport.exists(host, name) is False
+            assert transport.create(host, name, content) is False
+            assert transport.exists(host, name) is True
+            assert transport.size(host, name) == len(content)
+            assert transport.content(host, name) == content
+            directory, _, last = name.rpartition("/")
+            if transport.supports_listdir and not last.startswith("."):  # which may be hidden
+                assert last in transport.listdir(host, directory)[1], "a listing must tell names as they were given"
+            assert transport.delete(host, name) is True
+            assert transport.exists(host, name) is False
+
+        is_a_name()
+
+    def test_names_are_taken_literally(self, transport_and_host: tuple[Transport, str]) -> None:
+        """Names that look alike once they are encoded, decoded or cut off are those of different files."""
+        transport, host = transport_and_host
+        directory = new_name("")
+        names = [f"{directory}{self._separator}{name}" for name in _ODD_NAMES]
+        for name in names:
+            assert transport.create(host, name, name.encode()) is False, f"{name!r} was taken for another name"
+        for name in names:
+            assert transport.content(host, name) == name.encode(), f"{name!r} was taken for another name"
+        if transport.supports_listdir and self.makes_directories:
+            assert {*_ODD_NAMES} - {*transport.listdir(host, directory)[1]} <= {".a"}  # which may be hidden
+        for name in names:
+            assert transport.delete(host, name) is True, f"{name!r} was taken for another name"
