@@ -46,6 +46,8 @@ TESTED_ELSEWHERE = {
     "resto.testing": "testing/test_init.py",
     "resto.testing.__main__": "testing/test_main.py",
     "resto.testing.executor_contract": "testing/executor_contract/test_executor_contract.py",
+    "resto.testing.executor_contract.base": "testing/executor_contract/test_executor_contract.py",
+    "resto.testing.executor_contract.tools": "testing/executor_contract/test_executor_contract.py",
     "resto.testing.transport_contract": "testing/transport_contract/test_transport_contract.py",
     "resto.testing.transport_contract.base": "testing/transport_contract/test_transport_contract.py",
     "resto.testing.transport_contract.tools": "testing/transport_contract/test_transport_contract.py",
