@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 
-# What an assertion of the contracts has found is shown as for those of a test module.
+# What an assertion of the contracts has found, in any of their modules, is shown as for those of a test module.
 pytest.register_assert_rewrite("resto.testing.executor_contract", "resto.testing.transport_contract")
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The fixtures, in a pytest of their own."""
+"""What the plugin does, in a pytest of its own."""
 
 import os
 import subprocess
@@ -30,12 +30,54 @@ def test_servers_are_stopped():
     assert threading.active_count() == 1
 """
 
+CONTRACTS = """
+import pytest
 
-def test_fixtures(tmp_path):
-    (tmp_path / "test_fixtures.py").write_text(TESTS)
+from resto.executors.inline import InlineExecutor
+from resto.testing import ExecutorContract, QueueExecutorContract, TransportContract
+from resto.transports.http import HttpTransport
+
+class Unsure(InlineExecutor):
+    supports_run = "perhaps"
+
+class TestExecutor(ExecutorContract):
+    @pytest.fixture
+    def executor(self):
+        return Unsure()
+
+class TestQueue(QueueExecutorContract):
+    @pytest.fixture
+    def executor_and_messages(self):
+        return InlineExecutor(), list
+
+class TestTransport(TransportContract):
+    @pytest.fixture
+    def transport_and_host(self, resto_server):
+        transport = HttpTransport("/media/", timeout=2)
+        transport.supports_scan = "perhaps"
+        yield transport, resto_server.url
+        transport.close()
+"""
+
+
+def run_pytest(directory, *options):
     command = [sys.executable, "-W", "error", "-m", "pytest", "-p", "resto.testing.plugin", "-c", os.devnull, "-v"]
-    command += ["--rootdir", tmp_path, "-p", "no:cacheprovider", tmp_path]
+    command += ["--rootdir", directory, "-p", "no:cacheprovider", *options, directory]
     # Without the entry points the plugin is loaded once, whether resto is installed or not.
     env = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=env)
-    assert "3 passed" in done.stdout, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_fixtures(tmp_path):
+    (tmp_path / "test_fixtures.py").write_text(TESTS)
+    shown = run_pytest(tmp_path)
+    assert "3 passed" in shown, shown
+
+
+def test_assertions_of_the_contracts_show_what_they_have_found(tmp_path):
+    (tmp_path / "test_contracts.py").write_text(CONTRACTS)
+    shown = run_pytest(tmp_path, "-k", "flags")
+    assert "3 failed" in shown, shown
+    assert shown.count("= isinstance('perhaps', bool)") == 2, shown
+    assert "assert True is False" in shown, shown
