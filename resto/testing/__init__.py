@@ -1,4 +1,9 @@
-"""Tools for testing a site, or a plugin, that stores files on media servers."""
+"""Tools for testing a site, or a plugin, that stores files on media servers.
+
+Here are a server that can be told to misbehave, and the contracts of plugins as tests. Nothing of it is used by a site at
+work, and nothing is imported before somebody asks for it. Look first at `resto.testing.server`, or for the contracts at
+`resto.testing.transport_contract` and `resto.testing.executor_contract`.
+"""
 
 from __future__ import annotations
 
