@@ -1,6 +1,7 @@
 # make demo FILES="photo.jpg 'my paper.pdf'"    see resto at work, with your own files
 # make test                                     the whole suite, with real media servers
 # make coverage                                 the same, and which lines nothing tests; takes longer
+# make steady                                   the suite three times on a busy machine, in random orders
 # make lint                                     format, style, floors and types
 # make explore                                  look for unknown failures, for a long time
 # make bench                                    compare speeds with other packages
@@ -10,6 +11,7 @@
 
 PYTHON ?= python3
 FILES ?=
+OPTIONS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
@@ -18,7 +20,7 @@ PARALLEL := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 # Else each of the hundreds of processes of a run compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test coverage lint explore bench clean
+.PHONY: help demo test steady coverage lint explore bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -31,7 +33,10 @@ demo: $(VENV)/.installed
 # Four processes on two cores: tests of live servers and workers often wait.
 test: $(VENV)/.installed-test
 	scripts/install-servers $(BIN)/python
-	$(BIN)/python -m pytest $(PARALLEL)
+	$(BIN)/python -m pytest $(PARALLEL) $(OPTIONS)
+
+steady:
+	scripts/steady
 
 coverage: $(VENV)/.installed-test
 	scripts/install-servers $(BIN)/python
@@ -44,6 +49,7 @@ lint: $(VENV)/.installed-lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/draw-floors --check
 	$(BIN)/mypy
 
 explore: $(VENV)/.installed-test

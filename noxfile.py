@@ -24,6 +24,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
     session.run("lint-imports")
+    session.run("python", "scripts/draw-floors", "--check")
 
 
 @nox.session

@@ -1,4 +1,8 @@
-"""Replicated storage for Django: every uploaded file on every media server."""
+"""Replicated storage for Django: every uploaded file on every media server.
+
+Nothing happens here: folders and modules are floors, of which each uses those below it only, and CONTRIBUTING.md has a picture of them. Look first
+into `storage`, whose classes sites name in ``STORAGES``.
+"""
 
 from resto.hookspecs import hookimpl
 

@@ -1,3 +1,3 @@
-"""Migrations of the durable record."""
+"""Migrations of the durable record, where Django looks for them by name. They keep its rows."""
 
 __all__: list[str] = []

@@ -1,4 +1,8 @@
-"""What the workers of task queues do: they get names, and make hosts equal to the master copy."""
+"""Workers: what the processes of task queues run. They get names, and make hosts equal to the master copy.
+
+What puts names into queues is in `resto.executors`; nothing here decides when something is done, but for when it is tried again. Look first at
+`jobs.perform`, the one thing that all of them do.
+"""
 
 from resto.workers.jobs import Done, perform
 

@@ -1,3 +1,3 @@
-"""Commands of manage.py."""
+"""Where Django looks for commands by name: each module is one."""
 
 __all__: list[str] = []
