@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from resto.names import MAX_PART_BYTES, problem_of_part
 from resto.testing.transport_contract.base import TransportSuite
-from resto.testing.transport_contract.tools import new_name
+from resto.testing.transport_contract.tools import new_name, require_content
 from resto.transports import Transport
 
 
@@ -42,7 +42,7 @@ class Names(TransportSuite):
             assert transport.create(host, name, content) is False
             assert transport.exists(host, name) is True
             assert transport.size(host, name) == len(content)
-            assert transport.content(host, name) == content
+            require_content(transport.content(host, name), content)
             directory, _, last = name.rpartition("/")
             if transport.supports_listdir and not last.startswith("."):  # which may be hidden
                 assert last in transport.listdir(host, directory)[1], "a listing must tell names as they were given"

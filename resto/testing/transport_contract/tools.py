@@ -22,6 +22,14 @@ def file_of_zeros(size: int, **kinds: bool) -> BinaryIO:
     return cast("BinaryIO", io.BufferedReader(_Zeros(size, **kinds)))
 
 
+def require_content(found: bytes, wanted: bytes, problem: str = "a content must come back as it was stored") -> None:
+    """Make sure that a content is the right one; of a long one pytest would look for all differences, for minutes."""
+    if found != wanted:
+        pairs = enumerate(zip(found, wanted, strict=False))
+        same = next((number for number, (one, other) in pairs if one != other), min(len(found), len(wanted)))
+        raise AssertionError(f"{problem}: {len(found)} bytes for {len(wanted)}, which differ from byte {same} on")
+
+
 @contextmanager
 def failure(kind: type[Exception], host: str, name: str, method: str) -> Iterator[list[Any]]:
     """Make sure that a method raises an error of a kind, which tells host, name and action; yield a list with it."""

@@ -25,8 +25,10 @@ def host(tmp_path):
 
 
 @pytest.fixture
-def finds(suite, host, request):
+def finds(suite, host, request, monkeypatch):
     """Tell whether the contract finds out that a transport breaks its promise."""
+
+    monkeypatch.setenv("CI", "true")  # there pytest explains every difference, which must not take for ever
 
     def find(mutant):
         return fails(suite, mutant.promise, request, transport_and_host=(mutant.cls.build(), host))
