@@ -377,13 +377,6 @@ class _Comparison:
 
     # Requests.
 
-    def _observed(self, jobs: Sequence[Job]) -> list[Outcome]:
-        """Run jobs, and tell observers; failures are not logged, as the report of the comparison has them."""
-        outcomes = self._executor.run(jobs)
-        for outcome in outcomes:
-            get_plugin_manager().notify(outcome)
-        return outcomes
-
     def _run_each(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
         """Run many jobs, and give up hosts that do not answer."""
         silence = _Silence()
@@ -522,7 +515,7 @@ class _ComparisonWithMaster(_Comparison):
         else:
             self._doubtful.append((host, name, size))
 
-    def _differs(self, host: str, name: str, here: int, there: int | None, *, same_size: bool = False) -> None:
+    def _differs(self, host: str, name: str, here: int, there: int | None) -> None:
         report = self._hosts[host]
         kind: Literal["missing", "different"] = "missing" if there is None else "different"
         report.missing += kind == "missing"
