@@ -1,7 +1,6 @@
 """The full comparison: for any two trees, for whatever is done to them meanwhile, and on real servers."""
 
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -16,12 +15,13 @@ from django.core.files.base import ContentFile
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from kit.comparison import PARTS, TREES, compare, found, write
 from kit.documents import ROOT, load_module
 from kit.servers import KINDS
 from resto.executors import Executor
 from resto.plugins import get_plugin_manager
 from resto.repair import sync
-from resto.repair.sync import Difference, Disagreement, Notice, SyncOptions, synchronize
+from resto.repair.sync import Disagreement, Notice
 from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
 from resto.testing import TestHttpServer
 from resto.transports import Directory
@@ -30,58 +30,6 @@ from sites.workshop.site import files_below
 
 
 BUDGET = settings.default.max_examples
-
-PARTS = st.sampled_from(["a", "b", "c.txt", ".hidden", "à #?%.txt"])
-TREES = st.dictionaries(st.lists(PARTS, min_size=1, max_size=3).map("/".join), st.binary(max_size=3), max_size=8)
-
-
-def consistent(tree):
-    """The part of a tree in which no name is that of a file and of a directory."""
-    return {name: content for name, content in tree.items() if not any(other.startswith(f"{name}/") for other in tree)}
-
-
-TREES = TREES.map(consistent)
-
-
-def write(root, tree):
-    for name, content in tree.items():
-        path = Path(root) / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-
-
-def compare(storage, **options):
-    """Compare; return the report, and what was found."""
-    events = []
-    return synchronize(storage, SyncOptions(**options), events.append), events
-
-
-def found(events):
-    """Kind, name and state of each difference."""
-    return sorted((event.kind, event.name, event.state) for event in events if isinstance(event, Difference))
-
-
-@pytest.fixture
-def server(resto_server_factory):
-    return resto_server_factory()
-
-
-@pytest.fixture
-def plain_server(resto_server_factory):
-    return resto_server_factory(webdav=False)
-
-
-@pytest.fixture
-def make(media_root):
-    media_root.mkdir()
-    return lambda *servers, **options: HybridStorage(
-        [server.url for server in servers], "/media/", transport=options.pop("transport", "webdav"), **options
-    )
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog):
-    caplog.set_level(logging.CRITICAL + 1, logger="resto")
 
 
 # Any two trees.

@@ -4,10 +4,11 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
+from kit.comparison import compare
 from resto import health
 from resto.models import Pending
 from resto.record import leases, opening
-from resto.repair.sync import Difference, Disagreement, SyncOptions, synchronize
+from resto.repair.sync import Difference, Disagreement
 
 
 pytestmark = pytest.mark.django_db
@@ -30,11 +31,6 @@ def storage(settings, servers):
     options = {"hosts": [server.url for server in servers], "transport": "webdav", "write_quorum": 1}
     settings.STORAGES = {"default": {"BACKEND": "resto.storage.DistributedStorage", "OPTIONS": options}}
     return storages["default"]
-
-
-def compare(storage, **options):
-    events = []
-    return synchronize(storage, SyncOptions(**options), events.append), events
 
 
 def miss(server, act):
