@@ -9,7 +9,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import zip_longest
 from operator import attrgetter, itemgetter
@@ -22,6 +22,18 @@ from resto.executors import Job
 from resto.names import problems_of_parts
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
+from resto.repair.sync.report import (
+    Compared,
+    Difference,
+    Disagreement,
+    Found,
+    HostReport,
+    Notice,
+    SyncOptions,
+    SyncReport,
+    problem_of,
+    settled,
+)
 from resto.storage import DistributedStorage, HybridStorage, ReplicatedStorage
 from resto.transports import Directory
 
@@ -56,143 +68,11 @@ _ABSENT = object()
 _IN_THE_WAY = "a directory of this name is in the way; only files are removed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncOptions:
-    """What to compare, and what to do about differences.
-
-    Attributes:
-        hosts: Which hosts; None for all.
-        prefix: Only what is below this directory.
-        dry_run: Whether to change nothing.
-        delete: Whether files that only a host has are removed from it.
-        max_delete: Percentage of a host's files; if more of them would be removed, none is.
-        force: Whether files are removed however many, and even if the master copy is empty.
-        checksum: Whether the contents of files of the same size are compared.
-    """
-
-    hosts: frozenset[str] | None = None
-    prefix: str = ""
-    dry_run: bool = False
-    delete: bool = False
-    max_delete: float = 10
-    force: bool = False
-    checksum: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A file in which a host differs from the master copy.
-
-    Attributes:
-        host: The host as it stands in the settings.
-        name: The file's name.
-        kind: ``"unknown"`` if the host does not tell.
-        here: Size in the master copy, in bytes; None if it is not there.
-        there: Size on the host, in bytes; None if it is not there, or not known.
-        state: ``"found"`` if nothing was to be done; ``"kept"`` if it is an extra file that was to stay.
-        problem: What went wrong, a sentence fragment; else empty.
-    """
-
-    host: str
-    name: str
-    kind: Literal["missing", "different", "extra", "unknown"]
-    here: int | None
-    there: int | None
-    state: Literal["found", "repaired", "kept", "failed"]
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Disagreement:
-    """A file in which hosts without a master copy differ from each other.
-
-    Attributes:
-        name: The file's name.
-        sizes: Host -> size in bytes; None if it is not there.
-        contents_differ: Whether sizes are the same, and contents are not.
-    """
-
-    name: str
-    sizes: dict[str, int | None]
-    contents_differ: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something that is not compared.
-
-    Attributes:
-        host: Where it is; empty for the master copy.
-        name: What it is called there.
-        reason: Why it is not compared, a sentence fragment.
-    """
-
-    host: str
-    name: str
-    reason: str
-
-
-@dataclass(slots=True)
-class HostReport:
-    """What the comparison of one host came to.
-
-    Attributes:
-        host: The host as it stands in the settings.
-        compared: How many files were compared.
-        missing: How many the host did not have.
-        different: How many were different there.
-        extra: How many only the host had.
-        repaired: How many of these differences are there no longer.
-        failed: How many files could not be compared or repaired.
-        unlisted: How many directories the host does not list: extra files in them cannot be seen.
-        problems: What went wrong with the host as a whole, sentence fragments.
-    """
-
-    host: str
-    compared: int = 0
-    missing: int = 0
-    different: int = 0
-    extra: int = 0
-    repaired: int = 0
-    failed: int = 0
-    unlisted: int = 0
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def agrees(self) -> bool:
-        """Whether the host has what it should have, as far as can be seen."""
-        found = self.missing + self.different + self.extra
-        return not self.problems and not self.failed and found == self.repaired
-
-
-@dataclass(slots=True)
-class SyncReport:
-    """What the comparison of one storage came to.
-
-    Attributes:
-        hosts: One report for each host.
-        disagreements: How many files differ between hosts without a master copy.
-        problems: What went wrong with the storage as a whole, sentence fragments.
-    """
-
-    hosts: list[HostReport]
-    disagreements: int = 0
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def agrees(self) -> bool:
-        """Whether everything agrees at the end."""
-        return not self.problems and not self.disagreements and all(host.agrees for host in self.hosts)
-
-
-Event = Difference | Disagreement | Notice
-
-
 def synchronize(
     storage: ReplicatedStorage,
     options: SyncOptions,
-    found: Callable[[Event], None],
-    compared: Callable[[int], object] = lambda number: None,
+    found: Found,
+    compared: Compared = lambda number: None,
 ) -> SyncReport:
     """Compare a storage with its hosts, and replicate what differs.
 
@@ -240,8 +120,8 @@ class _Comparison:
         self,
         storage: Any,
         options: SyncOptions,
-        found: Callable[[Event], None],
-        compared: Callable[[int], object],
+        found: Found,
+        compared: Compared,
     ) -> None:
         self._storage = storage
         self._options = options
@@ -359,7 +239,7 @@ class _Comparison:
             return _ABSENT
         if isinstance(outcome.error, RemoteFileNotFoundError):
             return Directory()
-        report.problems.append(f"{outcome.name or '/'} cannot be listed: {_text(outcome.error)}")
+        report.problems.append(f"{outcome.name or '/'} cannot be listed: {problem_of(outcome.error)}")
         if isinstance(outcome.error, HostUnavailableError) or len(report.problems) >= MAX_PROBLEMS:
             self._give_up(outcome.host)
         return _ABSENT
@@ -551,7 +431,7 @@ class _ComparisonWithMaster(_Comparison):
             if isinstance(outcome.error, RemoteFileNotFoundError):
                 self._differs(host, name, size, None)
             elif outcome.error is not None:
-                self._tell(Difference(host, name, "unknown", size, None, "failed", _text(outcome.error)))
+                self._tell(Difference(host, name, "unknown", size, None, "failed", problem_of(outcome.error)))
             elif outcome.value != size:
                 self._differs(host, name, size, outcome.value)
             elif self._options.checksum:
@@ -569,7 +449,7 @@ class _ComparisonWithMaster(_Comparison):
             if isinstance(outcome.error, RemoteFileNotFoundError):
                 self._differs(host, name, size, None)
             elif outcome.error is not None:
-                self._tell(Difference(host, name, "unknown", size, size, "failed", _text(outcome.error)))
+                self._tell(Difference(host, name, "unknown", size, size, "failed", problem_of(outcome.error)))
             elif not outcome.value:
                 self._differs(host, name, size, size)
 
@@ -595,7 +475,7 @@ class _ComparisonWithMaster(_Comparison):
             self._tell(difference)
         elif self._budgets[difference.host] < 1:
             problem = "more than expected would be removed" if self._options.delete else ""
-            self._tell(_with_state(difference, "kept", problem))
+            self._tell(replace(difference, state="kept", problem=problem))
         else:
             self._budgets[difference.host] -= 1
             return True
@@ -615,10 +495,7 @@ class _ComparisonWithMaster(_Comparison):
         for outcome in self._storage.repair_each(pairs, from_nothing=self._from_nothing):
             difference = under_way.pop((outcome.host, outcome.name))
             self._listen(silence, outcome)
-            if outcome.ok:
-                self._tell(_with_state(difference, "repaired"))
-            else:
-                self._tell(_with_state(difference, "failed", _text(outcome.error)))
+            self._tell(settled(difference, outcome))
         self._give_up_silent(silence, silence.unheard())
 
     def _pairs(
@@ -673,7 +550,9 @@ class _ComparisonOfHosts(_Comparison):
         else:
             report = self._hosts[outcome.host]
             report.failed += 1
-            self._found(Difference(outcome.host, outcome.name, "unknown", None, None, "failed", _text(outcome.error)))
+            self._found(
+                Difference(outcome.host, outcome.name, "unknown", None, None, "failed", problem_of(outcome.error))
+            )
 
     def _report_differences(self, node: _Node, sizes: dict[str, dict[str, int | None]]) -> None:
         same: list[str] = []
@@ -751,9 +630,7 @@ class _ComparisonOfHosts(_Comparison):
             report = self._hosts[outcome.host]
             report.repaired += outcome.ok
             report.failed += not outcome.ok
-            problem = "" if outcome.ok else _text(outcome.error)
-            difference = by_pair[outcome.host, outcome.name]
-            self._found(_with_state(difference, "repaired" if outcome.ok else "failed", problem))
+            self._found(settled(by_pair[outcome.host, outcome.name], outcome))
 
 
 class _Silence:
@@ -844,12 +721,6 @@ def _in_turn(items: Iterable[T], host_of: Callable[[T], str]) -> Iterator[T]:
         yield from (item for item in turn if item is not None)
 
 
-def _with_state(difference: Difference, state: Literal["repaired", "kept", "failed"], problem: str = "") -> Difference:
-    return Difference(
-        difference.host, difference.name, difference.kind, difference.here, difference.there, state, problem
-    )
-
-
 def _read_fully(stream: BinaryIO, size: int) -> bytes:
     """Read so many bytes, or to the end; a stream may return less at a time."""
     blocks = []
@@ -857,9 +728,3 @@ def _read_fully(stream: BinaryIO, size: int) -> bytes:
         blocks.append(block)
         size -= len(block)
     return b"".join(blocks)
-
-
-def _text(error: Exception | None) -> str:
-    if isinstance(error, TransportError):
-        return error.problem
-    return f"{type(error).__name__}: {error}"
