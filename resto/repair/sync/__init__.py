@@ -6,22 +6,17 @@ save does, so that it may run while the site saves and deletes. Its memory is th
 
 import hashlib
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import zip_longest
-from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeVar
+from typing import Any, BinaryIO, Literal, NamedTuple
 
-from resto.courses import course_of, finish, has_course
-from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError
+from resto.exceptions import RemoteFileNotFoundError, TransportError
 from resto.executors import Job
-from resto.names import problems_of_parts
 from resto.outcomes import Outcome
-from resto.plugins import get_plugin_manager
+from resto.repair.sync.hosts import BLOCK, Hosts, Listings, in_turn, lacks, tells
 from resto.repair.sync.report import (
     Compared,
     Difference,
@@ -40,8 +35,6 @@ from resto.transports import Directory
 
 __all__ = ["Difference", "Disagreement", "HostReport", "Notice", "SyncOptions", "SyncReport", "synchronize"]
 
-T = TypeVar("T")
-
 # How many directories are looked at before something is done about what differs in them. So many others are asked for
 # meanwhile, which hides the way to the hosts and back.
 GROUP = 8
@@ -52,16 +45,8 @@ FRESH = 5
 # How many differences are collected before they are repaired. The end of each lot is waited for.
 LOT = 200
 
-# A host is given up when so many requests in a row have brought no answer.
-PATIENCE = 16
-
-# A host is given up when it has failed to list so many directories.
-MAX_PROBLEMS = 20
-
 # A deeper directory is not looked into: a host may follow a link that leads in circles.
 MAX_DEPTH = 100
-
-BLOCK = 64 * 1024
 
 _ABSENT = object()
 
@@ -102,10 +87,6 @@ class _Node:
         return f"{self.name}/{part}" if self.name else part
 
 
-# What each host has in one directory; None if it does not list it. Hosts that failed are left out.
-_Listings = dict[str, Directory | None]
-
-
 @dataclass(frozen=True, slots=True)
 class _Request:
     """A directory for which hosts have been asked, when, and how to wait for what each of them answers."""
@@ -127,23 +108,20 @@ class _Comparison:
         self._options = options
         self._found = found
         self._compared = compared
-        hosts = [host for host in storage.hosts if options.hosts is None or host in options.hosts]
-        self._hosts = {host: HostReport(host) for host in hosts}
-        self._given_up: set[str] = set()
+        self._hosts = Hosts(storage, options.hosts)
         self._waited = 0.0
-        self._executor = get_plugin_manager().executor("thread")()
-        self.report = SyncReport(list(self._hosts.values()))
+        self.report = SyncReport(list(self._hosts.reports.values()))
 
     def run(self) -> SyncReport:
         raise NotImplementedError
 
     # The walk.
 
-    def _walk(self, visit: Callable[[_Node, Directory, _Listings], None], after_group: Callable[[], None]) -> None:
+    def _walk(self, visit: Callable[[_Node, Directory, Listings], None], after_group: Callable[[], None]) -> None:
         pending = [_Node(self._options.prefix)]
         requests: deque[_Request] = deque()
         try:
-            while (pending or requests) and self._active():
+            while (pending or requests) and self._hosts.active():
                 self._ask_for(pending, requests)
                 for _ in range(len(requests)):
                     # Hosts first: what a save brings in between is then no file that only a host has.
@@ -168,8 +146,8 @@ class _Comparison:
             requests.append(self._request(pending.pop()))
 
     def _request(self, node: _Node) -> _Request:
-        hosts = [host for host in self._active() if host not in node.absent]
-        return _Request(node, self._clock(), [self._begin_listing(host, node.name) for host in hosts])
+        hosts = [host for host in self._hosts.active() if host not in node.absent]
+        return _Request(node, self._clock(), [self._hosts.begin_listing(host, node.name) for host in hosts])
 
     def _fresh(self, request: _Request) -> _Request:
         if self._clock() - request.asked <= FRESH:
@@ -181,73 +159,28 @@ class _Comparison:
         """Return the time, by a clock that stops while hosts are waited for: a slow one is not asked twice."""
         return time.monotonic() - self._waited
 
-    def _begin_listing(self, host: str, name: str) -> Callable[[], Outcome]:
-        job = _job("listdir", self._storage.transport_for(host).browse, host, name)
-        course = job.carry_out()
-        answer: Future[Outcome] = Future()
-        try:
-            if next(course) is not None:
-                return partial(finish, course)
-        except StopIteration as stop:
-            answer.set_result(stop.value)
-            return answer.result
-        course.close()  # nothing was done
-        job.finished = answer.set_result
-        self._executor.submit([job])
-        return answer.result
-
     def _browse_master(self, node: _Node) -> Directory | None:
         """Return what the truth has in a directory; None if that cannot be told."""
         raise NotImplementedError
 
-    def _children(self, node: _Node, here: Directory, theres: _Listings) -> Iterator[_Node]:
+    def _children(self, node: _Node, here: Directory, theres: Listings) -> Iterator[_Node]:
         parts = here.directories.union(*(there.directories for there in theres.values() if there))
         for part in sorted(parts - here.others.keys(), reverse=True):
             name = node.join(part)
             if name.count("/") >= MAX_DEPTH:
                 self.report.problems.append(f"{name!r} is too deep to be looked into")
                 continue
-            absent = {host for host in self._hosts if host in node.absent or _lacks(theres.get(host), part)}
+            absent = {host for host in self._hosts.reports if host in node.absent or lacks(theres.get(host), part)}
             yield _Node(name, frozenset(absent))
 
-    def _active(self) -> list[str]:
-        return [host for host in self._hosts if host not in self._given_up]
-
-    def _browse_hosts(self, request: _Request) -> _Listings:
-        listings: _Listings = {host: Directory() for host in self._active() if host in request.node.absent}
+    def _browse_hosts(self, request: _Request) -> Listings:
+        listings: Listings = {host: Directory() for host in self._hosts.active() if host in request.node.absent}
         started = time.monotonic()
         outcomes = _wait_for(request)
         self._waited += time.monotonic() - started
-        for outcome in outcomes:
-            get_plugin_manager().notify(outcome)
-            there = self._listing(outcome)
-            if there is not _ABSENT:
-                listings[outcome.host] = there  # type: ignore[assignment]  # it is one
-        return listings
+        return listings | self._hosts.read_listings(outcomes)
 
-    def _listing(self, outcome: Outcome) -> object:
-        if outcome.host in self._given_up:
-            return _ABSENT
-        report = self._hosts[outcome.host]
-        if outcome.ok and _is_listing(outcome.value):
-            report.unlisted += outcome.value is None
-            return outcome.value
-        if outcome.ok:
-            transport = type(self._storage.transport_for(outcome.host)).__name__
-            report.problems.append(f"{outcome.name or '/'}: the transport {transport} returned no Directory with names")
-            self._give_up(outcome.host)
-            return _ABSENT
-        if isinstance(outcome.error, RemoteFileNotFoundError):
-            return Directory()
-        report.problems.append(f"{outcome.name or '/'} cannot be listed: {problem_of(outcome.error)}")
-        if isinstance(outcome.error, HostUnavailableError) or len(report.problems) >= MAX_PROBLEMS:
-            self._give_up(outcome.host)
-        return _ABSENT
-
-    def _give_up(self, host: str) -> None:
-        self._given_up.add(host)
-
-    def _notice(self, node: _Node, here: Directory, theres: _Listings) -> None:
+    def _notice(self, node: _Node, here: Directory, theres: Listings) -> None:
         for part, reason in here.others.items():
             self._found(Notice("", node.join(part), reason))
         for host, there in theres.items():
@@ -255,32 +188,13 @@ class _Comparison:
                 if part not in here.others:
                     self._found(Notice(host, node.join(part), reason))
 
-    # Requests.
 
-    def _run_each(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
-        """Run many jobs, and give up hosts that do not answer."""
-        silence = _Silence()
-        for outcome in self._executor.run_each(job for job in jobs if job.host not in self._given_up):
-            get_plugin_manager().notify(outcome)
-            self._listen(silence, outcome)
-            yield outcome
-        self._give_up_silent(silence, silence.unheard())
+class _File(NamedTuple):
+    """A file of the master copy that is compared with that of one host."""
 
-    def _listen(self, silence: "_Silence", outcome: Outcome) -> None:
-        if silence.note(outcome):
-            self._give_up_silent(silence, {outcome.host})
-
-    def _give_up_silent(self, silence: "_Silence", hosts: set[str]) -> None:
-        for host in hosts - self._given_up:
-            self._hosts[host].problems.append(f"it does not answer, and was given up: {silence.problem(host)}")
-            self._give_up(host)
-
-    def _open(self, host: str, name: str) -> BinaryIO:
-        stream: BinaryIO = self._storage.transport_for(host).open(host, name)
-        return stream
-
-    def _size_job(self, host: str, name: str) -> Job:
-        return _job("size", self._storage.transport_for(host).size, host, name)
+    host: str
+    name: str
+    size: int
 
 
 class _ComparisonWithMaster(_Comparison):
@@ -301,9 +215,9 @@ class _ComparisonWithMaster(_Comparison):
         top = self._storage.browse(options.prefix)
         empty = not (top.files or top.directories)
         self._from_nothing = empty and options.force
-        self._budgets: dict[str, float] = dict.fromkeys(self._hosts, 0)
-        self._doubtful: list[tuple[str, str, int]] = []
-        self._suspects: list[tuple[str, str, int]] = []
+        self._budgets: dict[str, float] = dict.fromkeys(self._hosts.reports, 0)
+        self._doubtful: list[_File] = []
+        self._suspects: list[_File] = []
         self._extras: list[Difference] = []
         self._behind: list[Difference] = []
         if options.delete and empty and not options.force:
@@ -331,11 +245,11 @@ class _ComparisonWithMaster(_Comparison):
         """Look how many files would be removed, before any is."""
         options, found, problems = self._options, self._found, len(self.report.problems)
         if options.force:
-            self._budgets = dict.fromkeys(self._hosts, float("inf"))
+            self._budgets = dict.fromkeys(self._hosts.reports, float("inf"))
             return
-        held, extra = dict.fromkeys(self._hosts, 0), dict.fromkeys(self._hosts, 0)
+        held, extra = dict.fromkeys(self._hosts.reports, 0), dict.fromkeys(self._hosts.reports, 0)
 
-        def count(node: _Node, here: Directory, theres: _Listings) -> None:
+        def count(node: _Node, here: Directory, theres: Listings) -> None:
             for host, there in theres.items():
                 if there is not None:
                     held[host] += len(there.files)
@@ -348,9 +262,9 @@ class _ComparisonWithMaster(_Comparison):
             self._found = found
         # They are found again, when something is done about it.
         del self.report.problems[problems:]
-        for host, report in self._hosts.items():
+        for host, report in self._hosts.reports.items():
             report.unlisted = 0
-            if host in self._given_up:
+            if not self._hosts.is_active(host):
                 continue
             report.problems.clear()
             allowed = held[host] * options.max_delete / 100
@@ -364,16 +278,16 @@ class _ComparisonWithMaster(_Comparison):
 
     # What differs.
 
-    def _compare(self, node: _Node, here: Directory, theres: _Listings) -> None:
+    def _compare(self, node: _Node, here: Directory, theres: Listings) -> None:
         for host, there in theres.items():
-            report = self._hosts[host]
+            report = self._hosts.reports[host]
             report.compared += len(here.files)
             if there is not None and there.files == here.files and not self._options.checksum:
                 continue
             for part, size in here.files.items():
                 if there is not None and there.files.get(part, _ABSENT) == size:
                     if self._options.checksum:
-                        self._suspects.append((host, node.join(part), size or 0))
+                        self._suspects.append(_File(host, node.join(part), size or 0))
                 else:
                     self._judge(host, node, part, size or 0, there)
             if there is not None:
@@ -386,17 +300,17 @@ class _ComparisonWithMaster(_Comparison):
     def _judge(self, host: str, node: _Node, part: str, size: int, there: Directory | None) -> None:
         name = node.join(part)
         if there is not None and part in there.directories:
-            self._hosts[host].missing += 1
+            self._hosts.reports[host].missing += 1
             state: Literal["found", "failed"] = "found" if self._options.dry_run else "failed"
             self._tell(Difference(host, name, "missing", size, None, state, _IN_THE_WAY))
             return
-        if there is not None and _tells(there, part, host_lacks_all=host in node.absent):
+        if there is not None and tells(there, part, host_lacks_all=host in node.absent):
             self._differs(host, name, size, there.files.get(part))
         else:
-            self._doubtful.append((host, name, size))
+            self._doubtful.append(_File(host, name, size))
 
     def _differs(self, host: str, name: str, here: int, there: int | None) -> None:
-        report = self._hosts[host]
+        report = self._hosts.reports[host]
         kind: Literal["missing", "different"] = "missing" if there is None else "different"
         report.missing += kind == "missing"
         report.different += kind == "different"
@@ -407,7 +321,7 @@ class _ComparisonWithMaster(_Comparison):
             self._behind.append(difference)
 
     def _tell(self, difference: Difference) -> None:
-        report = self._hosts[difference.host]
+        report = self._hosts.reports[difference.host]
         report.repaired += difference.state == "repaired"
         report.failed += difference.state == "failed"
         self._found(difference)
@@ -425,7 +339,7 @@ class _ComparisonWithMaster(_Comparison):
         """Ask for the sizes of files that are not in listings."""
         asked, self._doubtful = self._doubtful, []
         sizes = {(host, name): size for host, name, size in asked}
-        for outcome in self._run_each(self._size_job(host, name) for host, name, _ in _in_turn(asked, itemgetter(0))):
+        for outcome in self._hosts.run_each(self._hosts.size_job(host, name) for host, name, _ in in_turn(asked)):
             host, name = outcome.host, outcome.name
             size = sizes[host, name]
             if isinstance(outcome.error, RemoteFileNotFoundError):
@@ -435,15 +349,14 @@ class _ComparisonWithMaster(_Comparison):
             elif outcome.value != size:
                 self._differs(host, name, size, outcome.value)
             elif self._options.checksum:
-                self._suspects.append((host, name, size))
+                self._suspects.append(_File(host, name, size))
 
     def _read(self) -> None:
         """Compare the contents of files of the same size."""
         read, self._suspects = self._suspects, []
         sizes = {(host, name): size for host, name, size in read}
-        in_turn = _in_turn(read, itemgetter(0))
-        jobs = (Job("download", host, name, partial(self._is_same, host, name)) for host, name, _ in in_turn)
-        for outcome in self._run_each(jobs):
+        jobs = (Job("download", host, name, partial(self._is_same, host, name)) for host, name, _ in in_turn(read))
+        for outcome in self._hosts.run_each(jobs):
             host, name = outcome.host, outcome.name
             size = sizes[host, name]
             if isinstance(outcome.error, RemoteFileNotFoundError):
@@ -455,7 +368,7 @@ class _ComparisonWithMaster(_Comparison):
 
     def _is_same(self, host: str, name: str) -> bool:
         try:
-            with Path(self._storage.path(name)).open("rb") as here, self._open(host, name) as there:
+            with Path(self._storage.path(name)).open("rb") as here, self._hosts.open(host, name) as there:
                 while block := here.read(BLOCK):
                     if _read_fully(there, len(block)) != block:
                         return False
@@ -467,7 +380,7 @@ class _ComparisonWithMaster(_Comparison):
 
     def _remove_extras(self) -> None:
         extras, self._extras = self._extras, []
-        self._repair(difference for difference in _in_turn(extras, attrgetter("host")) if self._is_to_go(difference))
+        self._repair(difference for difference in in_turn(extras) if self._is_to_go(difference))
 
     def _is_to_go(self, difference: Difference) -> bool:
         """Tell whether an extra file is to be removed now, and report it if not."""
@@ -486,23 +399,20 @@ class _ComparisonWithMaster(_Comparison):
         if len(self._behind) > enough:
             waiting, self._behind = self._behind, []
             for part in _split_firsts(waiting):
-                self._repair(_in_turn(part, attrgetter("host")))
+                self._repair(in_turn(part))
 
     def _repair(self, differences: Iterable[Difference]) -> None:
-        silence = _Silence()
         under_way: dict[tuple[str, str], Difference] = {}
         pairs = self._pairs(differences, under_way)
-        for outcome in self._storage.repair_each(pairs, from_nothing=self._from_nothing):
+        for outcome in self._hosts.listening(self._storage.repair_each(pairs, from_nothing=self._from_nothing)):
             difference = under_way.pop((outcome.host, outcome.name))
-            self._listen(silence, outcome)
             self._tell(settled(difference, outcome))
-        self._give_up_silent(silence, silence.unheard())
 
     def _pairs(
         self, differences: Iterable[Difference], under_way: dict[tuple[str, str], Difference]
     ) -> Iterator[tuple[str, str]]:
         for difference in differences:
-            if difference.host not in self._given_up:
+            if self._hosts.is_active(difference.host):
                 under_way[difference.host, difference.name] = difference
                 yield difference.host, difference.name
 
@@ -516,7 +426,7 @@ class _ComparisonOfHosts(_Comparison):
         self._listed = False
         self._disagreements: list[Disagreement] = []
         self._walk(self._compare, self._settle)
-        if not self._listed and self._active():
+        if not self._listed and self._hosts.active():
             problem = "none of its hosts lists its directories, so that nothing can be compared"
             self.report.problems.append(problem)
         return self.report
@@ -524,20 +434,20 @@ class _ComparisonOfHosts(_Comparison):
     def _browse_master(self, node: _Node) -> Directory | None:
         return Directory()
 
-    def _compare(self, node: _Node, here: Directory, theres: _Listings) -> None:
+    def _compare(self, node: _Node, here: Directory, theres: Listings) -> None:
         listed = [there for there in theres.values() if there is not None]
         self._listed = self._listed or bool(listed)
         parts = sorted(set().union(*(there.files for there in listed)))
         sizes: dict[str, dict[str, int | None]] = {part: {} for part in parts}
         unknown: list[Job] = []
         for host, there in theres.items():
-            self._hosts[host].compared += len(parts)
+            self._hosts.reports[host].compared += len(parts)
             for part in parts:
-                if _tells(there, part, host_lacks_all=host in node.absent):
+                if tells(there, part, host_lacks_all=host in node.absent):
                     sizes[part][host] = there.files.get(part) if there else None
                 else:
-                    unknown.append(self._size_job(host, node.join(part)))
-        for outcome in self._run_each(_in_turn(unknown, attrgetter("host"))):
+                    unknown.append(self._hosts.size_job(host, node.join(part)))
+        for outcome in self._hosts.run_each(in_turn(unknown)):
             self._take(outcome, sizes[outcome.name.rpartition("/")[2]])
         self._compared(len(parts))
         self._report_differences(node, sizes)
@@ -548,7 +458,7 @@ class _ComparisonOfHosts(_Comparison):
         elif isinstance(outcome.error, RemoteFileNotFoundError):
             sizes[outcome.host] = None
         else:
-            report = self._hosts[outcome.host]
+            report = self._hosts.reports[outcome.host]
             report.failed += 1
             self._found(
                 Difference(outcome.host, outcome.name, "unknown", None, None, "failed", problem_of(outcome.error))
@@ -557,7 +467,7 @@ class _ComparisonOfHosts(_Comparison):
     def _report_differences(self, node: _Node, sizes: dict[str, dict[str, int | None]]) -> None:
         same: list[str] = []
         for part in sizes:
-            by_host = sizes[part] = {host: sizes[part][host] for host in self._hosts if host in sizes[part]}
+            by_host = sizes[part] = {host: sizes[part][host] for host in self._hosts.reports if host in sizes[part]}
             if len(set(by_host.values())) > 1:
                 self._disagreements.append(Disagreement(node.join(part), by_host))
             elif self._options.checksum and len(by_host) > 1:
@@ -568,7 +478,7 @@ class _ComparisonOfHosts(_Comparison):
             for part in same
             for host in sizes[part]
         )
-        for outcome in self._run_each(jobs):
+        for outcome in self._hosts.run_each(jobs):
             if outcome.ok:
                 digests[outcome.name].add(outcome.value)
             else:
@@ -579,7 +489,7 @@ class _ComparisonOfHosts(_Comparison):
 
     def _digest(self, host: str, name: str) -> bytes:
         digest = hashlib.sha256()
-        with self._open(host, name) as stream:
+        with self._hosts.open(host, name) as stream:
             while block := stream.read(BLOCK):
                 digest.update(block)
         return digest.digest()
@@ -618,7 +528,7 @@ class _ComparisonOfHosts(_Comparison):
         kind: Literal["missing", "different", "extra"] = (
             "missing" if there is None else "extra" if here is None else "different"
         )
-        report = self._hosts[host]
+        report = self._hosts.reports[host]
         report.missing += kind == "missing"
         report.different += kind == "different"
         report.extra += kind == "extra"
@@ -627,77 +537,15 @@ class _ComparisonOfHosts(_Comparison):
     def _repair(self, differences: Sequence[Difference]) -> None:
         by_pair = {(difference.host, difference.name): difference for difference in differences}
         for outcome in self._storage.repair_each(by_pair):
-            report = self._hosts[outcome.host]
+            report = self._hosts.reports[outcome.host]
             report.repaired += outcome.ok
             report.failed += not outcome.ok
             self._found(settled(by_pair[outcome.host, outcome.name], outcome))
 
 
-class _Silence:
-    """Which hosts do not answer."""
-
-    def __init__(self) -> None:
-        self._heard: set[str] = set()
-        self._unanswered: Counter[str] = Counter()
-        self._problems: dict[str, str] = {}
-
-    def note(self, outcome: Outcome) -> bool:
-        """Take note of an outcome; return whether its host has not answered for long enough to be given up."""
-        host = outcome.host
-        if isinstance(outcome.error, HostUnavailableError):
-            self._problems[host] = outcome.error.problem
-            self._unanswered[host] += 1
-            return self._unanswered[host] == PATIENCE
-        self._heard.add(host)
-        if self._unanswered:
-            self._unanswered[host] = 0
-        return False
-
-    def problem(self, host: str) -> str:
-        """Return why a host could not be reached the last time."""
-        return self._problems[host]
-
-    def unheard(self) -> set[str]:
-        """Return the hosts that have not answered at all."""
-        return self._problems.keys() - self._heard
-
-
-def _is_listing(there: Any) -> bool:
-    """Tell whether a transport has told what a directory holds, or that it cannot; it may be anybody's."""
-    if there is None:
-        return True
-    if not isinstance(there, Directory):
-        return False
-    directories: Any = there.directories
-    files: Any = there.files
-    if not isinstance(directories, set) or not isinstance(files, dict):
-        return False
-    parts = [*directories, *files]
-    return all(issubclass(kind, str) for kind in set(map(type, parts))) and not problems_of_parts(parts)
-
-
-def _job(action: str, method: Callable[[str, str], Any], host: str, name: str) -> Job:
-    course = partial(course_of, method, host, name) if has_course(method) else None
-    return Job(action, host, name, partial(method, host, name), course=course)
-
-
 def _wait_for(request: _Request) -> list[Outcome]:
     """Return the answers; even if nobody needs them, as connections can be used again only after that."""
     return [answer() for answer in request.answers]
-
-
-def _lacks(there: Directory | None, part: str) -> bool:
-    """Tell whether a host is known not to have a directory: nginx does not list names with a dot in front."""
-    if there is None or part in there.directories:
-        return False
-    return part in there.files or not part.startswith(".")
-
-
-def _tells(there: Directory | None, part: str, *, host_lacks_all: bool) -> bool:
-    """Tell whether a listing says if a file is there, and how large it is."""
-    if there is None or part in there.files:
-        return there is not None and there.files[part] is not None
-    return host_lacks_all or part in there.directories or not part.startswith(".")  # nginx, as in `_lacks`
 
 
 def _split_firsts(differences: Sequence[Difference]) -> tuple[list[Difference], list[Difference]]:
@@ -710,15 +558,6 @@ def _split_firsts(differences: Sequence[Difference]) -> tuple[list[Difference], 
         (others if directory in seen else firsts).append(difference)
         seen.add(directory)
     return firsts, others
-
-
-def _in_turn(items: Iterable[T], host_of: Callable[[T], str]) -> Iterator[T]:
-    """Yield items of each host in turn, so that all hosts are busy."""
-    queues: dict[str, list[T]] = {}
-    for item in items:
-        queues.setdefault(host_of(item), []).append(item)
-    for turn in zip_longest(*queues.values()):
-        yield from (item for item in turn if item is not None)
 
 
 def _read_fully(stream: BinaryIO, size: int) -> bytes:

@@ -16,10 +16,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kit.comparison import PARTS, TREES, compare, found, write
-from kit.documents import ROOT, load_module
+from kit.documents import ROOT
 from kit.servers import KINDS
 from resto.executors import Executor
-from resto.plugins import get_plugin_manager
 from resto.repair import sync
 from resto.repair.sync import Disagreement, Notice
 from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
@@ -554,34 +553,6 @@ def test_a_directory_in_the_way_is_not_removed(make, server, media_root):
     assert not report.agrees
 
 
-# Hosts that do not list.
-
-
-def test_a_host_that_does_not_list_is_asked_for_each_file(make, plain_server, media_root):
-    storage = make(plain_server, transport="http")
-    write(media_root, {"a": b"1", "d/b": b"22", "d/c": b"3"})
-    plain_server.create_file("a", b"1")
-    plain_server.create_file("d/b", b"2")
-    plain_server.create_file("extra", b"")
-
-    report, events = compare(storage, delete=True)
-
-    assert found(events) == [("different", "d/b", "repaired"), ("missing", "d/c", "repaired")]
-    assert plain_server.files == {"a": b"1", "d/b": b"22", "d/c": b"3", "extra": b""}
-    assert report.agrees
-    assert report.hosts[0].unlisted == 2
-
-
-def test_webdav_without_propfind_does_the_same(make, plain_server, media_root):
-    storage = make(plain_server)
-    write(media_root, {"a": b"1"})
-
-    report, _ = compare(storage)
-
-    assert plain_server.files == {"a": b"1"}
-    assert report.agrees
-
-
 def test_hosts_that_do_not_list_cannot_be_compared_with_each_other(resto_server_factory):
     servers = [resto_server_factory(webdav=False) for _ in range(2)]
     storage = DistributedStorage([server.url for server in servers], "/media/")
@@ -590,23 +561,6 @@ def test_hosts_that_do_not_list_cannot_be_compared_with_each_other(resto_server_
 
     assert report.problems == ["none of its hosts lists its directories, so that nothing can be compared"]
     assert not report.agrees
-
-
-@pytest.mark.parametrize("storage_class", [DistributedStorage, HybridStorage])
-def test_hosts_that_list_names_only_are_compared(storage_class, media_root, tmp_path):
-    """With the transport of the docs, which has `listdir`, and no `browse`."""
-    transport = load_module(ROOT / "docs" / "write-a-transport.md", "resto_folder").FolderTransport
-    folders = [tmp_path / "media-1", tmp_path / "media-2"]
-    storage = storage_class([str(folder) for folder in folders], "/media/", transport=transport)
-    for root in [*folders, media_root]:
-        write(root, {"a": b"1", "d/b": b"12", "d/c": b"3"})
-    (folders[0] / "a").unlink()
-    (folders[1] / "d" / "b").write_bytes(b"1")
-
-    report, events = compare(storage)
-
-    assert {event.name for event in events} == {"a", "d/b"}
-    assert report.problems == []
 
 
 def test_one_host_that_lists_is_enough(resto_server_factory):
@@ -620,54 +574,6 @@ def test_one_host_that_lists_is_enough(resto_server_factory):
 
     assert events == [Disagreement("d/other", {server.url: number for number, server in enumerate(servers)})]
     assert not report.agrees
-
-
-# Hosts that fail.
-
-
-@pytest.mark.parametrize("fault", ["refuse", "hang", "refuse_code"])
-@pytest.mark.parametrize("storage_class", [HybridStorage, DistributedStorage])
-def test_a_host_that_fails_does_not_stop_the_others(resto_server_factory, media_root, fault, storage_class):
-    good, bad, other = [resto_server_factory() for _ in range(3)]
-    hosts = [good.url, {"url": bad.url, "timeout": 0.3 if fault == "hang" else 5}, other.url]
-    master = {f"{number}/{number}": b"1" for number in range(40)}
-    write(media_root, master)
-    if storage_class is DistributedStorage:
-        for name, content in master.items():
-            good.create_file(name, content)
-    storage = storage_class(hosts, "/media/", transport="webdav")
-    setattr(bad, fault, 403 if fault == "refuse_code" else True)
-
-    report, events = compare(storage)
-
-    bad.heal()
-    assert [host.agrees for host in report.hosts] == [True, False, True]
-    assert not report.agrees
-    assert report.hosts[1].problems
-    assert len(bad.requests) < 30
-    if storage_class is HybridStorage:
-        assert good.files == other.files == master
-    else:
-        assert [event.sizes for event in events] == [{good.url: 1, other.url: None}] * 40
-
-
-def test_a_host_that_dies_meanwhile_is_given_up(make, resto_server_factory, media_root):
-    servers = [resto_server_factory() for _ in range(2)]
-    storage = make(*servers)
-    master = {f"{number:03}": b"1" for number in range(200)}
-    write(media_root, master)
-
-    def die(method, path):
-        if method == "PUT":
-            servers[0].refuse = True
-
-    servers[0].on_request = lambda method, path: threading.Thread(target=die, args=(method, path)).start()
-    report, _events = compare(storage)
-
-    assert servers[1].files == master
-    assert report.hosts[1].agrees
-    assert "does not answer, and was given up" in report.hosts[0].problems[0]
-    assert report.hosts[0].failed < 100
 
 
 def test_a_file_that_is_refused_is_a_failure(make, server, media_root):
@@ -693,21 +599,6 @@ def test_a_host_that_refuses_questions_is_a_failure(make, plain_server, media_ro
 
     assert found(events) == [("unknown", "a", "failed")]
     assert not report.agrees
-
-
-@pytest.mark.parametrize("storage_class", [HybridStorage, DistributedStorage])
-def test_content_that_cannot_be_read_is_a_failure(resto_server_factory, media_root, storage_class):
-    servers = [resto_server_factory() for _ in range(2)]
-    storage = storage_class([server.url for server in servers], "/media/", transport="webdav")
-    write(media_root, {"a": b"1"})
-    for server in servers:
-        server.create_file("a", b"1")
-    servers[0].fault_methods, servers[0].refuse_code = {"GET"}, 500
-
-    report, events = compare(storage, checksum=True)
-
-    assert found(events) == [("unknown", "a", "failed")]
-    assert [host.agrees for host in report.hosts] == [False, True]
 
 
 def test_contents_of_one_size_differ(make, server, media_root):
@@ -752,23 +643,11 @@ def test_a_host_that_leads_in_circles_does_not_keep_it_busy(make, server, media_
     storage = make(server)
     write(media_root, {"a": b""})
     transport = storage.transport_for(server.url)
-    monkeypatch.setattr(transport, "browse", lambda host, name: sync.Directory({"d"}, {"a": 0}))
+    monkeypatch.setattr(transport, "browse", lambda host, name: Directory({"d"}, {"a": 0}))
 
     report, _ = compare(storage)
 
     assert "too deep" in report.problems[0]
-
-
-def test_observers_are_told_of_questions_and_repairs(make, server, media_root, monkeypatch):
-    told = []
-    monkeypatch.setattr(get_plugin_manager(), "notify", told.append)
-    storage = make(server)
-    write(media_root, {"a": b""})
-    compare(storage)
-    assert [(outcome.action, outcome.name, outcome.ok) for outcome in told] == [
-        ("listdir", "", True),
-        ("repair", "a", True),
-    ]
 
 
 # Real servers.
@@ -853,19 +732,6 @@ def settle(server):
         time.sleep(1.1)  # it remembers directories for a second, and says nothing when that is over
 
 
-def test_nginx_that_does_not_list_is_asked_for_each_file(start_server, media_root):
-    server = start_server("nginx", {"autoindex on;": "autoindex off;"})
-    url, path = server.new_folder()
-    write(media_root, {"a": b"1", "d/b": b"2"})
-    server.write(f"{path.name}/a", b"1")
-
-    report, events = compare(HybridStorage([url], "/media/"))
-
-    assert found(events) == [("missing", "d/b", "repaired")]
-    assert report.agrees
-    assert report.hosts[0].unlisted == 2
-
-
 # Memory.
 
 
@@ -938,39 +804,3 @@ def test_memory_does_not_grow_with_the_tree(tmp_path, fanout, what):
     assert agrees
     assert peak < 100 * 1024
     assert seconds < 15
-
-
-class TupleTransport(WebDAVTransport):
-    """Does not keep its promise of a `Directory`."""
-
-    answer = (["d"], ["a"])
-
-    def browse(self, host, name):
-        return self.answer if host == self.bad else super().browse(host, name)
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        (["d"], ["a"]),
-        True,
-        Directory(["d"], {"a": 1}),
-        Directory({"d"}, ["a"]),
-        Directory({b"d"}, {}),
-        Directory({".."}, {}),
-        Directory(set(), {"a/b": 1}),
-    ],
-    ids=repr,
-)
-def test_listing_that_is_none_stops_the_host_and_no_other(resto_server_factory, media_root, monkeypatch, answer):
-    bad, good = resto_server_factory(), resto_server_factory()
-    monkeypatch.setattr(TupleTransport, "answer", answer)
-    monkeypatch.setattr(TupleTransport, "bad", bad.url, raising=False)
-    storage = HybridStorage([bad.url, good.url], "/media/", transport=TupleTransport)
-    write(media_root, {"a": b"1"})
-
-    report, _ = compare(storage)
-
-    assert report.hosts[0].problems == ["/: the transport TupleTransport returned no Directory with names"]
-    assert report.hosts[1].agrees
-    assert good.files == {"a": b"1"}
