@@ -5,18 +5,16 @@ save does, so that it may run while the site saves and deletes. Its memory is th
 """
 
 import hashlib
-import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
 from resto.exceptions import RemoteFileNotFoundError, TransportError
 from resto.executors import Job
 from resto.outcomes import Outcome
-from resto.repair.sync.hosts import BLOCK, Hosts, Listings, in_turn, lacks, tells
+from resto.repair.sync.hosts import BLOCK, Listings, in_turn, tells
 from resto.repair.sync.report import (
     Compared,
     Difference,
@@ -29,28 +27,20 @@ from resto.repair.sync.report import (
     problem_of,
     settled,
 )
+from resto.repair.sync.walk import Comparison, Node
 from resto.storage import DistributedStorage, HybridStorage, ReplicatedStorage
 from resto.transports import Directory
 
 
 __all__ = ["Difference", "Disagreement", "HostReport", "Notice", "SyncOptions", "SyncReport", "synchronize"]
 
-# How many directories are looked at before something is done about what differs in them. So many others are asked for
-# meanwhile, which hides the way to the hosts and back.
-GROUP = 8
-
-# Seconds of work on other directories after which a listing is asked for again: the site goes on saving and deleting.
-FRESH = 5
-
 # How many differences are collected before they are repaired. The end of each lot is waited for.
 LOT = 200
 
-# A deeper directory is not looked into: a host may follow a link that leads in circles.
-MAX_DEPTH = 100
-
-_ABSENT = object()
-
 _IN_THE_WAY = "a directory of this name is in the way; only files are removed"
+
+# Host -> size of one file in bytes; None if it is not there. Hosts that do not tell are left out.
+_Sizes = dict[str, int | None]
 
 
 def synchronize(
@@ -72,164 +62,46 @@ def synchronize(
     Returns:
         What it came to. A host that fails is reported there, and does not stop the others.
     """
-    kind = _ComparisonWithMaster if isinstance(storage, HybridStorage) else _ComparisonOfHosts
-    return kind(storage, options, found, compared).run()
-
-
-@dataclass(frozen=True, slots=True)
-class _Node:
-    """A directory to look at, and the hosts that are known not to have it."""
-
-    name: str
-    absent: frozenset[str] = frozenset()
-
-    def join(self, part: str) -> str:
-        return f"{self.name}/{part}" if self.name else part
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """A directory for which hosts have been asked, when, and how to wait for what each of them answers."""
-
-    node: _Node
-    asked: float
-    answers: list[Callable[[], Outcome]]
-
-
-class _Comparison:
-    def __init__(
-        self,
-        storage: Any,
-        options: SyncOptions,
-        found: Found,
-        compared: Compared,
-    ) -> None:
-        self._storage = storage
-        self._options = options
-        self._found = found
-        self._compared = compared
-        self._hosts = Hosts(storage, options.hosts)
-        self._waited = 0.0
-        self.report = SyncReport(list(self._hosts.reports.values()))
-
-    def run(self) -> SyncReport:
-        raise NotImplementedError
-
-    # The walk.
-
-    def _walk(self, visit: Callable[[_Node, Directory, Listings], None], after_group: Callable[[], None]) -> None:
-        pending = [_Node(self._options.prefix)]
-        requests: deque[_Request] = deque()
-        try:
-            while (pending or requests) and self._hosts.active():
-                self._ask_for(pending, requests)
-                for _ in range(len(requests)):
-                    # Hosts first: what a save brings in between is then no file that only a host has.
-                    request = self._fresh(requests.popleft())
-                    theres = self._browse_hosts(request)
-                    self._ask_for(pending, requests)
-                    here = self._browse_master(request.node)
-                    if here is None:
-                        continue
-                    self._notice(request.node, here, theres)
-                    visit(request.node, here, theres)
-                    pending += self._children(request.node, here, theres)
-                self._ask_for(pending, requests)
-                after_group()
-        finally:
-            for request in requests:
-                _wait_for(request)
-
-    def _ask_for(self, pending: list[_Node], requests: deque[_Request]) -> None:
-        """Ask for the next directories, so that answers are on their way while something else is done."""
-        while pending and len(requests) < GROUP:
-            requests.append(self._request(pending.pop()))
-
-    def _request(self, node: _Node) -> _Request:
-        hosts = [host for host in self._hosts.active() if host not in node.absent]
-        return _Request(node, self._clock(), [self._hosts.begin_listing(host, node.name) for host in hosts])
-
-    def _fresh(self, request: _Request) -> _Request:
-        if self._clock() - request.asked <= FRESH:
-            return request
-        _wait_for(request)
-        return self._request(request.node)
-
-    def _clock(self) -> float:
-        """Return the time, by a clock that stops while hosts are waited for: a slow one is not asked twice."""
-        return time.monotonic() - self._waited
-
-    def _browse_master(self, node: _Node) -> Directory | None:
-        """Return what the truth has in a directory; None if that cannot be told."""
-        raise NotImplementedError
-
-    def _children(self, node: _Node, here: Directory, theres: Listings) -> Iterator[_Node]:
-        parts = here.directories.union(*(there.directories for there in theres.values() if there))
-        for part in sorted(parts - here.others.keys(), reverse=True):
-            name = node.join(part)
-            if name.count("/") >= MAX_DEPTH:
-                self.report.problems.append(f"{name!r} is too deep to be looked into")
-                continue
-            absent = {host for host in self._hosts.reports if host in node.absent or lacks(theres.get(host), part)}
-            yield _Node(name, frozenset(absent))
-
-    def _browse_hosts(self, request: _Request) -> Listings:
-        listings: Listings = {host: Directory() for host in self._hosts.active() if host in request.node.absent}
-        started = time.monotonic()
-        outcomes = _wait_for(request)
-        self._waited += time.monotonic() - started
-        return listings | self._hosts.read_listings(outcomes)
-
-    def _notice(self, node: _Node, here: Directory, theres: Listings) -> None:
-        for part, reason in here.others.items():
-            self._found(Notice("", node.join(part), reason))
-        for host, there in theres.items():
-            for part, reason in there.others.items() if there else ():
-                if part not in here.others:
-                    self._found(Notice(host, node.join(part), reason))
+    if isinstance(storage, HybridStorage):
+        return _ComparisonWithMaster(storage, options, found, compared).run()
+    return _ComparisonBetweenHosts(cast("DistributedStorage", storage), options, found, compared).run()
 
 
 class _File(NamedTuple):
-    """A file of the master copy that is compared with that of one host."""
+    """A file of the master copy, and the host for which it is looked at."""
 
     host: str
     name: str
     size: int
 
 
-class _ComparisonWithMaster(_Comparison):
+class _ComparisonWithMaster(Comparison[HybridStorage]):
     """Makes hosts equal to the master copy."""
 
-    _storage: HybridStorage
+    def __init__(self, storage: HybridStorage, options: SyncOptions, found: Found, compared: Compared) -> None:
+        super().__init__(storage, options, found, compared)
+        # How many files may yet be removed from each host.
+        self._budgets: dict[str, float] = dict.fromkeys(self._hosts.reports, 0)
+        self._from_nothing = False
+        # What the directories of a group have brought: files of which listings do not tell, and such whose contents are to
+        # be compared; then what differs.
+        self._doubtful: list[_File] = []
+        self._suspects: list[_File] = []
+        self._extras: list[Difference] = []
+        self._behind: list[Difference] = []
 
     def run(self) -> SyncReport:
+        """Compare, repair, and return what it came to."""
         try:
-            self._run()
+            self._prepare_removals()
+            self._walk(self._browse, self._compare, self._settle)
+            self._repair_all(0)
         except FileNotFoundError as error:
             # The directory of the master copy is missing; a host that lacks something has been dealt with.
             self.report.problems.append(str(error))
         return self.report
 
-    def _run(self) -> None:
-        options = self._options
-        top = self._storage.browse(options.prefix)
-        empty = not (top.files or top.directories)
-        self._from_nothing = empty and options.force
-        self._budgets: dict[str, float] = dict.fromkeys(self._hosts.reports, 0)
-        self._doubtful: list[_File] = []
-        self._suspects: list[_File] = []
-        self._extras: list[Difference] = []
-        self._behind: list[Difference] = []
-        if options.delete and empty and not options.force:
-            self.report.problems.append(
-                f"{self._storage.path(options.prefix)} is empty or missing; is it mounted? Nothing is removed on its account"
-            )
-        elif options.delete:
-            self._set_budgets()
-        self._walk(self._compare, self._settle)
-        self._repair_all(0)
-
-    def _browse_master(self, node: _Node) -> Directory | None:
+    def _browse(self, node: Node) -> Directory | None:
         try:
             return self._storage.browse(node.name)
         except FileNotFoundError:
@@ -241,130 +113,150 @@ class _ComparisonWithMaster(_Comparison):
 
     # How much may be removed.
 
+    def _prepare_removals(self) -> None:
+        options = self._options
+        top = self._storage.browse(options.prefix)
+        is_empty = not (top.files or top.directories)
+        self._from_nothing = is_empty and options.force
+        if options.delete and options.force:
+            self._budgets = dict.fromkeys(self._hosts.reports, float("inf"))
+        elif options.delete and is_empty:
+            path = self._storage.path(options.prefix)
+            self.report.problems.append(f"{path} is empty or missing; is it mounted? Nothing is removed on its account")
+        elif options.delete:
+            self._set_budgets()
+
     def _set_budgets(self) -> None:
         """Look how many files would be removed, before any is."""
-        options, found, problems = self._options, self._found, len(self.report.problems)
-        if options.force:
-            self._budgets = dict.fromkeys(self._hosts.reports, float("inf"))
-            return
+        problems = len(self.report.problems)
+        held, extra = self._count_files()
+        # They are found again, when something is done about it.
+        del self.report.problems[problems:]
+        for host, report in self._hosts.reports.items():
+            report.unlisted = 0
+            if self._hosts.is_active(host):
+                report.problems.clear()
+                self._set_budget(report, held[host], extra[host])
+
+    def _count_files(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Return how many files each host has, and how many of them only the host has."""
         held, extra = dict.fromkeys(self._hosts.reports, 0), dict.fromkeys(self._hosts.reports, 0)
 
-        def count(node: _Node, here: Directory, theres: Listings) -> None:
+        def count(node: Node, here: Directory, theres: Listings) -> None:
             for host, there in theres.items():
                 if there is not None:
                     held[host] += len(there.files)
                     extra[host] += sum(part not in here.files and part not in here.others for part in there.files)
 
-        self._found = lambda event: None
-        try:
-            self._walk(count, lambda: None)
-        finally:
-            self._found = found
-        # They are found again, when something is done about it.
-        del self.report.problems[problems:]
-        for host, report in self._hosts.reports.items():
-            report.unlisted = 0
-            if not self._hosts.is_active(host):
-                continue
-            report.problems.clear()
-            allowed = held[host] * options.max_delete / 100
-            if extra[host] <= allowed:
-                self._budgets[host] = allowed
-            else:
-                report.problems.append(
-                    f"{extra[host]} of its {held[host]} files would be removed, which is more than {options.max_delete:g} %: "
-                    "none is, unless forced"
-                )
+        self._walk(self._browse, count, lambda: None)
+        return held, extra
+
+    def _set_budget(self, report: HostReport, held: int, extra: int) -> None:
+        allowed = held * self._options.max_delete / 100
+        if extra <= allowed:
+            self._budgets[report.host] = allowed
+        else:
+            report.problems.append(
+                f"{extra} of its {held} files would be removed, which is more than {self._options.max_delete:g} %: "
+                "none is, unless forced"
+            )
 
     # What differs.
 
-    def _compare(self, node: _Node, here: Directory, theres: Listings) -> None:
+    def _compare(self, node: Node, here: Directory, theres: Listings) -> None:
+        self._notice(node, here, theres)
         for host, there in theres.items():
-            report = self._hosts.reports[host]
-            report.compared += len(here.files)
+            self._hosts.reports[host].compared += len(here.files)
             if there is not None and there.files == here.files and not self._options.checksum:
                 continue
-            for part, size in here.files.items():
-                if there is not None and there.files.get(part, _ABSENT) == size:
-                    if self._options.checksum:
-                        self._suspects.append(_File(host, node.join(part), size or 0))
-                else:
-                    self._judge(host, node, part, size or 0, there)
+            self._compare_files(host, node, here, there)
             if there is not None:
-                for part in there.files.keys() - here.files.keys() - here.others.keys():
-                    difference = Difference(host, node.join(part), "extra", None, there.files[part], "found")
-                    report.extra += 1
-                    self._extras.append(difference)
+                self._collect_extras(host, node, here, there)
         self._compared(len(here.files))
 
-    def _judge(self, host: str, node: _Node, part: str, size: int, there: Directory | None) -> None:
-        name = node.join(part)
-        if there is not None and part in there.directories:
-            self._hosts.reports[host].missing += 1
-            state: Literal["found", "failed"] = "found" if self._options.dry_run else "failed"
-            self._tell(Difference(host, name, "missing", size, None, state, _IN_THE_WAY))
-            return
-        if there is not None and tells(there, part, host_lacks_all=host in node.absent):
-            self._differs(host, name, size, there.files.get(part))
-        else:
-            self._doubtful.append(_File(host, name, size))
+    def _compare_files(self, host: str, node: Node, here: Directory, there: Directory | None) -> None:
+        for part, size in here.files.items():
+            is_alike = there is not None and part in there.files and there.files[part] == size
+            if is_alike and not self._options.checksum:
+                continue
+            file = _File(host, node.join(part), size or 0)
+            if is_alike:
+                self._suspects.append(file)
+            else:
+                self._judge(file, node, part, there)
 
-    def _differs(self, host: str, name: str, here: int, there: int | None) -> None:
-        report = self._hosts.reports[host]
+    def _judge(self, file: _File, node: Node, part: str, there: Directory | None) -> None:
+        if there is not None and part in there.directories:
+            self._report_blocked(file)
+        elif there is not None and tells(there, part, host_lacks_all=file.host in node.absent):
+            self._differs(file, there.files.get(part))
+        else:
+            self._doubtful.append(file)
+
+    def _report_blocked(self, file: _File) -> None:
+        state: Literal["found", "failed"] = "found" if self._options.dry_run else "failed"
+        difference = Difference(file.host, file.name, "missing", file.size, None, state, _IN_THE_WAY)
+        self._count(difference)
+        self._tell(difference)
+
+    def _collect_extras(self, host: str, node: Node, here: Directory, there: Directory) -> None:
+        for part in there.files.keys() - here.files.keys() - here.others.keys():
+            difference = Difference(host, node.join(part), "extra", None, there.files[part], "found")
+            self._count(difference)
+            self._extras.append(difference)
+
+    def _differs(self, file: _File, there: int | None) -> None:
         kind: Literal["missing", "different"] = "missing" if there is None else "different"
-        report.missing += kind == "missing"
-        report.different += kind == "different"
-        difference = Difference(host, name, kind, here, there, "found")
+        difference = Difference(file.host, file.name, kind, file.size, there, "found")
+        self._count(difference)
         if self._options.dry_run:
             self._tell(difference)
         else:
             self._behind.append(difference)
 
-    def _tell(self, difference: Difference) -> None:
-        report = self._hosts.reports[difference.host]
-        report.repaired += difference.state == "repaired"
-        report.failed += difference.state == "failed"
-        self._found(difference)
-
     # What is done about it, after each group of directories.
 
     def _settle(self) -> None:
-        self._ask()
-        self._read()
+        self._ask_sizes()
+        self._compare_contents()
         # At once: such a file may have the name of a directory that is looked into next.
         self._remove_extras()
         self._repair_all(LOT)
 
-    def _ask(self) -> None:
+    def _ask_sizes(self) -> None:
         """Ask for the sizes of files that are not in listings."""
-        asked, self._doubtful = self._doubtful, []
-        sizes = {(host, name): size for host, name, size in asked}
-        for outcome in self._hosts.run_each(self._hosts.size_job(host, name) for host, name, _ in in_turn(asked)):
-            host, name = outcome.host, outcome.name
-            size = sizes[host, name]
-            if isinstance(outcome.error, RemoteFileNotFoundError):
-                self._differs(host, name, size, None)
-            elif outcome.error is not None:
-                self._tell(Difference(host, name, "unknown", size, None, "failed", problem_of(outcome.error)))
-            elif outcome.value != size:
-                self._differs(host, name, size, outcome.value)
+        doubtful, self._doubtful = self._doubtful, []
+        for file, size in self._answers(doubtful, self._hosts.size_job, is_size_known=False):
+            if size != file.size:
+                self._differs(file, size)
             elif self._options.checksum:
-                self._suspects.append(_File(host, name, size))
+                self._suspects.append(file)
 
-    def _read(self) -> None:
+    def _compare_contents(self) -> None:
         """Compare the contents of files of the same size."""
-        read, self._suspects = self._suspects, []
-        sizes = {(host, name): size for host, name, size in read}
-        jobs = (Job("download", host, name, partial(self._is_same, host, name)) for host, name, _ in in_turn(read))
-        for outcome in self._hosts.run_each(jobs):
-            host, name = outcome.host, outcome.name
-            size = sizes[host, name]
-            if isinstance(outcome.error, RemoteFileNotFoundError):
-                self._differs(host, name, size, None)
-            elif outcome.error is not None:
-                self._tell(Difference(host, name, "unknown", size, size, "failed", problem_of(outcome.error)))
-            elif not outcome.value:
-                self._differs(host, name, size, size)
+        suspects, self._suspects = self._suspects, []
+        for file, is_same in self._answers(suspects, self._content_job, is_size_known=True):
+            if not is_same:
+                self._differs(file, file.size)
+
+    def _answers(
+        self, files: Sequence[_File], job: Callable[[str, str], Job], *, is_size_known: bool
+    ) -> Iterator[tuple[_File, Any]]:
+        """Yield what hosts answer of files; a file that a host does not have, or does not tell of, is dealt with here."""
+        by_pair = {(file.host, file.name): file for file in files}
+        for outcome in self._hosts.run_each(job(file.host, file.name) for file in in_turn(files)):
+            file = by_pair[outcome.host, outcome.name]
+            if outcome.ok:
+                yield file, outcome.value
+            elif isinstance(outcome.error, RemoteFileNotFoundError):
+                self._differs(file, None)
+            else:
+                there = file.size if is_size_known else None
+                problem = problem_of(outcome.error)
+                self._tell(Difference(file.host, file.name, "unknown", file.size, there, "failed", problem))
+
+    def _content_job(self, host: str, name: str) -> Job:
+        return Job("download", host, name, partial(self._is_same, host, name))
 
     def _is_same(self, host: str, name: str) -> bool:
         try:
@@ -405,8 +297,7 @@ class _ComparisonWithMaster(_Comparison):
         under_way: dict[tuple[str, str], Difference] = {}
         pairs = self._pairs(differences, under_way)
         for outcome in self._hosts.listening(self._storage.repair_each(pairs, from_nothing=self._from_nothing)):
-            difference = under_way.pop((outcome.host, outcome.name))
-            self._tell(settled(difference, outcome))
+            self._tell(settled(under_way.pop((outcome.host, outcome.name)), outcome))
 
     def _pairs(
         self, differences: Iterable[Difference], under_way: dict[tuple[str, str], Difference]
@@ -417,28 +308,43 @@ class _ComparisonWithMaster(_Comparison):
                 yield difference.host, difference.name
 
 
-class _ComparisonOfHosts(_Comparison):
-    """Compares hosts with each other, where there is no master copy."""
+class _ComparisonBetweenHosts(Comparison[DistributedStorage]):
+    """Compares hosts with each other, and repairs what the record decides."""
 
-    _storage: DistributedStorage
-
-    def run(self) -> SyncReport:
+    def __init__(self, storage: DistributedStorage, options: SyncOptions, found: Found, compared: Compared) -> None:
+        super().__init__(storage, options, found, compared)
         self._listed = False
         self._disagreements: list[Disagreement] = []
-        self._walk(self._compare, self._settle)
+
+    def run(self) -> SyncReport:
+        """Compare, repair what can be repaired, and return what it came to."""
+        self._walk(lambda node: Directory(), self._compare, self._settle)
         if not self._listed and self._hosts.active():
             problem = "none of its hosts lists its directories, so that nothing can be compared"
             self.report.problems.append(problem)
         return self.report
 
-    def _browse_master(self, node: _Node) -> Directory | None:
-        return Directory()
+    # What differs.
 
-    def _compare(self, node: _Node, here: Directory, theres: Listings) -> None:
+    def _compare(self, node: Node, here: Directory, theres: Listings) -> None:
+        self._notice(node, here, theres)
         listed = [there for there in theres.values() if there is not None]
         self._listed = self._listed or bool(listed)
         parts = sorted(set().union(*(there.files for there in listed)))
-        sizes: dict[str, dict[str, int | None]] = {part: {} for part in parts}
+        found = self._find_sizes(node, parts, theres)
+        self._compared(len(parts))
+        alike: dict[str, _Sizes] = {}
+        for part in parts:
+            sizes = {host: found[part][host] for host in self._hosts.reports if host in found[part]}
+            if len(set(sizes.values())) > 1:
+                self._disagreements.append(Disagreement(node.join(part), sizes))
+            elif self._options.checksum and len(sizes) > 1:
+                alike[node.join(part)] = sizes
+        self._compare_contents(alike)
+
+    def _find_sizes(self, node: Node, parts: Sequence[str], theres: Listings) -> dict[str, _Sizes]:
+        """Return the sizes of files, by the last parts of their names; ask for those that are not in listings."""
+        sizes: dict[str, _Sizes] = {part: {} for part in parts}
         unknown: list[Job] = []
         for host, there in theres.items():
             self._hosts.reports[host].compared += len(parts)
@@ -448,44 +354,21 @@ class _ComparisonOfHosts(_Comparison):
                 else:
                     unknown.append(self._hosts.size_job(host, node.join(part)))
         for outcome in self._hosts.run_each(in_turn(unknown)):
-            self._take(outcome, sizes[outcome.name.rpartition("/")[2]])
-        self._compared(len(parts))
-        self._report_differences(node, sizes)
+            if self._has_told(outcome):
+                sizes[outcome.name.rpartition("/")[2]][outcome.host] = outcome.value
+        return sizes
 
-    def _take(self, outcome: Outcome, sizes: dict[str, int | None]) -> None:
-        if outcome.ok:
-            sizes[outcome.host] = outcome.value
-        elif isinstance(outcome.error, RemoteFileNotFoundError):
-            sizes[outcome.host] = None
-        else:
-            report = self._hosts.reports[outcome.host]
-            report.failed += 1
-            self._found(
-                Difference(outcome.host, outcome.name, "unknown", None, None, "failed", problem_of(outcome.error))
-            )
-
-    def _report_differences(self, node: _Node, sizes: dict[str, dict[str, int | None]]) -> None:
-        same: list[str] = []
-        for part in sizes:
-            by_host = sizes[part] = {host: sizes[part][host] for host in self._hosts.reports if host in sizes[part]}
-            if len(set(by_host.values())) > 1:
-                self._disagreements.append(Disagreement(node.join(part), by_host))
-            elif self._options.checksum and len(by_host) > 1:
-                same.append(part)
-        digests: dict[str, set[bytes]] = {node.join(part): set() for part in same}
-        jobs = (
-            Job("download", host, node.join(part), partial(self._digest, host, node.join(part)))
-            for part in same
-            for host in sizes[part]
-        )
+    def _compare_contents(self, alike: dict[str, _Sizes]) -> None:
+        """Compare the contents of files of the same size, by name."""
+        digests: dict[str, set[bytes]] = {name: set() for name in alike}
+        pairs = ((host, name) for name, sizes in alike.items() for host in sizes)
+        jobs = (Job("download", host, name, partial(self._digest, host, name)) for host, name in pairs)
         for outcome in self._hosts.run_each(jobs):
-            if outcome.ok:
+            if self._has_told(outcome) and outcome.ok:
                 digests[outcome.name].add(outcome.value)
-            else:
-                self._take(outcome, {})
-        for part in same:
-            if len(digests[node.join(part)]) > 1:
-                self._disagreements.append(Disagreement(node.join(part), sizes[part], contents_differ=True))
+        for name, sizes in alike.items():
+            if len(digests[name]) > 1:
+                self._disagreements.append(Disagreement(name, sizes, contents_differ=True))
 
     def _digest(self, host: str, name: str) -> bytes:
         digest = hashlib.sha256()
@@ -493,6 +376,14 @@ class _ComparisonOfHosts(_Comparison):
             while block := stream.read(BLOCK):
                 digest.update(block)
         return digest.digest()
+
+    def _has_told(self, outcome: Outcome) -> bool:
+        """Tell whether a host has answered, if only that it does not have the file; report it if not."""
+        if outcome.ok or isinstance(outcome.error, RemoteFileNotFoundError):
+            return True
+        problem = problem_of(outcome.error)
+        self._tell(Difference(outcome.host, outcome.name, "unknown", None, None, "failed", problem))
+        return False
 
     # What the record decides is repaired; the rest is reported.
 
@@ -503,15 +394,14 @@ class _ComparisonOfHosts(_Comparison):
         for disagreement in disagreements:
             decided = self._decided(disagreement)
             behind += decided
-            judged = {difference.host for difference in decided}
-            left = {host: size for host, size in disagreement.sizes.items() if host not in judged}
-            if not decided or len(set(left.values())) > 1 or (disagreement.contents_differ and len(left) > 1):
+            if not decided or _is_left(disagreement, {difference.host for difference in decided}):
                 self.report.disagreements += 1
                 self._found(disagreement)
-        for difference in behind if self._options.dry_run else ():
-            self._found(difference)
         if not self._options.dry_run:
             self._repair(behind)
+        else:
+            for difference in behind:
+                self._tell(difference)
 
     def _decided(self, disagreement: Disagreement) -> list[Difference]:
         """Return how hosts differ from those that tell the truth, as the record says; nothing if it does not say."""
@@ -528,24 +418,14 @@ class _ComparisonOfHosts(_Comparison):
         kind: Literal["missing", "different", "extra"] = (
             "missing" if there is None else "extra" if here is None else "different"
         )
-        report = self._hosts.reports[host]
-        report.missing += kind == "missing"
-        report.different += kind == "different"
-        report.extra += kind == "extra"
-        return Difference(host, disagreement.name, kind, here, there, "found")
+        difference = Difference(host, disagreement.name, kind, here, there, "found")
+        self._count(difference)
+        return difference
 
     def _repair(self, differences: Sequence[Difference]) -> None:
         by_pair = {(difference.host, difference.name): difference for difference in differences}
         for outcome in self._storage.repair_each(by_pair):
-            report = self._hosts.reports[outcome.host]
-            report.repaired += outcome.ok
-            report.failed += not outcome.ok
-            self._found(settled(by_pair[outcome.host, outcome.name], outcome))
-
-
-def _wait_for(request: _Request) -> list[Outcome]:
-    """Return the answers; even if nobody needs them, as connections can be used again only after that."""
-    return [answer() for answer in request.answers]
+            self._tell(settled(by_pair[outcome.host, outcome.name], outcome))
 
 
 def _split_firsts(differences: Sequence[Difference]) -> tuple[list[Difference], list[Difference]]:
@@ -567,3 +447,9 @@ def _read_fully(stream: BinaryIO, size: int) -> bytes:
         blocks.append(block)
         size -= len(block)
     return b"".join(blocks)
+
+
+def _is_left(disagreement: Disagreement, judged: set[str]) -> bool:
+    """Tell whether hosts disagree that the record does not judge."""
+    left = [size for host, size in disagreement.sizes.items() if host not in judged]
+    return len(set(left)) > 1 or (disagreement.contents_differ and len(left) > 1)

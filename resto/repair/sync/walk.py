@@ -1,0 +1,181 @@
+"""The walk through directories on all hosts at once, and what each way of comparing does on it.
+
+It looks at a few directories at a time, so that the memory of a comparison is that of the largest ones.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from resto.outcomes import Outcome
+from resto.repair.sync.hosts import Hosts, Listings, lacks
+from resto.repair.sync.report import Compared, Difference, Found, Notice, SyncOptions, SyncReport
+from resto.storage import ReplicatedStorage
+from resto.transports import Directory
+
+
+__all__ = ["Comparison", "Node", "Walk"]
+
+# How many directories are looked at before something is done about what differs in them. So many others are asked for
+# meanwhile, which hides the way to the hosts and back.
+GROUP = 8
+
+# Seconds of work on other directories after which a listing is asked for again: the site goes on saving and deleting.
+FRESH = 5
+
+# A deeper directory is not looked into: a host may follow a link that leads in circles.
+MAX_DEPTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A directory to look at, and the hosts that are known not to have it."""
+
+    name: str
+    absent: frozenset[str] = frozenset()
+
+    def join(self, part: str) -> str:
+        """Return the name of what is in the directory."""
+        return f"{self.name}/{part}" if self.name else part
+
+
+# Returns what the truth has in a directory; None if that cannot be told.
+Browse = Callable[[Node], Directory | None]
+
+# Told what the truth and each host have in a directory.
+Visit = Callable[[Node, Directory, Listings], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A directory for which hosts have been asked, when, and how to wait for what each of them answers."""
+
+    node: Node
+    asked: float
+    answers: list[Callable[[], Outcome]]
+
+    def wait(self) -> list[Outcome]:
+        """Return the answers; even if nobody needs them, as connections can be used again only after that."""
+        return [answer() for answer in self.answers]
+
+
+class Walk:
+    """Goes through directories, a few at a time."""
+
+    def __init__(self, hosts: Hosts, browse: Browse, visit: Visit, problems: list[str]) -> None:
+        self._hosts = hosts
+        self._browse = browse
+        self._visit = visit
+        self._problems = problems
+        self._pending: list[Node] = []
+        self._requests: deque[_Request] = deque()
+        self._waited = 0.0
+
+    def go(self, prefix: str, after_group: Callable[[], None]) -> None:
+        """Go through a directory and all that are below, as long as a host goes on.
+
+        Args:
+            prefix: Where to begin.
+            after_group: Called when a few directories have been visited.
+        """
+        self._pending.append(Node(prefix))
+        try:
+            while (self._pending or self._requests) and self._hosts.active():
+                self._ask_for_next()
+                for _ in range(len(self._requests)):
+                    self._look_at(self._fresh(self._requests.popleft()))
+                self._ask_for_next()
+                after_group()
+        finally:
+            for request in self._requests:
+                request.wait()
+
+    def _look_at(self, request: _Request) -> None:
+        # Hosts first: what a save brings in between is then no file that only a host has.
+        theres = self._browse_hosts(request)
+        self._ask_for_next()
+        here = self._browse(request.node)
+        if here is not None:
+            self._visit(request.node, here, theres)
+            self._pending += self._children(request.node, here, theres)
+
+    def _ask_for_next(self) -> None:
+        """Ask for the next directories, so that answers are on their way while something else is done."""
+        while self._pending and len(self._requests) < GROUP:
+            self._requests.append(self._request(self._pending.pop()))
+
+    def _request(self, node: Node) -> _Request:
+        hosts = [host for host in self._hosts.active() if host not in node.absent]
+        return _Request(node, self._clock(), [self._hosts.begin_listing(host, node.name) for host in hosts])
+
+    def _fresh(self, request: _Request) -> _Request:
+        if self._clock() - request.asked <= FRESH:
+            return request
+        request.wait()
+        return self._request(request.node)
+
+    def _clock(self) -> float:
+        """Return the time, by a clock that stops while hosts are waited for: a slow one is not asked twice."""
+        return time.monotonic() - self._waited
+
+    def _browse_hosts(self, request: _Request) -> Listings:
+        listings: Listings = {host: Directory() for host in self._hosts.active() if host in request.node.absent}
+        started = time.monotonic()
+        outcomes = request.wait()
+        self._waited += time.monotonic() - started
+        return listings | self._hosts.read_listings(outcomes)
+
+    def _children(self, node: Node, here: Directory, theres: Listings) -> Iterator[Node]:
+        parts = here.directories.union(*(there.directories for there in theres.values() if there))
+        for part in sorted(parts - here.others.keys(), reverse=True):
+            name = node.join(part)
+            if name.count("/") >= MAX_DEPTH:
+                self._problems.append(f"{name!r} is too deep to be looked into")
+                continue
+            absent = {host for host in self._hosts.reports if host in node.absent or lacks(theres.get(host), part)}
+            yield Node(name, frozenset(absent))
+
+
+StorageT = TypeVar("StorageT", bound=ReplicatedStorage)
+
+
+class Comparison(Generic[StorageT]):
+    """Walks, counts what is found, and tells it; subclasses know what differs, and what is to be done about it.
+
+    Attributes:
+        report: What it comes to.
+    """
+
+    def __init__(self, storage: StorageT, options: SyncOptions, found: Found, compared: Compared) -> None:
+        self._storage = storage
+        self._options = options
+        self._found = found
+        self._compared = compared
+        self._hosts = Hosts(storage, options.hosts)
+        self.report = SyncReport(list(self._hosts.reports.values()))
+
+    def _walk(self, browse: Browse, visit: Visit, after_group: Callable[[], None]) -> None:
+        Walk(self._hosts, browse, visit, self.report.problems).go(self._options.prefix, after_group)
+
+    def _notice(self, node: Node, here: Directory, theres: Listings) -> None:
+        """Tell what in a directory is not compared."""
+        for part, reason in here.others.items():
+            self._found(Notice("", node.join(part), reason))
+        for host, there in theres.items():
+            for part, reason in there.others.items() if there else ():
+                if part not in here.others:
+                    self._found(Notice(host, node.join(part), reason))
+
+    def _count(self, difference: Difference) -> None:
+        report = self._hosts.reports[difference.host]
+        report.missing += difference.kind == "missing"
+        report.different += difference.kind == "different"
+        report.extra += difference.kind == "extra"
+
+    def _tell(self, difference: Difference) -> None:
+        report = self._hosts.reports[difference.host]
+        report.repaired += difference.state == "repaired"
+        report.failed += difference.state == "failed"
+        self._found(difference)
