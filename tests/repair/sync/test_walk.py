@@ -6,7 +6,8 @@ import threading
 import pytest
 
 from kit.comparison import compare, write
-from resto.repair.sync import LOT, Notice, walk
+from resto.repair.sync import Notice, walk
+from resto.repair.sync.with_master import LOT
 from resto.transports import Directory
 from resto.transports.webdav import WebDAVTransport
 

@@ -1,0 +1,294 @@
+"""The comparison with a master copy: hosts are made equal to it, and what only they have is removed if that was asked for."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, NamedTuple
+
+from resto.exceptions import RemoteFileNotFoundError, TransportError
+from resto.executors import Job
+from resto.repair.sync.hosts import BLOCK, Listings, in_turn, tells
+from resto.repair.sync.report import (
+    Compared,
+    Difference,
+    Found,
+    HostReport,
+    SyncOptions,
+    SyncReport,
+    problem_of,
+    settled,
+)
+from resto.repair.sync.walk import Comparison, Node
+from resto.storage import HybridStorage
+from resto.transports import Directory
+
+
+__all__ = ["ComparisonWithMaster"]
+
+# How many differences are collected before they are repaired. The end of each lot is waited for.
+LOT = 200
+
+_IN_THE_WAY = "a directory of this name is in the way; only files are removed"
+
+
+class _File(NamedTuple):
+    """A file of the master copy, and the host for which it is looked at."""
+
+    host: str
+    name: str
+    size: int
+
+
+class ComparisonWithMaster(Comparison[HybridStorage]):
+    """Makes hosts equal to the master copy."""
+
+    def __init__(self, storage: HybridStorage, options: SyncOptions, found: Found, compared: Compared) -> None:
+        super().__init__(storage, options, found, compared)
+        # How many files may yet be removed from each host.
+        self._budgets: dict[str, float] = dict.fromkeys(self._hosts.reports, 0)
+        self._from_nothing = False
+        # What the directories of a group have brought: files of which listings do not tell, and such whose contents are to
+        # be compared; then what differs.
+        self._doubtful: list[_File] = []
+        self._suspects: list[_File] = []
+        self._extras: list[Difference] = []
+        self._behind: list[Difference] = []
+
+    def run(self) -> SyncReport:
+        """Compare, repair, and return what it came to."""
+        try:
+            self._prepare_removals()
+            self._walk(self._browse, self._compare, self._settle)
+            self._repair_all(0)
+        except FileNotFoundError as error:
+            # The directory of the master copy is missing; a host that lacks something has been dealt with.
+            self.report.problems.append(str(error))
+        return self.report
+
+    def _browse(self, node: Node) -> Directory | None:
+        try:
+            return self._storage.browse(node.name)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            problem = f"{node.name or '/'} of the master copy cannot be read: {(error.strerror or str(error)).lower()}"
+            self.report.problems.append(problem)
+            return None
+
+    # How much may be removed.
+
+    def _prepare_removals(self) -> None:
+        options = self._options
+        top = self._storage.browse(options.prefix)
+        is_empty = not (top.files or top.directories)
+        self._from_nothing = is_empty and options.force
+        if options.delete and options.force:
+            self._budgets = dict.fromkeys(self._hosts.reports, float("inf"))
+        elif options.delete and is_empty:
+            path = self._storage.path(options.prefix)
+            self.report.problems.append(f"{path} is empty or missing; is it mounted? Nothing is removed on its account")
+        elif options.delete:
+            self._set_budgets()
+
+    def _set_budgets(self) -> None:
+        """Look how many files would be removed, before any is."""
+        problems = len(self.report.problems)
+        held, extra = self._count_files()
+        # What went wrong is found again, when something is done about it.
+        del self.report.problems[problems:]
+        for host, report in self._hosts.reports.items():
+            report.unlisted = 0
+            if self._hosts.is_active(host):
+                report.problems.clear()
+                self._set_budget(report, held[host], extra[host])
+
+    def _count_files(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Return how many files each host has, and how many of them only the host has."""
+        held, extra = dict.fromkeys(self._hosts.reports, 0), dict.fromkeys(self._hosts.reports, 0)
+
+        def count(node: Node, here: Directory, theres: Listings) -> None:
+            for host, there in theres.items():
+                if there is not None:
+                    held[host] += len(there.files)
+                    extra[host] += sum(part not in here.files and part not in here.others for part in there.files)
+
+        self._walk(self._browse, count, lambda: None)
+        return held, extra
+
+    def _set_budget(self, report: HostReport, held: int, extra: int) -> None:
+        allowed = held * self._options.max_delete / 100
+        if extra <= allowed:
+            self._budgets[report.host] = allowed
+        else:
+            report.problems.append(
+                f"{extra} of its {held} files would be removed, which is more than {self._options.max_delete:g} %: "
+                "none is, unless forced"
+            )
+
+    # What differs.
+
+    def _compare(self, node: Node, here: Directory, theres: Listings) -> None:
+        self._notice(node, here, theres)
+        for host, there in theres.items():
+            self._hosts.reports[host].compared += len(here.files)
+            if there is not None and there.files == here.files and not self._options.checksum:
+                continue
+            self._compare_files(host, node, here, there)
+            if there is not None:
+                self._collect_extras(host, node, here, there)
+        self._compared(len(here.files))
+
+    def _compare_files(self, host: str, node: Node, here: Directory, there: Directory | None) -> None:
+        for part, size in here.files.items():
+            is_alike = there is not None and part in there.files and there.files[part] == size
+            if is_alike and not self._options.checksum:
+                continue
+            file = _File(host, node.join(part), size or 0)
+            if is_alike:
+                self._suspects.append(file)
+            else:
+                self._judge(file, node, part, there)
+
+    def _judge(self, file: _File, node: Node, part: str, there: Directory | None) -> None:
+        if there is not None and part in there.directories:
+            self._report_blocked(file)
+        elif there is not None and tells(there, part, host_lacks_all=file.host in node.absent):
+            self._differs(file, there.files.get(part))
+        else:
+            self._doubtful.append(file)
+
+    def _report_blocked(self, file: _File) -> None:
+        state: Literal["found", "failed"] = "found" if self._options.dry_run else "failed"
+        difference = Difference(file.host, file.name, "missing", file.size, None, state, _IN_THE_WAY)
+        self._count(difference)
+        self._tell(difference)
+
+    def _collect_extras(self, host: str, node: Node, here: Directory, there: Directory) -> None:
+        for part in there.files.keys() - here.files.keys() - here.others.keys():
+            difference = Difference(host, node.join(part), "extra", None, there.files[part], "found")
+            self._count(difference)
+            self._extras.append(difference)
+
+    def _differs(self, file: _File, there: int | None) -> None:
+        kind: Literal["missing", "different"] = "missing" if there is None else "different"
+        difference = Difference(file.host, file.name, kind, file.size, there, "found")
+        self._count(difference)
+        if self._options.dry_run:
+            self._tell(difference)
+        else:
+            self._behind.append(difference)
+
+    # What is done about it, after each group of directories.
+
+    def _settle(self) -> None:
+        self._ask_sizes()
+        self._compare_contents()
+        # At once: such a file may have the name of a directory that is looked into next.
+        self._remove_extras()
+        self._repair_all(LOT)
+
+    def _ask_sizes(self) -> None:
+        """Ask for the sizes of files that are not in listings."""
+        doubtful, self._doubtful = self._doubtful, []
+        for file, size in self._answers(doubtful, self._hosts.size_job, is_size_known=False):
+            if size != file.size:
+                self._differs(file, size)
+            elif self._options.checksum:
+                self._suspects.append(file)
+
+    def _compare_contents(self) -> None:
+        """Compare the contents of files of the same size."""
+        suspects, self._suspects = self._suspects, []
+        for file, is_same in self._answers(suspects, self._content_job, is_size_known=True):
+            if not is_same:
+                self._differs(file, file.size)
+
+    def _answers(
+        self, files: Sequence[_File], job: Callable[[str, str], Job], *, is_size_known: bool
+    ) -> Iterator[tuple[_File, Any]]:
+        """Yield what hosts answer of files; a file that a host does not have, or does not tell of, is dealt with here."""
+        by_pair = {(file.host, file.name): file for file in files}
+        for outcome in self._hosts.run_each(job(file.host, file.name) for file in in_turn(files)):
+            file = by_pair[outcome.host, outcome.name]
+            if outcome.ok:
+                yield file, outcome.value
+            elif isinstance(outcome.error, RemoteFileNotFoundError):
+                self._differs(file, None)
+            else:
+                there = file.size if is_size_known else None
+                problem = problem_of(outcome.error)
+                self._tell(Difference(file.host, file.name, "unknown", file.size, there, "failed", problem))
+
+    def _content_job(self, host: str, name: str) -> Job:
+        return Job("download", host, name, partial(self._is_same, host, name))
+
+    def _is_same(self, host: str, name: str) -> bool:
+        try:
+            with Path(self._storage.path(name)).open("rb") as here, self._hosts.open(host, name) as there:
+                while block := here.read(BLOCK):
+                    if _read_fully(there, len(block)) != block:
+                        return False
+                return not there.read(1)
+        except (FileNotFoundError, IsADirectoryError) as error:
+            if isinstance(error, TransportError):
+                raise
+            return False  # it was deleted a moment ago, and so it will be there
+
+    def _remove_extras(self) -> None:
+        extras, self._extras = self._extras, []
+        self._repair(difference for difference in in_turn(extras) if self._is_to_go(difference))
+
+    def _is_to_go(self, difference: Difference) -> bool:
+        """Tell whether an extra file is to be removed now, and report it if not."""
+        if self._options.dry_run:
+            self._tell(difference)
+        elif self._budgets[difference.host] < 1:
+            problem = "more than expected would be removed" if self._options.delete else ""
+            self._tell(replace(difference, state="kept", problem=problem))
+        else:
+            self._budgets[difference.host] -= 1
+            return True
+        return False
+
+    def _repair_all(self, enough: int) -> None:
+        """Send what is waiting, if it is enough to keep hosts busy."""
+        if len(self._behind) > enough:
+            waiting, self._behind = self._behind, []
+            for part in _split_firsts(waiting):
+                self._repair(in_turn(part))
+
+    def _repair(self, differences: Iterable[Difference]) -> None:
+        under_way: dict[tuple[str, str], Difference] = {}
+        pairs = self._pairs(differences, under_way)
+        for outcome in self._hosts.listening(self._storage.repair_each(pairs, from_nothing=self._from_nothing)):
+            self._tell(settled(under_way.pop((outcome.host, outcome.name)), outcome))
+
+    def _pairs(
+        self, differences: Iterable[Difference], under_way: dict[tuple[str, str], Difference]
+    ) -> Iterator[tuple[str, str]]:
+        for difference in differences:
+            if self._hosts.is_active(difference.host):
+                under_way[difference.host, difference.name] = difference
+                yield difference.host, difference.name
+
+
+def _split_firsts(differences: Sequence[Difference]) -> tuple[list[Difference], list[Difference]]:
+    """Return the first file of each directory, and the others: it makes the directory, for which they would all fail."""
+    seen: set[tuple[str, str]] = set()
+    firsts: list[Difference] = []
+    others: list[Difference] = []
+    for difference in differences:
+        directory = difference.host, difference.name.rpartition("/")[0]
+        (others if directory in seen else firsts).append(difference)
+        seen.add(directory)
+    return firsts, others
+
+
+def _read_fully(stream: BinaryIO, size: int) -> bytes:
+    """Read so many bytes, or to the end; a stream may return less at a time."""
+    blocks = []
+    while size and (block := stream.read(size)):
+        blocks.append(block)
+        size -= len(block)
+    return b"".join(blocks)
