@@ -165,11 +165,10 @@ class Fabricated(HybridStorage):
         return (self._job(self.transport.create, *pair, None).run() for pair in differences)
 
 
-started = time.perf_counter()
 storage = Fabricated(["http://a/"], location=sys.argv[1], transport=Fake)
 report = synchronize(storage, SyncOptions(delete=True), lambda event: None)
 host = report.hosts[0]
-print(json.dumps([peak(), time.perf_counter() - started, host.compared, host.repaired, report.agrees]))
+print(json.dumps([peak(), host.compared, host.repaired, report.agrees]))
 """
 
 
@@ -186,9 +185,8 @@ def test_memory_does_not_grow_with_the_tree(tmp_path, fanout, what):
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    peak, seconds, compared, repaired, agrees = json.loads(done.stdout)
+    peak, compared, repaired, agrees = json.loads(done.stdout)
     assert compared == 100_000
     assert repaired == (50_000 if what == "half" else 0)
     assert agrees
     assert peak < 100 * 1024
-    assert seconds < 15
