@@ -7,7 +7,7 @@ import ssl
 import sys
 import threading
 import traceback
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote
@@ -629,7 +629,12 @@ class Recorder:
         self._thread.start()
 
     def _run(self):
-        sock, _ = self._listener.accept()
+        # One connection after the other: a transport leaves one that it has not used for a while.
+        with suppress(OSError):  # it is closed
+            while True:
+                self._serve(self._listener.accept()[0])
+
+    def _serve(self, sock):
         with sock:
             data = b""
             while piece := sock.recv(65536):
@@ -640,6 +645,7 @@ class Recorder:
                     sock.sendall(b"HTTP/1.1 404 No\r\nServer: nginx\r\nContent-Length: 0\r\n\r\n")
 
     def close(self):
+        self._listener.shutdown(socket.SHUT_RDWR)  # which ends the waiting for the next connection
         self._listener.close()
         self._thread.join(5)
 
