@@ -12,7 +12,8 @@ import resto
 from resto import hookspecs
 from resto.executors.queue import QueueExecutor
 from resto.plugins import get_plugin_manager
-from resto.record import backlog, leases
+from resto.record import leases
+from resto.repair import drain as drain_module
 from resto.repair.drain import drain
 from resto.repair.status import host_statuses
 from resto.repair.sync import SyncOptions, synchronize
@@ -81,7 +82,7 @@ NOTING = """
 
     @hookimpl
     def resto_host_pending(storage, host, count, oldest):
-        leases.append((storage, host, count, oldest and round(oldest)))
+        pending.append((storage, host, count, oldest and round(oldest)))
 """
 
 
@@ -223,5 +224,5 @@ def test_observers_are_told_by_a_comparison(noted, server, make_site, media_root
 def test_nobody_counts_what_is_pending_unless_somebody_wants_to_know(make_site, install, monkeypatch):
     install("resto-noting", NOTING.partition("@hookimpl\n    def resto_host_pending")[0])
     make_site()
-    monkeypatch.setattr(backlog, "backlog", None)
+    monkeypatch.setattr(drain_module, "backlog_of", None)
     drain()

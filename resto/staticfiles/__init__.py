@@ -11,5 +11,5 @@ from resto.staticfiles.storage import ManifestStaticFilesStorage, StaticFilesSto
 __all__ = ["ManifestStaticFilesStorage", "StaticFilesStorage"]
 
 # As in `resto.storage`.
-for _written in (ManifestStaticFilesStorage, StaticFilesStorage):
-    _written.__module__ = __name__
+for _public in (ManifestStaticFilesStorage, StaticFilesStorage):
+    _public.__module__ = __name__

@@ -24,5 +24,13 @@ __all__ = [
 ]
 
 # What pickles, queues and migrations write down. It outlives any module below.
-for _written in (AsyncStorage, DistributedStorage, HybridStorage, rebuild):
-    _written.__module__ = __name__
+for _public in (
+    AsyncStorage,
+    DistributedStorage,
+    HybridStorage,
+    ReplicatedStorage,
+    StorageOptions,
+    is_replicated,
+    rebuild,
+):
+    _public.__module__ = __name__

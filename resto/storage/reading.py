@@ -1,7 +1,7 @@
 """Reading where there is no master copy: hosts are asked until one has the answer."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import IO, Any, TypeVar
+from typing import IO, Any, TypeVar, cast
 
 from resto.exceptions import RemoteFileNotFoundError, ReplicationError, TransportError
 from resto.executors import Job
@@ -51,10 +51,9 @@ def first_answer(jobs: Iterable[Job], report: Callable[[Outcome], None], all_hos
         if outcome.ok:
             return outcome.value
         outcomes.append(outcome)
-    for outcome in outcomes:
-        if not isinstance(outcome.error, RemoteFileNotFoundError):
-            raise unanswered(outcomes, all_hosts)
-    raise outcomes[0].error or AssertionError(outcomes)
+    if all(isinstance(outcome.error, RemoteFileNotFoundError) for outcome in outcomes):
+        raise cast("RemoteFileNotFoundError", outcomes[0].error)
+    raise unanswered(outcomes, all_hosts)
 
 
 def any_has(outcomes: Sequence[Outcome], all_hosts: Sequence[str]) -> bool:

@@ -36,6 +36,9 @@ MESSAGES = {
     "resto.storage.rebuild",
 }
 
+# Where that is which a site may put into a queue or a cache.
+SITES = tuple(f"{module}." for module in public.PUBLIC["sites"] if module != "resto")
+
 HOOKS = [name for name in hookspecs.__all__ if name.startswith("resto_")]
 
 
@@ -80,6 +83,14 @@ def test_public_name_is_exported(path):
 @pytest.mark.parametrize("path", sorted(public.PATHS.keys() - public.CONSTANTS.keys()))
 def test_public_name_has_a_docstring(path):
     assert found(path).__doc__
+
+
+@pytest.mark.parametrize("path", [path for path in public.PATHS if path.startswith(SITES)])
+def test_pickle_names_a_public_path(path):
+    """It may wait for longer than a version lasts."""
+    value = found(path)
+    if inspect.isclass(value) or inspect.isfunction(value):
+        assert f"{value.__module__}.{value.__qualname__}" == path
 
 
 def test_public_names_are_typed():

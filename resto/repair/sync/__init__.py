@@ -46,3 +46,8 @@ def synchronize(
     if isinstance(storage, HybridStorage):
         return ComparisonWithMaster(storage, options, found, compared).run()
     return ComparisonBetweenHosts(cast("DistributedStorage", storage), options, found, compared).run()
+
+
+# As in `resto.storage`.
+for _public in (Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport):
+    _public.__module__ = __name__
