@@ -5,8 +5,8 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from kit import forks
 from kit.servers import VENV_PROGRAMS, clean_environment
 
 
@@ -25,17 +26,21 @@ class Worker:
     """A process of its own, with a log.
 
     Args:
-        command: Program and arguments.
+        command: Program and arguments; ``python`` without a path is a fork of `kit.forks`.
         folder: Where it runs, and logs.
         environment: Of the process.
     """
 
     def __init__(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
         self._log = Path(tempfile.mkstemp(dir=folder, suffix=".log")[1])
-        with self._log.open("wb") as log:
+        self.process: subprocess.Popen[bytes] | forks.Fork
+        with self._log.open("wb") as log, open(os.devnull) as nothing:  # noqa: PTH123 - has a descriptor
+            if command[0] == "python":
+                self.process = forks.start(command[1:], folder, environment, nothing, log, log)
+                return
             self.process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=nothing,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
@@ -81,17 +86,10 @@ class Clerk:
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._log = folder / "clerk.log"
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "sites.workshop.clerk"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                cwd=folder,
-                env=environment,
-                start_new_session=True,
-            )
+        self._calls, theirs = socket.socketpair()
+        with theirs, self._log.open("wb") as log:
+            self._process = forks.start(["-m", "sites.workshop.clerk"], folder, environment, theirs, theirs, log)
+        self._answers = self._calls.makefile(encoding="utf-8")
 
     @property
     def log(self) -> str:
@@ -110,17 +108,16 @@ class Clerk:
         self._call("send", message)
 
     def _call(self, *call: Any) -> Any:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(call) + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
+        self._calls.sendall(json.dumps(call).encode() + b"\n")
+        answer = self._answers.readline()
         assert answer, self.log
         return json.loads(answer)
 
     def close(self) -> None:
         """Let the process end."""
-        self._process.communicate(timeout=PATIENCE)
+        with self._answers, self._calls:
+            self._calls.shutdown(socket.SHUT_WR)
+            self._process.wait(PATIENCE)
 
 
 class Workshop:
@@ -176,7 +173,8 @@ class Workshop:
 
     def start(self, program: str, *arguments: str, ready: str) -> Worker:
         """Start a worker, and return when it has logged that it is ready."""
-        worker = Worker([f"{VENV_PROGRAMS}/{program}", *arguments], self.folder, self._environment)
+        path = program if program == "python" else f"{VENV_PROGRAMS}/{program}"
+        worker = Worker([path, *arguments], self.folder, self._environment)
         self.workers.append(worker)
         worker.wait_for(ready)
         return worker
@@ -195,16 +193,9 @@ class Workshop:
 
     def run(self, *arguments: str) -> str:
         """Run Python with the workshop's settings, and return what it printed."""
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-            env=self._environment,
-            timeout=PATIENCE,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        status, printed = forks.run(arguments, self.folder, self._environment, PATIENCE)
+        assert status == 0, printed
+        return printed
 
     @cached_property
     def clerk(self) -> Clerk:
