@@ -2,14 +2,13 @@
 
 import os
 import random
-import time
 
 import pytest
 
 from sites.workshop.site import Workshop, files_below, wait_until
 
 
-SECONDS = 60 if os.environ.get("HYPOTHESIS_PROFILE") == "explore" else 3
+KILLS = 150 if os.environ.get("HYPOTHESIS_PROFILE") == "explore" else 8
 NAMES = [f"{number % 3}/{number}.bin" for number in range(12)]
 
 
@@ -49,7 +48,65 @@ def open_record_site(new_database):
         site.close()
 
 
-@pytest.mark.hypothesis  # not really, but as random: "make explore" is to find it, and to give it a minute
+class Scene:
+    """A site with writers, drains, media servers and perhaps a database that can be killed.
+
+    Args:
+        site: The site.
+        servers: Its media servers.
+        database: Its database, if that is a server.
+        choice: Chooses whom to kill.
+    """
+
+    def __init__(self, site, servers, database, choice):
+        self.site, self.servers, self.database, self.choice = site, servers, database, choice
+        self.drains = [self.start_drain() for _ in range(2)]
+        self.writers = [self.start_writer() for _ in range(2)]
+
+    def start_drain(self):
+        return self.site.manage("resto_drain", "--watch", ready="Watching")
+
+    def start_writer(self):
+        return self.site.start("python", "-m", "sites.workshop.scribbler", *NAMES, ready="writing")
+
+    def kill(self, victim):
+        """Kill one of a kind, and start it again."""
+        getattr(self, f"kill_{victim}")()
+
+    def kill_writer(self):
+        self.writers.pop(self.choice.randrange(2)).kill()
+        self.writers.append(self.start_writer())
+
+    def kill_drain(self):
+        number = self.choice.randrange(2)
+        self.drains[number].kill()
+        self.drains[number] = self.start_drain()
+
+    def kill_server(self):
+        server = self.choice.choice(self.servers)
+        server.kill()
+        server.start()
+
+    def kill_database(self):
+        self.database.kill()
+        self.database.start()
+        self.stop_writing()  # if they still live; an error ends them
+        self.writers = [self.start_writer() for _ in range(2)]
+
+    def let_them_write(self):
+        """Return when some more has been written."""
+        before = self.written()
+        wait_until(lambda: self.written() >= before + 10, lambda: self.site.log)
+
+    def written(self):
+        return sum(writer.log.count("wrote") for writer in self.writers)
+
+    def stop_writing(self):
+        for writer in self.writers:
+            writer.kill()
+
+
+@pytest.mark.hypothesis  # not really, but as random: "make explore" is to find it, and to kill more often
 @pytest.mark.parametrize(
     ("storage", "kind"),
     [("Hybrid", "sqlite"), ("Hybrid", "postgresql"), ("Hybrid", "mariadb"), ("Distributed", "postgresql")],
@@ -62,37 +119,14 @@ def test_whatever_is_killed_the_hosts_end_equal(storage, kind, request, start_se
     site = open_record_site([server.url for server in servers], kind, storage)
     if kind == "sqlite":
         give_the_record_a_file_of_its_own(site)  # else a writer that is killed takes its rows along
-    drains = [site.manage("resto_drain", "--watch", ready="Watching") for _ in range(2)]
-
-    def start_writer():
-        return site.start("python", "-m", "sites.workshop.scribbler", *NAMES, ready="writing")
-
-    writers = [start_writer() for _ in range(2)]
+    scene = Scene(site, servers, request.getfixturevalue(kind) if kind in SERVERS else None, choice)
     victims = ["writer", "drain", "server", *(["database"] if kind in SERVERS else [])]
-    ends = time.monotonic() + SECONDS
-    while time.monotonic() < ends:
-        victim = choice.choice(victims)
-        if victim == "writer":
-            writers.pop(choice.randrange(2)).kill()
-            writers.append(start_writer())
-        elif victim == "drain":
-            number = choice.randrange(2)
-            drains[number].kill()
-            drains[number] = site.manage("resto_drain", "--watch", ready="Watching")
-        elif victim == "database":
-            database = request.getfixturevalue(kind)
-            database.kill()
-            database.start()
-            for writer in writers:
-                writer.kill()  # if it still lives; an error ends it
-            writers = [start_writer() for _ in range(2)]
-        else:
-            server = choice.choice(servers)
-            server.kill()
-            server.start()
-    for writer in writers:
-        writer.kill()
-
+    victims += choice.choices(victims, k=KILLS - len(victims))
+    choice.shuffle(victims)
+    for victim in victims:
+        scene.let_them_write()
+        scene.kill(victim)
+    scene.stop_writing()
     truth = site.media if storage == "Hybrid" else servers[0].root
 
     def equal():

@@ -43,3 +43,4 @@ if __name__ == "__main__":
                 change(name)
             if choice.random() < 0.3:
                 transaction.set_rollback(True)
+        print("wrote", flush=True)  # noqa: T201

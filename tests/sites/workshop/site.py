@@ -224,10 +224,11 @@ class Workshop:
 
 def wait_until(condition: Callable[[], object], explanation: Callable[[], str] = lambda: "") -> None:
     """Wait until something in another process has happened."""
-    deadline = time.monotonic() + PATIENCE
+    deadline, pause = time.monotonic() + PATIENCE, 0.01
     while not condition():
         assert time.monotonic() < deadline, f"it did not happen in time\n{explanation()}"
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.1)  # who looks all the time takes the processor from what is waited for
 
 
 def files_below(directory: Path) -> dict[str, bytes]:
