@@ -28,6 +28,8 @@ from kit.servers import clean_environment
 SEARCHED = Path(__file__).resolve().parents[1]
 IMPORTED = (
     "PIL.Image",
+    "celery.app.amqp",
+    "celery.app.base",
     "django.contrib.staticfiles.storage",
     "django.core.files.storage",
     "django.core.management.commands.migrate",
@@ -36,6 +38,8 @@ IMPORTED = (
     "django.template",
     "django.test",
     "django.views",
+    "kombu.transport.pyamqp",
+    "kombu.transport.redis",
     "pymysql",
     "psycopg",
     "redis",

@@ -2,19 +2,16 @@
 
 import json
 import re
-import subprocess
-import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 
+from kit import forks
 from kit.documents import ROOT
 from kit.servers import clean_environment
 
 
 PAGE = (ROOT / "docs" / "known-users.md").read_text()
-TESTS = Path(__file__).resolve().parents[1]
 PACKAGES = re.findall(r"^\| \[([\w-]+)\]", PAGE, re.MULTILINE)
 STORAGES = ("HybridStorage", "AsyncStorage", "DistributedStorage")
 PATIENCE = 60  # seconds; a busy machine needs a few
@@ -47,21 +44,10 @@ def run_site(tmp_path):
         environment = clean_environment() | {
             "DJANGO_SETTINGS_MODULE": "sites.known_users.settings",
             "KNOWN_USERS_CONFIG": str(tmp_path / "config.json"),
-            "PYTHONPATH": str(TESTS),
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
-        done = subprocess.run(
-            [sys.executable, "-m", "sites.known_users.run"],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=PATIENCE,
-        )
-        assert done.returncode == 0, done.stdout
-        assert not re.search("Traceback|Failed to", done.stdout), done.stdout
+        status, printed = forks.run(["-m", "sites.known_users.run"], folder, environment, PATIENCE)
+        assert status == 0, printed
+        assert not re.search("Traceback|Failed to", printed), printed
 
     return run
 
