@@ -13,6 +13,7 @@ from django.core.files.base import ContentFile
 from redis import Redis
 
 import buckets
+from kit import forks
 from kit.documents import (
     CREDENTIALS,
     PAGES,
@@ -50,8 +51,16 @@ def page_id(page):
 pytest_plugins = ["kit.packages"]
 
 
+@pytest.fixture(scope="module")
+def python(tmp_path_factory):
+    """A folder with a Python whose processes need not import Django first."""
+    folder = tmp_path_factory.mktemp("python")
+    forks.write_python(folder / "python")
+    return folder
+
+
 @pytest.fixture
-def reader(request, tmp_path, settings, monkeypatch, resto_server_factory, caplog):
+def reader(request, python, tmp_path, settings, monkeypatch, resto_server_factory, caplog):
     caplog.set_level(logging.CRITICAL + 1, logger="resto")
     monkeypatch.setenv("MEDIA_USER", CREDENTIALS[0])
     monkeypatch.setenv("MEDIA_PASSWORD", CREDENTIALS[1])
@@ -66,7 +75,8 @@ def reader(request, tmp_path, settings, monkeypatch, resto_server_factory, caplo
         return url
 
     find_s3 = partial(request.getfixturevalue, "s3_server")
-    reader = Reader(tmp_path, settings, start_servers(resto_server_factory), find_redis, find_s3)
+    programs = [] if "getting-started" in request.node.name else [python]  # one page is read as readers do
+    reader = Reader(tmp_path, settings, start_servers(resto_server_factory), find_redis, find_s3, programs)
     monkeypatch.setitem(sys.modules, "page", reader.module)  # what it defines can be pickled
     monkeypatch.syspath_prepend(tmp_path)  # what it writes can be imported
     yield reader
@@ -151,7 +161,7 @@ def test_setting_is_documented(name):
     assert f"`RESTO_{name}`" in SETTINGS
 
 
-@pytest.mark.parametrize("name", set(DEFAULTS) - {"MEDIA_HOSTS", "CREDENTIALS"})
+@pytest.mark.parametrize("name", sorted(DEFAULTS.keys() - {"MEDIA_HOSTS", "CREDENTIALS"}))
 def test_default_is_documented(name):
     row = re.search(rf"^\| (?:`{name.lower()}` )?\| `RESTO_{name}` \| [^|]+ \| `([^`]+)` \|", SETTINGS, re.MULTILINE)
     assert row[1].replace('"', "'") == repr(DEFAULTS[name])

@@ -150,13 +150,15 @@ class Reader:
         servers: Media servers, started.
         find_redis: Returns the URL of an empty Redis.
         find_s3: Returns the URL of a server that speaks S3.
+        programs: Folders of programs that commands find before others.
     """
 
-    def __init__(self, directory, settings, servers, find_redis, find_s3):
+    def __init__(self, directory, settings, servers, find_redis, find_s3, programs=()):
         self.directory = directory
         self.find_redis = find_redis
         self.find_s3 = find_s3
         self.workers = []
+        self.programs = programs
         self.settings = settings
         self.servers = servers
         self.module = types.ModuleType("page")
@@ -240,7 +242,7 @@ class Reader:
         return subprocess.run(
             ["bash", *options, "-c", self.substitute(command)],
             cwd=self.directory,
-            env=self.environment(),
+            env=self.environment(programs=self.programs),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -248,14 +250,15 @@ class Reader:
             timeout=PATIENCE,
         )
 
-    def environment(self):
-        """That of a person who has no settings of their own."""
+    def environment(self, programs=()):
+        """That of a person who has no settings of their own; a folder of programs may go before those of the system."""
         environment = {
             name: value
             for name, value in os.environ.items()
             if name != "DJANGO_SETTINGS_MODULE" and not name.startswith("COVERAGE")  # which slows workers down
         }
-        return environment | {"PATH": f"{Path(sys.executable).parent}:{environment['PATH']}:/usr/sbin"}
+        folders = [*programs, Path(sys.executable).parent, environment["PATH"], "/usr/sbin"]
+        return environment | {"PATH": ":".join(map(str, folders))}
 
     def succeed(self, command, expected):
         """Run a command and return its output; it fails only if that is what the page shows."""

@@ -1,7 +1,8 @@
 """Python processes that are forks of one which has imported what most of them need: else that is most of what they do.
 
 `start` takes what stands after ``python`` on a command line, and returns what `subprocess.Popen` would, as far as tests need
-it. The environment holds from the fork on: what Python itself reads when it starts (``PYTHONPATH``) is that of `SEARCHED`.
+it; `write_python` writes a program that does the same for shells. What Python itself reads from its environment when it starts
+does not count, but for ``PYTHONPATH``.
 """
 
 import atexit
@@ -12,6 +13,7 @@ import importlib
 import json
 import os
 import runpy
+import secrets
 import select
 import signal
 import socket
@@ -25,7 +27,7 @@ from typing import Any
 from kit.servers import clean_environment
 
 
-SEARCHED = Path(__file__).resolve().parents[1]
+TESTS = Path(__file__).resolve().parents[1]
 IMPORTED = (
     "PIL.Image",
     "celery.app.amqp",
@@ -92,7 +94,7 @@ def start(
     """Start a process in a session of its own.
 
     Args:
-        arguments: ``-m``, a module and its arguments, or ``-c``, a program and its arguments.
+        arguments: Of ``python``: ``-m`` and a module, ``-c`` and a program, or a file; and what these take.
         folder: Where it runs.
         environment: All of its variables.
         stdin: What has a file descriptor; so have the other two.
@@ -100,11 +102,11 @@ def start(
         stderr: Where it complains.
     """
     request = {"arguments": list(arguments), "folder": str(folder), "environment": dict(environment)}
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
-        files = [theirs.fileno(), *(stream.fileno() for stream in (stdin, stdout, stderr))]
-        socket.send_fds(_server(), [json.dumps(request).encode()], files)
-    return Fork(ours)
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    channel.connect(_address())
+    files = [stream.fileno() for stream in (stdin, stdout, stderr)]
+    socket.send_fds(channel, [json.dumps(request).encode()], files)
+    return Fork(channel)
 
 
 def run(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], patience: float) -> tuple[int, str]:
@@ -121,25 +123,41 @@ def run(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], 
         return status, printed.read().decode(errors="replace")
 
 
+PYTHON = """#!{python} -IS
+import json, os, socket, sys
+if sys.argv[1:2] not in (["-c"], ["-m"]) and not os.path.isfile(sys.argv[1]):
+    os.execv({python!r}, sys.argv)
+request = {{"arguments": sys.argv[1:], "folder": os.getcwd(), "environment": dict(os.environ)}}
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
+    channel.connect({address!r})
+    socket.send_fds(channel, [json.dumps(request).encode()], [0, 1, 2])
+    channel.recv(100)
+    sys.exit(int(channel.recv(100)))
+"""
+
+
+def write_python(path: Path) -> None:
+    """Write a program that does what ``python`` does, in a fork; one that is killed does not outlive it."""
+    path.write_text(PYTHON.format(python=sys.executable, address=_address()))
+    path.chmod(0o755)
+
+
 @functools.cache
-def _server() -> socket.socket:
-    """Start the process that forks; return where it takes requests. It ends when nobody can make any."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
+def _address() -> str:
+    """Start the process that forks; return where it takes requests. It ends when this process does."""
+    address = f"\0resto-forks-{secrets.token_hex(8)}"  # no file
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(address)
+        listener.listen()
         process = subprocess.Popen(
-            [sys.executable, "-m", "kit.forks", str(theirs.fileno())],
-            stdin=subprocess.DEVNULL,
-            env=clean_environment() | {"PYTHONPATH": str(SEARCHED), "PYTHONUNBUFFERED": "1"},
-            pass_fds=[theirs.fileno()],
+            [sys.executable, "-m", "kit.forks", str(listener.fileno())],
+            stdin=subprocess.PIPE,  # its end tells that ours has come
+            env=clean_environment() | {"PYTHONPATH": str(TESTS), "PYTHONUNBUFFERED": "1"},
+            pass_fds=[listener.fileno()],
             start_new_session=True,
         )
-
-    def close() -> None:
-        ours.close()
-        process.wait()
-
-    atexit.register(close)
-    return ours
+    atexit.register(process.communicate)
+    return address
 
 
 # In the process that forks.
@@ -149,56 +167,62 @@ class _Children:
     """Those that run, and those of which nobody has read yet that they have ended."""
 
     def __init__(self) -> None:
-        self.running: dict[int, tuple[int, socket.socket]] = {}  # by file descriptors of processes
-        self.ended: dict[socket.socket, int] = {}
+        self._running: dict[int, socket.socket] = {}  # by the descriptors of processes
+        self._numbers: dict[socket.socket, int] = {}
+
+    def readable(self) -> list[Any]:
+        return [*self._running, *self._numbers]
 
     def add(self, pid: int, channel: socket.socket) -> None:
-        self.running[os.pidfd_open(pid)] = pid, channel
+        self._numbers[channel] = pid
+        self._running[os.pidfd_open(pid)] = channel
 
-    def tell(self, process: int) -> None:
-        """Tell that a process has ended, and let it keep its number."""
-        pid, channel = self.running.pop(process)
+    def look(self, found: Any) -> None:
+        """A process has ended, or nobody wants to know of it any more."""
+        if found in self._running:
+            self._tell(found)
+        elif found in self._running.values():
+            with contextlib.suppress(ProcessLookupError):  # it has not come as far as to have a group
+                os.killpg(self._numbers[found], signal.SIGKILL)
+        elif found in self._numbers:
+            os.waitpid(self._numbers.pop(found), 0)
+            found.close()
+
+    def _tell(self, process: int) -> None:
+        """Tell that a process has ended, and let it keep its number until that is known."""
+        channel = self._running.pop(process)
         os.close(process)
-        found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        found = os.waitid(os.P_PID, self._numbers[channel], os.WEXITED | os.WNOWAIT)
         assert found is not None
         status = found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
         with contextlib.suppress(BrokenPipeError):
             channel.send(str(status).encode())
-        self.ended[channel] = pid
-
-    def forget(self, channel: socket.socket) -> None:
-        os.waitpid(self.ended.pop(channel), 0)
-        channel.close()
 
     def close(self) -> None:
         """Leave them to the process that has started them."""
-        for process, (_, channel) in self.running.items():
+        for process in self._running:
             os.close(process)
-            channel.close()
-        for channel in self.ended:
+        for channel in self._numbers:
             channel.close()
 
 
-def _serve(requests: socket.socket) -> list[str]:
-    """Fork until nobody asks for it any more; return in the fork, with what it has to do."""
+def _serve(listener: socket.socket) -> list[str]:
+    """Fork until nobody can ask for it any more; return in the fork, with what it has to do."""
     children = _Children()
     while True:
-        ready, _, _ = select.select([requests, *children.running, *children.ended], [], [])
+        ready, _, _ = select.select([sys.stdin, listener, *children.readable()], [], [])
+        if sys.stdin in ready:
+            raise SystemExit
         for found in ready:
-            if found in children.running:
-                children.tell(found)
-            elif found in children.ended:
-                children.forget(found)
-            elif (arguments := _fork(requests, children)) is not None:
+            if found is not listener:
+                children.look(found)
+            elif (arguments := _fork(listener.accept()[0], children)) is not None:
                 return arguments
 
 
-def _fork(requests: socket.socket, children: _Children) -> list[str] | None:
-    """Take a request, and fork; return the arguments in the fork."""
-    message, files, _, _ = socket.recv_fds(requests, LARGEST, 4)
-    if not message:
-        raise SystemExit
-    channel = socket.socket(fileno=files.pop(0))
+def _fork(channel: socket.socket, children: _Children) -> list[str] | None:
+    """Read a request, and fork; return the arguments in the fork."""
+    message, files, _, _ = socket.recv_fds(channel, LARGEST, 3)
     pid = os.fork()
     if pid:
         children.add(pid, channel)
@@ -217,7 +241,7 @@ def _become(request: dict[str, Any], files: list[int]) -> list[str]:
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
-    sys.path[0] = request["folder"]
+    sys.path[:2] = [request["folder"], *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
@@ -226,20 +250,25 @@ def _become(request: dict[str, Any], files: list[int]) -> list[str]:
 
 def _run(arguments: list[str]) -> None:
     """Do what ``python`` does with these arguments."""
-    option, what, *sys.argv[1:] = arguments
-    if option == "-m":
-        runpy.run_module(what, run_name="__main__", alter_sys=True)
+    if arguments[0] == "-m":
+        sys.argv[1:] = arguments[2:]
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    elif arguments[0] == "-c":
+        sys.argv[:] = ["-c", *arguments[2:]]
+        exec(compile(arguments[1], "<string>", "exec"), {"__name__": "__main__"})
     else:
-        sys.argv[0] = option
-        exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
+        sys.argv[:] = arguments
+        sys.path[0] = str(Path(arguments[0]).parent.absolute())
+        runpy.run_path(arguments[0], run_name="__main__")
 
 
 def _main() -> None:
+    assert sys.path[1] == str(TESTS)
     for name in IMPORTED:
         importlib.import_module(name)
     gc.freeze()  # else each fork copies the memory of all objects
-    with socket.socket(fileno=int(sys.argv[1])) as requests:
-        arguments = _serve(requests)
+    with socket.socket(fileno=int(sys.argv[1])) as listener:
+        arguments = _serve(listener)
     _run(arguments)
 
 
