@@ -18,6 +18,7 @@ from urllib.parse import urljoin
 
 import requests
 
+from kit import forks
 from kit.servers import ADDRESS, clean_environment
 from sites.newsroom import gunicorn_conf
 
@@ -141,16 +142,9 @@ class Newsroom:
 
     def run(self, *arguments: str) -> str:
         """Run Python with the newsroom's settings, and return what it printed."""
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-            env=self._environment(),
-            timeout=2 * DEADLINE,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        status, printed = forks.run(arguments, self.folder, self._environment(), 2 * DEADLINE)
+        assert status == 0, printed
+        return printed
 
     # What is there
 
@@ -199,7 +193,6 @@ class Newsroom:
             "DJANGO_SETTINGS_MODULE": "sites.newsroom.settings",
             "NEWSROOM_CONFIG": str(self._config),
             "PYTHONPATH": str(TESTS),
-            "PYTHONDONTWRITEBYTECODE": "1",
             "TMPDIR": str(self.folder),
         }
         return environment
