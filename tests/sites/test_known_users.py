@@ -42,6 +42,7 @@ def run_site(tmp_path):
         }
         (tmp_path / "config.json").write_text(json.dumps(config))
         environment = clean_environment() | {
+            "PYTHONPATH": str(forks.TESTS),
             "DJANGO_SETTINGS_MODULE": "sites.known_users.settings",
             "KNOWN_USERS_CONFIG": str(tmp_path / "config.json"),
         }

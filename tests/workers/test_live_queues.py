@@ -30,7 +30,12 @@ RQ_WORKERS = {
 THOROUGH = ("rq, Django loaded", "celery prefork, redis", "celery prefork, rabbitmq", "tasks")
 
 # Of Celery on Redis, which by default hands out again after an hour what a worker has not finished.
-IMPATIENT = {"visibility_timeout": 3, "unacked_restore_interval": 0.5, "unacked_restore_throttle": 1}
+IMPATIENT = {
+    "visibility_timeout": 3,
+    "unacked_restore_interval": 0.5,
+    "unacked_restore_throttle": 1,
+    "unacked_mutex_expire": 3,  # else a worker that is killed while it looks keeps others from that for five minutes
+}
 
 
 class Site:
