@@ -1,6 +1,6 @@
-"""Where schedules that were made with 0.1 find the drain; goes with 0.3."""
+"""Where schedules that were made with 0.1 find the drain, and queues its results; goes with 0.3."""
 
-from resto.repair.drain import drain
+from resto.repair.drain import Drained, drain
 
 
-__all__ = ["drain"]
+__all__ = ["Drained", "drain"]

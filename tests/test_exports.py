@@ -28,6 +28,7 @@ TESTED_ELSEWHERE = {
     "resto.transports": "test_plugins.py",  # the same
     "resto.base": "test_written_by_0_1.py",
     "resto.drain": "test_written_by_0_1.py",
+    "resto.distributed": "test_written_by_0_1.py",
     "resto.offers": "test_plugins.py",  # whose real packages offer good and bad ones
     "resto.storage": "storage/test_storage.py",
     "resto.record": "record/test_leases.py",

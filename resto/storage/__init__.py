@@ -6,7 +6,7 @@ Look first into `hybrid`, at `HybridStorage._save`, and into `replication`, by w
 """
 
 from resto.storage.background import AsyncStorage
-from resto.storage.base import ReplicatedStorage, rebuild
+from resto.storage.base import ReplicatedStorage
 from resto.storage.composition import StorageOptions
 from resto.storage.distributed import DistributedStorage
 from resto.storage.finding import is_replicated
@@ -20,7 +20,6 @@ __all__ = [
     "ReplicatedStorage",
     "StorageOptions",
     "is_replicated",
-    "rebuild",
 ]
 
 # What pickles, queues and migrations write down. It outlives any module below.
@@ -31,6 +30,5 @@ for _public in (
     ReplicatedStorage,
     StorageOptions,
     is_replicated,
-    rebuild,
 ):
     _public.__module__ = __name__

@@ -1,6 +1,7 @@
 """What all storages of resto have in common: options, hosts, and the execution of actions on them."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pickle import PicklingError
 from typing import Any, Unpack
 from urllib.parse import urljoin
@@ -23,7 +24,7 @@ from resto.storage.reporting import forget_frames, log_failure, log_outcome
 from resto.transports import Transport
 
 
-__all__ = ["ReplicatedStorage", "rebuild"]
+__all__ = ["ReplicatedStorage"]
 
 
 class ReplicatedStorage(Storage):
@@ -61,7 +62,8 @@ class ReplicatedStorage(Storage):
                 f"the options of this {type(self).__name__} hold a credential; put it into RESTO_CREDENTIALS"
             )
         args, kwargs = self._constructor_args
-        return rebuild, (type(self), args, kwargs)
+        # Of resto it names the class alone, so that other versions can read it, too.
+        return partial(type(self), *args, **kwargs), ()
 
     # Options, as they are in force.
 
@@ -261,14 +263,3 @@ class ReplicatedStorage(Storage):
         get_plugin_manager().notify(outcome)
         if isinstance(error, TransportError):
             forget_frames(error)
-
-
-def rebuild(storage_class: type[ReplicatedStorage], args: tuple[Any, ...], kwargs: dict[str, Any]) -> ReplicatedStorage:
-    """Make a storage again out of what its pickle holds.
-
-    Args:
-        storage_class: Which one.
-        args: Of its constructor.
-        kwargs: Of its constructor.
-    """
-    return storage_class(*args, **kwargs)

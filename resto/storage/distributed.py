@@ -148,10 +148,10 @@ class DistributedStorage(ReplicatedStorage):
         Args:
             differences: As for `HybridStorage`; something is pending for each pair.
         """
-        leases: Leases = {}
-        jobs = claimed_jobs(self.record_alias() or "", differences, leases, self.repair_job)
+        held: Leases = {}
+        jobs = claimed_jobs(self.record_alias() or "", differences, held, self.repair_job)
         # One by one: rows of a name that are not settled keep its other hosts waiting.
-        return run_repairs(jobs, leases, self.report, at_once=1)
+        return run_repairs(jobs, held, self.report, at_once=1)
 
     def _copying(self) -> Copying:
         return Copying(self.hosts, self.transport_for, self._guarded_job, self._exists, self.withdraw)
@@ -199,7 +199,9 @@ class DistributedStorage(ReplicatedStorage):
         if kept:
             change.settle(failure.outcomes)
             raise with_consequence(failure, kept) from failure.__cause__
-        raise undone(failure, change, lambda hosts: self._run(self.withdraw, hosts, name)) from failure.__cause__
+        raise undone(
+            failure, change, lambda hosts: self._run(self.withdraw, hosts, failure.name)
+        ) from failure.__cause__
 
     def delete(self, name: str) -> None:
         """Delete a file from all hosts, if it is there.
@@ -237,7 +239,7 @@ class DistributedStorage(ReplicatedStorage):
         truth = self.truth(name)
         if truth.is_gone:
             return False
-        return any_has(self._run(self._exists, truth.hosts, name), self.hosts)
+        return any_has(name, self._run(self._exists, truth.hosts, name), self.hosts)
 
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
         """Return the names of the directories and of the files in a directory.
@@ -290,7 +292,7 @@ class DistributedStorage(ReplicatedStorage):
             hosts = truth.hosts
         self.require_sound_options()
         jobs = (self._guarded_job(action, call, host, name) for host in random.sample(hosts, len(hosts)))
-        return cast("T", first_answer(jobs, self.report, self.hosts))
+        return cast("T", first_answer(action, name, jobs, self.report, self.hosts))
 
 
 def _keep_lease() -> None:

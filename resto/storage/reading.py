@@ -32,11 +32,15 @@ def require_file(truth: Truth, host: str, name: str, action: str) -> None:
         raise RemoteFileNotFoundError(host, name, action, "it was deleted, which no host has confirmed yet")
 
 
-def first_answer(jobs: Iterable[Job], report: Callable[[Outcome], None], all_hosts: Sequence[str]) -> Any:
+def first_answer(
+    action: str, name: str, jobs: Iterable[Job], report: Callable[[Outcome], None], all_hosts: Sequence[str]
+) -> Any:
     """Ask hosts one after the other, until one has the answer.
 
     Args:
-        jobs: What is asked; at least one.
+        action: What is asked.
+        name: The file's name.
+        jobs: One for each host that is asked.
         report: Told what each host said.
         all_hosts: Of the storage.
 
@@ -53,13 +57,14 @@ def first_answer(jobs: Iterable[Job], report: Callable[[Outcome], None], all_hos
         outcomes.append(outcome)
     if all(isinstance(outcome.error, RemoteFileNotFoundError) for outcome in outcomes):
         raise cast("RemoteFileNotFoundError", outcomes[0].error)
-    raise unanswered(outcomes, all_hosts)
+    raise unanswered(action, name, outcomes, all_hosts)
 
 
-def any_has(outcomes: Sequence[Outcome], all_hosts: Sequence[str]) -> bool:
+def any_has(name: str, outcomes: Sequence[Outcome], all_hosts: Sequence[str]) -> bool:
     """Return whether any host has a file, of those that were asked and have answered.
 
     Args:
+        name: The file's name.
         outcomes: Of those that were asked.
         all_hosts: Of the storage.
 
@@ -67,20 +72,22 @@ def any_has(outcomes: Sequence[Outcome], all_hosts: Sequence[str]) -> bool:
         ReplicationError: None has answered.
     """
     if not any(outcome.ok for outcome in outcomes):
-        raise unanswered(outcomes, all_hosts)
+        raise unanswered("exists", name, outcomes, all_hosts)
     return any(outcome.value for outcome in outcomes)
 
 
-def unanswered(outcomes: Sequence[Outcome], all_hosts: Sequence[str]) -> ReplicationError:
+def unanswered(action: str, name: str, outcomes: Sequence[Outcome], all_hosts: Sequence[str]) -> ReplicationError:
     """Return the error that says which hosts have not answered, and which were not asked.
 
     Args:
+        action: What was asked.
+        name: The file's name.
         outcomes: Of those that were asked.
         all_hosts: Of the storage.
     """
     left_out = [host for host in all_hosts if host not in {outcome.host for outcome in outcomes}]
     text = f"not asked, as changes are pending there: {', '.join(left_out)}" if left_out else ""
-    return ReplicationError(outcomes[0].action, outcomes[0].name, outcomes, text)
+    return ReplicationError(action, name, outcomes, text)
 
 
 def download(transport_for: Callable[[str], Transport], host: str, name: str) -> IO[bytes]:

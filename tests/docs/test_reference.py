@@ -33,7 +33,6 @@ MESSAGES = {
     "resto.tasks",
     "resto.replicate",
     "resto.workers.django_tasks.replicate",
-    "resto.storage.rebuild",
 }
 
 # Where that is which a site may put into a queue or a cache.
@@ -163,7 +162,6 @@ def test_messages_name_what_is_there():
     assert import_string("resto.workers.rq.replicate")
     assert import_string("resto.tasks.replicate").name == "resto.replicate"
     assert import_string("resto.workers.django_tasks.replicate")
-    assert import_string("resto.storage.rebuild")
 
 
 def test_keys_of_messages_are_told():
