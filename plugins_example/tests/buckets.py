@@ -18,7 +18,7 @@ KEY, SECRET = "resto-access", "resto-secret-key"
 
 def bucket(url, **options):
     """What ``STORAGES`` has for one."""
-    config = Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1})
+    config = Config(connect_timeout=20, read_timeout=20, retries={"total_max_attempts": 1})
     return {
         "BACKEND": "storages.backends.s3.S3Storage",
         "OPTIONS": {

@@ -1,14 +1,17 @@
 """Jobs that block until a test lets them go, and programs that must end by themselves."""
 
 import os
+import socket
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
+from kit.servers import ADDRESS
 from resto.executors import Job, thread
 from resto.executors.inline import InlineExecutor
 from resto.executors.lanes import process_lanes
@@ -89,6 +92,30 @@ def wait_until():
             time.sleep(0.001)
 
     return wait
+
+
+class Silent:
+    """Somebody who listens, and never answers."""
+
+    def __init__(self, listener):
+        self._listener = listener
+        self.port = listener.getsockname()[1]
+
+    def connections(self):
+        """Count those that were made."""
+        self._listener.setblocking(False)
+        count = 0
+        with suppress(BlockingIOError):
+            while True:
+                self._listener.accept()[0].close()
+                count += 1
+        return count
+
+
+@pytest.fixture
+def silent():
+    with socket.create_server((ADDRESS, 0)) as listener:
+        yield Silent(listener)
 
 
 @pytest.fixture(params=[InlineExecutor, ThreadExecutor])

@@ -116,7 +116,7 @@ def test_refused(make_celery_app, storage, media_root, caplog, scheme):
     make_celery_app(f"{scheme}://{ADDRESS}:{free_port()}//")
     started = time.monotonic()
     assert storage.save("a", ContentFile(b"content")) == "a"
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
     assert (media_root / "a").read_bytes() == b"content"
     [record] = [record for record in caplog.records if record.name == "resto"]
     assert "Failed to upload a on http://media-1.example.com/. The task queue did not take it: " in record.getMessage()
@@ -124,14 +124,12 @@ def test_refused(make_celery_app, storage, media_root, caplog, scheme):
 
 
 @pytest.mark.parametrize("scheme", ["redis", "amqp"])
-def test_silent_broker_is_waited_for_once(make_celery_app, settings, storage, caplog, scheme):
+def test_silent_broker_is_waited_for_once(make_celery_app, settings, silent, storage, caplog, scheme):
     """Left alone, Celery waits for a silent Redis for ever."""
     settings.RESTO_TIMEOUT = 0.3
-    with socket.create_server((ADDRESS, 0)) as listener:
-        make_celery_app(f"{scheme}://{ADDRESS}:{listener.getsockname()[1]}//")
-        started = time.monotonic()
-        assert storage.save("a", ContentFile(b"content")) == "a"
-        assert time.monotonic() - started < 1.5
+    make_celery_app(f"{scheme}://{ADDRESS}:{silent.port}//")
+    assert storage.save("a", ContentFile(b"content")) == "a"
+    assert silent.connections() == 1
     assert "The task queue did not take it: " in caplog.text
 
 

@@ -2,8 +2,6 @@
 
 import json
 import pickle
-import socket
-import time
 import traceback
 
 import pytest
@@ -35,13 +33,6 @@ def redis(redis_server):
 def jobs(redis):
     """A function that returns the jobs that are in a queue."""
     return lambda name="default", **options: rq.Queue(name, connection=redis, **options).jobs
-
-
-@pytest.fixture
-def silent_port():
-    """A port where somebody listens, and never answers."""
-    with socket.create_server((ADDRESS, 0)) as listener:
-        yield listener.getsockname()[1]
 
 
 def test_message_is_the_arguments_of_a_function_of_the_worker(redis_server, jobs):
@@ -206,9 +197,7 @@ def make_storage(settings, media_root):
 
 def test_refused(make_storage, media_root, caplog):
     port = free_port()
-    started = time.monotonic()
     assert make_storage(url=f"redis://{ADDRESS}:{port}").save("a", ContentFile(b"content")) == "a"
-    assert time.monotonic() - started < 2
     assert (media_root / "a").read_bytes() == b"content"
     [record] = caplog.records
     assert record.getMessage() == (
@@ -218,17 +207,16 @@ def test_refused(make_storage, media_root, caplog):
 
 
 @pytest.mark.parametrize("how", ["url", "connection", "django-rq"])
-def test_silent_redis_is_waited_for_once(make_storage, settings, silent_port, caplog, how, request):
+def test_silent_redis_is_waited_for_once(make_storage, settings, silent, caplog, how, request):
     """Whoever made the connection, and whatever they had in mind for other things."""
     settings.RESTO_TIMEOUT = 0.3
-    url = f"redis://{ADDRESS}:{silent_port}"
+    url = f"redis://{ADDRESS}:{silent.port}"
     if how == "django-rq":
         request.getfixturevalue("django_rq")["media"]["URL"] = url
     options = {"url": {"url": url}, "connection": {"connection": Redis.from_url(url)}, "django-rq": {"queue": "media"}}
     storage = make_storage(**options[how])
-    started = time.monotonic()
     assert storage.save("a", ContentFile(b"content")) == "a"
-    assert time.monotonic() - started < 1
+    assert silent.connections() == 1
     assert "The task queue did not take it: TimeoutError" in caplog.text
 
 

@@ -323,23 +323,25 @@ def test_listdir(storage):
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu"])
 def test_modified_time_is_aware_with_use_tz(storage, settings, zone):
     settings.USE_TZ, settings.TIME_ZONE = True, zone
+    before = datetime.now(UTC)
     storage.save("a.txt", ContentFile(b""))
 
     moment = storage.get_modified_time("a.txt")
 
     assert is_aware(moment)
-    assert abs(moment - datetime.now(UTC)) < timedelta(seconds=5)
+    assert before - timedelta(seconds=5) < moment < datetime.now(UTC) + timedelta(seconds=5)
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu"])
 def test_modified_time_is_local_and_naive_without_use_tz(storage, settings, zone):
     settings.USE_TZ, settings.TIME_ZONE = False, zone
+    before = datetime.now()
     storage.save("a.txt", ContentFile(b""))
 
     moment = storage.get_modified_time("a.txt")
 
     assert not is_aware(moment)
-    assert abs(moment - datetime.now()) < timedelta(seconds=5)
+    assert before - timedelta(seconds=5) < moment < datetime.now() + timedelta(seconds=5)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import pytest
 from django.core.files.base import ContentFile
@@ -36,13 +37,18 @@ def test_fine(server, capsys):
     assert capsys.readouterr().out == f"default: {server.url} answers; nothing is pending.\n"
 
 
+def timeless(text):
+    """It takes a busy machine some time to ask how long ago something was."""
+    return re.sub(r"the oldest for \d+ seconds?", "the oldest for a while", text)
+
+
 def test_backlog(server, capsys):
     miss(server)
     with pytest.raises(SystemExit) as caught:
         call_command("resto_status")
     assert caught.value.code == 1
-    printed = capsys.readouterr().out
-    assert printed.startswith(f"default: {server.url} answers; 1 pending, the oldest for 0 seconds, the next ")
+    printed = timeless(capsys.readouterr().out)
+    assert printed.startswith(f"default: {server.url} answers; 1 pending, the oldest for a while, the next ")
     assert " is due in " in printed
     assert "connection refused" in printed
 
@@ -54,9 +60,9 @@ def test_host_that_is_not_in_the_settings(server, settings, resto_server_factory
     with pytest.raises(SystemExit) as caught:
         call_command("resto_status")
     assert caught.value.code == 1
-    assert capsys.readouterr().out == (
+    assert timeless(capsys.readouterr().out) == (
         f"default: {other.url} answers; nothing is pending.\n"
-        f"default: {server.url} is not a host of this storage; 1 pending, the oldest for 0 seconds, forgotten after a week.\n"
+        f"default: {server.url} is not a host of this storage; 1 pending, the oldest for a while, forgotten after a week.\n"
     )
     with pytest.raises(SystemExit) as caught:
         call_command("resto_status", json=True)
@@ -72,8 +78,8 @@ def test_host_that_is_spelled_otherwise_in_the_settings(server, settings, capsys
     settings.RESTO_MEDIA_HOSTS = [respelled]
     with pytest.raises(SystemExit):
         call_command("resto_status")
-    assert capsys.readouterr().out.splitlines()[1] == (
-        f"default: {server.url} is {respelled} in the settings; 1 pending, the oldest for 0 seconds, which a drain sends there."
+    assert timeless(capsys.readouterr().out).splitlines()[1] == (
+        f"default: {server.url} is {respelled} in the settings; 1 pending, the oldest for a while, which a drain sends there."
     )
 
 
