@@ -12,5 +12,4 @@ exec "@RCLONE@" serve webdav "@ROOT@" \
     --addr "@ADDRESS@:@PORT@" \
     --config /dev/null \
     --vfs-cache-mode off \
-    --dir-cache-time 1s \
-    --log-file "@TMP@/error.log"
+    --dir-cache-time 1s

@@ -3,7 +3,7 @@
 The blocks of a page are done in their order, in one directory and one namespace, with these conventions:
 
 - ``http(s)://media-N.example.com`` is a media server on this machine, wherever it occurs; so is ``http://media-1:8080``.
-- ``/srv/`` and ``/etc/nginx/`` are folders of the test.
+- ``/srv/``, ``/etc/nginx/`` and ``/var/log/`` are folders of the test.
 - A ``python`` block that begins with ``# FILE`` is added to that file. Another one is run; if it sets ``STORAGES``, these
   settings hold from then on, and a file is saved with them.
 - A ``diff`` block is run as the ``python`` block that it results in.
@@ -56,7 +56,7 @@ CREDENTIALS = ("media", "a pass:word")
 # What the sites of other machines, or of root, are told to do.
 ELSEWHERE = {
     *("/opt/wsgidav/bin/pip", "/opt/wsgidav/bin/wsgidav", "apachectl", "apt-get", "chown", "cp", "htdigest"),
-    *("lighttpd", "pip", "printf", "python3"),
+    *("lighttpd", "ls", "mv", "pip", "printf", "python3"),
 }
 
 
@@ -326,6 +326,7 @@ class Reader:
         """Root, and the programs, are not everywhere; other tests start the servers."""
         if not expected or os.geteuid() != 0 or not Path("/usr/lib/nginx/modules/ngx_http_dav_ext_module.so").exists():
             return None
+        (self.directory / "var" / "log" / "nginx").mkdir(parents=True)  # its package makes it
         return self.succeed(f"nginx -t -e stderr -c /etc/nginx/nginx.conf -g 'pid {self.directory}/pid;'", expected)
 
     def run_find(self, command, expected):
@@ -408,7 +409,7 @@ class Reader:
             text = text.replace("https://s3.example.com", self.find_s3())
         text = re.sub("https?://media-([1-3])(?:[.]example[.]com|:8080)", self._url, text)
         text = re.sub("(?<![.\\w])media-([1-3]):8080", lambda match: self.servers[int(match[1]) - 1].address, text)
-        for folder in ("/srv/", "/etc/nginx/"):
+        for folder in ("/srv/", "/etc/nginx/", "/var/log/"):
             if "include" not in text:
                 text = re.sub(f"(?<![\\w/]){folder}", f"{self.directory}{folder}", text)
         return text.replace("@PORT@|80|", f"@PORT@|{self.servers[2].address.partition(':')[2]}|")

@@ -43,10 +43,10 @@ REQUIRED = "RESTO_REQUIRE_SERVERS"
 SYSTEM_PROGRAMS = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 VENV_PROGRAMS = sysconfig.get_path("scripts")
 
-NGINX_COMMAND = ("-e", "stderr", "-c", "@CONFIG@", "-g", "daemon off; pid @TMP@/nginx.pid;")
+NGINX_COMMAND = ("-e", "stderr", "-c", "@CONFIG@", "-g", "daemon off; pid @RUN@/nginx.pid;")
 NGINX_MODULES = "/usr/lib/nginx/modules"
 NGINX_DAV = ("/etc/nginx/mime.types", f"{NGINX_MODULES}/ngx_http_dav_ext_module.so")
-APACHE_COMMAND = ("-d", "@TMP@", "-f", "@CONFIG@", "-DFOREGROUND")
+APACHE_COMMAND = ("-f", "@CONFIG@", "-DFOREGROUND")
 APACHE_MODULES = "/usr/lib/apache2/modules"
 APACHE_FILES = ("/etc/mime.types", f"{APACHE_MODULES}/mod_dav_fs.so")
 
@@ -70,6 +70,7 @@ class Kind:
     tls: bool = False
     auth: Literal["basic", "digest"] | None = None
     changes_user: bool = True  # started as root, it becomes another user
+    own: tuple[str, ...] = ()  # folders besides @ROOT@ that belong to that user, and are not made by the server
 
 
 NGINX = Kind(
@@ -98,6 +99,7 @@ APACHE = Kind(
     command=APACHE_COMMAND,
     modules=APACHE_MODULES,
     files=APACHE_FILES,
+    own=("@TMP@/davlock",),
     package="Debian's apache2-bin and media-types",
 )
 
@@ -116,6 +118,7 @@ KINDS = {
         command=("-D", "-f", "@CONFIG@"),
         files=("/usr/lib/lighttpd/mod_webdav.so",),
         package="Debian's lighttpd and lighttpd-mod-webdav",
+        own=("@TMP@/uploads", "@LOGS@"),
     ),
     "rclone": Kind(
         config="rclone.sh",
@@ -213,10 +216,12 @@ class MediaServer:
         self.credentials = (USERNAME, PASSWORD) if self.kind.auth else None
         self._edits = {**self.kind.edits, **(edits or {})}
         self._values = self._default_values() | {f"@{key.upper()}@": value for key, value in placeholders.items()}
-        self._temporary = self.folder / "tmp"
-        self._output = self._temporary / "output.log"
-        for path in (self.root, self._temporary):
-            path.mkdir()
+        self.logs = Path(self._values["@LOGS@"])
+        self._output = self.folder / "output.log"
+        for name in ("@TMP@", "@LOGS@", "@RUN@"):
+            Path(self._values[name]).mkdir(exist_ok=True)
+        for path in (self.root, *(Path(fill_in(name, self._values)) for name in self.kind.own)):
+            path.mkdir(exist_ok=True)
             self.give_to_server(path)
         if self.kind.tls:
             self._make_certificates()
@@ -291,13 +296,21 @@ class MediaServer:
     # Files and requests
 
     def request(
-        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None, timeout: float = 10.0
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 10.0,
+        source: str = ADDRESS,
     ) -> Answer:
         """Send one request on a connection of its own; ``path`` is percent-encoded and starts with ``/``.
 
-        Where the server wants Basic authentication, the request carries it. Digest is up to the caller.
+        Where the server wants Basic authentication, the request carries it. Digest is up to the caller. The request comes
+        from the address ``source``.
         """
         with contextlib.closing(self._connection(timeout)) as connection:
+            connection.source_address = (source, 0)
             connection.request(method, path, body, {**self._authorization(), **(headers or {})})
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read())
@@ -333,13 +346,13 @@ class MediaServer:
 
     def log_tail(self, lines: int = 30) -> str:
         """Return the end of what the server printed and logged."""
-        logs = sorted(self._temporary.glob("*.log"))
+        logs = [self._output, *sorted(self.logs.glob("*.log"))]
         return "\n".join(line for log in logs for line in log.read_text(errors="replace").splitlines()[-lines:])
 
     # Private
 
     def _start(self) -> None:
-        for log in self._temporary.glob("*.log"):
+        for log in self.logs.glob("*.log"):
             log.unlink()  # what is read there must be about this start
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
@@ -413,6 +426,8 @@ class MediaServer:
         return {
             "@ROOT@": str(self.root),
             "@TMP@": str(self.folder / "tmp"),
+            "@LOGS@": str(self.folder / "logs"),
+            "@RUN@": str(self.folder / "run"),
             "@ADDRESS@": ADDRESS,
             "@WRITERS@": ADDRESS,
             "@USER@": user,

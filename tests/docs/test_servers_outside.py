@@ -1,0 +1,171 @@
+"""What somebody outside of @WRITERS@ can do to a server that is set up as the documentation shows, and what its own user can do to root.
+
+127.0.0.1 is in @WRITERS@, other addresses of the loopback network are not.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+import kit.servers
+from kit.servers import ADDRESS, CONFIGS, server_user
+from sites.workshop.site import wait_until
+
+
+OUTSIDER = "127.0.0.2"
+NGINX = ["nginx", "nginx-dav", "nginx-https"]
+KINDS = [*NGINX, "apache", "apache-digest", "lighttpd"]
+SHIPPED = [path for path in sorted(CONFIGS.iterdir()) if path.suffix == ".conf"]
+
+
+def tree(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("[!.]*")
+    }
+
+
+# Root writes nowhere where the server's user could put a link.
+
+
+# What may be below @TMP@ and @ROOT@: the server's user opens files there, root does not.
+OF_THE_USER = {
+    *("root", "DocumentRoot", "<Directory", "server.document-root"),
+    *("client_body_temp_path", "proxy_temp_path", "fastcgi_temp_path", "uwsgi_temp_path", "scgi_temp_path"),
+    *("DavLockDB", "server.upload-dirs"),
+}
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_root_opens_nothing_in_folders_of_the_server(path):
+    lines = [line.split("#")[0] for line in path.read_text().splitlines()]
+    words = {line.split()[0] for line in lines if re.search("@(TMP|ROOT)@", line)}
+    assert words <= OF_THE_USER
+    logged = {word for line in lines for word in re.findall("@LOGS@/([a-z]+).log", line)}
+    assert logged == {"error", "writes"}
+
+
+# Not in Python, which may be in the home of root.
+PLANT = """
+find "$1" -mindepth 1 -depth 2>/dev/null | while read -r path; do
+    if [ -d "$path" ]; then target=$2; else target=$2/${path##*/}; fi
+    mv "$path" "$path.moved" 2>/dev/null && ln -s "$target" "$path" && echo "$path"
+done
+"""
+
+
+def plant_links(server, victim):
+    """Do what the server's user can: put links to a folder of root's in the place of everything."""
+    user, group = server_user()
+    command = ["sh", "-c", PLANT, "sh", str(server.folder), str(victim)]
+    done = subprocess.run(
+        command, user=user, group=group, extra_groups=[], check=False, stdout=subprocess.PIPE, text=True
+    )
+    return [Path(line) for line in done.stdout.splitlines()]
+
+
+def rotate_logs(server):
+    """Do what logrotate does, and wait until the server has opened its logs again."""
+    log = server.logs / "error.log"
+    log.unlink()
+    server.process.send_signal(signal.SIGHUP if server.name == "lighttpd" else signal.SIGUSR1)
+    wait_until(log.exists)
+
+
+@pytest.fixture
+def victim():
+    """A folder of root's that everybody may enter."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can start a server as another user")
+    # Not one of pytest's, which only root may enter.
+    with tempfile.TemporaryDirectory(prefix="resto-victim-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_links_of_the_server_lead_root_nowhere(kind, start_server, victim):
+    server = start_server(kind)
+    server.write("a.txt", b"content")
+    server.request("PUT", "/b.txt", b"content")
+    planted = plant_links(server, victim)
+    assert server.root / "a.txt" in planted  # it can do that
+    rotate_logs(server)
+    server.restart()
+    assert list(victim.iterdir()) == []
+    assert victim.stat().st_uid == 0
+    assert victim.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("kind", ["nginx", "nginx-dav"])
+def test_links_would_lead_root_elsewhere_if_the_logs_were_of_the_server(kind, start_server, victim):
+    """The test above would see it."""
+    server = start_server(kind)
+    server.give_to_server(server.logs)
+    assert server.logs / "error.log" in plant_links(server, victim)
+    server.process.send_signal(signal.SIGUSR1)
+    wait_until(lambda: (victim / "error.log").exists())
+
+
+def test_links_would_lead_root_elsewhere_if_the_folder_were_of_the_server(start_server, victim):
+    server = start_server("nginx")
+    server.give_to_server(server.folder / "tmp")
+    assert server.folder / "tmp" / "proxy" in plant_links(server, victim)
+    server.restart()
+    assert victim.stat().st_uid != 0
+
+
+# Others may read, and do nothing else.
+
+
+METHODS = [
+    *("PUT", "DELETE", "MKCOL", "MOVE", "COPY", "PROPFIND", "PROPPATCH", "LOCK", "UNLOCK", "POST", "PATCH"),
+    *("TRACE", "CONNECT", "SEARCH", "REPORT", "ACL", "INVENTED"),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_outsiders_only_read(kind, media_servers):
+    server = media_servers(kind)
+    folder = server.new_folder()[1]
+    server.write(f"{folder.name}/a.txt", b"content")
+    before = tree(server.root)
+    for method in METHODS:
+        headers = {"Destination": f"{server.url}{folder.name}/b.txt", "X-Forwarded-For": ADDRESS, "Depth": "1"}
+        for name in ("a.txt", "new.txt", "", "new/"):
+            answer = server.request(method, f"/{folder.name}/{name}", b"", headers, source=OUTSIDER)
+            assert answer.status in {400, 403, 404, 405, 501} or method == "TRACE", (method, name)
+            assert b"a.txt" not in answer.body.replace(f"{folder.name}/a.txt".encode(), b"")
+    assert server.request("PUT", f"/{folder.name}/a.txt", b"new", source=OUTSIDER).status == 403
+    assert server.request("GET", f"/{folder.name}/a.txt", source=OUTSIDER).body == b"content"
+    assert b"a.txt" not in server.request("GET", f"/{folder.name}/", source=OUTSIDER).body
+    assert tree(server.root) == before
+
+
+# What is written is logged.
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "apache-digest"])  # http.client knows no Digest
+def test_writes_are_logged(kind, start_server):
+    server = start_server(kind)
+    server.request("MKCOL", "/d/")
+    server.request("PUT", "/d/a.txt", b"content")
+    server.request("GET", "/d/a.txt")
+    server.request("PROPFIND", "/d/", headers={"Depth": "1", "Content-Type": "application/xml"})
+    server.request("MOVE", "/d/a.txt", headers={"Destination": f"{server.url}d/b.txt", "Overwrite": "F"})
+    server.request("DELETE", "/d/b.txt")
+    server.request("DELETE", "/d/b.txt", source=OUTSIDER)
+    log = server.logs / "writes.log"
+    wait_until(lambda: len(log.read_text().splitlines()) == 5)
+    logged = sorted(
+        re.findall(r'^(\S+) .*"([A-Z]+) ', log.read_text(), re.MULTILINE)
+    )  # answers come before their lines
+    assert logged == [*((ADDRESS, method) for method in ("DELETE", "MKCOL", "MOVE", "PUT")), (OUTSIDER, "DELETE")]
+
+
+def test_kinds_are_all_that_tell_writers_from_readers():
+    assert {kit.servers.KINDS[kind].config for kind in KINDS} == {path.name for path in SHIPPED}
