@@ -146,6 +146,57 @@ def test_outsiders_only_read(kind, media_servers):
     assert tree(server.root) == before
 
 
+# What is uploaded is never script.
+
+
+NAMES = [
+    *("a.html", "a.xhtml", "a.svg", "a.xml", "a.js", "a.txt", "a.jpg", "a.pdf", "a.mp4"),
+    *("a", "a.unknown", "a.html.unknown", "A.HTML", "a.html.jpg"),
+]
+
+
+def assert_harmless(answer):
+    assert answer.headers.get_all("X-Content-Type-Options") == ["nosniff"]
+    (policy,) = answer.headers.get_all("Content-Security-Policy")
+    assert [part.strip() for part in policy.split(";")] == [
+        "sandbox allow-same-origin",
+        "default-src 'none'",
+        "style-src 'unsafe-inline'",
+        "img-src 'self' data:",
+        "media-src 'self'",
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_answers_say_that_uploads_are_no_script(kind, media_servers):
+    server = media_servers(kind)
+    folder = server.new_folder()[1].name
+    for name in NAMES:
+        server.write(f"{folder}/{name}", b"<script>alert(1)</script>")
+        path = f"/{folder}/{name}"
+        whole = server.request("GET", path, source=OUTSIDER)
+        part = server.request("GET", path, headers={"Range": "bytes=1-2"}, source=OUTSIDER)
+        same = server.request("GET", path, headers={"If-Modified-Since": whole.headers["Last-Modified"]})
+        head = server.request("HEAD", path, source=OUTSIDER)
+        assert [answer.status for answer in (whole, part, same, head)] == [200, 206, 304, 200]
+        for answer in (whole, part, same, head):
+            assert_harmless(answer)
+        for answer in (whole, part, head):
+            assert answer.headers["Content-Type"]
+    for name in ("", "missing.html"):
+        assert_harmless(server.request("GET", f"/{folder}/{name}", source=OUTSIDER))
+        assert_harmless(server.request("GET", f"/{folder}/{name}"))
+
+
+@pytest.mark.parametrize("kind", ["apache", "apache-digest"])
+@pytest.mark.parametrize("name", ["a", "a.unknown"])
+def test_apache_gives_a_type_to_what_it_does_not_know(kind, name, media_servers):
+    server = media_servers(kind)
+    folder = server.new_folder()[1].name
+    server.write(f"{folder}/{name}", b"<script>alert(1)</script>")
+    assert server.request("GET", f"/{folder}/{name}").headers.get_all("Content-Type") == ["application/octet-stream"]
+
+
 # What is written is logged.
 
 
