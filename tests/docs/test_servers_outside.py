@@ -3,11 +3,15 @@
 127.0.0.1 is in @WRITERS@, other addresses of the loopback network are not.
 """
 
+import contextlib
 import os
 import re
+import resource
 import signal
+import socket
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +21,7 @@ from kit.servers import ADDRESS, CONFIGS, server_user
 from sites.workshop.site import wait_until
 
 
-OUTSIDER = "127.0.0.2"
+OUTSIDER, ANOTHER = "127.0.0.2", "127.0.0.3"
 NGINX = ["nginx", "nginx-dav", "nginx-https"]
 KINDS = [*NGINX, "apache", "apache-digest", "lighttpd"]
 SHIPPED = [path for path in sorted(CONFIGS.iterdir()) if path.suffix == ".conf"]
@@ -195,6 +199,113 @@ def test_apache_gives_a_type_to_what_it_does_not_know(kind, name, media_servers)
     folder = server.new_folder()[1].name
     server.write(f"{folder}/{name}", b"<script>alert(1)</script>")
     assert server.request("GET", f"/{folder}/{name}").headers.get_all("Content-Type") == ["application/octet-stream"]
+
+
+# Slow connections of one outsider keep nobody out.
+
+
+HEADER = b"GET / HTTP/1.1\r\nHost: media\r\nX-Slow: "
+BODY = b"PUT /slow.txt HTTP/1.1\r\nHost: media\r\nContent-Length: 1000000\r\n\r\n"
+DOWNLOAD = b"GET /large.bin HTTP/1.1\r\nHost: media\r\n\r\n"
+MANY = {"nginx": 1_200, "apache": 600, "lighttpd": 1_500}  # more than each can bear as it comes
+
+
+@pytest.fixture
+def _many_files():
+    """So many connections need as many files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 4_096:
+        pytest.skip("this machine allows too few files for so many connections")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4_096), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def connect(server, source, *, buffer=0):
+    connection = socket.socket()
+    if buffer:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    connection.bind((source, 0))
+    connection.settimeout(10)
+    connection.connect((ADDRESS, server.port))
+    return connection
+
+
+def slow_connections(stack, server, start, number):
+    """Begin a request on many connections of the outsider, and end none of them."""
+    connections = []
+    for _ in range(number):
+        connection = stack.enter_context(connect(server, OUTSIDER))
+        connection.sendall(start)
+        connections.append(connection)
+    return connections
+
+
+def is_open(connection):
+    """Whether the server still waits for what comes next."""
+    connection.setblocking(False)
+    try:
+        connection.send(b"x")
+        while connection.recv(4_096):
+            pass
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
+@pytest.mark.usefixtures("_many_files")
+@pytest.mark.parametrize(
+    ("kind", "start"),
+    [("nginx", HEADER), ("nginx", BODY), ("apache", HEADER), ("apache", BODY), ("lighttpd", HEADER)],
+    ids=["nginx-header", "nginx-body", "apache-header", "apache-body", "lighttpd-header"],
+)
+def test_slow_connections_keep_nobody_out(kind, start, start_server):
+    server = start_server(kind)
+    with contextlib.ExitStack() as stack:
+        connections = slow_connections(stack, server, start, MANY[kind])
+        assert server.request("PUT", "/a.txt", b"content", timeout=15).status == 201
+        assert sum(map(is_open, connections)) > MANY[kind] / 2  # it was meanwhile
+        assert server.request("GET", "/a.txt", timeout=15, source=ANOTHER).body == b"content"
+
+
+@pytest.mark.parametrize(
+    ("kind", "edits"),
+    [
+        ("nginx", {"client_header_timeout 10s;": "client_header_timeout 1s;"}),
+        ("apache", {"header=10-20,MinRate=500": "header=1-2,MinRate=500"}),
+    ],
+    ids=["nginx", "apache"],
+)
+def test_slow_headers_end_and_slow_uploads_do_not(kind, edits, start_server):
+    server = start_server(kind, edits)
+    with connect(server, OUTSIDER) as slow, connect(server, ADDRESS) as upload:
+        slow.sendall(HEADER)
+        upload.sendall(BODY.replace(b"1000000", b"12"))
+        for _ in range(6):
+            upload.sendall(b"xy")
+            time.sleep(0.5)
+        wait_until(lambda: not is_open(slow))
+        assert upload.recv(12) == b"HTTP/1.1 201"
+
+
+def test_nginx_serves_one_outsider_a_hundred_times_at_once(start_server):
+    server = start_server("nginx")
+    with server.write("large.bin", b"").open("r+b") as large:
+        large.truncate(64_000_000)
+    with contextlib.ExitStack() as stack:
+        for _ in range(100):
+            connection = stack.enter_context(connect(server, OUTSIDER, buffer=4_096))
+            connection.sendall(DOWNLOAD)
+            assert connection.recv(12) == b"HTTP/1.1 200"
+        assert server.request("GET", "/large.bin", source=OUTSIDER).status == 429
+        assert server.request("HEAD", "/large.bin", source=ANOTHER).status == 200
+        for _ in range(100):
+            connection = stack.enter_context(connect(server, ADDRESS, buffer=4_096))
+            connection.sendall(DOWNLOAD)
+            assert connection.recv(12) == b"HTTP/1.1 200"
+        assert server.request("PUT", "/a.txt", b"content").status == 201
 
 
 # What is written is logged.
