@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,15 +16,19 @@ import time
 from pathlib import Path
 
 import pytest
+import requests
+from requests.auth import HTTPBasicAuth
 
 import kit.servers
 from kit.servers import ADDRESS, CONFIGS, server_user
+from resto.names import is_temporary
 from sites.workshop.site import wait_until
 
 
 OUTSIDER, ANOTHER = "127.0.0.2", "127.0.0.3"
 NGINX = ["nginx", "nginx-dav", "nginx-https"]
-KINDS = [*NGINX, "apache", "apache-digest", "lighttpd"]
+APACHE = ["apache", "apache-digest"]
+KINDS = [*NGINX, *APACHE, "lighttpd"]
 SHIPPED = [path for path in sorted(CONFIGS.iterdir()) if path.suffix == ".conf"]
 
 
@@ -142,12 +147,32 @@ def test_outsiders_only_read(kind, media_servers):
         headers = {"Destination": f"{server.url}{folder.name}/b.txt", "X-Forwarded-For": ADDRESS, "Depth": "1"}
         for name in ("a.txt", "new.txt", "", "new/"):
             answer = server.request(method, f"/{folder.name}/{name}", b"", headers, source=OUTSIDER)
-            assert answer.status in {400, 403, 404, 405, 501} or method == "TRACE", (method, name)
+            assert answer.status in {400, 403, 404, 405, 501}, (method, name)
             assert b"a.txt" not in answer.body.replace(f"{folder.name}/a.txt".encode(), b"")
     assert server.request("PUT", f"/{folder.name}/a.txt", b"new", source=OUTSIDER).status == 403
     assert server.request("GET", f"/{folder.name}/a.txt", source=OUTSIDER).body == b"content"
     assert b"a.txt" not in server.request("GET", f"/{folder.name}/", source=OUTSIDER).body
     assert tree(server.root) == before
+
+
+@pytest.mark.parametrize("kind", APACHE)
+def test_apache_has_no_trace(kind, media_servers):
+    assert media_servers(kind).request("TRACE", "/").status == 405
+
+
+@pytest.mark.parametrize("kind", NGINX)
+def test_nginx_has_no_copy(kind, media_servers):
+    server = media_servers(kind)
+    name = server.new_folder()[1].name
+    server.write(f"{name}/a.txt", b"content")
+    headers = {"Destination": f"{server.url}{name}/b.txt"}
+    assert server.request("COPY", f"/{name}/a.txt", headers=headers).status == 405
+
+
+@pytest.mark.parametrize("path", [path for path in SHIPPED if "nginx" in path.name], ids=lambda path: path.name)
+def test_no_upload_can_answer_for_its_folder(path):
+    (name,) = re.findall(r"^\s*index (\S+);", path.read_text(), re.MULTILINE)
+    assert is_temporary(name)
 
 
 # What is uploaded is never script.
@@ -327,6 +352,26 @@ def test_writes_are_logged(kind, start_server):
         re.findall(r'^(\S+) .*"([A-Z]+) ', log.read_text(), re.MULTILINE)
     )  # answers come before their lines
     assert logged == [*((ADDRESS, method) for method in ("DELETE", "MKCOL", "MOVE", "PUT")), (OUTSIDER, "DELETE")]
+
+
+# Passwords as the page makes them.
+
+
+@pytest.mark.parametrize("kind", ["nginx-https", "apache-digest"])
+def test_passwords_of_openssl(kind, start_server):
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl")
+    edits = {"AuthType Digest": "AuthType Basic"} if kind == "apache-digest" else {}
+    server = start_server(kind, edits)
+    hashed = subprocess.run(
+        ["openssl", "passwd", "-6", "-stdin"], input=b"pass word", check=True, capture_output=True
+    ).stdout
+    assert hashed.startswith(b"$6$")
+    (server.folder / "passwords").write_bytes(b"media:" + hashed)
+    options = {"data": b"content", "timeout": 10, "verify": str(server.ca)}
+    for password, status in [("wrong", 401), ("pass word", 201)]:
+        auth = HTTPBasicAuth("media", password)
+        assert requests.put(f"{server.url}a.txt", auth=auth, **options).status_code == status
 
 
 def test_kinds_are_all_that_tell_writers_from_readers():

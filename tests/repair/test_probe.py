@@ -114,7 +114,7 @@ def test_server_that_writes_in_place(kind, media_servers, examine):
 # Real servers, misconfigured.
 
 MKCOL_OR_PARENTS = "nginx: create_full_put_path on"
-DAV = "dav_methods PUT DELETE MKCOL COPY MOVE;"
+DAV = "dav_methods PUT DELETE MKCOL MOVE;"
 SERVER = "min_delete_depth 1;"
 PARENTS = "create_full_put_path on;"
 
