@@ -15,11 +15,15 @@ __all__ = [
     "TEMPORARY_PREFIX",
     "clean_directory",
     "clean_name",
+    "is_canonical",
     "is_temporary",
     "problem_of_part",
     "problems_of_parts",
     "quote_name",
+    "require_canonical",
+    "require_new",
     "require_storable",
+    "shown",
     "temporary_name",
     "unquote_name",
 ]
@@ -30,6 +34,14 @@ TEMPORARY_PREFIX = ".resto-"
 MAX_PART_BYTES = 240
 
 _CONTROL_CHARACTERS = frozenset(map(chr, [*range(0x20), 0x7F]))
+
+# Not the names of files: those of resto's own, and what servers were told to take for the index of a directory.
+_OWN_PREFIXES = (TEMPORARY_PREFIX, ".resto.")
+_TAKEN = frozenset({".no-index"})
+
+# What some readers of a log take for the end of a line, what terminals obey, and what lets a text run backwards (Unicode
+# Standard Annex 9, section 2).
+_MISLEADING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 # What most names are made of. There may be many to look at, and nothing is wrong with these.
 _ORDINARY = re.compile(f"[A-Za-z0-9_][A-Za-z0-9_. -]{{,{MAX_PART_BYTES - 1}}}")
@@ -98,6 +110,59 @@ def require_storable(name: str) -> None:
         length = len(part.encode())
         if length > MAX_PART_BYTES:
             raise SuspiciousFileOperation(f"{part!r} is {length} bytes long, media servers take {MAX_PART_BYTES}")
+
+
+def require_new(name: str) -> None:
+    """Refuse a name that no new file may get. One that has such a name already can be read, replicated and deleted.
+
+    Args:
+        name: A canonical name.
+
+    Raises:
+        SuspiciousFileOperation: As for `require_storable`; or the name contains a character that misleads whoever reads it, or
+            a part of it is for resto's own files, or means something to the servers.
+    """
+    if _ALL_ORDINARY.fullmatch(f"{name}/"):
+        return
+    require_storable(name)
+    if _MISLEADING.search(name):
+        raise SuspiciousFileOperation(
+            f"{name!r} contains a character that ends a line, or turns the direction of a text"
+        )
+    for part in name.split("/"):
+        if part.startswith(_OWN_PREFIXES) or part in _TAKEN:
+            raise SuspiciousFileOperation(f"{name!r} contains {part!r}, which is not for files of a site")
+
+
+@lru_cache(1024)  # the same name goes to all hosts
+def is_canonical(name: str) -> bool:
+    """Tell whether a name is as `clean_name` returns it."""
+    if _ALL_ORDINARY.fullmatch(f"{name}/"):
+        return True
+    try:
+        return clean_name(name) == name
+    except (ValueError, SuspiciousFileOperation):
+        return False
+
+
+def require_canonical(name: str) -> None:
+    """Refuse what is no name of a file as `clean_name` returns it.
+
+    Raises:
+        SuspiciousFileOperation: It is not.
+    """
+    if not is_canonical(name):
+        raise SuspiciousFileOperation(f"{name!r} is not the name of a file")
+
+
+def shown(text: str) -> str:
+    """Return a name, or a text with one, so that it stands in one line and cannot be taken for something else.
+
+    Hosts can make names up, and some are no text at all.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def problem_of_part(part: str) -> str | None:

@@ -8,11 +8,15 @@ from resto.names import (
     TEMPORARY_PREFIX,
     clean_directory,
     clean_name,
+    is_canonical,
     is_temporary,
     problem_of_part,
     problems_of_parts,
     quote_name,
+    require_canonical,
+    require_new,
     require_storable,
+    shown,
     temporary_name,
     unquote_name,
 )
@@ -214,3 +218,69 @@ def test_an_ordinary_part_may_be_too_long(length, usable):
 )
 def test_problems_of_parts_are_told(part, text):
     assert text in problem_of_part(part)
+
+
+# Names of new files.
+
+# C1 controls, what ends a line, and what turns the direction of a text.
+MISLEADING = [*map(chr, range(0x80, 0xA0)), *"\u061c\u200e\u200f\u2028\u2029\u202a\u202e\u2066\u2069"]
+
+
+@pytest.mark.parametrize("character", MISLEADING, ids=ascii)
+@pytest.mark.parametrize("name", ["a{}b", "{}", "d{}/a"])
+def test_character_that_misleads_is_refused_in_a_new_name(name, character):
+    name = name.format(character)
+    assert clean_name(name) == name  # there may be such a file
+    with pytest.raises(SuspiciousFileOperation, match="ends a line, or turns the direction") as refusal:
+        require_new(name)
+    assert str(refusal.value).isprintable()
+
+
+@pytest.mark.parametrize("part", [".resto-bob", ".resto-", ".resto.master", ".no-index"])
+@pytest.mark.parametrize("name", ["{}", "{}/cv.txt", "d/{}", "d/{}/e/a"])
+def test_what_is_not_for_files_of_a_site_is_refused_in_any_part_of_a_new_name(name, part):
+    with pytest.raises(SuspiciousFileOperation, match="not for files of a site"):
+        require_new(name.format(part))
+
+
+@pytest.mark.parametrize(
+    "name", ["a.txt", "resto-bob/a", ".restore", "d/.well-known/x", "no-index", "été/日本.txt", "a b"]
+)
+def test_other_names_are_good_for_new_files(name):
+    require_new(name)
+
+
+@given(names)
+def test_new_name_is_storable_and_shown_as_it_is_but_for_spaces(name):
+    try:
+        require_new(name)
+    except SuspiciousFileOperation:
+        return
+    require_storable(name)
+    assert not {*MISLEADING, *CONTROL}.intersection(name)
+    assert not any(part.startswith(TEMPORARY_PREFIX) for part in name.split("/"))
+
+
+# Names that come from elsewhere.
+
+
+@given(st.one_of(names, texts))
+def test_name_is_canonical_if_it_is_as_it_is_made(text):
+    try:
+        expected = clean_name(text) == text
+    except (ValueError, SuspiciousFileOperation):
+        expected = False
+    assert is_canonical(text) is expected
+    if expected:
+        require_canonical(text)
+    else:
+        with pytest.raises(SuspiciousFileOperation, match="is not the name of a file"):
+            require_canonical(text)
+
+
+@given(st.text(st.one_of(st.characters(codec=None), st.sampled_from([*MISLEADING, *CONTROL, "\udcff"]))))
+def test_any_text_is_shown_in_one_printable_line(text):
+    assert shown(text).isprintable()
+    assert len(shown(text).splitlines()) <= 1
+    if text.isprintable():
+        assert shown(text) == text

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from resto.courses import Course, waiting
+from resto.names import shown
 from resto.outcomes import Outcome
 
 
@@ -91,7 +92,9 @@ class Job:
             self.finished(outcome)
         except Exception:
             # The action has had its outcome, and the next job must have its turn.
-            logger.exception("Failed to process the outcome of the %s of %s on %s.", self.action, self.name, self.host)
+            logger.exception(
+                "Failed to process the outcome of the %s of %s on %s.", self.action, shown(self.name), self.host
+            )
 
 
 class Executor(ABC):

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from resto.executors.base import Executor, Job
 from resto.executors.flow import flow
 from resto.executors.lanes import Lanes, Task, process_lanes
+from resto.names import shown
 from resto.outcomes import Outcome
 
 
@@ -87,7 +88,7 @@ class _Pool:
                 lanes.attempt(task)
             except BaseException:  # such as SystemExit: nothing that a job does may leave the rest of the queue alone
                 job = task.job
-                logger.exception("The %s of %s on %s tried to end its thread.", job.action, job.name, job.host)
+                logger.exception("The %s of %s on %s tried to end its thread.", job.action, shown(job.name), job.host)
 
     def _next(self, host: str) -> tuple[Lanes, Task] | None:
         with self._lock:

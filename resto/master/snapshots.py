@@ -94,9 +94,12 @@ def fingerprint_of(status: os.stat_result) -> Fingerprint:
 
     Raises:
         IsADirectoryError: It is a directory.
+        OSError: It is no file at all.
     """
-    if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError
+    if not stat.S_ISREG(status.st_mode):
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError
+        raise OSError("the master copy has neither a file nor a directory there, but a pipe or a device")
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 

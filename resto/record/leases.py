@@ -18,6 +18,7 @@ from resto.exceptions import (
     UnexpectedStatusCode,
 )
 from resto.executors.queue import retry_delay
+from resto.names import shown
 from resto.outcomes import Outcome
 from resto.record import rows
 from resto.record.rows import Row, digest_of, in_parts
@@ -137,7 +138,7 @@ class Lease:
                     self._clear(mine, len(done))
             _hasten_again(done)
         except (DatabaseError, ConfigurationError):
-            logger.exception("Failed to record what became of %s.", outcomes[0].name)
+            logger.exception("Failed to record what became of %s.", shown(outcomes[0].name))
         _unreachable.difference_update(done)
         _unreachable.update(outcome.host for outcome in failed if isinstance(outcome.error, HostUnavailableError))
 
@@ -241,7 +242,7 @@ class Lease:
             with self._lock:
                 rows.update(self._mine, present=False)
         except DatabaseError:
-            logger.exception("Failed to record what became of %s.", name)
+            logger.exception("Failed to record what became of %s.", shown(name))
 
     def hand_over(self) -> None:
         """Let whoever gets the token take over the rows at once; others leave them alone, longer each time.
@@ -296,7 +297,7 @@ def settle_leases(settled: Sequence[tuple[Lease, Outcome]]) -> None:
             _clear_all(leases)
         _hasten_again(done.values())
     except (DatabaseError, ConfigurationError):
-        logger.exception("Failed to record what became of %s.", settled[0][1].name)
+        logger.exception("Failed to record what became of %s.", shown(settled[0][1].name))
     _unreachable.difference_update(done.values())
     for lease, outcome in settled:
         if not outcome.ok:

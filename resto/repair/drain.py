@@ -11,6 +11,7 @@ from django.core.files.storage import storages
 from resto.exceptions import HostUnavailableError
 from resto.executors import Executor, Job, RemoteCall
 from resto.executors.queue import retry_delay
+from resto.names import is_canonical, shown
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
 from resto.record import claims, leases
@@ -47,6 +48,7 @@ class Drained:
         queued: Names on hosts that were handed to a task queue.
         kept: Names on hosts that the settings do not have, which are left alone until they are a week old.
         forgotten: Names on hosts that the settings do not have, after that week.
+        dropped: Rows whose name is not that of a file.
     """
 
     done: int = 0
@@ -55,11 +57,13 @@ class Drained:
     queued: int = 0
     kept: int = 0
     forgotten: int = 0
+    dropped: int = 0
 
     @property
     def claimed(self) -> int:
         """How many names on hosts were due."""
-        return self.done + self.failed + self.skipped + self.queued + self.kept + self.forgotten
+        left = self.kept + self.forgotten + self.dropped
+        return self.done + self.failed + self.skipped + self.queued + left
 
 
 @dataclass(slots=True)
@@ -130,7 +134,8 @@ def drain_into(
             break
         so_far.untouched = {one.lease.token: one.lease for one in work}
         try:
-            for one in _dealt_with(work, so_far):
+            progress(_drop_what_is_no_name(work, so_far))
+            for one in _dealt_with([one for one in work if is_canonical(one.name)], so_far):
                 progress(one)
         except KeyboardInterrupt:
             leases.release_leases([*so_far.untouched.values()], 0)
@@ -139,11 +144,24 @@ def drain_into(
     _tell_observers(storage)
 
 
+def _drop_what_is_no_name(work: list[PendingName], so_far: _SoFar) -> int:
+    """Forget rows that resto has not written: what they name may be anything, above the master copy, too."""
+    bad = [one for one in work if not is_canonical(one.name)]
+    for one in bad:
+        logger.error(
+            "Dropped a row of the record: %s on %s is not the name of a file.", shown(one.name), shown(one.host)
+        )
+        so_far.untouched.pop(one.lease.token)
+    leases.forget_leases([one.lease for one in bad])
+    so_far.total.dropped += len(bad)
+    return len(bad)
+
+
 def _warn_of_strangers(so_far: _SoFar) -> None:
     for what, count in so_far.kept.items():
-        logger.warning("Kept %d names of %s. They are forgotten when they are a week old.", count, what)
+        logger.warning("Kept %d names of %s. They are forgotten when they are a week old.", count, shown(what))
     for what, count in so_far.forgotten.items():
-        logger.warning("Forgot %d names of %s. They were a week old.", count, what)
+        logger.warning("Forgot %d names of %s. They were a week old.", count, shown(what))
 
 
 def _tell_observers(aliases: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 
 from resto.exceptions import UndecidedError
 from resto.executors import Job
+from resto.names import require_canonical
 from resto.outcomes import Outcome
 from resto.record.backlog import rows_of_name
 from resto.record.changes import current_lease, holding
@@ -62,6 +63,7 @@ class Copying:
             return leased_job(Job("repair", host, name, partial(self._repair, host, name, truth)))
 
     def _repair(self, host: str, name: str, truth: Truth) -> None:
+        require_canonical(name)
         source = find_source(truth, host, name, partial(self._ask, name))
         if source is None:
             self.guarded("repair", self.withdraw, host, name).call()

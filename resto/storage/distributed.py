@@ -12,7 +12,7 @@ from django.utils.deconstruct import deconstructible
 from resto.courses import Course, as_method, course_of
 from resto.exceptions import ConfigurationError, ReplicationError
 from resto.executors import Job
-from resto.names import clean_directory, clean_name, require_storable
+from resto.names import clean_directory, clean_name, require_canonical, require_new
 from resto.outcomes import Outcome
 from resto.record import backlog, leases, opening
 from resto.record.changes import Change, current_lease
@@ -89,18 +89,21 @@ class DistributedStorage(ReplicatedStorage):
     @as_method
     def upload(self, host: str, name: str, content: SharedContent) -> Course[bool]:
         """Send a file to one host; return whether a file had its name there."""
+        require_canonical(name)
         existed = yield from course_of(self.transport_for(host).create, host, name, _leased_content(content))
         return uploaded(host, name, existed)
 
     @as_method
     def remove(self, host: str, name: str) -> Course[bool]:
         """Delete a file from one host; return whether it was there."""
+        require_canonical(name)
         _keep_lease()
         return removed(host, name, (yield from course_of(self.transport_for(host).delete, host, name)))
 
     @as_method
     def withdraw(self, host: str, name: str) -> Course[bool]:
         """Delete from one host what a failed save may have left there."""
+        require_canonical(name)
         _keep_lease()
         return (yield from course_of(self.transport_for(host).delete, host, name))
 
@@ -184,7 +187,7 @@ class DistributedStorage(ReplicatedStorage):
 
     def _save(self, name: str, content: "File[Any]") -> str:
         name = clean_name(name)
-        require_storable(name)
+        require_new(name)
         self.require_sound_options()
         with closing(SharedContent(content)) as shared:
             change, is_new = self._reservation.take(self, name)

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -260,7 +261,10 @@ def _open_temporary(master: MasterCopy, name: str, mode: str) -> tuple[str, IO[A
         raise FileExistsError(f"{name!r} exists")
     if "w" not in mode and "x" not in mode and "a" not in mode and not path.exists():
         raise FileNotFoundError(f"{name!r} does not exist")
-    temporary = master.create_temporary(name)
+    was = 0o666
+    with contextlib.suppress(FileNotFoundError):
+        was = stat.S_IMODE(path.stat().st_mode)
+    temporary = master.create_temporary(name, was)
     try:
         if "w" not in mode and "x" not in mode:
             with contextlib.suppress(FileNotFoundError):

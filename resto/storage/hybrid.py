@@ -13,7 +13,7 @@ from resto.exceptions import ConfigurationError, ReplicationError
 from resto.executors import Executor, Job
 from resto.master.copy import MasterCopy
 from resto.master.snapshots import Fingerprint, sharing_snapshots
-from resto.names import clean_name, require_storable
+from resto.names import clean_name, require_canonical, require_new
 from resto.outcomes import Outcome
 from resto.record import opening
 from resto.record.changes import Change, current_lease, holding
@@ -104,6 +104,7 @@ class HybridStorage(ReplicatedStorage):
         return self._replicate(host, name, "repair")
 
     def _replicate(self, host: str, name: str, action: str) -> Course[bool]:
+        require_canonical(name)
         lease = current_lease()
         if lease is None and self.record_alias() is not None:
             # Whoever writes to a host holds a lease, and nobody has opened one for this.
@@ -171,7 +172,7 @@ class HybridStorage(ReplicatedStorage):
 
     def _save(self, name: str, content: "File[Any]") -> str:
         name = clean_name(name)
-        require_storable(name)
+        require_new(name)
         self.require_sound_options()
         replaces = self._allow_overwrite and self._master.exists(name)
         change = Change(self, present=True)
@@ -192,7 +193,7 @@ class HybridStorage(ReplicatedStorage):
 
     def _alternative(self, name: str) -> str:
         name = clean_name(self.get_available_name(name))
-        require_storable(name)
+        require_new(name)
         return name
 
     def _undone(self, error: ReplicationError, state: Fingerprint, change: Change) -> ReplicationError:
@@ -227,7 +228,7 @@ class HybridStorage(ReplicatedStorage):
         if set(mode).isdisjoint("wax+"):
             return self._master.open(name, mode)
         name = clean_name(name)
-        require_storable(name)
+        require_new(name)
         self.require_sound_options()
         change = Change(self, present=True)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from resto.names import is_canonical
 from resto.record.rows import Row
 from resto.record.truth import truth_of
 from resto.transports import Transport
@@ -19,6 +20,8 @@ def missed_by_host(hosts: Sequence[str], rows: Mapping[str, Sequence[Row]]) -> d
     """
     missed: dict[str, set[str]] = {host: set() for host in hosts}
     for name, own in rows.items():
+        if not is_canonical(name):
+            continue  # whoever has written that row, it is about no file
         truth = truth_of(hosts, own)
         for host in hosts if truth.is_gone else set(hosts).difference(truth.hosts):
             missed[host].add(name)

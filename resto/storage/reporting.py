@@ -3,6 +3,7 @@
 import logging
 
 from resto.exceptions import RemoteFileNotFoundError, TransportError
+from resto.names import shown
 from resto.outcomes import Outcome
 
 
@@ -51,7 +52,7 @@ def log_failure(action: str, name: str, host: str, problem: str, error: Exceptio
     begins_with_host = "://" in problem.partition(" ")[0]
     sentence = problem if begins_with_host else f"{problem[:1].upper()}{problem[1:]}"
     sentence += "" if problem.endswith(("?", ".")) else "."
-    logger.error(message, name or "/", host, sentence, exc_info=error)
+    logger.error(message, shown(name) or "/", host, shown(sentence), exc_info=error)
 
 
 def forget_frames(error: BaseException | None) -> None:
@@ -68,14 +69,14 @@ def forget_frames(error: BaseException | None) -> None:
 def uploaded(host: str, name: str, existed: bool) -> bool:  # noqa: FBT001 - what a transport told
     """Return what an upload has told, and log what it should not have."""
     if existed:
-        logger.warning("PUT on existing file %s on %s.", name, host)
+        logger.warning("PUT on existing file %s on %s.", shown(name), host)
     return existed
 
 
 def removed(host: str, name: str, existed: bool) -> bool:  # noqa: FBT001 - what a transport told
     """Return what a deletion has told, and log what it should not have."""
     if not existed:
-        logger.warning("DELETE on missing file %s on %s.", name, host)
+        logger.warning("DELETE on missing file %s on %s.", shown(name), host)
     return existed
 
 

@@ -11,6 +11,8 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
+from django.core.exceptions import SuspiciousFileOperation
+
 from resto.exceptions import RemoteFileNotFoundError, TransportError, UnexpectedStatusCode
 from resto.hosts import HostURL
 from resto.names import quote_name
@@ -118,7 +120,13 @@ class Action:
         return self.target_of(self.name)
 
     def target_of(self, name: str) -> str:
-        """Return the request target of another name on the same host."""
+        """Return the request target of another name on the same host.
+
+        Raises:
+            SuspiciousFileOperation: The name leads out of the host's URL.
+        """
+        if "/../" in f"/{name}/":
+            raise SuspiciousFileOperation(f"{name!r} contains '..'")
         return self.url.path + quote_name(name)
 
     def failed(self, problem: str) -> TransportError:

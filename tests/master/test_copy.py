@@ -3,12 +3,14 @@
 import errno
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
+from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import TemporaryUploadedFile
@@ -144,6 +146,7 @@ def test_readers_never_see_a_part_of_a_file(media_root):
 KILLED_WRITER = """
 import sys
 from django.conf import settings
+from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
 settings.configure(MEDIA_ROOT=sys.argv[1])
 from resto.master.copy import MasterCopy
@@ -329,3 +332,42 @@ def test_location_follows_the_settings(master, tmp_path, settings):
     store(master, "a")
 
     assert (tmp_path / "other" / "a").exists()
+
+
+# What is no file of the master copy.
+
+
+@pytest.mark.parametrize("name", ["../settings.py", "d/../../settings.py", "../d/a"])
+@pytest.mark.parametrize("act", ["snapshot", "fingerprint", "create_temporary"])
+def test_nothing_leads_out_of_the_master_copy(master, media_root, act, name):
+    media_root.mkdir()
+    (media_root.parent / "settings.py").write_bytes(b"SECRET_KEY")
+    with pytest.raises(SuspiciousFileOperation):
+        getattr(master, act)(name)
+
+
+@pytest.mark.parametrize("act", ["snapshot", "fingerprint"])
+def test_pipes_and_devices_are_not_waited_for(master, media_root, act):
+    media_root.mkdir()
+    os.mkfifo(media_root / "pipe")
+    (media_root / "zeros").symlink_to("/dev/zero")
+    for name in ("pipe", "zeros"):
+        with pytest.raises(OSError, match="a pipe or a device"):
+            getattr(master, act)(name)
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"], indirect=True)
+@pytest.mark.parametrize("mode", [None, 0o600, 0o640, 0o644, 0o666, 0o444])
+def test_nobody_reads_a_temporary_file_who_may_not_read_the_file(media_root, settings, umask, links, mode, monkeypatch):
+    settings.FILE_UPLOAD_PERMISSIONS = mode
+    master, modes = MasterCopy(), []
+    original = master.set_permissions
+
+    def watch(path, status):
+        modes.append(stat.S_IMODE(status.st_mode))
+        original(path, status)
+
+    monkeypatch.setattr(master, "set_permissions", watch)
+    store(master, "a")
+    readers, final = 0o444, mode_of(media_root / "a")
+    assert modes[0] & readers & ~final == 0

@@ -4,6 +4,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import pytest
+from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
@@ -381,3 +382,78 @@ def test_job_that_is_done_twice_leaves_nothing(queued, messages, clock, django_c
     message = messages.pop()
     assert perform(message).again == perform(message).again == []
     assert Pending.objects.count() == 0
+
+
+# Rows that resto has not written.
+
+NO_NAMES = [
+    "../settings.py",
+    "../othersite/index.html",
+    "m/../../../../../../etc/hostname",
+    "/etc/hostname",
+    "a//b",
+    "a/./b",
+    "d/",
+    ".",
+    "",
+    "a\\b",
+    "a\0b",
+    ".resto-1",
+]
+
+
+def kinds(queued):
+    return {
+        "HybridStorage": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"fatal_exceptions": False}},
+        "AsyncStorage": {"BACKEND": "resto.storage.AsyncStorage"},
+        "queue": {
+            "BACKEND": "resto.storage.AsyncStorage",
+            "OPTIONS": {"executor": ListExecutor, "executor_options": {"messages": queued}},
+        },
+        "DistributedStorage": {"BACKEND": "resto.storage.DistributedStorage"},
+    }
+
+
+@pytest.mark.parametrize("present", [True, False])
+@pytest.mark.parametrize("kind", kinds([]))
+def test_row_that_names_no_file_is_dropped(storage, settings, servers, clock, media_root, caplog, kind, present):
+    queued = []
+    settings.STORAGES = {"default": kinds(queued)[kind]}
+    media_root.mkdir()
+    (media_root / "a").write_bytes(b"1")  # it is not empty
+    (media_root.parent / "settings.py").write_bytes(b"SECRET_KEY")
+    begin = opening.open_change if kind == "DistributedStorage" else opening.open_lease
+    for name in NO_NAMES:
+        begin("default", storages["default"].hosts[:1], name, present=present).release(0)
+    assert drain() == Drained(dropped=len(NO_NAMES))
+    assert [server.requests for server in servers] == [[], [], []]
+    assert queued == []
+    assert Pending.objects.count() == 0
+    assert len([text for text in caplog.messages if text.startswith("Dropped a row of the record: ")]) == len(NO_NAMES)
+    assert all(text.isprintable() for text in caplog.messages)
+
+
+@pytest.mark.parametrize("name", [name for name in NO_NAMES if name])
+@pytest.mark.parametrize("kind", ["HybridStorage", "AsyncStorage", "DistributedStorage"])
+def test_no_action_is_about_what_is_no_name(storage, settings, servers, media_root, kind, name):
+    settings.STORAGES = {"default": kinds([])[kind]}
+    media_root.mkdir()
+    storage = storages["default"]
+    actions = ["remove", "withdraw", *(["upload", "update", "repair"] if kind != "DistributedStorage" else [])]
+    for action in actions:
+        with pytest.raises(SuspiciousFileOperation):
+            getattr(storage, action)(servers[0].url, name)
+    assert servers[0].requests == []
+    assert Pending.objects.count() == 0
+
+
+def test_listing_without_a_master_copy_leaves_out_rows_that_name_no_file(settings, resto_server_factory, clock):
+    servers = [resto_server_factory() for _ in range(2)]
+    settings.RESTO_TRANSPORT = "webdav"
+    settings.RESTO_MEDIA_HOSTS = [server.url for server in servers]
+    settings.STORAGES = {"default": kinds([])["DistributedStorage"]}
+    for server in servers:
+        server.create_file("a", b"1")
+    for name in NO_NAMES:
+        opening.open_change("default", storages["default"].hosts[:1], name, present=True)
+    assert storages["default"].listdir("")[1] == ["a"]

@@ -470,6 +470,25 @@ def test_master_file_has_the_mode_of_the_setting(open_file, media_root, settings
     assert (media_root / "a").stat().st_mode & 0o777 == 0o604
 
 
+@pytest.mark.parametrize("setting", [None, 0o600, 0o644])
+@pytest.mark.parametrize("was", [0o600, 0o640, 0o644])
+@pytest.mark.parametrize("mode", ["ab", "r+b", "wb"])
+def test_nobody_reads_a_file_meanwhile_who_might_not_read_it_before(
+    open_file, media_root, settings, mode, was, setting
+):
+    settings.FILE_UPLOAD_PERMISSIONS = setting
+    (media_root / "a").write_bytes(b"salary list")
+    (media_root / "a").chmod(was)
+    file = open_file("a", mode)
+    (temporary,) = media_root.glob(".resto-*")
+    readers, during = 0o444, temporary.stat().st_mode
+    file.close()
+    final = (media_root / "a").stat().st_mode
+    assert during & readers & ~was == 0
+    assert during & readers & ~final == 0
+    assert final & 0o777 == (was if setting is None else setting)
+
+
 # A file of the master copy that is not written to its end.
 
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from django.core.exceptions import SuspiciousFileOperation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -347,3 +348,13 @@ def test_other_answers_do_not_make_a_directory(status, headers):
     next(sequence)
     with pytest.raises(UnexpectedStatusCode):
         sequence.send(Response(status, "", headers))
+
+
+@given(st.lists(st.sampled_from(["..", "a", "", ".", "..a", "a.."]), min_size=1, max_size=5).map("/".join))
+def test_no_name_leads_out_of_the_url_of_a_host(name):
+    action = Action("upload", "media-1", name, parse_url("http://media-1/media/", ""))
+    if ".." in name.split("/"):
+        with pytest.raises(SuspiciousFileOperation, match=r"contains '\.\.'"):
+            _ = action.target
+    else:
+        assert action.target == f"/media/{name}"

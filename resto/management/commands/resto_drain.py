@@ -131,6 +131,7 @@ def _summary(drained: Drained) -> str:
             (drained.skipped, "left for later, as their host is down"),
             (drained.kept, "kept for a week, as the settings do not have their host or storage"),
             (drained.forgotten, "forgotten, as their host or storage is gone"),
+            (drained.dropped, "dropped, as they are no names of files"),
         ]
         if count
     ]

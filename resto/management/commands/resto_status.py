@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from resto.management.choices import require_known
+from resto.names import shown
 from resto.repair.probe import HostProbe, probe_hosts
 from resto.repair.status import HostStatus, Stranger, host_statuses, strangers
 from resto.storage.finding import replicated_aliases
@@ -58,7 +59,7 @@ class Command(BaseCommand):
             except DatabaseError as error:
                 raise CommandError(f"The record cannot be read: {error}", returncode=DOWN) from error
             except Exception as error:  # noqa: BLE001 - whatever a plugin raises; the hosts of others are asked
-                self.stderr.write(f"{alias}: {error}")
+                self.stderr.write(shown(f"{alias}: {error}"))
                 broken = True
         found = {(probe.storage, probe.host): probe for probe in probes}
         pairs = [(status, found.get((status.storage, status.host))) for status in statuses]
@@ -66,10 +67,10 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps([_record(status, probe) for status, probe in pairs]))
         else:
             for status, probe in pairs:
-                self.stdout.write("\n  ".join([_sentence(status), *_findings(probe)]))
+                self.stdout.write("\n  ".join(map(shown, [_sentence(status), *_findings(probe)])))
         for sentence in others:
             # The list for monitoring has hosts of the site only.
-            (self.stderr if options["json"] else self.stdout).write(sentence)
+            (self.stderr if options["json"] else self.stdout).write(shown(sentence))
         code = DOWN if broken else max(exit_code(statuses, probes), BACKLOG if others else FINE)
         if code:
             sys.exit(code)

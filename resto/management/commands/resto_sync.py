@@ -11,7 +11,7 @@ from django.core.management import BaseCommand, CommandError
 
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 from resto.management.progress import ProgressBar
-from resto.names import clean_directory
+from resto.names import clean_directory, shown
 from resto.repair.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport, synchronize
 from resto.settings import storage_settings
 from resto.storage import ReplicatedStorage
@@ -133,14 +133,14 @@ class _TextReport:
     def add(self, alias: str, event: Difference | Disagreement | Notice, bar: ProgressBar) -> None:
         if self._verbosity > 0:
             with bar.beside():
-                self._command.stdout.write(_line(event))
+                self._command.stdout.write(shown(_line(event)))
 
     def conclude(self, alias: str, report: SyncReport) -> None:
         for problem in report.problems:
-            self._command.stdout.write(f"{alias}: {problem}.")
+            self._command.stdout.write(shown(f"{alias}: {problem}."))
         for host in report.hosts:
             for problem in host.problems:
-                self._command.stdout.write(f"{host.host}: {problem}.")
+                self._command.stdout.write(shown(f"{host.host}: {problem}."))
             self._command.stdout.write(f"{alias}: {host.host}: {_summary(host)}.")
         if report.disagreements:
             self._command.stdout.write(
@@ -179,7 +179,7 @@ class _JsonReport:
 
 
 def _line(event: Difference | Disagreement | Notice) -> str:
-    name = _shown(event.name)
+    name = event.name
     if isinstance(event, Notice):
         return f"{event.host or 'master copy'}: skipped {name}: {event.reason}"
     if isinstance(event, Disagreement):
@@ -210,8 +210,3 @@ def _count(number: int, noun: str) -> str:
 
 def _size(size: int | None) -> str:
     return "missing" if size is None else _count(size, "byte")
-
-
-def _shown(name: str) -> str:
-    """Return a name so that it cannot be taken for something else: it may have line breaks, or be no text at all."""
-    return name if name.isprintable() else ascii(name)

@@ -8,6 +8,7 @@ from django.core.management import CommandError
 
 from resto.exceptions import ConfigurationError, TransportError
 from resto.management.progress import ProgressBar
+from resto.names import shown
 from resto.outcomes import Outcome
 from resto.staticfiles.storage import Publication, StaticFilesStorage
 
@@ -63,4 +64,4 @@ def _sentences(failures: list[Outcome]) -> Iterator[str]:
         error = several[0].error
         problem = error.problem if isinstance(error, TransportError) else str(error)
         what = "1 change" if len(several) == 1 else f"{len(several)} changes"
-        yield f"{what} did not reach {host}, such as that of {several[0].name}: {problem.rstrip('.')}."
+        yield shown(f"{what} did not reach {host}, such as that of {several[0].name}: {problem.rstrip('.')}.")
