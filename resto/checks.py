@@ -125,7 +125,7 @@ def _check_storage(where: str, storage: ReplicatedStorage) -> Iterable[CheckMess
     if not problems and storage.has_literal_credentials():
         yield checks.Warning(
             f"{where}: the options contain a credential, which migrations and task queues would write down",
-            hint="Put it into RESTO_CREDENTIALS, and let the option hold its name instead, such as 'auth' of the transport "
+            hint="Put it into RESTO_SECRETS, and let the option hold its name instead, such as 'auth' of the transport "
             "'http', or 'url' of the executor 'rq'.",
             id="resto.W001",
         )

@@ -103,7 +103,7 @@ def parse_url(address: str, base_url: str) -> HostURL:
     if "@" in address:
         raise ConfigurationError(
             f"the URL of host {_shown(address)} contains user information",
-            "Put the credentials into RESTO_CREDENTIALS and name them in the transport option 'auth'.",
+            "Put the credentials into RESTO_SECRETS and name them in the transport option 'auth'.",
             code="E003",
         )
     if "?" in address or "#" in address:

@@ -36,7 +36,7 @@ DEFAULTS: dict[str, Any] = {
     "TRANSPORT_OPTIONS": {},
     "EXECUTOR": "thread",
     "EXECUTOR_OPTIONS": {},
-    "CREDENTIALS": {},
+    "SECRETS": {},
     "DATABASE": "default",
     "LEASE": 300,
     "GRACE": 60,
@@ -82,7 +82,7 @@ def _setting(name: str) -> Any:
 
 
 def get_credential(name: str, *, option: str, code: str = "E008") -> Any:
-    """Return what ``RESTO_CREDENTIALS`` holds under a name. For the constructors of transports and executors.
+    """Return what ``RESTO_SECRETS`` holds under a name. For the constructors of transports and executors.
 
     Args:
         name: What an option gives in place of a secret.
@@ -92,13 +92,13 @@ def get_credential(name: str, *, option: str, code: str = "E008") -> Any:
     Raises:
         ConfigurationError: There is no such name.
     """
-    credentials = get_setting("CREDENTIALS")
+    credentials = get_setting("SECRETS")
     try:
         return credentials[name]
     except KeyError:
         known = ", ".join(sorted(credentials)) or "none"
         # Without what was given: it may be the secret itself.
-        problem = f"RESTO_CREDENTIALS has no credential of the name that is given as {option!r}"
+        problem = f"RESTO_SECRETS has no credential of the name that is given as {option!r}"
         raise ConfigurationError(problem, f"It has: {known}.", code) from None
 
 

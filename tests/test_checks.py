@@ -92,7 +92,7 @@ SOUND = [
 
 @pytest.mark.parametrize(("backend", "options"), SOUND)
 def test_nothing_is_wrong(check, settings, backend, options):
-    settings.RESTO_CREDENTIALS = {"media": ("user", "password")}
+    settings.RESTO_SECRETS = {"media": ("user", "password")}
     assert check(backend, hosts=HOSTS, **options) == []
 
 
@@ -201,7 +201,7 @@ LITERALS = [
 def test_literal_credential(check, options):
     [message] = check(HYBRID, **options)
     assert (message.id, message.level) == ("resto.W001", checks.WARNING)
-    assert "RESTO_CREDENTIALS" in message.hint
+    assert "RESTO_SECRETS" in message.hint
     assert "secret" not in str(message)
 
 

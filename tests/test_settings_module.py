@@ -57,7 +57,7 @@ def test_defaults_without_settings_of_django():
 
 
 def test_credential_of_a_plugin(settings):
-    settings.RESTO_CREDENTIALS = {"media": "secret"}
+    settings.RESTO_SECRETS = {"media": "secret"}
     assert get_credential("media", option="key") == "secret"
     with pytest.raises(ConfigurationError, match="no credential of the name that is given as 'key'") as caught:
         get_credential("secret", option="key")

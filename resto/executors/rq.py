@@ -128,7 +128,7 @@ def _connect(url: Any) -> Redis:
         return Redis.from_url(url)
     except (AttributeError, TypeError, ValueError) as error:
         # Without the URL, which may hold a password.
-        hint = "Write 'redis://localhost:6379/0'; put a URL with a password into RESTO_CREDENTIALS, and give its name."
+        hint = "Write 'redis://localhost:6379/0'; put a URL with a password into RESTO_SECRETS, and give its name."
         problem = f"the executor option 'url' is not the URL of a Redis ({type(error).__name__})"
         raise ConfigurationError(problem, hint, "E007") from None
 

@@ -59,7 +59,7 @@ class ReplicatedStorage(Storage):
         if self.has_literal_credentials():
             # Whoever can read a task queue or a cache would read it.
             raise PicklingError(
-                f"the options of this {type(self).__name__} hold a credential; put it into RESTO_CREDENTIALS"
+                f"the options of this {type(self).__name__} hold a credential; put it into RESTO_SECRETS"
             )
         args, kwargs = self._constructor_args
         # Of resto it names the class alone, so that other versions can read it, too.

@@ -1,4 +1,4 @@
-"""How requests prove who sends them. Secrets come from ``RESTO_CREDENTIALS`` by name, and never show in a repr."""
+"""How requests prove who sends them. Secrets come from ``RESTO_SECRETS`` by name, and never show in a repr."""
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -55,7 +55,7 @@ def authenticator(auth: Any, scheme: str | None) -> Authenticator | None:
     """Return what authenticates the requests of a transport.
 
     Args:
-        auth: A name in ``RESTO_CREDENTIALS``, or a literal credential.
+        auth: A name in ``RESTO_SECRETS``, or a literal credential.
         scheme: ``"digest"`` or ``"basic"`` (the default) for a user and a password.
 
     Raises:

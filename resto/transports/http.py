@@ -52,7 +52,7 @@ class HttpTransport(Transport):
     Args:
         base_url: Where files are served from; hosts that are no full URLs take its scheme and path.
         timeout: Seconds that a host may stay silent: while connecting, and at each read or write.
-        auth: Name of a credential in ``RESTO_CREDENTIALS``; or, not recommended, the credential itself: ``(user,
+        auth: Name of a credential in ``RESTO_SECRETS``; or, not recommended, the credential itself: ``(user,
             password)``, ``{header: value}``, or an auth object of requests. A string is always a name.
         auth_scheme: ``"basic"`` (the default) or ``"digest"``, for a user and a password.
         ca_bundle: Path of a PEM file with the certificates of the authorities to trust instead of the system's.

@@ -142,7 +142,7 @@ def hosts(media_servers, settings):
         options = {"auth": "media", "auth_scheme": server.kind.auth} if server.kind.auth else {}
         if server.kind.tls:
             options |= {"ca_bundle": str(server.ca), "client_cert": str(server.client_certificate)}
-        settings.RESTO_CREDENTIALS = {"media": server.credentials}
+        settings.RESTO_SECRETS = {"media": server.credentials}
         return {"hosts": [first, second], "transport_options": options, "timeout": 10}, [here, there]
 
     return make

@@ -95,7 +95,7 @@ def test_blocks_do_what_the_page_says(page, request, reader):
         request.getfixturevalue("example_package")
     for block in read_blocks(page):
         for server in reader.servers:
-            server.credentials = CREDENTIALS if "RESTO_CREDENTIALS" in block.text else server.credentials
+            server.credentials = CREDENTIALS if "RESTO_SECRETS" in block.text else server.credentials
         try:
             reader.do(block)
         except (Exception, SystemExit) as error:
@@ -161,7 +161,7 @@ def test_setting_is_documented(name):
     assert f"`RESTO_{name}`" in SETTINGS
 
 
-@pytest.mark.parametrize("name", sorted(DEFAULTS.keys() - {"MEDIA_HOSTS", "CREDENTIALS"}))
+@pytest.mark.parametrize("name", sorted(DEFAULTS.keys() - {"MEDIA_HOSTS", "SECRETS"}))
 def test_default_is_documented(name):
     row = re.search(rf"^\| (?:`{name.lower()}` )?\| `RESTO_{name}` \| [^|]+ \| `([^`]+)` \|", SETTINGS, re.MULTILINE)
     assert row[1].replace('"', "'") == repr(DEFAULTS[name])

@@ -31,7 +31,7 @@ def test_first_commands_show_the_main_job_and_pass_the_tests():
 
 def test_first_settings_are_complete():
     settings = next(block.text for block in read_blocks(README) if block.language == "python")
-    for name in ("MEDIA_ROOT", "MEDIA_URL", "STORAGES", "RESTO_CREDENTIALS", "INSTALLED_APPS"):
+    for name in ("MEDIA_ROOT", "MEDIA_URL", "STORAGES", "RESTO_SECRETS", "INSTALLED_APPS"):
         assert re.search(f"^{name} [+]?= ", settings, re.MULTILINE)
 
 

@@ -89,7 +89,7 @@ def test_connection_in_place_of_a_url(redis, jobs):
 
 
 def test_url_can_be_a_credential(settings, redis_server, jobs):
-    settings.RESTO_CREDENTIALS = {"queue": redis_server.url}
+    settings.RESTO_SECRETS = {"queue": redis_server.url}
     executor = RqExecutor(url="queue")
     executor.enqueue(MESSAGE)
     assert len(jobs()) == 1
@@ -174,7 +174,7 @@ def test_error_names_the_queues_of_django_rq(django_rq):
 )
 def test_wrong_url_is_not_shown(settings, url):
     """Nor by the errors that led to it: parsers of URLs quote what they do not like."""
-    settings.RESTO_CREDENTIALS = {"queue": url}
+    settings.RESTO_SECRETS = {"queue": url}
     for option in ("queue", url):
         with pytest.raises(ConfigurationError) as caught:
             RqExecutor(url=option)
@@ -238,7 +238,7 @@ def test_unix_socket(tmp_path):
 
 def test_storage_with_a_password_in_its_options_does_not_pickle(make_storage):
     storage = make_storage(url="redis://:secret@localhost/0")
-    with pytest.raises(pickle.PicklingError, match="hold a credential; put it into RESTO_CREDENTIALS"):
+    with pytest.raises(pickle.PicklingError, match="hold a credential; put it into RESTO_SECRETS"):
         pickle.dumps(storage)
 
 

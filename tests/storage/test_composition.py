@@ -79,7 +79,7 @@ def test_composition_is_made_once():
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "renewed"), [("RESTO_CREDENTIALS", {}, True), ("MEDIA_URL", "/x/", True), ("DEBUG", True, False)]
+    ("name", "value", "renewed"), [("RESTO_SECRETS", {}, True), ("MEDIA_URL", "/x/", True), ("DEBUG", True, False)]
 )
 def test_composition_is_made_again_when_a_setting_changes(settings, name, value, renewed):
     storage = make()

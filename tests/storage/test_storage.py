@@ -462,7 +462,7 @@ def test_file_field_saves_reads_and_deletes(document, servers):
 
 
 def test_migration_shows_how_to_build_the_storage_and_no_secret(storage_class, settings):
-    settings.RESTO_CREDENTIALS = {"media": ("user", "do-not-tell")}
+    settings.RESTO_SECRETS = {"media": ("user", "do-not-tell")}
     storage = storage_class(
         ["https://media-1.example.com/"], transport="webdav", transport_options={"auth": "media"}, timeout=3
     )

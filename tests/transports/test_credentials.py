@@ -43,21 +43,21 @@ def test_user_and_password_are_basic(pair, scheme):
 
 
 def test_names_are_looked_up(settings):
-    settings.RESTO_CREDENTIALS = {"media": ("user", "password"), "token": "abc", "headers": {"X-Key": "abc"}}
+    settings.RESTO_SECRETS = {"media": ("user", "password"), "token": "abc", "headers": {"X-Key": "abc"}}
     assert authenticator("media", None).headers == authenticator(("user", "password"), None).headers
     assert authenticator("token", None).headers == {"Authorization": "Bearer abc"}
     assert authenticator("headers", None).headers == {"X-Key": "abc"}
 
 
 def test_an_unknown_name_is_an_error_that_lists_the_known(settings):
-    settings.RESTO_CREDENTIALS = {"media": "s3cret", "backup": "s3cret"}
+    settings.RESTO_SECRETS = {"media": "s3cret", "backup": "s3cret"}
     with pytest.raises(ConfigurationError, match=r"backup, media") as info:
         authenticator("medai", None)
     assert "s3cret" not in str(info.value)
 
 
 def test_without_credentials_there_is_no_name(settings):
-    settings.RESTO_CREDENTIALS = {}
+    settings.RESTO_SECRETS = {}
     with pytest.raises(ConfigurationError, match="It has: none"):
         authenticator("media", None)
 
@@ -114,7 +114,7 @@ def test_a_wrong_credential_is_an_error_that_does_not_show_it(auth, scheme, prob
 
 @pytest.mark.parametrize("scheme", ["basic", "digest"])
 def test_a_scheme_needs_user_and_password(settings, scheme):
-    settings.RESTO_CREDENTIALS = {"token": "s3cret"}
+    settings.RESTO_SECRETS = {"token": "s3cret"}
     with pytest.raises(ConfigurationError, match="needs a credential"):
         authenticator("token", scheme)
 

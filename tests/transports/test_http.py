@@ -536,7 +536,7 @@ def test_a_key_with_a_password_is_an_error_and_no_question(transport, tmp_path, 
     ids=["basic", "bearer", "header", "object"],
 )
 def test_credentials_are_named(transport, resto_server, settings, credential, expected):
-    settings.RESTO_CREDENTIALS = {"media": credential}
+    settings.RESTO_SECRETS = {"media": credential}
     http = transport(auth="media")
     http.exists(resto_server.url, "a.txt")
     assert resto_server.requests[0].headers["Authorization"] == expected

@@ -210,7 +210,7 @@ def test_recipe_of_the_ancestor(open_workshop, hosts, redis_server, monkeypatch,
     monkeypatch.setenv("WORKSHOP_REDIS", redis_server.url)
     environment = {"WORKSHOP_REDIS": redis_server.url}
     options = {"transport_options": {"auth": "media"}}
-    credentials = {"RESTO_CREDENTIALS": {"media": ["user", "swordfish"]}}
+    credentials = {"RESTO_SECRETS": {"media": ["user", "swordfish"]}}
     workshop, storage = open_workshop(
         hosts.urls, options, backend="sites.workshop.storage.RecipeStorage", environment=environment, **credentials
     )

@@ -72,6 +72,6 @@ RESTO_MEDIA_HOSTS = CONFIG["hosts"]
 RESTO_TRANSPORT = "webdav"
 RESTO_TIMEOUT = 20  # a busy machine needs a few; sites with a host that hangs have another one
 RESTO_TRANSPORT_OPTIONS = {"auth": "media"}
-RESTO_CREDENTIALS = {"media": ("newsroom", CONFIG["password"])}
+RESTO_SECRETS = {"media": ("newsroom", CONFIG["password"])}
 
 SILENCED_SYSTEM_CHECKS = ["resto.W005"]  # reports have a storage outside of STORAGES
