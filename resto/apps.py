@@ -14,8 +14,10 @@ class RestoConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from resto.checks import check_plugins, check_record, check_storages  # needs the models of all applications
+        # These need the models of all applications.
+        from resto.checks import check_plugins, check_record, check_secrets, check_storages
 
         register(check_storages, Tags.files)
         register(check_plugins, Tags.files)
         register(check_record, Tags.files)
+        register(check_secrets, Tags.files)

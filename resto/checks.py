@@ -15,11 +15,11 @@ from django.utils.functional import LazyObject
 from resto.installed import conflicts
 from resto.plugins import get_plugin_manager
 from resto.record import database
-from resto.settings import get_setting, storage_settings
+from resto.settings import OLD_SECRETS, get_setting, has_old_secrets, storage_settings
 from resto.storage import DistributedStorage, ReplicatedStorage, is_replicated
 
 
-__all__ = ["check_plugins", "check_record", "check_storages"]
+__all__ = ["check_plugins", "check_record", "check_secrets", "check_storages"]
 
 _REFERENCE_HINT = "See the settings reference for the options that there are."
 
@@ -78,6 +78,19 @@ def _check_sqlite(alias: str) -> Iterable[CheckMessage]:
             hint="Give the record a SQLite file of its own: another alias in DATABASES, named by RESTO_DATABASE.",
             id="resto.W004",
         )
+
+
+def check_secrets(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Check that Django hides what hosts are told in confidence."""
+    if not has_old_secrets():
+        return []
+    return [
+        checks.Warning(
+            f"{OLD_SECRETS} is shown by Django, in its error mails and on its debug page; resto 0.3 will not read it",
+            hint="Call it RESTO_SECRETS. Django hides settings that have SECRET in their names.",
+            id="resto.W006",
+        )
+    ]
 
 
 def check_plugins(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:

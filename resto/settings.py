@@ -13,8 +13,10 @@ from resto.exceptions import ConfigurationError
 
 __all__ = [
     "DEFAULTS",
+    "OLD_SECRETS",
     "get_credential",
     "get_setting",
+    "has_old_secrets",
     "media_url",
     "remembered",
     "rq_queues",
@@ -41,6 +43,9 @@ DEFAULTS: dict[str, Any] = {
     "LEASE": 300,
     "GRACE": 60,
 }
+
+# What 0.1 called RESTO_SECRETS. Django, which hides settings by their names, shows it. Goes with 0.3.
+OLD_SECRETS = "RESTO_CREDENTIALS"
 
 
 def remembered(function: Callable[P, T]) -> Callable[P, T]:
@@ -78,7 +83,15 @@ def get_setting(name: str) -> Any:
 
 @remembered
 def _setting(name: str) -> Any:
-    return getattr(settings, f"RESTO_{name}", DEFAULTS[name])
+    value = getattr(settings, f"RESTO_{name}", DEFAULTS[name])
+    if name == "SECRETS" and has_old_secrets():
+        return {**getattr(settings, OLD_SECRETS), **value}
+    return value
+
+
+def has_old_secrets() -> bool:
+    """Return whether a site still has its credentials in a setting that Django shows."""
+    return hasattr(settings, OLD_SECRETS)
 
 
 def get_credential(name: str, *, option: str, code: str = "E008") -> Any:

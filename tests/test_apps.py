@@ -2,7 +2,7 @@ from django.apps import apps
 from django.core.checks import Tags, registry
 
 from resto.apps import RestoConfig
-from resto.checks import check_plugins, check_storages
+from resto.checks import check_plugins, check_record, check_secrets, check_storages
 
 
 def test_app_is_found_by_the_name_of_the_package():
@@ -11,6 +11,6 @@ def test_app_is_found_by_the_name_of_the_package():
 
 def test_checks_are_registered():
     """They run with ``manage.py check``, and with its option ``--tag files``."""
-    for check in (check_storages, check_plugins):
+    for check in (check_storages, check_plugins, check_record, check_secrets):
         assert check in registry.registry.get_checks()
         assert Tags.files in check.tags

@@ -14,7 +14,7 @@ from django.test.utils import isolate_apps
 
 import resto
 from resto import checks as checks_module
-from resto.checks import check_record, check_storages
+from resto.checks import check_record, check_secrets, check_storages
 from resto.executors.inline import InlineExecutor
 from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
 from resto.transports.http import HttpTransport
@@ -425,10 +425,20 @@ def test_record_in_the_transactions_of_sqlite(monkeypatch):
     assert check_record(None) == []
 
 
+def test_old_name_of_the_secrets(settings):
+    assert check_secrets(None) == []
+    settings.RESTO_CREDENTIALS = {"media": ("user", "hunter2")}
+    [message] = run()
+    assert (message.id, message.level) == ("resto.W006", checks.WARNING)
+    assert "RESTO_CREDENTIALS is shown by Django" in message.msg
+    assert "RESTO_SECRETS" in message.hint
+    assert "hunter2" not in str(message)
+
+
 def test_codes_are_unique():
     """Each code that `checks` gives a message of its own stands there once; those of other modules have their table."""
     codes = re.findall(r'id="resto\.([EW]\d{3})"', inspect.getsource(checks_module))
-    assert sorted(codes) == ["E001", "E010", "E013", "E014", "W001", "W002", "W003", "W004", "W005"]
+    assert sorted(codes) == ["E001", "E010", "E013", "E014", "W001", "W002", "W003", "W004", "W005", "W006"]
 
 
 def test_codes_are_tested():
@@ -447,5 +457,6 @@ def test_codes_are_tested():
         "W002",
         "W003",
         "W005",
+        "W006",
     }
     assert codes == tested

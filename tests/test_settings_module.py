@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+import resto.settings
+from resto import __version__
 from resto.exceptions import ConfigurationError
 from resto.settings import DEFAULTS, get_credential, get_setting, media_url, remembered, storage_settings, use_tz
 
@@ -66,6 +68,21 @@ def test_credential_of_a_plugin(settings):
     with pytest.raises(ConfigurationError) as caught:
         get_credential("other", option="url", code="E007")
     assert caught.value.code == "E007"
+
+
+def test_old_name_of_the_secrets(settings):
+    """What has no other place is still found; goes with 0.3."""
+    settings.RESTO_CREDENTIALS = {"media": "old", "backup": "old"}
+    assert get_credential("media", option="auth") == "old"
+    settings.RESTO_SECRETS = {"media": "new", "token": "new"}
+    assert [get_credential(name, option="auth") for name in ("media", "backup", "token")] == ["new", "old", "new"]
+    assert get_setting("SECRETS") == {"media": "new", "backup": "old", "token": "new"}
+    with pytest.raises(ConfigurationError, match="It has: backup, media, token"):
+        get_credential("other", option="auth")
+
+
+def test_old_name_goes_with_the_version_that_the_check_names():
+    assert (__version__ < "0.3") == hasattr(resto.settings, "OLD_SECRETS")
 
 
 def test_what_is_remembered_is_found_out_once_until_a_setting_changes(settings):
