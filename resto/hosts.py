@@ -72,7 +72,8 @@ def parse_hosts(values: Iterable[str | Mapping[str, Any]]) -> tuple[Host, ...]:
     if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
         hint = "Set RESTO_MEDIA_HOSTS, or the option 'hosts', to a list of addresses."
         raise ConfigurationError(f"hosts must be a list, not of type {type(values).__name__}", hint, code="E003")
-    hosts = tuple(_parse_host(value) for value in values)
+    # No generator: reports of exceptions do not know who has called one, and whether its variables are sensitive.
+    hosts = tuple(map(_parse_host, values))
     if not hosts:
         raise ConfigurationError("no hosts", "Set RESTO_MEDIA_HOSTS, or the option 'hosts'.", code="E002")
     return hosts

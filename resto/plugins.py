@@ -34,6 +34,7 @@ from resto.offers import (
     import_class,
 )
 from resto.outcomes import Outcome
+from resto.sensitive import sensitive_variables
 from resto.transports import Transport
 
 
@@ -89,6 +90,7 @@ class PluginManager:
         """
         return cast("type[Executor]", self._find(EXECUTOR, choice))
 
+    @sensitive_variables()
     def create_transport(self, choice: str | type, base_url: str, /, **options: Any) -> Transport:
         """Return a transport of the class that `transport` finds.
 
@@ -97,6 +99,7 @@ class PluginManager:
         """
         return cast("Transport", self._create(TRANSPORT, choice, (base_url,), options))
 
+    @sensitive_variables()
     def create_executor(self, choice: str | type, /, **options: Any) -> Executor:
         """Return an executor of the class that `executor` finds.
 

@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from resto.exceptions import ConfigurationError
+from resto.sensitive import sensitive_variables
 
 
 __all__ = [
@@ -94,6 +95,7 @@ def has_old_secrets() -> bool:
     return hasattr(settings, OLD_SECRETS)
 
 
+@sensitive_variables()  # what is given as a name may be the secret itself
 def get_credential(name: str, *, option: str, code: str = "E008") -> Any:
     """Return what ``RESTO_SECRETS`` holds under a name. For the constructors of transports and executors.
 

@@ -14,6 +14,7 @@ from rq.utils import parse_timeout as parse_job_timeout
 
 from resto.exceptions import ConfigurationError
 from resto.executors.queue import MAX_RETRIES, Message, QueueExecutor, broker_timeout, retry_delay
+from resto.sensitive import sensitive_variables
 from resto.settings import get_credential, rq_queues
 
 
@@ -23,6 +24,7 @@ __all__ = ["RqExecutor"]
 _FUNCTION = "resto.workers.rq.replicate"
 
 _HINT = "Give 'url', 'connection', or the name of a queue of django-rq as 'queue'."
+_URL_HINT = "Write 'redis://localhost:6379/0'; put a URL with a password into RESTO_SECRETS, and give its name."
 
 
 class RqExecutor(QueueExecutor):
@@ -38,6 +40,7 @@ class RqExecutor(QueueExecutor):
         priority: Whether jobs go to the front of the queue.
     """
 
+    @sensitive_variables()
     def __init__(
         self,
         *,
@@ -119,18 +122,19 @@ def _open_queue(name: Any, url: Any, connection: "Redis | None") -> Queue:
     return queue
 
 
+@sensitive_variables()
 def _connect(url: Any) -> Redis:
     if isinstance(url, str) and "://" not in url:
         if ":" in url or "/" in url:
-            raise ConfigurationError("the executor option 'url' has no scheme", f"Write 'redis://{url}'.", "E007")
+            # Without what was given, as below.
+            raise ConfigurationError("the executor option 'url' has no scheme", _URL_HINT, "E007")
         url = get_credential(url, option="url", code="E007")
     try:
         return Redis.from_url(url)
     except (AttributeError, TypeError, ValueError) as error:
         # Without the URL, which may hold a password.
-        hint = "Write 'redis://localhost:6379/0'; put a URL with a password into RESTO_SECRETS, and give its name."
         problem = f"the executor option 'url' is not the URL of a Redis ({type(error).__name__})"
-        raise ConfigurationError(problem, hint, "E007") from None
+        raise ConfigurationError(problem, _URL_HINT, "E007") from None
 
 
 def _has_password(url: str) -> bool:

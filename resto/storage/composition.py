@@ -10,6 +10,7 @@ from resto.exceptions import ConfigurationError
 from resto.executors import Executor
 from resto.hosts import Host, parse_hosts, parse_timeout
 from resto.plugins import get_plugin_manager, identity
+from resto.sensitive import sensitive_variables
 from resto.settings import get_setting, storage_settings
 from resto.transports import Transport
 
@@ -82,10 +83,12 @@ class Options:
         """Return how many seconds a host may stay silent."""
         return parse_timeout(self.value("TIMEOUT"))
 
+    @sensitive_variables()  # options may hold a credential, and so may an address that is refused
     def hosts(self) -> tuple[Host, ...]:
         """Return the hosts, with their own options."""
         return parse_hosts(self.value("MEDIA_HOSTS"))
 
+    @sensitive_variables()
     def transports(self, base_url: str) -> tuple[Transport, dict[str, Transport], dict[str, str]]:
         """Return the transport of hosts without options of their own, that of each host, and what identifies each host.
 
@@ -112,6 +115,7 @@ class Options:
         options["timeout"] = parse_timeout(options.get("timeout", self.value("TIMEOUT")))
         return plugins.create_transport(choice, base_url, **options)
 
+    @sensitive_variables()
     def executor(self, storage: str, alias: str | None, *, waits: bool) -> Executor:
         """Return the executor, if it suits the storage.
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 
 from resto.courses import Arrival, Course
+from resto.sensitive import sensitive_variables
 from resto.transports.answers import (
     DRAIN_SIZE,
     FIRST_SIZE,
@@ -224,6 +225,7 @@ class _Unsent:
         self.is_left = True
         self.is_sent = False
 
+    @sensitive_variables()  # heads are sent, too
     def send(self) -> bool:
         """Send as much as the host takes at once; return whether that was anything."""
         any_sent = False
@@ -284,6 +286,7 @@ class _AnswerStream(Stream):
             self._connection.close()
 
 
+@sensitive_variables()
 def _send(sock: socket.socket, blocks: Iterable[bytes]) -> bool:
     """Send blocks; return False if the host stopped listening, in which case it may have answered all the same."""
     limit = TLS_SEND_SIZE if isinstance(sock, ssl.SSLSocket) else None

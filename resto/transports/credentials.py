@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from resto.exceptions import ConfigurationError
+from resto.sensitive import sensitive_variables
 from resto.settings import get_credential
 
 
@@ -31,6 +32,7 @@ class Authenticator(Protocol):
 class HeaderAuthenticator:
     """Adds the same headers to every request."""
 
+    @sensitive_variables()
     def __init__(self, headers: Mapping[str, str]) -> None:
         for name, value in headers.items():
             _check_header(name, value)
@@ -51,6 +53,7 @@ class ReactiveAuthenticator:
         self.create_auth = create_auth
 
 
+@sensitive_variables()
 def authenticator(auth: Any, scheme: str | None) -> Authenticator | None:
     """Return what authenticates the requests of a transport.
 
@@ -83,6 +86,7 @@ def authenticator(auth: Any, scheme: str | None) -> Authenticator | None:
     )
 
 
+@sensitive_variables()
 def _for_user(credential: tuple[Any, ...] | list[Any], scheme: str) -> Authenticator:
     if len(credential) != 2 or not all(isinstance(part, str) for part in credential):
         raise ConfigurationError("a credential must be two strings, user and password", _HINT, code="E008")
@@ -104,6 +108,7 @@ def _for_user(credential: tuple[Any, ...] | list[Any], scheme: str) -> Authentic
     return HeaderAuthenticator({"Authorization": f"Basic {token}"})
 
 
+@sensitive_variables()
 def _for_requests_auth(auth: Callable[[Any], Any]) -> Authenticator:
     from requests import PreparedRequest  # whoever made the auth object has imported requests
 
@@ -139,6 +144,7 @@ def is_header(name: object, value: object) -> bool:
     )
 
 
+@sensitive_variables()
 def _check_header(name: object, value: object) -> None:
     if not is_header(name, ""):
         raise ConfigurationError("a key of the credential is not the name of an HTTP header", _HINT, code="E008")

@@ -18,6 +18,7 @@ from resto.courses import Course, as_method, finish
 from resto.exceptions import ConfigurationError, HostUnavailableError
 from resto.hosts import HostURL, parse_url
 from resto.names import is_temporary
+from resto.sensitive import sensitive_variables
 from resto.transports import steps
 from resto.transports.base import Directory, Transport
 from resto.transports.bodies import BLOCK_SIZE, Body, UnreadableBodyError, is_rewindable
@@ -65,6 +66,7 @@ class HttpTransport(Transport):
 
     supports_modified_time = True
 
+    @sensitive_variables()
     def __init__(
         self,
         base_url: str,

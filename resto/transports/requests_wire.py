@@ -15,6 +15,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from resto.courses import Course
 from resto.hosts import HostURL
+from resto.sensitive import sensitive_variables
 from resto.transports.answers import DRAIN_SIZE
 from resto.transports.bodies import BLOCK_SIZE, Body, BodyFile, UnreadableBodyError
 from resto.transports.credentials import (
@@ -91,6 +92,7 @@ class RequestsWire:
         finally:
             self._idle.give(client)
 
+    @sensitive_variables()  # urllib3 and http.client hold headers in the variables of theirs
     def _send(self, client: _Client, request: Request) -> Response:
         prepared = self._prepare(client, request)
         opened = _count_connections(client.session, prepared)

@@ -8,6 +8,7 @@ from typing import TypeVar, Unpack
 from resto.courses import finish
 from resto.exceptions import ConfigurationError, TransportError, UnexpectedStatusCode
 from resto.names import temporary_name
+from resto.sensitive import sensitive_variables
 from resto.transports import steps
 from resto.transports.base import Directory, Entry
 from resto.transports.bodies import Body, UnreadableBodyError
@@ -65,6 +66,7 @@ class WebDAVTransport(HttpTransport):
     supports_listdir = True
     supports_scan = True
 
+    @sensitive_variables()
     def __init__(
         self, base_url: str, *, timeout: float = 2, publish: str = "auto", **options: Unpack[HttpOptions]
     ) -> None:

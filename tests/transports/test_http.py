@@ -1,3 +1,4 @@
+import html
 import io
 import logging
 import os
@@ -19,6 +20,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
 
+from kit.reports import report
 from resto.courses import course_of, finish
 from resto.exceptions import (
     ConfigurationError,
@@ -596,11 +598,14 @@ def test_credentials_never_show(resto_server_factory, caplog, secret, knob, kind
             except TransportError as error:
                 shown += [repr(error), str(error), repr(vars(error)), "".join(traceback.format_exception(error))]
                 shown.append(pickle.dumps(error).decode("latin-1"))
+                shown.append(report(error))
     http.close()
     server.stop()
     shown.append(caplog.text)
     assert len(shown) > 8
-    assert secret not in "\n".join(shown)
+    shown = "\n".join(shown)
+    assert secret not in shown
+    assert html.escape(secret) not in shown
 
 
 # Names
