@@ -142,6 +142,14 @@ def _check_storage(where: str, storage: ReplicatedStorage) -> Iterable[CheckMess
             "'http', or 'url' of the executor 'rq'.",
             id="resto.W001",
         )
+    exposed = [] if problems else storage.exposed_hosts()
+    if exposed:
+        yield checks.Warning(
+            f"{where}: whoever sees requests to {', '.join(exposed)} learns the credential, and can write there: "
+            "over HTTP it is sent in clear",
+            hint='Use \'https://\', or "auth_scheme": "digest", which proves a password without showing it.',
+            id="resto.W007",
+        )
     if not problems and database.is_active() and storage.record_alias() is None:
         yield checks.Warning(
             f"{where}: what its hosts miss is not recorded, and nothing sends it later",

@@ -4,7 +4,7 @@ import re
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit
 
@@ -55,6 +55,14 @@ class HostURL:
         """The host and, unless it is the scheme's own, the port, as the Host header has them (RFC 9110, section 7.2)."""
         hostname = f"[{self.hostname}]" if ":" in self.hostname else self.hostname
         return hostname if self.port == _DEFAULT_PORTS[self.scheme] else f"{hostname}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether what is sent there stays on this machine, as far as the hostname tells."""
+        try:
+            return ip_address(self.hostname).is_loopback
+        except ValueError:
+            return self.hostname == "localhost" or self.hostname.endswith(".localhost")  # RFC 6761, section 6.3
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.netloc}{self.path}"

@@ -11,6 +11,7 @@ from django.core import checks
 from django.core.files.storage import DefaultStorage, FileSystemStorage, default_storage, storages
 from django.db import connection, models
 from django.test.utils import isolate_apps
+from requests.auth import HTTPBasicAuth
 
 import resto
 from resto import checks as checks_module
@@ -24,6 +25,7 @@ pytest_plugins = ["kit.packages"]
 
 DISTRIBUTED, HYBRID, ASYNC = (f"resto.storage.{name}Storage" for name in ("Distributed", "Hybrid", "Async"))
 HOSTS = ["media-1", "media-2"]
+HTTPS = ["https://media-1/", "https://media-2/"]
 
 
 class QueueExecutor(InlineExecutor):
@@ -93,7 +95,7 @@ SOUND = [
 @pytest.mark.parametrize(("backend", "options"), SOUND)
 def test_nothing_is_wrong(check, settings, backend, options):
     settings.RESTO_SECRETS = {"media": ("user", "password")}
-    assert check(backend, hosts=HOSTS, **options) == []
+    assert check(backend, hosts=HTTPS, **options) == []
 
 
 @pytest.mark.parametrize(
@@ -191,9 +193,9 @@ def test_working_directory_is_no_master_copy(check, settings, backend, options):
 
 
 LITERALS = [
-    {"hosts": HOSTS, "transport_options": {"auth": ("user", "secret")}},
-    {"hosts": HOSTS, "transport_options": {"auth": {"X-Token": "secret"}}},
-    {"hosts": ["media-1", {"url": "media-2", "auth": ("user", "secret")}]},
+    {"hosts": HTTPS, "transport_options": {"auth": ("user", "secret")}},
+    {"hosts": HTTPS, "transport_options": {"auth": {"X-Token": "secret"}}},
+    {"hosts": ["media-1", {"url": "https://media-2/", "auth": ("user", "secret")}]},
 ]
 
 
@@ -425,6 +427,51 @@ def test_record_in_the_transactions_of_sqlite(monkeypatch):
     assert check_record(None) == []
 
 
+IN_CLEAR = [
+    ({"auth": "basic"}, True),
+    ({"auth": "bearer"}, True),
+    ({"auth": "header"}, True),
+    ({"auth": "object"}, True),
+    ({"auth": "basic", "auth_scheme": "digest"}, False),
+    ({}, False),
+]
+
+
+@pytest.mark.parametrize("transport", ["http", "webdav"])
+@pytest.mark.parametrize(("options", "exposed"), IN_CLEAR)
+def test_credential_in_clear(check, settings, options, exposed, transport):
+    settings.RESTO_SECRETS = {
+        "basic": ("user", "hunter2"),
+        "bearer": "hunter2",
+        "header": {"X-Key": "hunter2"},
+        "object": HTTPBasicAuth("user", "hunter2"),
+    }
+    hosts = ["http://media-1/", "media-2:8080", "https://media-3/", "http://127.0.0.1:8080/", "http://localhost/"]
+    messages = check(HYBRID, hosts=hosts, transport=transport, transport_options=options)
+    assert [message.id for message in messages] == ["resto.W007"] * exposed
+    for message in messages:
+        assert message.level == checks.WARNING
+        assert message.msg.startswith(
+            "STORAGES['media']: whoever sees requests to http://media-1/, media-2:8080 learns"
+        )
+        assert "https://" in message.hint
+        assert "hunter2" not in str(message)
+
+
+def test_only_the_host_that_has_the_credential_is_named(check, settings):
+    settings.RESTO_SECRETS = {"one": ("user", "hunter2"), "two": ("user", "hunter2")}
+    hosts = [{"url": "media-1", "auth": "one"}, {"url": "https://media-2/", "auth": "two"}, "media-3"]
+    [message] = check(HYBRID, hosts=hosts)
+    assert "requests to media-1 learns" in message.msg
+
+
+def test_scheme_of_a_host_may_be_that_of_the_base_url(check, settings):
+    settings.RESTO_SECRETS = {"media": ("user", "hunter2")}
+    options = {"hosts": HOSTS, "transport_options": {"auth": "media"}}
+    assert [message.id for message in check(HYBRID, **options)] == ["resto.W007"]
+    assert check(HYBRID, base_url="https://media.example.com/", **options) == []
+
+
 def test_old_name_of_the_secrets(settings):
     assert check_secrets(None) == []
     settings.RESTO_CREDENTIALS = {"media": ("user", "hunter2")}
@@ -438,7 +485,7 @@ def test_old_name_of_the_secrets(settings):
 def test_codes_are_unique():
     """Each code that `checks` gives a message of its own stands there once; those of other modules have their table."""
     codes = re.findall(r'id="resto\.([EW]\d{3})"', inspect.getsource(checks_module))
-    assert sorted(codes) == ["E001", "E010", "E013", "E014", "W001", "W002", "W003", "W004", "W005", "W006"]
+    assert sorted(codes) == ["E001", "E010", "E013", "E014", "W001", "W002", "W003", "W004", "W005", "W006", "W007"]
 
 
 def test_codes_are_tested():
@@ -458,5 +505,6 @@ def test_codes_are_tested():
         "W003",
         "W005",
         "W006",
+        "W007",
     }
     assert codes == tested

@@ -271,3 +271,23 @@ def test_what_follows_a_mark_is_not_shown(address):
     with pytest.raises(ConfigurationError) as caught:
         parse_url(address, "/media/")
     assert "S3" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "is_loopback"),
+    [
+        ("localhost:8080", True),
+        ("media.localhost", True),
+        ("127.0.0.1", True),
+        ("127.8.8.8:80", True),
+        ("[::1]:8080", True),
+        ("media-1", False),
+        ("localhost.example.com", False),
+        ("127.0.0.1.example.com", False),
+        ("notlocalhost", False),
+        ("10.0.0.1", False),
+        ("[2001:db8::1]", False),
+    ],
+)
+def test_loopback(host, is_loopback):
+    assert parse_url(host, "/media/").is_loopback is is_loopback

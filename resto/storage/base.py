@@ -135,6 +135,10 @@ class ReplicatedStorage(Storage):
         parts: tuple[Executor | Transport, ...] = (composed.executor, composed.transport, *composed.transports.values())
         return any(part.has_literal_credentials for part in parts)
 
+    def exposed_hosts(self) -> list[str]:
+        """Return the hosts to which requests show the network a secret, with which it can send others."""
+        return [host for host, transport in self._composed().transports.items() if transport.exposes_credentials(host)]
+
     def _configured_base_url(self) -> str:
         return media_url() if self._base_url is None else self._base_url
 

@@ -136,6 +136,10 @@ class Transport(ABC):
         """
         return None
 
+    def exposes_credentials(self, host: str) -> bool:
+        """Return whether requests to a host show the network a secret, with which it can send others."""
+        return False
+
     def remove_directory(self, host: str, name: str) -> bool:
         """Remove a directory that nobody else uses (`resto.names.temporary_name`), with all that is in it.
 

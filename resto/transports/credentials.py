@@ -28,9 +28,16 @@ _FRAMING_HEADERS = frozenset({"connection", "content-length", "expect", "transfe
 class Authenticator(Protocol):
     """Proves who sends a request."""
 
+    @property
+    def shows_secret(self) -> bool:
+        """Whether whoever sees a request can send others in its name."""
+        ...
+
 
 class HeaderAuthenticator:
     """Adds the same headers to every request."""
+
+    shows_secret = True
 
     @sensitive_variables()
     def __init__(self, headers: Mapping[str, str]) -> None:
@@ -40,14 +47,22 @@ class HeaderAuthenticator:
 
 
 class RequestsAuthenticator:
-    """Applies an auth object of requests that needs to see the request only, and never the answer."""
+    """Applies an auth object of requests that needs to see the request only, and never the answer.
 
-    def __init__(self, auth: Callable[[Any], Any]) -> None:
+    Args:
+        auth: The object.
+        shows_secret: As for `Authenticator`: one that signs requests does not.
+    """
+
+    def __init__(self, auth: Callable[[Any], Any], *, shows_secret: bool) -> None:
         self.auth = auth
+        self.shows_secret = shows_secret
 
 
 class ReactiveAuthenticator:
     """Makes auth objects of requests that react to answers, as for Digest, NTLM or Kerberos; one for each host."""
+
+    shows_secret = False
 
     def __init__(self, create_auth: Callable[[], Callable[[Any], Any]]) -> None:
         self.create_auth = create_auth
@@ -129,7 +144,14 @@ def _for_requests_auth(auth: Callable[[Any], Any]) -> Authenticator:
             raise ConfigurationError(problem, code="E008")
     if probe.hooks["response"]:
         return ReactiveAuthenticator(lambda: auth)
-    return RequestsAuthenticator(auth)
+    return RequestsAuthenticator(auth, shows_secret=_has_open_scheme(headers))
+
+
+def _has_open_scheme(headers: Mapping[str, str | bytes]) -> bool:
+    """Tell whether headers hold a secret itself (RFC 7617, RFC 6750)."""
+    values = [value for name, value in headers.items() if name.lower() == "authorization"]
+    texts = [value.decode("latin-1") if isinstance(value, bytes) else value for value in values]
+    return any(text.partition(" ")[0].lower() in ("basic", "bearer") for text in texts)
 
 
 def is_header(name: object, value: object) -> bool:

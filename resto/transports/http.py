@@ -112,6 +112,11 @@ class HttpTransport(Transport):
         other._context, other._wires = None, {}  # noqa: SLF001 - as above
         return other
 
+    def exposes_credentials(self, host: str) -> bool:
+        url = parse_url(host, self.base_url)
+        shows_secret = self._authenticator is not None and self._authenticator.shows_secret
+        return shows_secret and url.scheme == "http" and not url.is_loopback
+
     def open(self, host: str, name: str) -> BinaryIO:
         action = self._action(host, name, "download")
         stream = finish(self._perform(action, steps.download(action)))

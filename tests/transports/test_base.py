@@ -64,6 +64,7 @@ def test_methods_may_take_their_time_by_default(minimal):
 
 def test_what_a_transport_need_not_know(minimal):
     assert minimal.without_credentials() is None
+    assert not minimal.exposes_credentials("host")
     assert minimal.remove_directory("host", ".resto-1") is False
 
 

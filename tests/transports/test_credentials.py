@@ -112,6 +112,23 @@ def test_a_wrong_credential_is_an_error_that_does_not_show_it(auth, scheme, prob
     assert "s3cret" not in repr(info.value) + str(info.value) + str(info.value.__cause__)
 
 
+@pytest.mark.parametrize(
+    ("auth", "scheme", "shows"),
+    [
+        (("user", "password"), None, True),
+        (("user", "password"), "digest", False),
+        ({"X-Key": "abc"}, None, True),
+        (HTTPBasicAuth("user", "password"), None, True),
+        (HTTPDigestAuth("user", "password"), None, False),
+        (TokenAuth("Bearer abc"), None, True),
+        (TokenAuth(b"bearer abc"), None, True),
+        (TokenAuth("AWS4-HMAC-SHA256 Credential=abc"), None, False),
+    ],
+)
+def test_who_shows_the_secret(auth, scheme, shows):
+    assert authenticator(auth, scheme).shows_secret is shows
+
+
 @pytest.mark.parametrize("scheme", ["basic", "digest"])
 def test_a_scheme_needs_user_and_password(settings, scheme):
     settings.RESTO_SECRETS = {"token": "s3cret"}
