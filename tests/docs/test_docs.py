@@ -17,11 +17,13 @@ from kit import forks
 from kit.documents import (
     CREDENTIALS,
     PAGES,
+    PASSWORDS,
     ROOT,
     Reader,
     matches,
     read_blocks,
     read_commands,
+    set_credentials,
     start_servers,
     without_blocks,
 )
@@ -64,6 +66,8 @@ def reader(request, python, tmp_path, settings, monkeypatch, resto_server_factor
     caplog.set_level(logging.CRITICAL + 1, logger="resto")
     monkeypatch.setenv("MEDIA_USER", CREDENTIALS[0])
     monkeypatch.setenv("MEDIA_PASSWORD", CREDENTIALS[1])
+    for number, password in enumerate(PASSWORDS, 1):
+        monkeypatch.setenv(f"MEDIA_{number}_PASSWORD", password)
     monkeypatch.setenv("S3_KEY", buckets.KEY)
     monkeypatch.setenv("S3_SECRET", buckets.SECRET)
 
@@ -94,8 +98,7 @@ def test_blocks_do_what_the_page_says(page, request, reader):
     if "resto-example-plugins" in page.read_text():
         request.getfixturevalue("example_package")
     for block in read_blocks(page):
-        for server in reader.servers:
-            server.credentials = CREDENTIALS if "RESTO_SECRETS" in block.text else server.credentials
+        set_credentials(reader.servers, block.text)
         try:
             reader.do(block)
         except (Exception, SystemExit) as error:

@@ -38,7 +38,7 @@ def test_first_settings_are_complete():
 def test_what_first_settings_need_stands_below_them():
     _, _, after = README.read_text().partition("INSTALLED_APPS += ")
     needed, _, _ = after.partition("```python")
-    for name in ("`MEDIA_USER`", "`MEDIA_PASSWORD`", "`manage.py migrate`", "`manage.py check`"):
+    for name in ("`MEDIA_1_PASSWORD`", "`MEDIA_2_PASSWORD`", "`manage.py migrate`", "`manage.py check`"):
         assert name in needed
 
 

@@ -52,6 +52,17 @@ PAGES.append(ROOT / "plugins_example" / "README.md")
 PATIENCE = 60  # seconds
 
 CREDENTIALS = ("media", "a pass:word")
+PASSWORDS = ["a pass:word of the first", "one of the second", "one of the third"]
+
+
+def set_credentials(servers, text):
+    """Let servers ask for what a block says: one credential for all, or one for each."""
+    for server, password in zip(servers, PASSWORDS, strict=True):
+        if "MEDIA_1_PASSWORD" in text:
+            server.credentials = ("site", password)
+        elif "RESTO_SECRETS" in text:
+            server.credentials = CREDENTIALS
+
 
 # What the sites of other machines, or of root, are told to do.
 ELSEWHERE = {
