@@ -28,6 +28,9 @@ __all__ = [
     "missing_package",
 ]
 
+# What the extras of resto bring, by the names of what is bundled.
+_EXTRAS = {"rq": "rq>=3.0", "celery": "celery>=5.5", "tasks": "django-tasks>=0.12"}
+
 # The plugins that are part of resto.
 BUNDLED = frozenset({"resto.transports", "resto.executors"})
 
@@ -104,7 +107,7 @@ def check_offered(kind: Kind, offered: object) -> None:
             raise TypeError(f"{kind.hook} returned {offer!r} for {name!r}, a class or its dotted path is needed")
 
 
-def import_class(kind: Kind, path: str, description: str, advice: str, extra: str | None = None) -> object:
+def import_class(kind: Kind, path: str, description: str, advice: str, bundled: str | None = None) -> object:
     """Return what a dotted path names, which should be a class.
 
     Args:
@@ -112,7 +115,7 @@ def import_class(kind: Kind, path: str, description: str, advice: str, extra: st
         path: Where it is.
         description: What messages call it.
         advice: What to do if it cannot be imported.
-        extra: Of resto, with which pip installs what the class needs; None if it is not one of resto.
+        bundled: Its name, if it is one of resto.
 
     Raises:
         ConfigurationError: It cannot be imported.
@@ -123,8 +126,8 @@ def import_class(kind: Kind, path: str, description: str, advice: str, extra: st
         raise
     except BaseException as error:  # a module may fail in any way while it is imported
         missing = missing_package(error, path)
-        if extra:
-            advice = f"Install what it needs: pip install 'django-resto-storage[{extra}]'"
+        if bundled in _EXTRAS:
+            advice = f"Install what it needs: pip install '{_EXTRAS[bundled]}'"
         elif missing:
             advice = f"Install the module {missing!r} that it needs; its package may have an extra for that"
         hint = f"{advice}: {type(error).__name__}: {error}"

@@ -49,6 +49,8 @@ _CLASS_HINT = "Give the name of a plugin, or a class or its dotted path."
 
 _BLAME_HINT = "Compare its options with its documentation; if they are right, update it, or tell its authors."
 
+# What pyproject.toml calls the project, for lists of what is installed. On an index the name is nobody's yet, so that nothing
+# may tell people to install it: they would run the code of whoever takes the name first.
 _DISTRIBUTION = "django-resto-storage"
 
 
@@ -221,10 +223,10 @@ class PluginManager:
         """
         description = f"{offer.name!r} of {offer.provider}"
         advice = f"Update or uninstall {self.origin(offer.provider)[0] or offer.provider}, and tell its authors"
-        extra = offer.name if offer.is_bundled else None
         found: object = offer.factory
         if isinstance(offer.factory, str):
-            found = import_class(offer.kind, offer.factory, description, advice, extra)
+            bundled = offer.name if offer.is_bundled else None
+            found = import_class(offer.kind, offer.factory, description, advice, bundled)
         return check_class(offer.kind, found, description, f"{advice}.")
 
     def offers(self, kind: Kind) -> dict[str, list[Offer]]:
@@ -256,7 +258,7 @@ class PluginManager:
         elif failed:
             hint = "If it is one of a plugin that failed to load, update that one, and tell its authors."
         else:
-            hint = f"If a package that you trust provides it, such as resto-{choice}: pip install resto-{choice}"
+            hint = "Name one of these, or install the package that offers it."
         return ConfigurationError(
             f"no {kind.noun} named {choice!r}; known: {', '.join(known)}{failed}", hint, kind.code
         )

@@ -184,15 +184,15 @@ def test_dotted_path_that_cannot_be_imported(path):
     assert "Check the dotted path" in caught.value.hint
 
 
-@pytest.mark.parametrize("name", ["rq", "celery"])
-def test_bundled_executor_whose_package_is_missing(monkeypatch, name):
+@pytest.mark.parametrize(("name", "needed"), [("rq", "rq>=3.0"), ("celery", "celery>=5.5")])
+def test_bundled_executor_whose_package_is_missing(monkeypatch, name, needed):
     monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, f"resto.executors.{name}", raising=False)
     with pytest.raises(
         ConfigurationError, match=f"the executor '{name}' of resto.executors cannot be imported"
     ) as caught:
         get_plugin_manager().executor(name)
-    assert f"pip install 'django-resto-storage[{name}]'" in caught.value.hint
+    assert f"pip install '{needed}'" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_unknown_name_lists_the_known_ones(install):
     install("resto-memory", MEMORY)
     with pytest.raises(ConfigurationError, match="no transport named 'ftp'; known: http, memory, webdav") as caught:
         get_plugin_manager().transport("ftp")
-    assert caught.value.hint == "If a package that you trust provides it, such as resto-ftp: pip install resto-ftp"
+    assert caught.value.hint == "Name one of these, or install the package that offers it."
     assert caught.value.code == "E006"
 
 

@@ -38,5 +38,5 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name not in ("hypothesis", "pytest"):
             raise
-        message = f"{name} needs {error.name}: pip install 'django-resto-storage[testing]'"
+        message = f"{name} needs {error.name}: pip install {error.name}"
         raise ModuleNotFoundError(message, name=error.name) from error

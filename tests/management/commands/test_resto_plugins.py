@@ -125,7 +125,7 @@ def test_bundled_executor_whose_package_is_missing_is_no_failure(monkeypatch, ca
     assert code == 0
     (line,) = [line for line in printed.splitlines() if line.startswith("executor rq")]
     assert "not installed: the executor 'rq' of resto.executors cannot be imported" in line
-    assert "pip install 'django-resto-storage[rq]'" in line
+    assert "pip install 'rq>=3.0'" in line
 
 
 @pytest.mark.parametrize(
