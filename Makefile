@@ -7,16 +7,19 @@
 # make bench                                    compare speeds with other packages
 # make clean                                    remove what the above made here
 #
+# As root on Debian, these install what is missing with apt-get, and say so before. make SERVERS=no test installs none.
 # Another Python: make PYTHON=python3.13 test (after make clean).
 
 PYTHON ?= python3
 FILES ?=
 OPTIONS ?=
+SERVERS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
 PARALLEL := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
+export SERVERS
 # Else each of the hundreds of processes of a run compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -84,7 +87,8 @@ $(VENV)/.made:
 	  echo "resto needs Python 3.11 or newer; $(PYTHON) is $$("$(PYTHON)" -V 2>&1). Name another: make PYTHON=python3.13" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
 	  package=$$("$(PYTHON)" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
-	  if command -v apt-get >/dev/null && [ "$$(id -u)" -eq 0 ]; then \
+	  if command -v apt-get >/dev/null && [ "$$(id -u)" -eq 0 ] && [ "$(SERVERS)" != no ]; then \
+	    echo "About to install with apt-get (make SERVERS=no leaves it out): $$package"; \
 	    apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "$$package"; \
 	  else \
 	    echo "$(PYTHON) has no venv. Install it: apt-get install $$package" >&2; exit 1; \

@@ -1,6 +1,8 @@
 """What is around the package: commands for those who work on it, and what continuous integration may do."""
 
+import os
 import re
+import subprocess
 
 import pytest
 import yaml
@@ -34,3 +36,86 @@ def test_jobs_may_read_and_nothing_else(path):
             if "checkout" in step.get("uses", ""):
                 assert step["with"]["persist-credentials"] is False
     assert "pull_request_target" not in workflow[True]  # "on", for YAML 1.1
+
+
+# What is installed with apt-get.
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A Debian that has nothing, and a person who is root there; what is called, and what is said, is in one list."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+
+    def add(name, script):
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+
+    add("apt-get", 'echo "CALLED apt-get $*" >&3')
+    add("id", "echo 0")
+    for name in ("dpkg-query", "chmod", "rm"):
+        add(name, "exit 0")
+    add("tee", "cat >/dev/null")
+    # A Python without venv.
+    add("old-python", 'case "$*" in *ensurepip*) exit 1 ;; *-venv*) echo python3.99-venv ;; esac')
+
+    def run(*command, **environment):
+        with (tmp_path / "said").open("w") as said:
+            environment = os.environ | {"PATH": f"{programs}:{os.environ['PATH']}", "SERVERS": ""} | environment
+            environment.pop("MAKEFLAGS", None)  # of the make that runs the tests
+            command = ["sh", "-c", 'exec "$@" 3>&1 2>&1', "sh", *map(str, command)]
+            code = subprocess.run(command, cwd=ROOT, env=environment, stdout=said, stdin=subprocess.DEVNULL).returncode
+        return code, (tmp_path / "said").read_text().splitlines()
+
+    return run
+
+
+def first(lines, text):
+    return next(number for number, line in enumerate(lines) if text in line)
+
+
+def test_packages_are_named_before_they_are_installed(machine):
+    _, said = machine("scripts/install-servers")
+    announced = first(said, "About to install with apt-get")
+    assert announced < first(said, "CALLED apt-get")
+    (call,) = [line for line in said if " install --no-install-recommends" in line]
+    assert call.partition("--no-install-recommends ")[2] == said[announced].partition("): ")[2]
+    assert "SERVERS=no" in said[announced]
+    assert "nginx" in said[announced]
+
+
+def test_servers_can_be_left_out(machine):
+    code, said = machine("scripts/install-servers", SERVERS="no")
+    assert (code, len(said)) == (0, 1)
+    assert "no packages are installed" in said[0]
+
+
+@pytest.mark.parametrize("target", ["test", "coverage", "bench"])
+def test_make_hands_the_wish_on(machine, tmp_path, target):
+    """As far as the script, which is the first thing that they do."""
+    for stamp in (".made", ".installed-test"):
+        (tmp_path / "venv").mkdir(exist_ok=True)
+        (tmp_path / "venv" / stamp).touch()
+    _, said = machine("make", f"VENV={tmp_path}/venv", "SERVERS=no", target)
+    assert [line for line in said if "no packages are installed" in line]
+    assert not [line for line in said if "CALLED apt-get" in line]
+
+
+def make_environment(machine, tmp_path, *options):
+    return machine(
+        "make", f"VENV={tmp_path}/venv", f"PYTHON={tmp_path}/bin/old-python", *options, f"{tmp_path}/venv/.made"
+    )
+
+
+def test_venv_is_named_before_it_is_installed(machine, tmp_path):
+    _, said = make_environment(machine, tmp_path)
+    announced = first(said, "About to install with apt-get")
+    assert said[announced].endswith("python3.99-venv")
+    assert announced < first(said, "CALLED apt-get")
+
+
+def test_venv_can_be_left_out(machine, tmp_path):
+    code, said = make_environment(machine, tmp_path, "SERVERS=no")
+    assert code != 0
+    assert "Install it: apt-get install python3.99-venv" in "\n".join(said)
+    assert not [line for line in said if "CALLED apt-get" in line]
