@@ -5,6 +5,7 @@
 # make lint                                     format, style, floors and types
 # make explore                                  look for unknown failures, for a long time
 # make bench                                    compare speeds with other packages
+# make audit                                    look for known vulnerabilities in what the tests and the site install
 # make clean                                    remove what the above made here
 #
 # As root on Debian, these install what is missing with apt-get, and say so before. make SERVERS=no test installs none.
@@ -23,7 +24,7 @@ export SERVERS
 # Else each of the hundreds of processes of a run compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test steady coverage lint explore bench clean
+.PHONY: help demo test steady coverage lint explore bench audit clean
 .DELETE_ON_ERROR:
 
 help:
@@ -63,6 +64,9 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks --output benchmarks/results.json
 	$(BIN)/python -m benchmarks.page benchmarks/results.json
 
+audit: $(VENV)/.installed-audit
+	$(BIN)/python scripts/audit
+
 clean:
 	rm -rf $(VENV) .nox .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist demo-files
 	rm -f .coverage .coverage.*
@@ -79,6 +83,10 @@ $(VENV)/.installed-test: pyproject.toml $(VENV)/.made
 $(VENV)/.installed-lint: pyproject.toml $(VENV)/.made
 	$(PIP) install --quiet --editable . --group lint --group types
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-audit: pyproject.toml $(VENV)/.made
+	$(PIP) install --quiet --editable . --group test --group audit
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-test
 
 # Dependency groups need pip 25.1. Debian keeps venv in a package of its own.
 $(VENV)/.made:

@@ -1,8 +1,10 @@
 """What is around the package: commands for those who work on it, and what continuous integration may do."""
 
+import json
 import os
 import re
 import subprocess
+import sys
 
 import pytest
 import yaml
@@ -119,3 +121,63 @@ def test_venv_can_be_left_out(machine, tmp_path):
     assert code != 0
     assert "Install it: apt-get install python3.99-venv" in "\n".join(said)
     assert not [line for line in said if "CALLED apt-get" in line]
+
+
+# The audit.
+
+
+@pytest.fixture
+def audit(tmp_path):
+    """Run it, with something in place of pip-audit that prints what it is told."""
+
+    def run(code, printed="", complaint=""):
+        source = f"import sys; print({printed!r}); print({complaint!r}, file=sys.stderr); sys.exit({code})"
+        (tmp_path / "pip_audit.py").write_text(source)
+        environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+        command = [sys.executable, "scripts/audit"]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        return done.returncode, done.stdout
+
+    return run
+
+
+def package(name, *ids):
+    return {"name": name, "version": "1.0", "vulns": [{"id": one, "fix_versions": ["1.1"]} for one in ids]}
+
+
+EDITABLE = {"name": "resto", "skip_reason": "distribution marked as editable"}
+MISSING = {"name": "rq", "skip_reason": "Dependency not found on PyPI and could not be audited: rq (3.0)"}
+
+
+@pytest.mark.parametrize(
+    ("packages", "code", "said"),
+    [
+        ([package("Django"), EDITABLE], 0, "0 of 1 packages have known vulnerabilities.\n"),
+        (
+            [package("Django", "CVE-1"), package("rq"), EDITABLE],
+            1,
+            "Django 1.0: CVE-1, fixed in 1.1\n1 of 2 packages have known vulnerabilities.\n",
+        ),
+        ([package("Django"), MISSING], 0, "Nothing is known of rq.\n0 of 1 packages have known vulnerabilities.\n"),
+    ],
+)
+def test_audit_tells_what_is_known(audit, packages, code, said):
+    assert audit(code, json.dumps({"dependencies": packages, "fixes": []})) == (code, said)
+
+
+@pytest.mark.parametrize(
+    ("printed", "complaint"),
+    [
+        ("", "ERROR:pip_audit._cli:Tip: your network may be blocking this service"),
+        ("", ""),
+        ("Traceback", "No module named pip_audit"),
+        (json.dumps({"dependencies": [MISSING, EDITABLE]}), ""),
+        (json.dumps({"dependencies": [EDITABLE]}), ""),
+    ],
+)
+def test_audit_that_knows_nothing_says_so(audit, printed, complaint):
+    """An index that answers without knowing anything makes pip-audit content."""
+    code, said = audit(0 if printed.startswith("{") else 1, printed, complaint)
+    assert code == 2
+    assert said.startswith("NOT AUDITED: pip-audit could not reach its source")
+    assert complaint in said
