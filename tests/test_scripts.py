@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 
 import pytest
 import yaml
@@ -181,3 +182,22 @@ def test_audit_that_knows_nothing_says_so(audit, printed, complaint):
     assert code == 2
     assert said.startswith("NOT AUDITED: pip-audit could not reach its source")
     assert complaint in said
+
+
+# The policy.
+
+
+def test_policy_is_linked_and_comes_with_the_sources(tmp_path):
+    for page in ("README.md", "CONTRIBUTING.md"):
+        assert "(SECURITY.md)" in (ROOT / page).read_text()
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "sdist", "--directory", tmp_path]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as files:
+        assert any(name.endswith("/SECURITY.md") for name in files.getnames())
+
+
+def test_policy_invents_no_address():
+    policy = (ROOT / "SECURITY.md").read_text()
+    assert "private report at the place where the project is hosted" in policy
+    assert not re.search(r"@|https?://", policy)

@@ -46,7 +46,7 @@ from sites.workshop.site import Worker, wait_until
 
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("**/*.md"))]
 PAGES.append(ROOT / "plugins_example" / "README.md")
 
 PATIENCE = 60  # seconds
