@@ -37,7 +37,7 @@ KEPT = 7 * 86_400
 NEXT_LOOK = 3_600
 
 
-@dataclass(slots=True)
+@dataclass  # without slots: what an older version has pickled lacks what was added since
 class Drained:
     """What a drain has done.
 
