@@ -27,15 +27,17 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 LONG = [
     "test_live_queues",
     "test_docs",
-    "test_live_record",
-    "test_known_users",
     "test_failures",
     "test_live_site",
-    "test_benchmarks",
-    "test_sync",
-    "test_contract",
-    "test_storage",
+    "test_live_record",
     "test_plugins_example",
+    "test_contract",
+    "test_benchmarks",
+    "test_storage",
+    "test_sync",
+    "test_capabilities",
+    "test_demo",
+    "test_known_users",
 ]
 
 
@@ -44,12 +46,14 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: order.get(item.path.stem, len(LONG)))
 
 
-@pytest.fixture(autouse=True)
-def _no_proxies(monkeypatch):
+@pytest.fixture(scope="session", autouse=True)
+def _no_proxies():
     """No test depends on the environment of the person who runs it."""
-    for variable in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(variable, raising=False)
-        monkeypatch.delenv(variable.upper(), raising=False)
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+            patch.delenv(variable, raising=False)
+            patch.delenv(variable.upper(), raising=False)
+        yield
 
 
 @pytest.fixture(autouse=True)
