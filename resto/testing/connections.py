@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from resto.testing.actions import Answer, Request
 from resto.testing.bodies import PIECE_SIZE, BadRequestError, Body, BodyCutError
 from resto.testing.exchanges import Exchange, HangUpError
+from resto.testing.faults import NO_FAULTS, Faults
 
 
 if TYPE_CHECKING:
@@ -138,6 +139,9 @@ class Connection:
             raise BodyCutError
         request.status = status
         self._service.log.append((request.method, request.path, status))
+        if faults.endless and length and cut is None:
+            self._send_endlessly(answer, status, faults)
+            return False
         extra = {}
         if faults.wrong_length and request.method in {"GET", "HEAD"}:
             extra["Content-Length"] = str(max(0, answer.length + faults.wrong_length))
@@ -145,29 +149,64 @@ class Connection:
         if closes:
             extra["Connection"] = "close"
         is_cut = cut is not None and length >= cut
-        self._send(answer, status, extra, cut if is_cut else length)
+        self._send(answer, status, extra, cut if is_cut else length, faults)
         if is_cut:
             raise BodyCutError
         return not closes
 
-    def _send(self, answer: Answer, status: int, extra: dict[str, str], length: int | None = None) -> None:
+    def _send(
+        self,
+        answer: Answer,
+        status: int,
+        extra: dict[str, str],
+        length: int | None = None,
+        faults: Faults = NO_FAULTS,
+    ) -> None:
         """Write the head and as many bytes of the body as wanted, or all of them."""
-        headers = {"Server": self._service.software, "Date": formatdate(usegmt=True), **answer.headers}
         if status not in {204, 304}:
-            headers["Content-Length"] = str(answer.length)
-        headers |= extra
-        lines = [f"HTTP/1.1 {status} {_phrase(status)}", *(f"{key}: {value}" for key, value in headers.items())]
+            extra = {"Content-Length": str(answer.length)} | extra
         rest = answer.length if length is None else length
-        data = "\r\n".join([*lines, "", ""]).encode("latin-1", errors="replace")
+        data = self._drip(self._head(answer, status, extra), faults, body=False)
         while True:
             piece = answer.body.read(min(rest, PIECE_SIZE))
-            self._socket.sendall(data + piece)
             rest -= len(piece)
+            self._write_body(data, piece, faults)
             data = b""
             if not rest:
                 return
             if not piece:
                 raise HangUpError  # the file has shrunk meanwhile
+
+    def _send_endlessly(self, answer: Answer, status: int, faults: Faults) -> None:
+        """Write the head, and the body over and over."""
+        body = answer.body.read(answer.length)
+        chunk = b"%x\r\n%s\r\n" % (len(body), body)
+        more = chunk * max(1, PIECE_SIZE // len(chunk))
+        data = self._drip(self._head(answer, status, {"Transfer-Encoding": "chunked"}), faults, body=False)
+        while faults.endless:
+            self._write_body(data, more, faults)
+            data = b""
+        self._socket.sendall(b"0\r\n\r\n")
+
+    def _write_body(self, head: bytes, piece: bytes, faults: Faults) -> None:
+        """Write a piece of a body, and before the first one what is left of the head, at once with it if nothing drips."""
+        if head and piece and faults.drip_body:
+            self._socket.sendall(head)
+            head = b""
+        self._socket.sendall(head + self._drip(piece, faults, body=True))
+
+    def _head(self, answer: Answer, status: int, extra: dict[str, str]) -> bytes:
+        headers = {"Server": self._service.software, "Date": formatdate(usegmt=True), **answer.headers} | extra
+        lines = [f"HTTP/1.1 {status} {_phrase(status)}", *(f"{key}: {value}" for key, value in headers.items())]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1", errors="replace")
+
+    def _drip(self, data: bytes, faults: Faults, *, body: bool) -> bytes:
+        """Write bytes one by one, as long as the faults want it, and return the rest."""
+        sent = 0
+        while sent < len(data) and faults.wait_drip(body=body):
+            self._socket.sendall(data[sent : sent + 1])
+            sent += 1
+        return data[sent:]
 
 
 def _read_line(stream: BufferedReader) -> bytes:

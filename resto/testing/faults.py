@@ -51,6 +51,15 @@ class Faults:
     wrong_length: int
     """Bytes added to the Content-Length of answers to GET and HEAD; the connection is closed after the real body."""
 
+    endless: bool
+    """Send the body of each answer again and again, in chunks, until the client leaves or `heal`; what has no body ends."""
+
+    drip_head: float
+    """Seconds before each byte of the heads of answers; ended early as `delay` is."""
+
+    drip_body: float
+    """Seconds before each byte of the bodies of answers; ended early as `delay` is."""
+
     truncate_upload: int | None
     """Bytes of a PUT that are stored; the rest is lost, the answer is success."""
 
@@ -89,6 +98,9 @@ class Faults:
             self.drop_answer = False
             self.drop_idle = False
             self.wrong_length = 0
+            self.endless = False
+            self.drip_head = 0.0
+            self.drip_body = 0.0
             self.truncate_upload = None
             self.hang = False
 
@@ -117,6 +129,17 @@ class Faults:
         with self._changed:
             if self.delay:
                 self._changed.wait_for(lambda: self._interrupted or not self.delay, timeout=self.delay)
+
+    def wait_drip(self, *, body: bool) -> bool:
+        """Wait before the next byte of an answer; return whether bytes are to be sent one by one."""
+
+        def seconds() -> float:
+            return self.drip_body if body else self.drip_head
+
+        with self._changed:
+            if seconds():
+                self._changed.wait_for(lambda: self._interrupted or not seconds(), timeout=seconds())
+            return bool(seconds()) and not self._interrupted
 
     def interrupt(self) -> None:
         """End every wait, present and future."""

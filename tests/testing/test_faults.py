@@ -24,6 +24,9 @@ KNOBS = {
     "drop_idle": True,
     "wrong_length": 1,
     "truncate_upload": 1,
+    "endless": True,
+    "drip_head": 5.0,
+    "drip_body": 5.0,
     "hang": True,
     "refuse": True,
 }
@@ -219,13 +222,61 @@ def test_delay_comes_after_the_action(stocked, in_background):
     assert wait() == 204
 
 
-@pytest.mark.parametrize(("knob", "value"), [("delay", 1000), ("hang", True)])
+def test_endless_body(stocked, connect):
+    stocked.endless = True
+    client = connect(stocked)
+    client.request("GET", "/a")
+    answer = client.getresponse()
+    assert answer.headers["Transfer-Encoding"] == "chunked"
+    assert "Content-Length" not in answer.headers
+    assert answer.read(1_000_000) == b"0123456789" * 100_000
+    stocked.heal()
+    rest = answer.read()
+    assert rest == b"0123456789" * (len(rest) // 10)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"), [("HEAD", "/a", None), ("PUT", "/b", b""), ("GET", "/empty", None)]
+)
+def test_what_has_no_body_ends(stocked, call, method, path, body):
+    stocked.create_file("empty", b"")
+    stocked.endless = True
+    assert call(stocked, method, path, body).content == b""
+
+
+def test_endless_body_ends_when_the_client_leaves(stocked, raw):
+    stocked.endless = True
+    raw(stocked, b"GET /a HTTP/1.1\r\n\r\n").close()
+    stocked.stop()
+
+
+@pytest.mark.parametrize(("knob", "at_once"), [("drip_head", b""), ("drip_body", b"\r\n\r\n")])
+def test_answer_that_drips(stocked, raw, read_all, knob, at_once):
+    """A byte comes after a while, and the others as soon as it is healed."""
+    setattr(stocked, knob, 0.05)
+    before = time.monotonic()
+    sock = raw(stocked, b"GET /a HTTP/1.1\r\nConnection: close\r\n\r\n")
+    data = sock.recv(1)
+    while not data.endswith(at_once + b"0" if at_once else b"H"):
+        data += sock.recv(1)
+    assert time.monotonic() - before >= 0.05
+    setattr(stocked, knob, 1000)
+    sock.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        [sock.recv(1) for _ in range(5)]
+    sock.settimeout(PATIENCE)
+    stocked.heal()
+    assert read_all(sock).endswith(b"9")
+
+
+@pytest.mark.parametrize(("knob", "value"), [("delay", 1000), ("hang", True), ("drip_head", 1000), ("drip_body", 1000)])
 def test_stop_interrupts(stocked, in_background, arrived, knob, value):
     setattr(stocked, knob, value)
     wait = in_background(stocked, "GET", "/a")
     assert arrived.wait(PATIENCE)
     stocked.stop()
-    assert isinstance(wait(), (http.client.RemoteDisconnected, ConnectionResetError))
+    broken = (http.client.RemoteDisconnected, http.client.IncompleteRead, ConnectionResetError)
+    assert isinstance(wait(), broken)
 
 
 def heal(server):
