@@ -26,6 +26,7 @@ from resto.storage.composition import StorageOptions
 from resto.storage.copying import Copying, claimed_jobs
 from resto.storage.files import RemoteFile, SharedContent
 from resto.storage.listing import corrected, least_behind, listed_by, missed_by_host
+from resto.storage.naming import NameSearch
 from resto.storage.reading import any_has, checked, download, first_answer, require_file, size_on
 from resto.storage.repairs import Leases, run_repairs
 from resto.storage.replication import leased
@@ -73,6 +74,7 @@ class DistributedStorage(ReplicatedStorage):
         super().__init__(hosts, base_url, **options)
         self._write_quorum = write_quorum
         self._reservation = Reservation()
+        self._search = NameSearch()
 
     @property
     def write_quorum(self) -> int:
@@ -165,23 +167,20 @@ class DistributedStorage(ReplicatedStorage):
         """Store a new file on the hosts, and return its name, which nobody else has or is about to have.
 
         Raises:
-            ReplicationError: Fewer hosts than needed have stored it.
+            ReplicationError: Fewer hosts than needed have stored it; or there is no free name, as a host has any name.
         """
         with self._reservation.opened(self.record_alias()):
             return super().save(name, content, max_length)
 
     def is_name_available(self, name: str, max_length: int | None = None) -> bool:
         """Return whether a name can be used for a new file: no host has it, and no request for it may be under way."""
-        reservation = self._reservation
-        if reservation.is_open and not reservation.reserve(self, clean_name(name)):
-            return False
-        try:
-            return super().is_name_available(name, max_length)
-        finally:
-            reservation.forget_rows()
+        with self._reservation.looking_at(self, name) as may_be_free:
+            is_free = may_be_free and super().is_name_available(name, max_length)
+        return is_free or self._search.note_taken(name, lambda other: self._run(self._exists, self.hosts, other))
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
-        name = super().get_available_name(name, max_length)
+        with self._search.begun():
+            name = super().get_available_name(name, max_length)
         self._reservation.free = clean_name(name)
         return name
 

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from resto.names import clean_name
 from resto.record.changes import Change, Recorded
 from resto.record.rows import Row
 
@@ -61,6 +62,22 @@ class Reservation(threading.local):
         if rows is not None:
             self._seen = (name, rows)
         return rows is not None
+
+    @contextmanager
+    def looking_at(self, storage: Recorded, name: str) -> Iterator[bool]:
+        """Reserve a name, if names are reserved, while hosts are asked for it.
+
+        Args:
+            storage: Whose name it is.
+            name: The file's name, in any form.
+
+        Yields:
+            Whether it may be free: nobody else has recorded anything.
+        """
+        try:
+            yield self.alias is None or self.reserve(storage, clean_name(name))
+        finally:
+            self.forget_rows()
 
     def rows(self, name: str) -> Sequence[Row] | None:
         """Return the rows of the name that has just been reserved; None if it is another one."""
