@@ -4,8 +4,8 @@ It looks at a few directories at a time, so that the memory of a comparison is t
 """
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -41,6 +41,14 @@ class Node:
         return f"{self.name}/{part}" if self.name else part
 
 
+# So many directories that nobody else has are looked into on a host, and `LONE_SHARE` times as many as others have: a host may
+# make up new ones for ever. A site that has removed more, or lacks more of them elsewhere, can compare one part after another.
+MAX_LONE = 10_000
+LONE_SHARE = 10
+
+# Of so many directories that are too deep the names are told.
+MAX_TOO_DEEP = 20
+
 # Returns what the truth has in a directory; None if that cannot be told.
 Browse = Callable[[Node], Directory | None]
 
@@ -61,15 +69,54 @@ class _Request:
         return [answer() for answer in self.answers]
 
 
-class Walk:
-    """Goes through directories, a few at a time."""
+class _Lone:
+    """Counts the directories of each host that others lack, so that a host which makes them up does not keep a walk busy."""
 
-    def __init__(self, hosts: Hosts, browse: Browse, visit: Visit, problems: list[str]) -> None:
+    def __init__(self, hosts: Hosts, owner: str) -> None:
+        self._hosts = hosts
+        self._owner = owner
+        self._counts: Counter[str] = Counter()
+        self._shared = 0
+
+    def share(self, number: int) -> None:
+        """Take note of directories that others have, too."""
+        self._shared += number
+
+    def admitted(self, owners: Sequence[str]) -> set[str]:
+        """Return the hosts in which another such directory is still to be looked into, of those that have it."""
+        most = MAX_LONE + LONE_SHARE * self._shared
+        for host in owners:
+            self._counts[host] += 1
+            if self._counts[host] == most + 1:
+                self._hosts.reports[host].problems.append(
+                    f"it has more than {most} directories that {self._owner}: no more of them are looked into. If they are "
+                    "real, remove them, or compare a part at a time"
+                )
+        return {host for host in owners if self._counts[host] <= most}
+
+
+class Walk:
+    """Goes through directories, a few at a time; through those that only hosts have which may have made them up in the end.
+
+    Args:
+        hosts: Whose directories.
+        browse: Returns what the truth has in a directory.
+        visit: Told what the truth and each host have in a directory.
+        problems: Are added to.
+        has_truth: Whether there is a truth; if not, directories count that more than one host has.
+    """
+
+    def __init__(self, hosts: Hosts, browse: Browse, visit: Visit, problems: list[str], *, has_truth: bool) -> None:
         self._hosts = hosts
         self._browse = browse
         self._visit = visit
         self._problems = problems
+        self._has_truth = has_truth
+        self._lone = _Lone(hosts, "the master copy lacks" if has_truth else "no other host lists")
+        self._too_deep = 0
         self._pending: list[Node] = []
+        # Those that others lack: how many there may be is known best when all others have been looked into.
+        self._pending_lone: list[Node] = []
         self._requests: deque[_Request] = deque()
         self._waited = 0.0
 
@@ -82,7 +129,7 @@ class Walk:
         """
         self._pending.append(Node(prefix))
         try:
-            while (self._pending or self._requests) and self._hosts.active():
+            while self._is_left() and self._hosts.active():
                 self._ask_for_next()
                 for _ in range(len(self._requests)):
                     self._look_at(self._fresh(self._requests.popleft()))
@@ -92,6 +139,12 @@ class Walk:
             for request in self._requests:
                 request.wait()
 
+    def _is_left(self) -> bool:
+        """Tell whether any directory is left, and turn to those that others lack when no other is."""
+        if not self._pending and not self._requests:
+            self._pending, self._pending_lone = self._pending_lone, []
+        return bool(self._pending or self._requests)
+
     def _look_at(self, request: _Request) -> None:
         # Hosts first: what a save brings in between is then no file that only a host has.
         theres = self._browse_hosts(request)
@@ -99,7 +152,7 @@ class Walk:
         here = self._browse(request.node)
         if here is not None:
             self._visit(request.node, here, theres)
-            self._pending += self._children(request.node, here, theres)
+            self._add_children(request.node, here, theres)
 
     def _ask_for_next(self) -> None:
         """Ask for the next directories, so that answers are on their way while something else is done."""
@@ -127,15 +180,36 @@ class Walk:
         self._waited += time.monotonic() - started
         return listings | self._hosts.read_listings(outcomes)
 
-    def _children(self, node: Node, here: Directory, theres: Listings) -> Iterator[Node]:
-        parts = here.directories.union(*(there.directories for there in theres.values() if there))
-        for part in sorted(parts - here.others.keys(), reverse=True):
-            name = node.join(part)
-            if name.count("/") >= MAX_DEPTH:
-                self._problems.append(f"{name!r} is too deep to be looked into")
-                continue
+    def _add_children(self, node: Node, here: Directory, theres: Listings) -> None:
+        owners = _owners(theres)
+        known = here.directories if self._has_truth else {part for part, hosts in owners.items() if len(hosts) > 1}
+        parts = (owners.keys() | here.directories) - here.others.keys()
+        self._lone.share(len(known))
+        for part in sorted(parts & known, reverse=True):
+            self._pending += self._child(node, part, theres)
+        for part in sorted(parts - known, reverse=True):
+            admitted = self._lone.admitted(owners[part])
+            if admitted:
+                refused = frozenset(owners[part]) - admitted
+                self._pending_lone += self._child(node, part, theres, refused)
+
+    def _child(self, node: Node, part: str, theres: Listings, refused: frozenset[str] = frozenset()) -> Iterator[Node]:
+        name = node.join(part)
+        if name.count("/") < MAX_DEPTH:
             absent = {host for host in self._hosts.reports if host in node.absent or lacks(theres.get(host), part)}
-            yield Node(name, frozenset(absent))
+            yield Node(name, refused.union(absent))
+        elif self._too_deep < MAX_TOO_DEEP:
+            self._too_deep += 1
+            self._problems.append(f"{name!r} is too deep to be looked into")
+
+
+def _owners(theres: Listings) -> dict[str, list[str]]:
+    """Return which hosts have each of the directories in a directory."""
+    owners: dict[str, list[str]] = {}
+    for host, there in theres.items():
+        for part in there.directories if there else ():
+            owners.setdefault(part, []).append(host)
+    return owners
 
 
 StorageT = TypeVar("StorageT", bound=ReplicatedStorage)
@@ -145,8 +219,11 @@ class Comparison(Generic[StorageT]):
     """Walks, counts what is found, and tells it; subclasses know what differs, and what is to be done about it.
 
     Attributes:
+        has_truth: Whether there is something that hosts are compared with.
         report: What it comes to.
     """
+
+    has_truth = True
 
     def __init__(self, storage: StorageT, options: SyncOptions, found: Found, compared: Compared) -> None:
         self._storage = storage
@@ -157,7 +234,8 @@ class Comparison(Generic[StorageT]):
         self.report = SyncReport(list(self._hosts.reports.values()))
 
     def _walk(self, browse: Browse, visit: Visit, after_group: Callable[[], None]) -> None:
-        Walk(self._hosts, browse, visit, self.report.problems).go(self._options.prefix, after_group)
+        walk = Walk(self._hosts, browse, visit, self.report.problems, has_truth=self.has_truth)
+        walk.go(self._options.prefix, after_group)
 
     def _notice(self, node: Node, here: Directory, theres: Listings) -> None:
         """Tell what in a directory is not compared."""

@@ -1,6 +1,8 @@
 """Hosts that are compared with each other, where nothing is recorded."""
 
+from collections import Counter
 from contextlib import ExitStack
+from copy import copy
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -56,3 +58,53 @@ def test_one_host_that_lists_is_enough(resto_server_factory):
 
     assert events == [Disagreement("d/other", {server.url: number for number, server in enumerate(servers)})]
     assert not report.agrees
+
+
+def test_no_more_is_read_of_a_file_than_its_size(resto_server_factory):
+    """Whatever a host sends when it is asked for the content."""
+    servers = [resto_server_factory() for _ in range(2)]
+    for server in servers:
+        server.create_file("a", b"12345")
+    servers[1].endless, servers[1].fault_methods = True, {"GET"}
+    storage = DistributedStorage([server.url for server in servers], "/media/", transport="webdav")
+    taken = Counter()
+    for server in servers:
+        watch(storage, server.url, taken)
+
+    report, events = compare(storage, checksum=True)
+
+    assert [(event.name, event.contents_differ) for event in events] == [("a", True)]
+    assert report.disagreements == 1
+    assert taken == {servers[0].url: 5, servers[1].url: 6}
+
+
+def watch(storage, url, taken):
+    """Count the bytes that are taken of what a host sends."""
+    transport = copy(storage.transport_for(url))
+    storage._composed().transports[url] = transport
+    whole = transport.open
+
+    def opened(host, name):
+        stream = whole(host, name)
+        read = stream.read
+
+        def counted(size=-1, /):
+            block = read(size)
+            taken[host] += len(block)
+            return block
+
+        return Watched(counted, stream.close)
+
+    transport.open = opened
+
+
+class Watched:
+    def __init__(self, read, close):
+        self.read = read
+        self._close = close
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        self._close()

@@ -2,12 +2,18 @@
 
 import os
 import threading
+from collections import Counter
+from copy import copy
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kit.comparison import compare, write
-from resto.repair.sync import Notice, walk
+from resto.outcomes import Outcome
+from resto.repair.sync import Disagreement, HostReport, Notice, walk
 from resto.repair.sync.with_master import LOT
+from resto.storage import DistributedStorage, HybridStorage
 from resto.transports import Directory
 from resto.transports.webdav import WebDAVTransport
 
@@ -199,6 +205,148 @@ def test_a_host_that_leads_in_circles_does_not_keep_it_busy(make, server, media_
     report, _ = compare(storage)
 
     assert "too deep" in report.problems[0]
+
+
+# Hosts that make up directories.
+
+
+def inventing(transport, number=20, files=0):
+    """Let a host have new directories in each directory; return what it was asked for."""
+    asked = []
+
+    def browse(host, name):
+        asked.append(name)
+        names = {f"{name.count('/')}-{len(asked)}-{n}" for n in range(number)}
+        return Directory(names, {f"f{n}": 1 for n in range(files)})
+
+    transport.browse = browse
+    return asked
+
+
+def remade(storage, server):
+    """Give one host a transport of its own."""
+    transport = copy(storage.transport_for(server.url))
+    storage._composed().transports[server.url] = transport
+    return transport
+
+
+@pytest.mark.parametrize("kind", [HybridStorage, DistributedStorage])
+def test_host_that_makes_up_directories_is_named_and_others_go_on(
+    resto_server_factory, server, media_root, monkeypatch, kind
+):
+    monkeypatch.setattr(walk, "MAX_LONE", 50)
+    media_root.mkdir()
+    servers = [server, resto_server_factory(), resto_server_factory()]
+    storage = kind([one.url for one in servers], "/media/", transport="webdav")
+    tree = {f"d{number}/a": b"1" for number in range(10)}
+    write(media_root, tree)
+    for name in tree:
+        servers[1].create_file(name, b"1")
+    for name in list(tree)[:5]:
+        servers[2].create_file(name, b"1")
+    asked = inventing(remade(storage, server))
+
+    report, events = compare(storage, delete=True)
+
+    liar, good, behind = report.hosts
+    most = 50 + walk.LONE_SHARE * (10 if kind is HybridStorage else 5)
+    walks = 2 if kind is HybridStorage else 1  # one to count what would be removed
+    assert walks * most <= len(asked) <= walks * (most + 11)
+    (problem,) = liar.problems
+    assert f"more than {most} directories" in problem
+    assert ("the master copy lacks" if kind is HybridStorage else "no other host lists") in problem
+    assert not report.agrees
+    assert good.agrees
+    assert good.problems == behind.problems == []
+    if kind is HybridStorage:
+        assert servers[2].files == tree
+        assert behind.repaired == 5
+    else:
+        assert {event.name for event in events if isinstance(event, Disagreement)} >= set(list(tree)[5:])
+
+
+@given(
+    number=st.integers(0, 30),
+    most=st.integers(0, 30),
+    share=st.integers(0, 3),
+    more=st.integers(0, 30),
+    truth=st.integers(0, 5),
+    together=st.booleans(),
+    has_truth=st.booleans(),
+)
+def test_every_walk_ends(number, more, most, share, truth, together, has_truth):
+    """However many directories hosts make up, and if there is a truth, even if they make up the same, or one more than another."""
+    real = {f"d{n}" for n in range(truth)}
+    asked = Counter()
+
+    class Inventing(FolderlessHosts):
+        def answer(self, host, name):
+            asked[host] += 1
+            own = "" if together else host
+            made_up = {f"{own}{n}" for n in range(number + (more if host == "g" else 0))}
+            return Directory(made_up | (set() if name else real))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(walk, "MAX_LONE", most)
+        patch.setattr(walk, "LONE_SHARE", share)
+        hosts, problems = Inventing(), []
+        going = walk.Walk(
+            hosts,
+            lambda node: Directory() if node.name or not has_truth else Directory(set(real)),
+            lambda *visited: None,
+            problems,
+            has_truth=has_truth,
+        )
+        if together and number and not has_truth:
+            return  # what all have is not made up, as far as anybody can tell
+        going.go("", lambda: None)
+    allowed = most + share * truth
+    for host in hosts.reports:
+        assert asked[host] <= 1 + truth + allowed
+        too_many = (number + (more if host == "g" else 0)) * (1 + truth) > allowed
+        assert len(hosts.reports[host].problems) <= 1
+        assert not too_many or f"more than {allowed} directories" in hosts.reports[host].problems[0]
+
+
+class FolderlessHosts:
+    """Two hosts as a walk knows them, without servers."""
+
+    def __init__(self):
+        self.reports = {host: HostReport(host) for host in ("g", "h")}
+
+    def active(self):
+        return list(self.reports)
+
+    def begin_listing(self, host, name):
+        outcome = Outcome("listdir", host, name, 0, self.answer(host, name))
+        return lambda: outcome
+
+    def read_listings(self, outcomes):
+        return {outcome.host: outcome.value for outcome in outcomes}
+
+
+def test_directories_that_only_a_host_has_are_looked_into_in_the_end(make, server, media_root):
+    """When it is known how many there may be; and as many as that are."""
+    storage = make(server)
+    write(media_root, {"m/a": b"1", "z/a": b"1"})
+    for name in ("a/x/y", "m/a", "m/n/b", "z/a"):
+        server.create_file(name, b"1")
+    assert compare(storage, delete=True, force=True)[0].agrees
+    assert server.files == {"m/a": b"1", "z/a": b"1"}
+    asked = [path for method, path, _ in server.log if method == "PROPFIND"]
+    assert set(asked[:3]) == {"/", "/m/", "/z/"}
+    assert sorted(asked[3:]) == ["/a/", "/a/x/", "/m/n/"]
+
+
+def test_many_directories_that_are_too_deep_are_not_all_told(make, server, media_root, monkeypatch):
+    storage = make(server)
+    write(media_root, {"a": b""})
+    monkeypatch.setattr(walk, "MAX_DEPTH", 1)
+    parts = {f"d{number}" for number in range(100)}
+    transport = storage.transport_for(server.url)
+    monkeypatch.setattr(transport, "browse", lambda host, name: Directory(set(parts) if not name.count("/") else set()))
+    report, _ = compare(storage)
+    assert len(report.problems) == walk.MAX_TOO_DEEP
 
 
 # What is not compared.

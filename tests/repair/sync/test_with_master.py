@@ -344,3 +344,14 @@ def test_contents_of_one_size_differ(make, server, media_root):
     assert found(events) == [("different", "b", "repaired"), ("different", "large", "repaired")]
     assert server.files == {"a": b"1", "b": b"1", "large": large, "whole": large}
     assert report.agrees
+
+
+def test_content_without_an_end_is_different(make, server, media_root):
+    """No more is read of it than the master copy has."""
+    storage = make(server)
+    write(media_root, {"a": b"12345"})
+    server.create_file("a", b"12345")
+    server.endless, server.fault_methods = True, {"GET"}
+    report, events = compare(storage, checksum=True)
+    assert found(events) == [("different", "a", "repaired")]
+    assert report.agrees
