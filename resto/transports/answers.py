@@ -13,6 +13,8 @@ from http import HTTPStatus
 from http.client import HTTPResponse
 from typing import Any, cast
 
+from resto.transports.limits import Patience
+
 
 __all__ = [
     "DRAIN_SIZE",
@@ -176,12 +178,11 @@ class Received(io.RawIOBase):
         super().__init__()
         self._sock = sock
         self._rest = memoryview(received)
-        self._deadline: float | None = max(deadline, time.monotonic() + LAST_CHANCE)
+        self._patience = Patience(max(deadline, time.monotonic() + LAST_CHANCE))
 
-    def wait_longer(self, timeout: float) -> None:
-        """Wait from now on for each piece of the rest for some time, in seconds, and no longer for all of it together."""
-        self._deadline = None
-        self._sock.settimeout(timeout)
+    def begin_piece(self, timeout: float) -> None:
+        """Wait from now on for one piece of the rest, as `Patience.begin_piece`, and no longer for all of it together."""
+        self._patience.begin_piece(timeout)
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """Return what reads it, as a socket does."""
@@ -192,12 +193,7 @@ class Received(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         if not self._rest:
-            if self._deadline is not None:
-                left = self._deadline - time.monotonic()
-                if left <= 0:
-                    raise TimeoutError
-                self._sock.settimeout(left)
-            return self._sock.recv_into(buffer)
+            return self._patience.wait_for(self._sock, self._sock.recv_into, buffer)
         size = min(len(self._rest), len(buffer))
         buffer[:size] = self._rest[:size]
         self._rest = self._rest[size:]

@@ -10,6 +10,7 @@ import ssl
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 
 from resto.courses import Arrival, Course
@@ -25,9 +26,10 @@ from resto.transports.answers import (
     without_interim,
 )
 from resto.transports.bodies import Body
-from resto.transports.failures import STALE, broken
+from resto.transports.failures import STALE, broke_off, broken
 from resto.transports.heads import Heads, is_large
 from resto.transports.idle import IdlePool
+from resto.transports.limits import PIECE_SIZE
 from resto.transports.messages import NoAnswerError, Request, Response, Stream
 
 
@@ -178,10 +180,8 @@ class Connection:
         except STALE as error:
             # Not that of a connection which was closed while it was idle: the host had begun to answer.
             raise broken(error) from error
-        stream = _AnswerStream(answer, self, None if answer.will_close else idle)
-        if request.stream and answer.status in (200, 207):
-            source.wait_longer(self._timeout)
-        else:
+        stream = _AnswerStream(answer, source, self._timeout, self, None if answer.will_close else idle)
+        if not (request.stream and answer.status in (200, 207)):
             stream.drain()
         return Response(answer.status, answer.reason, answer.headers, stream if request.stream else None)
 
@@ -246,19 +246,33 @@ class _Unsent:
 class _AnswerStream(Stream):
     """The body of an answer; never ends early in silence, and gives its connection back when it is read to its end."""
 
-    def __init__(self, answer: HTTPResponse, connection: Connection, idle: IdlePool[Connection] | None) -> None:
+    def __init__(
+        self,
+        answer: HTTPResponse,
+        source: Received,
+        timeout: float,
+        connection: Connection,
+        idle: IdlePool[Connection] | None,
+    ) -> None:
         self._answer = answer
+        self._source = source
+        self._timeout = timeout
         self._connection = connection
         self._idle = idle
         self._closed = False
 
     def read(self, size: int = -1, /) -> bytes:
+        if size < 0:
+            return b"".join(iter(partial(self.read, PIECE_SIZE), b""))
+        self._source.begin_piece(self._timeout)
+        return self._read(min(size, PIECE_SIZE))
+
+    def _read(self, size: int) -> bytes:
         try:
-            block = self._answer.read(None if size < 0 else size)
+            block = self._answer.read(size)
         except (OSError, HTTPException) as error:
             self._abandon()
-            problem = "it stopped answering" if isinstance(error, TimeoutError) else "its answer broke off"
-            raise NoAnswerError(problem, ambiguous=True) from error
+            raise broke_off(error) from error
         if not block and size and self._answer.length:
             self._abandon()
             raise NoAnswerError("its answer broke off", ambiguous=True)
@@ -266,7 +280,7 @@ class _AnswerStream(Stream):
 
     def drain(self) -> None:
         with suppress(NoAnswerError):  # nobody wanted the body
-            self.read(DRAIN_SIZE)
+            self._read(DRAIN_SIZE)
         self.close()
 
     def _abandon(self) -> None:

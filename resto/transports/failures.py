@@ -8,10 +8,11 @@ from http.client import RemoteDisconnected
 
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
+from resto.transports.limits import SlowAnswerError
 from resto.transports.messages import NoAnswerError
 
 
-__all__ = ["STALE", "broken", "cannot_prepare", "connect_problem"]
+__all__ = ["STALE", "broke_off", "broken", "cannot_prepare", "connect_problem"]
 
 # What a connection does that was closed by the host.
 STALE = (RemoteDisconnected, BrokenPipeError, ConnectionResetError, ConnectionAbortedError, ssl.SSLEOFError)
@@ -47,3 +48,11 @@ def broken(error: Exception) -> NoAnswerError:
     if isinstance(error, OSError):
         return NoAnswerError(f"the connection broke: {(error.strerror or str(error)).lower()}", ambiguous=True)
     return NoAnswerError(f"its answer cannot be understood: {type(error).__name__}", ambiguous=True)
+
+
+def broke_off(error: Exception) -> NoAnswerError:
+    """Return the error for an answer that began, and did not go on."""
+    if isinstance(error, SlowAnswerError):
+        return NoAnswerError(f"it answers too slowly: {error}", ambiguous=True)
+    problem = "it stopped answering" if isinstance(error, TimeoutError) else "its answer broke off"
+    return NoAnswerError(problem, ambiguous=True)

@@ -23,6 +23,7 @@ from resto.transports import steps
 from resto.transports.base import Directory, Transport
 from resto.transports.bodies import BLOCK_SIZE, Body, UnreadableBodyError, is_rewindable
 from resto.transports.credentials import ReactiveAuthenticator, authenticator
+from resto.transports.limits import MAX_DOWNLOAD, MAX_LISTING, LongAnswerError, checked_limit
 from resto.transports.listings import parse_autoindex
 from resto.transports.messages import NoAnswerError, Request, Response, Steps, Stream, Wire, run_steps
 from resto.transports.steps import Action
@@ -42,6 +43,8 @@ class HttpOptions(TypedDict, total=False):
     ca_bundle: str | None
     client_cert: str | tuple[str, str] | None
     session: Any
+    max_listing: int
+    max_download: int
 
 
 class HttpTransport(Transport):
@@ -59,6 +62,8 @@ class HttpTransport(Transport):
         ca_bundle: Path of a PEM file with the certificates of the authorities to trust instead of the system's.
         client_cert: Path of a PEM file with a client certificate and its key, or the two paths.
         session: A `requests.Session`, or a callable that makes one, or its dotted path. Requests then go through it.
+        max_listing: Bytes that a host may send as the listing of one directory.
+        max_download: Bytes of the largest file that is downloaded.
 
     Raises:
         ConfigurationError: The options do not fit together, or name what does not exist.
@@ -77,6 +82,8 @@ class HttpTransport(Transport):
         ca_bundle: str | None = None,
         client_cert: str | tuple[str, str] | None = None,
         session: Any = None,
+        max_listing: int = MAX_LISTING,
+        max_download: int = MAX_DOWNLOAD,
     ) -> None:
         super().__init__(base_url, timeout=timeout)
         self.has_literal_credentials = auth is not None and not isinstance(auth, str)
@@ -88,6 +95,8 @@ class HttpTransport(Transport):
         if self._session and (ca_bundle or client_cert):
             problem = "ca_bundle and client_cert have no effect on a session"
             raise ConfigurationError(problem, "Set the session's own 'verify' and 'cert'.", code="E008")
+        self._max_listing = checked_limit(max_listing, "max_listing")
+        self._max_download = checked_limit(max_download, "max_download")
         self._wires: dict[str, tuple[HostURL, Wire]] = {}
         self._server_products: dict[str, str] = {}
         self._lists: dict[str, bool] = {}
@@ -119,7 +128,7 @@ class HttpTransport(Transport):
 
     def open(self, host: str, name: str) -> BinaryIO:
         action = self._action(host, name, "download")
-        stream = finish(self._perform(action, steps.download(action)))
+        stream = finish(self._perform(action, steps.download(action, self._max_download)))
         return io.BufferedReader(_Download(action, stream), BLOCK_SIZE)
 
     @as_method
@@ -149,7 +158,7 @@ class HttpTransport(Transport):
             return None
         response = yield Request("GET", steps.collection(action.target), stream=True)
         if response.status == 200:
-            directory = _json_listing(action, response)
+            directory = _json_listing(action, response, self._max_listing)
             if directory is not None:
                 self._lists[action.host] = True
             return directory
@@ -288,6 +297,8 @@ class _Download(io.RawIOBase):
             block = self._stream.read(len(buffer))
         except NoAnswerError as error:
             raise unavailable(self._action, error) from error
+        except LongAnswerError as error:
+            raise self._action.failed(str(error)) from error
         buffer[: len(block)] = block
         return len(block)
 
@@ -297,14 +308,17 @@ class _Download(io.RawIOBase):
         super().close()
 
 
-def _json_listing(action: Action, response: Response) -> Directory | None:
+def _json_listing(action: Action, response: Response, limit: int) -> Directory | None:
     """Return what a directory holds, if this is what the answer says, and not a page for people."""
     stream = cast("Stream", response.stream)  # a wire gives the stream of a 200 to who asks for it
     try:
         media_type = (response.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
-        return parse_autoindex(stream.read()) if media_type == "application/json" else None
+        is_json = media_type == "application/json"
+        return parse_autoindex(steps.limited_listing(stream, limit)) if is_json else None
     except NoAnswerError as error:
         raise unavailable(action, error) from error
+    except LongAnswerError as error:
+        raise action.failed(str(error)) from error
     except (ValueError, RecursionError):
         return None
     finally:

@@ -13,6 +13,7 @@ from django.core.exceptions import SuspiciousFileOperation
 
 from resto.names import clean_name, unquote_name
 from resto.transports.base import Directory
+from resto.transports.limits import MAX_TEXT, LongAnswerError
 from resto.transports.messages import Stream
 from resto.transports.steps import natural, parse_http_date
 
@@ -37,9 +38,19 @@ _COLLECTION, _SIZE, _MODIFIED, _ETAG = (
 
 _VALUES = frozenset({_STATUS, _COLLECTION, _SIZE, _MODIFIED, _ETAG})
 
+_LONG = f"a text in its listing is longer than {MAX_TEXT} characters"
+
+# How a document begins whose markup is ASCII, as that of all servers is.
+_PLAIN = re.compile(rb"(?:\xef\xbb\xbf)?\s*<[!-~]")
+
 _DOTS = frozenset({"", ".", ".."})
 
 _BLOCK = 64 * 1024
+
+# How deep elements may be nested, and how many different names they and their attributes may have, those of namespaces included.
+# No server uses a tenth of these. The parser keeps each of them, for as long as it lives.
+MAX_DEPTH = 64
+MAX_NAMES = 1000
 
 # What servers keep beside files while an upload runs, or after it was killed.
 _LEFTOVERS = {
@@ -83,6 +94,7 @@ def parse_members(stream: Stream, server: str) -> list[Member]:
 
     Raises:
         ValueError: The body is not such an answer.
+        LongAnswerError: A text in it is longer than any name.
     """
     return [
         Member(
@@ -158,26 +170,91 @@ def _responses(stream: Stream) -> Iterator[tuple[str, _Said]]:
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = _refuse
-    _read_into(complete, parser)
+    guard = _Guard(parser)
+    _read_into(complete, parser, guard)
     while block := stream.read(_BLOCK):
         parser.Parse(block)
+        guard.look_at(block)
         yield from complete
         complete.clear()
     parser.Parse(b"", True)  # noqa: FBT003 - it takes no keywords
 
 
-def _read_into(complete: list[tuple[str, _Said]], parser: expat.XMLParserType) -> None:
+class _Guard:
+    """Sees to it that the memory of a parser does not grow with what a host sends.
+
+    That elements begin is nothing that listings are read for, and to be told of it would double the time of the parser. It is
+    estimated, and only in doubt is each one counted.
+
+    Attributes:
+        ended: How many elements have ended.
+        texts: What was said since the last one has.
+    """
+
+    def __init__(self, parser: expat.XMLParserType) -> None:
+        self.ended = 0
+        self.texts: list[str] = []
+        self._parser = parser
+        self._size = self._tags = self._attributes = 0
+        self._is_cut = False  # whether a tag may have been cut before its last character
+        self._unsaid = 0  # bytes since an element has ended, or anything was said
+        self._last = (0, 0)
+        self._begun: int | None = None  # how many elements have, and had not ended, since each is counted
+
+    def look_at(self, block: bytes) -> None:
+        """Look at what the parser has done with a block.
+
+        Raises:
+            ValueError: There is too much in it that is not for a listing.
+            LongAnswerError: A text is too long.
+        """
+        now = (self.ended, len(self.texts))
+        self._unsaid = self._unsaid + len(block) if now == self._last else 0
+        self._last = now
+        if self._unsaid > MAX_TEXT or sum(map(len, self.texts)) > MAX_TEXT:
+            raise LongAnswerError(_LONG)
+        if len(self._parser.intern) > MAX_NAMES:
+            raise ValueError("it has too many names of elements")
+        if self._begun is None and self._is_doubtful(block):
+            self._begun = self.ended
+            self._parser.StartElementHandler = self._begin
+            self._parser.StartNamespaceDeclHandler = _know
+
+    def _is_doubtful(self, block: bytes) -> bool:
+        if not self._size and not _PLAIN.match(block):
+            return True  # of another encoding, characters could not be counted
+        self._size += len(block)
+        # Each element that has ended had two tags, or one with a slash.
+        self._tags += block.count(b"<") + block.count(b"/>") + (self._is_cut and block.startswith(b">"))
+        self._is_cut = block.endswith(b"/")
+        self._attributes += block.count(b"=")
+        depth = self._tags - 2 * self.ended
+        return depth > MAX_DEPTH or self._attributes > MAX_NAMES + self._size / 64
+
+    def _begin(self, name: str, attributes: object) -> None:
+        assert self._begun is not None  # noqa: S101 - since elements are counted
+        self._begun += 1
+        if self._begun - self.ended > MAX_DEPTH:
+            raise ValueError("it is nested too deeply")
+
+
+def _know(*names: object) -> None:
+    """Let the parser know the names of namespaces, to be counted among all names."""
+
+
+def _read_into(complete: list[tuple[str, _Said]], parser: expat.XMLParserType, guard: _Guard) -> None:
     href = ""
     said = _NOTHING
     values: dict[str, str] = {}  # of one propstat; whether the server has them it says at the end of it
-    texts: list[str] = []
+    texts = guard.texts
 
     def end(name: str) -> None:
         nonlocal href, said, values
+        guard.ended += 1
         if name in _VALUES:
-            values[name] = "".join(texts).strip()
+            values[name] = _joined(texts)
         elif name == _HREF:
-            href = href or "".join(texts).strip()  # a later one says something else, such as where it has moved to
+            href = href or _joined(texts)  # a later one says something else, such as where it has moved to
         elif name == _PROPSTAT:
             if not _is_refused(values.get(_STATUS)):
                 said = _merged(said, values)
@@ -192,6 +269,13 @@ def _read_into(complete: list[tuple[str, _Said]], parser: expat.XMLParserType) -
     # Where elements begin does not matter, as the text before is no more than space.
     parser.EndElementHandler = end
     parser.CharacterDataHandler = texts.append
+
+
+def _joined(texts: list[str]) -> str:
+    text = "".join(texts)
+    if len(text) > MAX_TEXT:
+        raise LongAnswerError(_LONG)
+    return text.strip()
 
 
 def _merged(said: _Said, values: dict[str, str]) -> _Said:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from http.client import HTTPException
 from typing import Any
@@ -24,10 +25,12 @@ from resto.transports.credentials import (
     ReactiveAuthenticator,
     RequestsAuthenticator,
 )
-from resto.transports.failures import STALE, broken, cannot_prepare, connect_problem
+from resto.transports.failures import STALE, broke_off, broken, cannot_prepare, connect_problem
 from resto.transports.heads import checked_headers
 from resto.transports.idle import IdlePool
+from resto.transports.limits import PIECE_SIZE
 from resto.transports.messages import NoAnswerError, Request, Response
+from resto.transports.requests_answers import EndlessAnswerError, LimitedAnswer, limit_answers
 
 
 __all__ = ["RequestsWire", "create_session_factory"]
@@ -130,6 +133,8 @@ class RequestsWire:
         return prepared
 
     def _exchange(self, session: requests.Session, prepared: requests.PreparedRequest, request: Request) -> Response:
+        with suppress(AttributeError):  # an adapter of another kind limits its answers by itself, or not at all
+            limit_answers(_pool(session, prepared))
         answer = session.send(
             prepared,
             stream=True,
@@ -139,7 +144,7 @@ class RequestsWire:
             verify=session.verify,
             cert=session.cert,
         )
-        stream = _AnswerStream(answer)
+        stream = _AnswerStream(answer, self._timeout)
         if answer.status_code < HTTPStatus.OK:
             # An interim answer, which `http.client` takes for the final one: that one is still to come.
             stream.close()
@@ -203,19 +208,31 @@ class _ContextAdapter(HTTPAdapter):
 
 
 class _AnswerStream:
-    def __init__(self, answer: requests.Response) -> None:
+    def __init__(self, answer: requests.Response, timeout: float) -> None:
         self._answer = answer
+        self._timeout = timeout
 
     def read(self, size: int = -1, /) -> bytes:
+        if size < 0:
+            return b"".join(iter(partial(self.read, PIECE_SIZE), b""))
+        # What requests itself relies on, for cookies.
+        original = getattr(self._answer.raw, "_original_response", None)
+        if isinstance(original, LimitedAnswer):
+            original.begin_piece(self._timeout)
+        return self._read(min(size, PIECE_SIZE))
+
+    def _read(self, size: int) -> bytes:
         try:
-            return self._answer.raw.read(None if size < 0 else size, decode_content=False)
+            return self._answer.raw.read(size, decode_content=False)
+        except ReadTimeoutError as error:
+            cause = error.__cause__
+            raise broke_off(cause if isinstance(cause, TimeoutError) else TimeoutError()) from error
         except HTTPError as error:
-            problem = "it stopped answering" if isinstance(error, ReadTimeoutError) else "its answer broke off"
-            raise NoAnswerError(problem, ambiguous=True) from error
+            raise broke_off(error) from error
 
     def drain(self) -> None:
         with suppress(NoAnswerError):  # nobody wanted the body
-            self.read(DRAIN_SIZE)
+            self._read(DRAIN_SIZE)
         self.close()
 
     def close(self) -> None:
@@ -245,14 +262,16 @@ class _Rewindable(BodyFile):
 
 def _count_connections(session: requests.Session, prepared: requests.PreparedRequest) -> int | None:
     """Return how many connections a session has opened to a host so far; None if its adapter cannot tell."""
-    adapter: Any = session.get_adapter(str(prepared.url))
     try:
-        pool = adapter.get_connection_with_tls_context(
-            prepared, session.verify, proxies=session.proxies, cert=session.cert
-        )
-        return int(pool.num_connections)
+        return int(_pool(session, prepared).num_connections)
     except AttributeError:
         return None
+
+
+def _pool(session: requests.Session, prepared: requests.PreparedRequest) -> Any:
+    """Return the connections of a session to a host."""
+    adapter: Any = session.get_adapter(str(prepared.url))
+    return adapter.get_connection_with_tls_context(prepared, session.verify, proxies=session.proxies, cert=session.cert)
 
 
 def _root(error: BaseException) -> BaseException:
@@ -274,6 +293,8 @@ def _translated(error: Exception, timeout: float) -> NoAnswerError:
         return NoAnswerError(connect_problem(root, timeout), ambiguous=False)
     if isinstance(root, TimeoutError | ReadTimeoutError):
         return NoAnswerError(f"no answer within {timeout:g} s", ambiguous=True)
+    if isinstance(root, EndlessAnswerError):
+        return NoAnswerError(f"its answer does not end: {root}", ambiguous=True)
     if isinstance(root, OSError | HTTPException) and not isinstance(root, requests.RequestException):
         return broken(root)
     return NoAnswerError(f"requests failed: {type(root).__name__}", ambiguous=True)

@@ -17,6 +17,7 @@ from resto.exceptions import RemoteFileNotFoundError, TransportError, Unexpected
 from resto.hosts import HostURL
 from resto.names import quote_name
 from resto.transports.bodies import BLOCK_SIZE, Body
+from resto.transports.limits import MAX_DOWNLOAD, LimitedStream
 from resto.transports.messages import NoAnswerError, Request, Response, Steps, Stream
 
 
@@ -30,6 +31,7 @@ __all__ = [
     "download",
     "exists",
     "expect_file",
+    "limited_listing",
     "modified_time",
     "natural",
     "parse_http_date",
@@ -82,6 +84,8 @@ _HINTS: Mapping[int, str] = {
     500: "often a missing directory, missing permission or a full disk; its error log tells",
     507: "its disk is full",
 }
+
+_RAISE = "if it has such files, raise this option of the transport"
 
 _DIRECTORY_HINT = "is the name that of a directory there? Only files are deleted"
 
@@ -181,16 +185,28 @@ def modified_time(action: Action) -> Steps[datetime]:
     return moment
 
 
-def download(action: Action) -> Steps[Stream]:
-    """Return a stream of the file's content."""
+def download(action: Action, limit: int = MAX_DOWNLOAD) -> Steps[Stream]:
+    """Return a stream of the file's content, which never brings more than the host has announced.
+
+    Args:
+        action: What to read.
+        limit: Bytes that a file may have.
+    """
     response = yield Request("GET", action.target, stream=True)
     expect_file(action, response, "GET")
     assert response.stream is not None  # noqa: S101 - a wire gives the stream of a 200 to who asks for it
     headers = response.headers
-    if natural(headers.get("Content-Length")) is None and headers.get("Transfer-Encoding", "").lower() != "chunked":
+    length = natural(headers.get("Content-Length"))
+    if length is None and headers.get("Transfer-Encoding", "").lower() != "chunked":
         response.stream.close()
         raise action.failed("it does not say where the file ends")
-    return response.stream
+    if length is not None and length > limit:
+        response.stream.close()
+        raise action.failed(f"the file has {length} bytes, which is more than max_download allows: {limit}; {_RAISE}")
+    problem = f"it sent more than max_download allows, {limit} bytes; {_RAISE}"
+    if length is not None:
+        problem = f"it sent more than the {length} bytes that it had announced"
+    return LimitedStream(response.stream, limit if length is None else length, problem)
 
 
 def put(action: Action, target: str, body: Body) -> Steps[Response]:
@@ -285,6 +301,19 @@ def content_length(response: Response) -> int | None:
         # Apache leaves it out for an empty file.
         return 0 if server_product(response).startswith("apache") else None
     return natural(length)
+
+
+def limited_listing(stream: Stream, limit: int) -> Stream:
+    """Return the body of a listing, which is read as a whole or not at all.
+
+    Args:
+        stream: The body.
+        limit: Bytes that it may have.
+    """
+    problem = (
+        f"its listing is longer than max_listing allows, {limit} bytes; if it has such directories, raise this option"
+    )
+    return LimitedStream(stream, limit, f"{problem} of the transport")
 
 
 def collection(target: str) -> str:

@@ -13,6 +13,7 @@ from resto.transports import steps
 from resto.transports.base import Directory, Entry
 from resto.transports.bodies import Body, UnreadableBodyError
 from resto.transports.http import HttpOptions, HttpTransport, unavailable
+from resto.transports.limits import LongAnswerError
 from resto.transports.messages import NoAnswerError, Request, Response, Steps, Stream
 from resto.transports.multistatus import PROPFIND_BODY, PROPFIND_SIZES_BODY, Member, parse_directory, parse_members
 from resto.transports.steps import Action
@@ -116,9 +117,12 @@ class WebDAVTransport(HttpTransport):
                 response.stream.close()
             raise action.unexpected(response, "PROPFIND")
         try:
-            return parse(response.stream, self._server_product(action) or "")
+            listing = steps.limited_listing(response.stream, self._max_listing)
+            return parse(listing, self._server_product(action) or "")
         except NoAnswerError as error:
             raise unavailable(action, error) from error
+        except LongAnswerError as error:
+            raise action.failed(str(error)) from error
         except ValueError as error:
             raise action.failed(f"its listing cannot be understood: {error}") from error
         finally:

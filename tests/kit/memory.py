@@ -2,6 +2,7 @@
 
 import gc
 import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,3 +46,14 @@ def collecting_left(*classes: type) -> Iterator[list[object]]:
         left += found
     finally:
         gc.enable()
+
+
+@contextmanager
+def little_memory(most: int = 20 * 1024 * 1024) -> Iterator[None]:
+    """Fail if more than so many bytes were taken meanwhile, by all threads."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < most
+    finally:
+        tracemalloc.stop()

@@ -1,6 +1,7 @@
 """What the tests of wires and connections have in common: requests, scripts of servers, and ways to go through a course."""
 
 import contextlib
+import io
 
 import pytest
 
@@ -82,3 +83,45 @@ def hurried(course):
             next(course)
     except StopIteration as stop:
         return stop.value
+
+
+class Dripping:
+    """A socket over which pieces of an answer arrive, each after a while."""
+
+    def __init__(self, clock, pieces, timeout=2.0):
+        self._clock = clock
+        self._pieces = list(pieces)
+        self._timeout = timeout
+        self._unread = b""
+
+    def settimeout(self, timeout):
+        self._timeout = timeout
+
+    def gettimeout(self):
+        return self._timeout
+
+    def recv_into(self, buffer):
+        if not self._unread:
+            if not self._pieces:
+                return 0
+            seconds, self._unread = self._pieces.pop(0)
+            self._clock.pass_(seconds if self._timeout is None else min(seconds, self._timeout))
+            if self._timeout is not None and seconds > self._timeout:
+                raise TimeoutError
+        size = min(len(self._unread), len(buffer))
+        buffer[:size], self._unread = self._unread[:size], self._unread[size:]
+        return size
+
+    def makefile(self, mode):
+        return io.BufferedReader(_Raw(self))
+
+
+class _Raw(io.RawIOBase):
+    def __init__(self, sock):
+        self._sock = sock
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        return self._sock.recv_into(buffer)

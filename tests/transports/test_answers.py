@@ -162,7 +162,7 @@ def test_who_wants_the_rest_of_an_answer_waits_for_each_piece():
     near, far = socket.socketpair()
     with near, far:
         source = Received(near, b"", deadline=time.monotonic() - 60)
-        source.wait_longer(5)
+        source.begin_piece(5)
         far.sendall(b"ab")
         assert source.read(2) == b"ab"
         assert near.gettimeout() == 5

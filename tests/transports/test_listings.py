@@ -1,12 +1,16 @@
 import contextlib
+import io
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resto.transports import Directory
-from resto.transports.listings import parse_autoindex
+from resto.transports import Directory, listings
+
+
+def parse_autoindex(text):
+    return listings.parse_autoindex(io.BytesIO(text))
 
 
 def parse(*entries):

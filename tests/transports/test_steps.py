@@ -120,9 +120,10 @@ def test_a_time_that_is_none_is_an_error(headers):
 def test_download_returns_the_stream(headers):
     stream = FakeStream()
     result, requests = run(steps.download(ACTION), (200, headers, stream))
-    assert result is stream
     assert requests[0].stream
     assert not stream.closed
+    result.close()
+    assert stream.closed
 
 
 @pytest.mark.parametrize(
