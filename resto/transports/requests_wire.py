@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from http.client import HTTPException
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
@@ -180,6 +181,8 @@ def create_session_factory(ssl_context: ssl.SSLContext | None) -> Callable[[], r
     def create_session() -> requests.Session:
         session = requests.Session()
         session.trust_env = False
+        # A host could make up new ones with each answer, and the session would keep them all.
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         if ssl_context is not None:
             session.mount("https://", _ContextAdapter(ssl_context))
         return session

@@ -294,6 +294,26 @@ def test_digest_reacts_and_sends_the_whole_body_again(requests_wire, script):
     assert len(server.received) == 1
 
 
+def test_cookies_are_neither_kept_nor_sent_back(requests_wire, script):
+    """A host could fill the memory with them, answer by answer."""
+    cookies = []
+
+    def handle(peer):
+        number = 0
+        while head := peer.head():
+            cookies.append(head[1].get("cookie"))
+            number += 1
+            challenge = b'WWW-Authenticate: Digest realm="a", nonce="b", qop="auth"\r\n'
+            status = b"200 OK\r\n" if "authorization" in head[1] else b"401 No\r\n" + challenge
+            peer.say(b"HTTP/1.1 %sContent-Length: 0\r\nSet-Cookie: c%d=1\r\n\r\n" % (status, number))
+
+    sender = requests_wire(script(handle).url, auth=HTTPDigestAuth("user", "password"))
+    for _ in range(3):
+        assert finish(sender.exchange(HEAD)).status == 200
+    assert cookies[0] is None
+    assert cookies[-1] is None
+
+
 # The law
 
 WEATHER = {
