@@ -14,7 +14,7 @@ from django.core.files.storage import FileSystemStorage
 
 from resto.master.listing import browse
 from resto.master.snapshots import Fingerprint, Snapshot, fingerprint_of
-from resto.master.writing import copy, make_directory, plain_file, remove, write_all
+from resto.master.writing import copy, make_directory, plain_file, remove, remove_older, write_all
 from resto.names import TEMPORARY_PREFIX, is_temporary, temporary_name
 from resto.transports import Directory
 
@@ -187,15 +187,7 @@ class MasterCopy(FileSystemStorage):
         if len(self._swept) >= _MAX_SWEPT:
             self._swept.clear()
         self._swept.add(directory)
-        oldest = time.time() - ABANDONED_AFTER
-        # Whatever forbids to look or to remove is no reason not to save.
-        with contextlib.suppress(OSError), os.scandir(directory) as entries:
-            abandoned = [entry for entry in entries if entry.name.startswith(TEMPORARY_PREFIX)]
-            for entry in abandoned:
-                with contextlib.suppress(OSError):
-                    # Not the time of modification: an uploaded file that was moved here has brought its own.
-                    if entry.stat(follow_symlinks=False).st_ctime < oldest:
-                        Path(entry.path).unlink()
+        remove_older(directory, TEMPORARY_PREFIX, time.time() - ABANDONED_AFTER)
 
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
         directories, files = super().listdir(path)
@@ -283,11 +275,7 @@ class MasterCopy(FileSystemStorage):
             self.require_files()
 
     def require_files(self) -> None:
-        """Raise unless the master copy has any files or directories.
-
-        Raises:
-            FileNotFoundError: As for `require_mounted`.
-        """
+        """Raise `FileNotFoundError`, as `require_mounted` does, unless the master copy has any files or directories."""
         with os.scandir(self.location) as entries:
             if next(entries, None) is None:
                 raise FileNotFoundError(f"{self.location} is empty; is it mounted? Nothing is deleted on its account")

@@ -13,7 +13,7 @@ from django.core.files import File
 from django.core.files.uploadedfile import TemporaryUploadedFile
 
 
-__all__ = ["copy", "make_directory", "plain_file", "remove", "write_all"]
+__all__ = ["copy", "make_directory", "plain_file", "remove", "remove_older", "write_all"]
 
 
 def plain_file(content: "File[Any]") -> IO[bytes] | None:
@@ -65,6 +65,24 @@ def remove(path: str) -> None:
     """Remove a file, if it is there."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)  # noqa: PTH108 - as for `_create_temporary`
+
+
+def remove_older(directory: str, prefix: str, oldest: float) -> None:
+    """Remove files of a directory that begin with a prefix and have not changed since a time.
+
+    Whatever forbids to look or to remove is left as it is.
+
+    Args:
+        directory: Its path.
+        prefix: Of the names.
+        oldest: Seconds since the epoch.
+    """
+    with contextlib.suppress(OSError), os.scandir(directory) as entries:
+        for entry in [entry for entry in entries if entry.name.startswith(prefix)]:
+            with contextlib.suppress(OSError):
+                # Not the time of modification: an uploaded file that was moved here has brought its own.
+                if entry.stat(follow_symlinks=False).st_ctime < oldest:
+                    Path(entry.path).unlink()
 
 
 def make_directory(path: Path, mode: int | None) -> None:
