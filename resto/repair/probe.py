@@ -75,7 +75,7 @@ _ADVICE_FOR_ALL: Mapping[int, str] = {
     400: "does the server want https://, a client certificate, or another hostname?",
     401: "name its credentials in the transport option 'auth', let RESTO_SECRETS hold what the server's password file has, and set 'auth_scheme' to 'digest' if it wants that",
     403: "let the server take this from this machine's address, and with these credentials, if it has any; and its user write to its directory",
-    405: "let the server do this (nginx: dav_methods PUT DELETE MKCOL COPY MOVE; Apache: Dav On), or free its disk (rclone and Caddy say so when it is full)",
+    405: "let the server do this (nginx: dav_methods PUT DELETE MKCOL MOVE; Apache: Dav On), or free its disk (rclone and Caddy say so when it is full)",
     413: "raise the limit of the server, or of the proxy before it (nginx: client_max_body_size 0; Apache: LimitRequestBody)",
     501: "the server has no such method: is it a media server?",
 }
