@@ -1,9 +1,13 @@
 """What all tests share."""
 
+import gc
 import os
+import shutil
 import signal
+import tempfile
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,6 +19,11 @@ from resto.record import database
 
 # A job in the background of a script ignores Ctrl-C, and so would the tests of what Ctrl-C does, and their processes.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Temporary files are in memory where it has room for them: databases and brokers wait for a disk all the time.
+_MEMORY, _ROOM = Path("/dev/shm"), 2 * 1024**3
+if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM:
+    os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
 
 pytest_plugins = ["kit.servers", "kit.brokers", "pytester"]
 
@@ -55,6 +64,12 @@ LONG = [
 def pytest_collection_modifyitems(items):
     order = {stem: number for number, stem in enumerate(LONG)}
     items.sort(key=lambda item: order.get(item.path.stem, len(LONG)))
+
+
+def pytest_collection_finish():
+    """Spare the garbage collector thousands of tests, which stay anyway."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

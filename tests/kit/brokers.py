@@ -291,7 +291,8 @@ class MariaDB(Broker):
 
     def command(self) -> list[str]:
         network = [f"--bind-address={ADDRESS}", f"--port={self.port}", f"--socket={self.folder / 'socket'}"]
-        return [str(self.program()), "--no-defaults", *self._options, *network, "--innodb-flush-log-at-trx-commit=2"]
+        innodb = ["--innodb-flush-log-at-trx-commit=2", "--innodb-use-native-aio=0", "--innodb-flush-method=fsync"]
+        return [str(self.program()), "--no-defaults", *self._options, *network, *innodb]
 
     def answers(self) -> bool:
         return subprocess.run(self._client("mariadb-admin", "ping"), check=False, capture_output=True).returncode == 0

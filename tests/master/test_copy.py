@@ -210,9 +210,9 @@ def test_moved_upload_with_an_old_date_is_not_swept(master, media_root):
 def test_a_directory_is_swept_once(master, media_root, monkeypatch):
     store(master, "a")
     scanned = []
-    monkeypatch.setattr(os, "scandir", lambda path: scanned.append(path))
-
-    store(master, "b")
+    with monkeypatch.context() as patch:  # pytest needs it to remove the directory
+        patch.setattr(os, "scandir", lambda path: scanned.append(path))
+        store(master, "b")
 
     assert scanned == []
 
