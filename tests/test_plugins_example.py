@@ -77,7 +77,6 @@ def test_dependencies_are_declared(environment):
     run("python", "-m", "pip", "check", env=environment)
 
 
-@pytest.mark.timeout(240)
 def test_its_own_tests_pass(environment, tmp_path):
     run(
         "python",
