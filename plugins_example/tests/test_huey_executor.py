@@ -137,7 +137,7 @@ def test_worker_of_a_site(tmp_path, server):
     }
     save = "from django.core.files.storage import storages as s; from django.core.files.base import ContentFile as C"
     program = f"import django; django.setup(); {save}; s['default'].save('a.txt', C(b'content'))"
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60, **options)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=300, **options)
     worker = subprocess.Popen([*django, "run_huey"], stderr=subprocess.DEVNULL, **options)
     try:
         deadline = time.monotonic() + 30

@@ -152,7 +152,7 @@ def run_program():
             executor = ThreadExecutor()
         """
         program = textwrap.dedent(start) + textwrap.dedent(code)
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=env)
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, env=env)
         assert done.returncode == 0, done.stderr
         return done.stdout.split()
 

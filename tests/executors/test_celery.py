@@ -136,7 +136,7 @@ def test_silent_broker_is_waited_for_once(make_celery_app, settings, silent, sto
 def test_no_app():
     """Celery makes one up, whose broker nobody has chosen."""
     code = "from resto.executors.celery import CeleryExecutor; CeleryExecutor()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert "ConfigurationError: the executor 'celery' found no Celery app (Import the site's app" in done.stderr
 
 

@@ -14,7 +14,7 @@ from kit.servers import clean_environment
 PAGE = (ROOT / "docs" / "known-users.md").read_text()
 PACKAGES = re.findall(r"^\| \[([\w-]+)\]", PAGE, re.MULTILINE)
 STORAGES = ("HybridStorage", "AsyncStorage", "DistributedStorage")
-PATIENCE = 60  # seconds; a busy machine needs a few
+PATIENCE = 300  # seconds; a busy machine needs a few
 
 
 def settings_for(package):

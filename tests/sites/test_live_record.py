@@ -236,7 +236,7 @@ def test_any_end_of_a_transaction_with_a_host_down(end, action, kind, resto_serv
     if action == "delete":
         site.run("-c", TRANSACTION, "save", "commit")
     servers[1].refuse = True
-    site.start("python", "-c", TRANSACTION, action, end, ready="").process.wait(60)
+    site.start("python", "-c", TRANSACTION, action, end, ready="").process.wait(300)
     assert servers[1].files != files_below(site.media)
     servers[1].refuse = False
     site.manage("resto_drain", "--watch", ready="Watching")

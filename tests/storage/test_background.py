@@ -164,7 +164,7 @@ def test_nothing_is_lost_when_the_process_exits_at_once(servers, media_root, end
     subprocess.run(
         [sys.executable, "-c", EXITING_SITE % ("thread", end), str(media_root), *(server.url for server in servers)],
         check=True,
-        timeout=60,
+        timeout=300,
     )
 
     expected = {str(number): b"content" for number in range(20)}
@@ -176,7 +176,7 @@ def test_save_at_exit_is_not_lost(servers, media_root):
     code = EXITING_SITE % ("thread", "import atexit; atexit.register(storage.save, 'last', ContentFile(b'content'))")
     command = [sys.executable, "-c", code, str(media_root), *(server.url for server in servers)]
 
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=300)
 
     assert [server.has_file("last") for server in servers] == [True, True]
 
@@ -196,7 +196,7 @@ def test_forked_child_saves_on_its_own(servers, media_root):
     # Not an error here: newer Pythons warn of any fork of a process with threads.
     command = [sys.executable, "-W", "ignore", "-c", code, str(media_root), *(server.url for server in servers)]
 
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=300)
 
     names = {*map(str, range(20)), "parent", "child"}
     assert [set(server.files) for server in servers] == [names] * 2

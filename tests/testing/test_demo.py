@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 
-PATIENCE = 60  # seconds
+PATIENCE = 300  # seconds
 HOSTS = ("media-1", "media-2", "media-3")
 BIG = "a photo of Köln.jpg"
 

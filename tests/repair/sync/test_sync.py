@@ -182,7 +182,7 @@ def test_memory_does_not_grow_with_the_tree(tmp_path, fanout, what):
         env={name: value for name, value in environment.items() if not name.startswith("COVERAGE")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     peak, compared, repaired, agrees = json.loads(done.stdout)
