@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import SuspiciousFileOperation
-from django.core.files.move import file_move_safe
 from django.core.files.storage import FileSystemStorage
 
 from resto.master.listing import browse
 from resto.master.snapshots import Fingerprint, Snapshot, fingerprint_of
-from resto.master.writing import copy, make_directory, plain_file, remove, remove_older, write_all
+from resto.master.writing import copy, link_over, make_directory, plain_file, remove, remove_older, write_all
 from resto.names import TEMPORARY_PREFIX, is_temporary, temporary_name
 from resto.transports import Directory
 
@@ -62,7 +61,7 @@ class MasterCopy(FileSystemStorage):
 
         Args:
             name: The name that the file should have.
-            content: What to write, at any position, text or bytes; an uploaded temporary file is moved.
+            content: What to write, at any position, text or bytes. It stays as it was: see `remove_upload`.
             alternative: Returns another name, for the case that somebody else has just taken this one.
             announced: Called with each name just before the file may get it.
         """
@@ -87,15 +86,17 @@ class MasterCopy(FileSystemStorage):
 
     def _write(self, temporary: str, descriptor: int, content: "File[Any]") -> None:
         try:
-            if not hasattr(content, "temporary_file_path"):
-                source = plain_file(content)
-                if source is None or not copy(source, descriptor):
-                    for chunk in content.chunks():
-                        write_all(descriptor, chunk.encode() if isinstance(chunk, str) else chunk)
-                return
+            if hasattr(content, "temporary_file_path"):
+                upload = content.temporary_file_path()
+                if link_over(upload, temporary):
+                    return
+                os.fchmod(descriptor, stat.S_IMODE(os.stat(upload).st_mode))  # noqa: PTH116 - beside fchmod
+            source = plain_file(content)
+            if source is None or not copy(source, descriptor):
+                for chunk in content.chunks():
+                    write_all(descriptor, chunk.encode() if isinstance(chunk, str) else chunk)
         finally:
             os.close(descriptor)  # readers on other machines see what was written when it is closed, with NFS
-        file_move_safe(content.temporary_file_path(), temporary, allow_overwrite=True)
 
     def create_temporary(self, name: str, was: int = 0o666) -> str:
         """Create an empty temporary file beside where a name's file is, and the directories for it; return its path.

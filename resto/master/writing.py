@@ -7,13 +7,13 @@ import os
 import stat
 import tempfile
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from django.core.files import File
 from django.core.files.uploadedfile import TemporaryUploadedFile
 
 
-__all__ = ["copy", "make_directory", "plain_file", "remove", "remove_older", "write_all"]
+__all__ = ["copy", "link_over", "make_directory", "plain_file", "remove", "remove_older", "remove_upload", "write_all"]
 
 
 def plain_file(content: "File[Any]") -> IO[bytes] | None:
@@ -21,8 +21,8 @@ def plain_file(content: "File[Any]") -> IO[bytes] | None:
 
     A subclass may read something else than what is in the file, and so may other kinds of files: that of `gzip`, for example.
     """
-    file: Any = getattr(content, "file", None)
-    if type(content) not in (File, TemporaryUploadedFile):
+    kind, file = type(content), cast("Any", getattr(content, "file", None))
+    if not issubclass(kind, File) or kind.chunks is not File.chunks or kind.read is not File.read:
         return None
     if type(file) is tempfile._TemporaryFileWrapper:  # noqa: SLF001 - it has no other name
         file = file.file
@@ -59,6 +59,32 @@ def copy(source: IO[bytes], descriptor: int) -> bool:
             break  # it has become shorter
         position += copied
     return True
+
+
+def link_over(source: str, temporary: str) -> bool:
+    """Let a temporary file be another file, which keeps its own name, too; return False where that cannot be.
+
+    One that has been saved before is not linked once more: whoever changed one of the two would change the other.
+    """
+    link = f"{temporary}-"
+    try:
+        if os.stat(source).st_nlink > 1:  # noqa: PTH116 - as for `remove`
+            return False
+        os.link(source, link)
+    except OSError:  # on another file system, or on one without links
+        return False
+    os.replace(link, temporary)  # noqa: PTH105 - as for `remove`
+    return True
+
+
+def remove_upload(content: "File[Any]") -> None:
+    """Remove the temporary file of an upload that is saved, unless it does so itself when it is closed: Django would have moved it.
+
+    Not before: a save that is undone leaves the upload as it was, to be saved again, or elsewhere.
+    """
+    if hasattr(content, "temporary_file_path") and not isinstance(content, TemporaryUploadedFile):
+        with contextlib.suppress(OSError):  # the file is saved, whatever becomes of this
+            os.unlink(content.temporary_file_path())  # noqa: PTH108 - as for `remove`
 
 
 def remove(path: str) -> None:

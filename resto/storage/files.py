@@ -1,23 +1,19 @@
-"""The files that storages open."""
+"""Files of hosts that are read, and contents that several hosts read at once."""
 
-import contextlib
 import io
 import os
 import shutil
-import stat
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import IO, Any, BinaryIO, Self, cast
 
 from django.core.files import File
 from django.core.files.uploadedfile import TemporaryUploadedFile
 
-from resto.master.copy import MasterCopy
 from resto.master.writing import plain_file
 
 
-__all__ = ["ContentReader", "MasterFile", "RemoteFile", "SharedContent", "spool"]
+__all__ = ["ContentReader", "RemoteFile", "SharedContent", "spool"]
 
 # Bytes of a downloaded or uploaded file that are kept in memory; what is longer goes to a temporary file.
 SPOOL_SIZE = 1024 * 1024
@@ -59,94 +55,6 @@ class RemoteFile(File):  # type: ignore[type-arg]  # File is not generic at run 
             raise io.UnsupportedOperation(f"{name!r} can only be opened for reading, not in mode {mode!r}")
         file = self._download()
         return file if mode == "rb" else io.TextIOWrapper(file, encoding="utf-8")
-
-
-class MasterFile(File):  # type: ignore[type-arg]  # File is not generic at run time
-    """A file of the master copy that is open for writing; it is published and replicated when it is closed.
-
-    Until then, readers see the file as it was before, and they go on to do so if writing fails, if a ``with`` block ends
-    with an exception, or if the file is never closed.
-
-    Args:
-        master: The master copy.
-        name: The file's name.
-        mode: As for the builtin `open`: writing, appending, updating or exclusive creation.
-        published: Called after the file has been published.
-        announced: Called before the file is published.
-    """
-
-    def __init__(
-        self,
-        master: MasterCopy,
-        name: str,
-        mode: str,
-        published: Callable[[], object],
-        announced: Callable[[], object] = lambda: None,
-    ) -> None:
-        self._master = master
-        self._announced = announced
-        self._published = published
-        self._replace = "x" not in mode
-        self._temporary, file = _open_temporary(master, name, mode)
-        super().__init__(file, name)
-        self.mode = mode
-        self._is_whole = True
-
-    def write(self, data: Any) -> int:
-        """Write bytes or text, as the mode wants; return how many."""
-        with self._watched():
-            return cast("IO[Any]", self.file).write(data)
-
-    def writelines(self, lines: Iterable[Any]) -> None:
-        """Write several pieces of bytes or text."""
-        with self._watched():
-            cast("IO[Any]", self.file).writelines(lines)
-
-    def flush(self) -> None:
-        """Write what is buffered to the disk."""
-        with self._watched():
-            cast("IO[Any]", self.file).flush()
-
-    @contextlib.contextmanager
-    def _watched(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            self._is_whole = False
-            raise
-
-    def __exit__(self, exc_type: type[BaseException] | None, *args: object) -> None:
-        if exc_type is not None:
-            self._is_whole = False
-        self.close()
-
-    def open(self, mode: str | None = None, *args: Any, **kwargs: Any) -> Self:
-        """Rewind the file; once closed, it must be opened through its storage."""
-        if self.closed:
-            raise ValueError(f"{self.name!r} is closed; open it through its storage")
-        self.seek(0)
-        return self
-
-    def close(self) -> None:
-        """Publish the file under its name, and replicate it; forget it if writing has failed.
-
-        Raises:
-            FileExistsError: It was opened for exclusive creation, and somebody else has created it since.
-            ReplicationError: As for saving a file.
-        """
-        if self.closed:
-            return
-        try:
-            super().close()
-            if not self._is_whole:
-                return
-            self._announced()
-            self._master.set_permissions(self._temporary, Path(self._temporary).stat())
-            if not self._master.publish(self._temporary, str(self.name), replace=self._replace):
-                raise FileExistsError(f"{self.name!r} exists")
-        finally:
-            Path(self._temporary).unlink(missing_ok=True)
-        self._published()
 
 
 class SharedContent:
@@ -250,26 +158,3 @@ def spool(stream: BinaryIO) -> IO[bytes]:
         raise
     copy.seek(0)
     return io.BufferedReader(copy)  # type: ignore[type-var]  # reads as a raw file does
-
-
-def _open_temporary(master: MasterCopy, name: str, mode: str) -> tuple[str, IO[Any]]:
-    """Open a temporary file in a writing mode, with the present content of the file where the mode keeps it."""
-    path = Path(master.path(name))
-    if path.is_dir():
-        raise IsADirectoryError(f"{name!r} is a directory")
-    if "x" in mode and path.exists():
-        raise FileExistsError(f"{name!r} exists")
-    if "w" not in mode and "x" not in mode and "a" not in mode and not path.exists():
-        raise FileNotFoundError(f"{name!r} does not exist")
-    was = 0o666
-    with contextlib.suppress(FileNotFoundError):
-        was = stat.S_IMODE(path.stat().st_mode)
-    temporary = master.create_temporary(name, was)
-    try:
-        if "w" not in mode and "x" not in mode:
-            with contextlib.suppress(FileNotFoundError):
-                shutil.copyfile(path, temporary)
-        return temporary, Path(temporary).open(mode.replace("x", "w"))
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

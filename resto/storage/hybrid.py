@@ -12,7 +12,8 @@ from resto.courses import Course, as_method, waiting
 from resto.exceptions import ConfigurationError, ReplicationError
 from resto.executors import Executor, Job
 from resto.master.copy import MasterCopy
-from resto.master.snapshots import Fingerprint, sharing_snapshots
+from resto.master.snapshots import sharing_snapshots
+from resto.master.writing import remove_upload
 from resto.names import clean_name, require_canonical, require_new
 from resto.outcomes import Outcome
 from resto.record import opening
@@ -20,12 +21,12 @@ from resto.record.changes import Change, current_lease, holding
 from resto.record.leases import Lease
 from resto.storage.base import ReplicatedStorage
 from resto.storage.composition import StorageOptions
-from resto.storage.files import MasterFile
 from resto.storage.jobs import leased_job
+from resto.storage.opened import MasterFile, Writing, is_writing
 from resto.storage.repairs import Leases, recorded_jobs, run_repairs
 from resto.storage.replication import alone, replicate
 from resto.storage.reporting import removed, uploaded
-from resto.storage.undo import follow, undone, with_consequence
+from resto.storage.undo import follow, undone_here, with_consequence
 from resto.transports import Directory
 
 
@@ -184,26 +185,19 @@ class HybridStorage(ReplicatedStorage):
             except ReplicationError as error:
                 failure = error
             else:
+                remove_upload(content)
                 return name
         # Not while the error is handled: what a transport raises meanwhile would seem to come from it.
         if replaces:
             change.settle(failure.outcomes)
             raise with_consequence(failure, "the master copy is replaced, and was not undone") from failure.__cause__
-        raise self._undone(failure, written.fingerprint, change) from failure.__cause__
+        withdraw = partial(self._run, self.withdraw, name=name)
+        raise undone_here(failure, change, self._master, written.fingerprint, withdraw) from failure.__cause__
 
     def _alternative(self, name: str) -> str:
         name = clean_name(self.get_available_name(name))
         require_new(name)
         return name
-
-    def _undone(self, error: ReplicationError, state: Fingerprint, change: Change) -> ReplicationError:
-        """Undo a failed save, unless somebody has changed the file since, and return the error that says so."""
-        if self._master.fingerprint(error.name) != state:
-            change.settle(error.outcomes)
-            return with_consequence(error, "another save or delete has followed")
-        change.take_back(error.name)
-        self._master.delete(error.name)
-        return undone(error, change, lambda hosts: self._run(self.withdraw, hosts, error.name))
 
     def delete(self, name: str) -> None:
         """Delete a file from the master copy and from all hosts, if it is there.
@@ -224,19 +218,33 @@ class HybridStorage(ReplicatedStorage):
         change.confirm(name)
         follow(change, self.remove, name, "the master copy is deleted, and was not undone")
 
-    def _open(self, name: str, mode: str = "rb") -> "File[Any]":
-        if set(mode).isdisjoint("wax+"):
-            return self._master.open(name, mode)
+    def publish(self, name: str) -> None:
+        """Make all hosts equal to the master copy for a name that was written or removed by its path, not through the storage.
+
+        Args:
+            name: The file's name.
+
+        Raises:
+            FileNotFoundError: The directory of the master copy is missing or empty; nothing is sent or removed.
+            ReplicationError: As for a file that was opened for writing.
+        """
         name = clean_name(name)
+        self.require_sound_options()
+        self._master.require_mounted(name)
+        is_there = self._master.fingerprint(name) is not None
+        change = Change(self, present=is_there)
+        change.announce(name)
+        follow(change, self.update if is_there else self.remove, name, "the master copy stays as it is")
+
+    def _open(self, name: str, mode: str = "rb") -> "File[Any]":
+        if is_writing(mode):
+            name = clean_name(name)
+        return MasterFile(self._master.path(name), mode, partial(self._start_writing, name))
+
+    def _start_writing(self, name: str, mode: str) -> Writing:
         require_new(name)
         self.require_sound_options()
-        change = Change(self, present=True)
-
-        def replicate_written() -> None:
-            change.confirm(name)
-            follow(change, self.update, name, "the master copy is written, and was not undone")
-
-        return MasterFile(self._master, name, mode, replicate_written, lambda: change.announce(name))
+        return Writing(self._master, name, mode, Change(self, present=True), self.update)
 
     # Django's storage API: reading, all of it from the master copy.
 

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 from resto.exceptions import HostUnavailableError, ReplicationError, UnexpectedStatusCode
+from resto.master.copy import MasterCopy
+from resto.master.snapshots import Fingerprint
 from resto.outcomes import Outcome
 from resto.record import leases
 from resto.record.changes import Change, holding
 
 
-__all__ = ["follow", "kept_because", "undone", "with_consequence"]
+__all__ = ["follow", "kept_because", "undone", "undone_here", "with_consequence"]
 
 # Statuses after which no server has stored anything: credentials, permission, size.
 _REFUSALS = frozenset({401, 403, 413})
@@ -51,6 +53,30 @@ def undone(
     change.settle(_settled_by_undoing(outcomes, withdrawn))
     failed = ", ".join(outcome.host for outcome in withdrawn if not outcome.ok)
     return with_consequence(error, f"the save was undone, except on {failed}" if failed else "the save was undone")
+
+
+def undone_here(
+    error: ReplicationError,
+    change: Change,
+    master: MasterCopy,
+    state: Fingerprint,
+    withdraw: Callable[[tuple[str, ...]], list[Outcome]],
+) -> ReplicationError:
+    """Undo a save in the master copy, and then as `undone` does, unless somebody has changed the file since.
+
+    Args:
+        error: What went wrong.
+        change: The save.
+        master: The master copy.
+        state: Of the file that was saved.
+        withdraw: Makes hosts forget the file.
+    """
+    if master.fingerprint(error.name) != state:
+        change.settle(error.outcomes)
+        return with_consequence(error, "another save or delete has followed")
+    change.take_back(error.name)
+    master.delete(error.name)
+    return undone(error, change, withdraw)
 
 
 def kept_because(change: Change, outcomes: Sequence[Any], *, is_new: bool) -> str:

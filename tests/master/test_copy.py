@@ -91,15 +91,59 @@ def test_nothing_is_left_when_the_file_cannot_get_its_name(master, media_root, m
     assert list(media_root.iterdir()) == []
 
 
-def test_a_temporary_upload_is_moved(master, media_root, settings):
+@pytest.fixture
+def upload(media_root, settings):
+    """A temporary file of an upload, on the file system of the master copy."""
     media_root.mkdir()
-    settings.FILE_UPLOAD_TEMP_DIR = media_root  # the same file system
+    settings.FILE_UPLOAD_TEMP_DIR = media_root.parent
     with TemporaryUploadedFile("a", "text/plain", 7, None) as content:
-        inode = Path(content.temporary_file_path()).stat().st_ino
+        content.write(b"content")
+        content.flush()
+        yield content
 
-        master.store("a", content, None)
 
-    assert [(path.name, path.stat().st_ino) for path in media_root.iterdir()] == [("a", inode)]
+def inode_of(path):
+    return Path(path).stat().st_ino
+
+
+def store_upload(master, upload, name="a"):
+    master.store(name, upload, None)[1].close()
+
+
+def test_a_temporary_upload_is_not_copied(master, media_root, upload):
+    store_upload(master, upload)
+    assert inode_of(media_root / "a") == inode_of(upload.temporary_file_path())
+
+
+def test_a_temporary_upload_is_copied_from_another_file_system(master, media_root, upload, monkeypatch):
+    link = os.link
+
+    def link_within(source, target):
+        if source == upload.temporary_file_path():
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", link_within)
+    store_upload(master, upload)
+    assert inode_of(media_root / "a") != inode_of(upload.temporary_file_path())
+
+
+def test_a_temporary_upload_stays_as_it_was(master, media_root, upload, links):
+    for name in ("a", "b", "c"):
+        store_upload(master, upload, name)
+        assert (media_root / name).read_bytes() == b"content"
+    assert len({inode_of(media_root / name) for name in ("a", "b", "c")}) == 3
+    assert Path(upload.temporary_file_path()).read_bytes() == b"content"
+    assert sorted(path.name for path in media_root.iterdir()) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("setting", [None, 0o640])
+def test_a_temporary_upload_has_the_mode_that_it_has_when_it_is_moved(
+    master, media_root, upload, settings, links, setting
+):
+    settings.FILE_UPLOAD_PERMISSIONS = setting
+    store_upload(master, upload)
+    assert mode_of(media_root / "a") == (setting or 0o600)
 
 
 def test_writers_of_one_name_all_keep_their_content(master, media_root, links):

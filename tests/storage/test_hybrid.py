@@ -3,10 +3,14 @@
 import errno
 import os
 import threading
+from types import SimpleNamespace
 
 import pytest
-from django.core.files.base import ContentFile
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.files.base import ContentFile, File
 from django.core.files.uploadedfile import TemporaryUploadedFile
+from django.db.models import FileField
+from django.db.models.fields.files import FieldFile
 
 from resto.exceptions import ConfigurationError, ReplicationError
 from resto.health import FIRST_PAUSE, MAX_FAILURES
@@ -109,16 +113,52 @@ def test_modes_are_options(make, media_root):
 # Saving.
 
 
-def test_a_temporary_upload_is_moved_and_not_copied(storage, servers, media_root, settings):
-    settings.FILE_UPLOAD_TEMP_DIR = media_root
+@pytest.fixture
+def upload(settings, media_root):
+    """A temporary file of an upload, on the file system of the master copy."""
+    settings.FILE_UPLOAD_TEMP_DIR = media_root.parent
     with TemporaryUploadedFile("a", "text/plain", 7, None) as content:
         content.write(b"content")
         content.flush()
+        yield content
 
-        storage.save("a", content)
 
+def test_a_temporary_upload_is_saved_and_removed_when_it_is_closed(storage, servers, media_root, upload):
+    storage.save("a", upload)
+    upload.close()
+
+    assert master_files(media_root.parent) == {"media/a": b"content"}
+    assert [server.get_file("a") for server in servers] == [b"content"] * 3
+
+
+def test_a_temporary_upload_of_another_kind_is_removed_when_it_is_saved(storage, servers, media_root):
+    class Received(File):
+        def temporary_file_path(self):
+            return self.name
+
+    path = media_root.parent / "received"
+    path.write_bytes(b"content")
+    with path.open("rb") as file:
+        servers[1].refuse_code = 500
+        with pytest.raises(ReplicationError, match="the save was undone"):
+            storage.save("a", Received(file, str(path)))
+        assert path.read_bytes() == b"content"
+
+        servers[1].heal()
+        storage.save("a", Received(file, str(path)))
+    assert master_files(media_root.parent) == {"media/a": b"content"}
+
+
+def test_upload_whose_save_was_undone_can_be_saved_again(storage, servers, media_root, upload):
+    servers[1].refuse_code = 500
+    with pytest.raises(ReplicationError, match="the save was undone"):
+        storage.save("a", upload)
+    assert master_files(media_root) == {}
+
+    servers[1].heal()
+    assert storage.save("a", upload) == "a"
     assert master_files(media_root) == {"a": b"content"}
-    assert servers[0].get_file("a") == b"content"
+    assert [dict(server.files) for server in servers] == [{"a": b"content"}] * 3
 
 
 def test_name_that_is_taken_in_the_meantime_is_replaced_by_another(storage, servers, media_root):
@@ -444,6 +484,46 @@ def test_written_file_is_replicated_when_it_is_closed(storage, servers, media_ro
     assert master_files(media_root) == {"a": after}
 
 
+def through_the_storage(storage):
+    return storage.open("a")
+
+
+def through_a_field(storage):
+    return FieldFile(SimpleNamespace(), FileField(storage=storage), "a")
+
+
+@pytest.mark.parametrize("opened", [through_the_storage, through_a_field])
+@pytest.mark.parametrize("is_closed", [True, False])
+@pytest.mark.parametrize(
+    ("mode", "after"), [("wb", b"new"), ("ab", b"beforenew"), ("r+b", b"newore"), ("a", b"beforenew")]
+)
+def test_file_that_was_opened_for_reading_is_replicated_when_it_is_written(
+    storage, servers, media_root, opened, is_closed, mode, after
+):
+    storage.save("a", ContentFile(b"before"))
+    file = opened(storage)
+    assert file.read() == b"before"
+    if is_closed:
+        file.close()
+
+    with file.open(mode):
+        file.write(b"new" if "b" in mode else "new")
+
+    assert [dict(server.files) for server in servers] == [{"a": after}] * 3
+    assert master_files(media_root) == {"a": after}
+    assert file.open("rb").read() == after
+    file.close()
+
+
+def test_field_whose_file_is_written_in_a_block_that_fails_keeps_the_file(storage, servers, media_root):
+    storage.save("a", ContentFile(b"whole"))
+    file = through_a_field(storage)
+    with pytest.raises(ZeroDivisionError), file.open("wb"):
+        file.write(len(b"half") // 0)
+    assert [server.get_file("a") for server in servers] == [b"whole"] * 3
+    assert master_files(media_root) == {"a": b"whole"}
+
+
 def test_new_file_is_written(storage, servers):
     with storage.open("a/b", "xb") as file:
         file.write(b"new")
@@ -479,6 +559,56 @@ def test_disk_that_is_full_leaves_no_file(storage, servers, media_root, monkeypa
     with pytest.raises(OSError, match="No space left"):
         storage.save("a", ContentFile(b""))
     assert (list(media_root.iterdir()), servers[0].requests) == ([], [])
+
+
+# What was changed by its path.
+
+
+def test_file_that_was_written_by_its_path_is_sent(storage, servers, media_root):
+    storage.save("a", ContentFile(b"before"))
+    (media_root / "a").write_bytes(b"after")
+    (media_root / "b").write_bytes(b"new")
+
+    for name in ("a", "b", "b"):
+        storage.publish(name)
+
+    assert [dict(server.files) for server in servers] == [{"a": b"after", "b": b"new"}] * 3
+
+
+def test_file_that_was_renamed_by_its_path_is_sent_and_removed(storage, servers, media_root):
+    storage.save("a", ContentFile(b"content"))
+    (media_root / "a").rename(media_root / "b")
+
+    for name in ("a", "b"):
+        storage.publish(name)
+
+    assert [dict(server.files) for server in servers] == [{"b": b"content"}] * 3
+
+
+def test_nothing_is_removed_for_a_master_copy_that_may_not_be_mounted(storage, servers, media_root):
+    storage.save("a", ContentFile(b"content"))
+    (media_root / "a").unlink()
+
+    with pytest.raises(FileNotFoundError, match="is it mounted"):
+        storage.publish("a")
+    assert [dict(server.files) for server in servers] == [{"a": b"content"}] * 3
+
+
+def test_what_was_changed_by_its_path_and_fails_on_a_host_is_told(storage, servers, media_root):
+    (media_root / "a").write_bytes(b"content")
+    servers[1].refuse_code = 500
+
+    with pytest.raises(ReplicationError, match="the master copy stays as it is"):
+        storage.publish("a")
+    assert master_files(media_root) == {"a": b"content"}
+    assert servers[2].get_file("a") == b"content"
+
+
+@pytest.mark.parametrize("name", ["../a", "/etc/passwd", "a/"])
+def test_name_that_is_published_is_that_of_a_file(storage, servers, name):
+    with pytest.raises(SuspiciousFileOperation):
+        storage.publish(name)
+    assert servers[0].requests == []
 
 
 # Repair.
