@@ -8,6 +8,7 @@ from contextlib import closing
 from functools import partial
 from types import MappingProxyType
 
+import django
 import pytest
 import requests
 from django.core import mail
@@ -117,7 +118,8 @@ def test_debug_page_does_not_show_it(rf, settings, accepts, debug):
 
 @pytest.mark.usefixtures("secrets")
 def test_mail_does_not_show_it(rf, settings):
-    settings.ADMINS = [("Admin", "admin@example.com")]
+    settings.ADMINS = ["admin@example.com"] if django.VERSION >= (6,) else [("Admin", "admin@example.com")]
+    settings.MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}  # from 6.1 on
     send_mail(rf.get("/"))
     [message] = mail.outbox
     [(html, _)] = message.alternatives

@@ -7,7 +7,7 @@ import os
 import stat
 import tempfile
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from django.core.files import File
 from django.core.files.uploadedfile import TemporaryUploadedFile
@@ -21,7 +21,8 @@ def plain_file(content: "File[Any]") -> IO[bytes] | None:
 
     A subclass may read something else than what is in the file, and so may other kinds of files: that of `gzip`, for example.
     """
-    kind, file = type(content), cast("Any", getattr(content, "file", None))
+    kind: type[Any] = type(content)  # some callers have what is no file of Django's
+    file: Any = getattr(content, "file", None)
     if not issubclass(kind, File) or kind.chunks is not File.chunks or kind.read is not File.read:
         return None
     if type(file) is tempfile._TemporaryFileWrapper:  # noqa: SLF001 - it has no other name
