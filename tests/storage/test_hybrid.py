@@ -553,11 +553,11 @@ def test_disk_that_is_full_leaves_no_file(storage, servers, media_root, monkeypa
     def fail(*args):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "link", fail)
-    monkeypatch.setattr(os, "open", fail)
-
-    with pytest.raises(OSError, match="No space left"):
-        storage.save("a", ContentFile(b""))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", fail)
+        patch.setattr(os, "open", fail)
+        with pytest.raises(OSError, match="No space left"):
+            storage.save("a", ContentFile(b""))
     assert (list(media_root.iterdir()), servers[0].requests) == ([], [])
 
 
