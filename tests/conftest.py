@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, settings
 
 from kit.clock import Clock
 from resto import health
-from resto.record import database
 
 
 # A job in the background of a script ignores Ctrl-C, and so would the tests of what Ctrl-C does, and their processes.
@@ -82,11 +81,10 @@ def _no_proxies():
         yield
 
 
-@pytest.fixture(autouse=True)
-def _record(request, monkeypatch):
-    """What is saved is recorded only in tests that have a database."""
-    if request.node.get_closest_marker("django_db") is None:
-        monkeypatch.setattr(database, "is_active", lambda: False)
+@pytest.fixture
+def without_application(settings):
+    """A site that has not "resto" in INSTALLED_APPS."""
+    settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != "resto"]
 
 
 @pytest.fixture(autouse=True)

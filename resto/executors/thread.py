@@ -4,8 +4,10 @@ import logging
 import os
 import threading
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import TypeVar
 
 from resto.executors.base import Executor, Job
 from resto.executors.flow import flow
@@ -14,7 +16,9 @@ from resto.names import shown
 from resto.outcomes import Outcome
 
 
-__all__ = ["THREAD_NAME", "ThreadExecutor"]
+__all__ = ["THREAD_NAME", "ThreadExecutor", "call_in_thread"]
+
+T = TypeVar("T")
 
 logger = logging.getLogger("resto")
 
@@ -45,6 +49,16 @@ class ThreadExecutor(Executor):
     def submit(self, jobs: Sequence[Job]) -> None:
         lanes = process_lanes()
         lanes.submit(jobs, lambda task: _pool.offer(lanes, task))
+
+
+def call_in_thread(call: Callable[[], T]) -> T:
+    """Return the result of a call in a thread of its own, which is waited for: one that no job of others holds up.
+
+    Args:
+        call: Blocks, and must not wait for the thread that calls this.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix=THREAD_NAME) as pool:
+        return pool.submit(copy_context().run, call).result()
 
 
 class _Pool:

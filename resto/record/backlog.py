@@ -8,7 +8,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Count, Min, QuerySet
 
 from resto.record import leases, rows
-from resto.record.database import connected
+from resto.record.database import connected, outside_loops
 from resto.record.rows import Row, digest_of, in_parts
 
 
@@ -35,6 +35,7 @@ class Backlog:
     error: str
 
 
+@outside_loops
 def backlog_of(storage: str) -> dict[str, Backlog]:
     """Return what is pending for each host of a storage that something is pending for.
 
@@ -78,6 +79,7 @@ def rows_of_names(storage: str, names: Iterable[str]) -> dict[str, list[Row]]:
     return found
 
 
+@outside_loops
 def rows_below(storage: str, directory: str) -> dict[str, list[Row]]:
     """Return all rows of names in a directory, or below, by name, each oldest first.
 

@@ -1,32 +1,60 @@
-"""The database of the record, in autocommit whatever the caller does, and safe to be used by threads of a process that forks."""
+"""The database of the record, in autocommit whatever the caller does, where Django lets it be used."""
 
+import asyncio
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, TypeVar
+from functools import cache, partial, wraps
+from typing import Any, ParamSpec, TypeVar
 
 from django.apps import apps
-from django.core.signals import request_finished, request_started
+from django.core.exceptions import SynchronousOnlyOperation
 from django.db import DatabaseError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
 from resto.exceptions import ConfigurationError
-from resto.executors.thread import THREAD_NAME
+from resto.executors.thread import THREAD_NAME, call_in_thread
+from resto.record.own import OWN
 from resto.settings import get_setting, remembered
 
 
-__all__ = ["connected", "execute", "is_active"]
+__all__ = ["connected", "execute", "is_active", "is_broken", "is_installed", "outside_loops"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+logger = logging.getLogger("resto")
 
 _MAX_CONFLICTS = 5
 _CONFLICTS = ("40P01", "40001")  # deadlock_detected, serialization_failure (PostgreSQL, appendix A)
 _MYSQL_DEADLOCK = 1213  # ER_LOCK_DEADLOCK
 
+_FAILED = 3  # PQTRANS_INERROR of libpq
+
+
+class _ForbiddenError(DatabaseError):
+    """The record was to be used where a test must not."""
+
 
 def is_active() -> bool:
+    """Return whether changes are recorded here and now.
+
+    ``"resto"`` is in ``INSTALLED_APPS``, the site has a database, no test forbids it, and the transaction that the rows would be part of
+    has not failed.
+    """
+    if not is_installed():
+        return False
+    alias = get_setting("DATABASE")
+    if _prohibition(alias) is not None:
+        _say_once(alias)
+        return False
+    return not is_broken()
+
+
+def is_installed() -> bool:
     """Return whether changes are recorded: whether ``"resto"`` is in ``INSTALLED_APPS``, and the site has a database."""
     return apps.ready and _has_record()
 
@@ -36,6 +64,100 @@ def _has_record() -> bool:
     return apps.is_installed("resto") and bool(connections[get_setting("DATABASE")].vendor != "unknown")
 
 
+@cache
+def _say_once(alias: str) -> None:
+    logger.info("Nothing is recorded: this test must not use the database %r.", alias)
+
+
+def is_broken() -> bool:
+    """Return whether rows would be part of a transaction that takes none any more, as it has failed."""
+    caller = _callers()
+    if not _is_in_transaction(caller) or not _must_share(caller):
+        return False
+    if caller.needs_rollback:
+        return True
+    # Django does not know of an error that the caller has caught without `atomic`.
+    info = getattr(caller.connection, "info", None)
+    return getattr(info, "transaction_status", None) == _FAILED
+
+
+def _prohibition(alias: str) -> Exception | None:
+    """Return what Django or pytest says to whoever uses a database in a test that must not; None if one may.
+
+    Each replaces `ensure_connection` for a while, so that this one tries it, without opening anything. Threads that a test has not
+    made, and connections that are open already, would get by.
+    """
+    if BaseDatabaseWrapper.ensure_connection.__module__ == BaseDatabaseWrapper.__module__:
+        return None
+    candidate = connections.create_connection(alias)
+    candidate.connect = _nothing  # type: ignore[method-assign]  # of this object only
+    try:
+        candidate.ensure_connection()
+    except SynchronousOnlyOperation:
+        return None  # Django's own one, which was reached
+    except Exception as error:  # noqa: BLE001 - whatever a test framework raises
+        return error
+    return None
+
+
+def _nothing() -> None:
+    pass
+
+
+def outside_loops(function: Callable[P, T]) -> Callable[P, T]:
+    """Let a function that uses the record be called within a running event loop, where Django refuses: in a thread, and wait for it.
+
+    Args:
+        function: Blocks.
+    """
+
+    @wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        if _running_loop() is None:
+            return function(*args, **kwargs)
+        return call_in_thread(partial(_with_connection, _served(), function, *args, **kwargs))
+
+    return wrapper
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs in this thread; None if there is none, or Django blocks it."""
+    if os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
+        return None
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _callers() -> BaseDatabaseWrapper:
+    """Return Django's connection of this thread, and in its transaction it may be.
+
+    Within an event loop Django would find another one, which nothing can use, and which is in no transaction.
+    """
+    alias, loop = get_setting("DATABASE"), _running_loop()
+    if loop is None:
+        return connections[alias]
+    asyncio._set_running_loop(None)  # noqa: SLF001 - as event loops do, and for as long as it takes to look
+    try:
+        return connections[alias]
+    finally:
+        asyncio._set_running_loop(loop)  # noqa: SLF001
+
+
+def _with_connection(caller: BaseDatabaseWrapper, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    if not _is_in_transaction(caller):
+        return function(*args, **kwargs)
+    # The thread that has it waits for this one.
+    caller.inc_thread_sharing()
+    connections[caller.alias] = caller
+    try:
+        return function(*args, **kwargs)
+    finally:
+        caller.dec_thread_sharing()
+
+
+@outside_loops
 def execute(sql: str, parameters: Any, result: Callable[[CursorWrapper], T]) -> T:
     """Execute one statement, and again if the database has undone it, as it met the same rows as another one.
 
@@ -68,60 +190,65 @@ def _is_conflict(error: OperationalError) -> bool:
     return problem is not None and problem.args[:1] == (_MYSQL_DEADLOCK,)
 
 
-# Held by threads of an executor while they use the database, and during a fork: a child that is forked while a thread is
-# within SQLite inherits its locks for ever. Servers that load the site before they fork do that.
-_fork_lock = threading.RLock()
-
-# What threads of an executor use one after the other, as one holds the lock: each with its own, they would be too many.
-_shared: BaseDatabaseWrapper | None = None
-
-
-class _Own(threading.local):
-    """What a thread has opened for the record alone, beside the connection in whose transaction the caller is."""
-
-    connection: BaseDatabaseWrapper | None = None
-
-
-_own = _Own()
-
-
 def connected() -> AbstractContextManager[BaseDatabaseWrapper]:
     """Let the record's database be used in autocommit: a rollback cannot bring a file back, so rows must stay, too.
+
+    Threads that serve the site use Django's connection, which is theirs anyway. Those that are in a transaction, and threads of an
+    executor, use the process's own one in turns.
 
     Returns:
         A context with the connection, which is meanwhile the one in ``django.db.connections``, too.
 
     Raises:
         ConfigurationError: The table is missing.
+        DatabaseError: A test must not use the database.
     """
-    caller = connections[get_setting("DATABASE")]
-    if _is_in_transaction(caller) and not _must_share(caller):
-        return _replaced(caller, _own_connection(caller.alias))
-    if threading.current_thread().name.startswith(THREAD_NAME):
-        return _guarded(caller)
-    return _explained(caller)
+    caller = _served()
+    problem = _prohibition(caller.alias)
+    if problem is not None:
+        raise _ForbiddenError(str(problem)) from problem
+    if OWN.is_used_as(caller):
+        return _explained(caller)
+    OWN.follow(caller)
+    if _is_in_transaction(caller):
+        return _explained(caller) if _must_share(caller) else _in_turn(caller)
+    return _in_turn(caller) if _is_of_executor() else _explained(caller)
+
+
+# Which database threads of the site have used last.
+_last: tuple[str, Any] | None = None
+
+
+def _served() -> BaseDatabaseWrapper:
+    """Return Django's connection of this thread."""
+    global _last
+    caller = _callers()
+    database = (caller.alias, connections.settings[caller.alias]["NAME"])
+    if not _is_of_executor():
+        _last = database
+    elif _last not in (None, database):
+        # The test database has gone, or is not there yet, and this is about a job of before.
+        raise _ForbiddenError(f"the database is {database} by now, and was {_last} when this began")
+    return caller
+
+
+def _is_of_executor() -> bool:
+    return threading.current_thread().name.startswith(THREAD_NAME)
 
 
 @contextmanager
-def _replaced(caller: BaseDatabaseWrapper, own: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]:
-    connections[caller.alias] = own
+def _in_turn(caller: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]:
     try:
-        with _explained(own):
-            yield own
+        with OWN.turn(caller.alias) as own:
+            connections[caller.alias] = own
+            try:
+                with _explained(own):
+                    yield own
+            finally:
+                connections[caller.alias] = caller
     finally:
-        connections[caller.alias] = caller
-
-
-@contextmanager
-def _guarded(caller: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]:
-    with _fork_lock:
-        used = caller if _is_in_transaction(caller) else _shared_connection(caller.alias)
-        try:
-            with _replaced(caller, used):
-                yield used
-        finally:
-            # This thread serves no requests, after which Django would do so. The site may have used the thread's own one.
-            used.close_if_unusable_or_obsolete()
+        if _is_of_executor() and not _is_in_transaction(caller):
+            # No request ends here, after which Django would do so. The site may have used this thread's connection.
             caller.close_if_unusable_or_obsolete()
 
 
@@ -154,51 +281,3 @@ def _must_share(caller: BaseDatabaseWrapper) -> bool:
     """Tell whether a second connection would not see the tables, or wait for the caller for ever."""
     is_test_case = any(getattr(block, "_from_testcase", False) for block in caller.atomic_blocks)
     return caller.vendor == "sqlite" or is_test_case
-
-
-def _shared_connection(alias: str) -> BaseDatabaseWrapper:
-    global _shared
-    if _shared is None or _shared.settings_dict is not connections.settings[alias]:  # tests have several databases
-        _shared = connections.create_connection(alias)
-        _shared.inc_thread_sharing()
-    _shared.close_if_unusable_or_obsolete()  # it may have been idle for hours
-    return _shared
-
-
-def _own_connection(alias: str) -> BaseDatabaseWrapper:
-    own = _own.connection
-    if own is None or own.alias != alias:
-        own = _own.connection = connections.create_connection(alias)
-    if own.errors_occurred:
-        own.close()
-    if not own.get_autocommit():  # as the settings may want it
-        own.set_autocommit(True)
-    return own
-
-
-def _close_old_own_connection(**kwargs: Any) -> None:
-    """Do as Django does with the connections that it knows."""
-    if _own.connection is not None:
-        _own.connection.close_if_unusable_or_obsolete()
-
-
-request_started.connect(_close_old_own_connection)
-request_finished.connect(_close_old_own_connection)
-
-
-_of_the_parent: list[BaseDatabaseWrapper] = []
-
-
-def _begin_anew_in_the_child() -> None:
-    global _fork_lock, _shared
-    _fork_lock = threading.RLock()
-    # Not closed: that would say goodbye in the name of the parent, whose connections they still are.
-    _of_the_parent.extend(one for one in (_own.connection, _shared) if one is not None)
-    _own.connection = _shared = None
-
-
-os.register_at_fork(
-    before=lambda: _fork_lock.acquire(),
-    after_in_parent=lambda: _fork_lock.release(),
-    after_in_child=_begin_anew_in_the_child,
-)

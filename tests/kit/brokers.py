@@ -32,7 +32,7 @@ RABBITMQ_PROGRAMS = "/usr/lib/rabbitmq/bin"  # Debian's /usr/sbin/rabbitmq-serve
 # Django asks for mysqlclient, which has no wheels for Linux: to install it takes a compiler.
 pymysql.install_as_MySQLdb()
 
-DEADLINE = 300.0  # seconds for a broker to start, or to go away; RabbitMQ takes ten on an idle machine
+DEADLINE = 60.0  # seconds for a broker to start, or to go away; RabbitMQ takes ten on an idle machine
 
 
 class Broker:
@@ -422,13 +422,23 @@ def new_database(request: pytest.FixtureRequest) -> Callable[[str], dict[str, An
 def default_database(setting: dict[str, Any]) -> Iterator[None]:
     """Let Django's default database be another one, meanwhile."""
     usual_setting, usual = connections.settings["default"], connections["default"]
-    connections.settings["default"] = connections.configure_settings({"default": setting})["default"]
-    connections["default"] = connections.create_connection("default")
+    try:
+        with database_as("default", setting):
+            yield
+    finally:
+        connections.settings["default"], connections["default"] = usual_setting, usual
+
+
+@contextlib.contextmanager
+def database_as(alias: str, setting: dict[str, Any]) -> Iterator[None]:
+    """Let Django have a database of that alias, meanwhile."""
+    connections.settings[alias] = connections.configure_settings({"default": {}, alias: setting})[alias]
+    connections[alias] = connections.create_connection(alias)
     try:
         yield
     finally:
-        connections["default"].close()
-        connections.settings["default"], connections["default"] = usual_setting, usual
+        connections[alias].close()
+        del connections.settings[alias], connections[alias]
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql", "mariadb"])

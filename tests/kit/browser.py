@@ -32,7 +32,7 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--disable-breakpad",  # its crash handler outlives it
 )
-DEADLINE = 50  # seconds
+DEADLINE = 20  # seconds
 
 
 def require_browser() -> None:

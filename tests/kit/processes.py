@@ -13,7 +13,7 @@ from typing import Any
 from kit.documents import ROOT
 
 
-PATIENCE = 300  # seconds
+PATIENCE = 60  # seconds
 
 SITE = """
 import sys

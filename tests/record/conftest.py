@@ -1,8 +1,11 @@
-"""The clock of the record."""
+"""The clock of the record, and the connections to its database."""
 
 import pytest
+from django.db import connection
 
+from kit.sessions import Sessions
 from resto.record import leases
+from resto.record.own import OWN
 
 
 @pytest.fixture
@@ -14,3 +17,15 @@ def clock(monkeypatch):
     monkeypatch.setattr(leases, "retry_delay", lambda retries: 2.0**retries)
     monkeypatch.setattr(leases, "_unreachable", set())
     return clock
+
+
+@pytest.fixture
+def sessions(database, transactional_db):
+    """The connections to the database; none is there at first."""
+    connection.close()
+    OWN.close()
+    sessions = Sessions()
+    assert sessions.become(0)
+    yield sessions
+    sessions.close()
+    OWN.close()

@@ -40,8 +40,8 @@ def test_another_error_of_the_database_is_what_it_is():
         open_lease(None)
 
 
-def test_not_recorded_without_the_application(settings):
-    settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != "resto"]
+@pytest.mark.usefixtures("without_application")
+def test_not_recorded_without_the_application():
     assert not database.is_active()
 
 
