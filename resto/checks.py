@@ -150,7 +150,7 @@ def _check_storage(where: str, storage: ReplicatedStorage) -> Iterable[CheckMess
             hint='Use \'https://\', or "auth_scheme": "digest", which proves a password without showing it.',
             id="resto.W007",
         )
-    if not problems and database.is_active() and storage.record_alias() is None:
+    if not problems and database.is_installed() and not storage.is_recorded():
         yield checks.Warning(
             f"{where}: what its hosts miss is not recorded, and nothing sends it later",
             hint="Add the storage to STORAGES, by which a drain can find it, and use storages[alias].",
@@ -162,7 +162,7 @@ def _check_storage(where: str, storage: ReplicatedStorage) -> Iterable[CheckMess
 
 def _check_quorum(where: str, storage: DistributedStorage) -> Iterable[CheckMessage]:
     """Warn if hosts may miss something that nothing remembers."""
-    if storage.write_quorum < len(storage.hosts) and storage.record_alias() is None:
+    if storage.write_quorum < len(storage.hosts) and not storage.is_recorded():
         yield checks.Warning(
             f"{where}: files can be lost without an exception, as a save succeeds that only {storage.write_quorum} of "
             f"{len(storage.hosts)} hosts have stored, and nothing records what the others have missed",

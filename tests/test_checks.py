@@ -214,6 +214,7 @@ def test_literal_credential_of_a_queue(check):
     assert "secret" not in str(message)
 
 
+@pytest.mark.usefixtures("without_application")
 def test_distributed_without_exceptions(check):
     [message] = check(DISTRIBUTED, hosts=HOSTS, fatal_exceptions=False)
     assert (message.id, message.level) == ("resto.W002", checks.WARNING)
@@ -221,24 +222,24 @@ def test_distributed_without_exceptions(check):
     assert "HybridStorage" in message.hint
 
 
+@pytest.mark.usefixtures("without_application")
 def test_distributed_without_exceptions_by_setting(check, settings):
     settings.RESTO_FATAL_EXCEPTIONS = False
     assert [message.id for message in check(DISTRIBUTED, hosts=HOSTS)] == ["resto.W002"]
 
 
+@pytest.mark.usefixtures("without_application")
 def test_distributed_with_a_quorum(check):
     [message] = check(DISTRIBUTED, hosts=[*HOSTS, "media-3"], write_quorum="majority")
     assert "a save succeeds that only 2 of 3 hosts have stored" in message.msg
     assert check(DISTRIBUTED, hosts=HOSTS, fatal_exceptions=False, write_quorum="all") == []
 
 
-@pytest.mark.django_db
 @pytest.mark.parametrize("options", [{"fatal_exceptions": False}, {"write_quorum": 1}])
 def test_distributed_with_a_record(check, options):
     assert check(DISTRIBUTED, hosts=HOSTS, **options) == []
 
 
-@pytest.mark.django_db
 def test_storage_that_is_not_recorded(check_field, settings):
     settings.STORAGES = settings.STORAGES | {"media": {"BACKEND": HYBRID, "OPTIONS": {"hosts": HOSTS}}}
     outside = HybridStorage(HOSTS, location="/elsewhere")
@@ -248,6 +249,7 @@ def test_storage_that_is_not_recorded(check_field, settings):
     assert "STORAGES" in message.hint
 
 
+@pytest.mark.usefixtures("without_application")
 def test_nothing_is_recorded_without_the_application(check_field):
     assert check_field(models.FileField(storage=HybridStorage(HOSTS))) == []
 
@@ -352,8 +354,9 @@ def test_storage_of_a_field_that_no_worker_would_find(check_field):
     assert "storages[alias]" in message.hint
 
 
-def test_sound_storage_of_a_field(check_field):
-    assert check_field(models.FileField(storage=DistributedStorage(HOSTS)), models.TextField()) == []
+def test_sound_storage_of_a_field(check_field, settings):
+    settings.STORAGES = settings.STORAGES | {"media": {"BACKEND": DISTRIBUTED, "OPTIONS": {"hosts": HOSTS}}}
+    assert check_field(models.FileField(storage=lambda: storages["media"]), models.TextField()) == []
 
 
 def test_storage_shared_by_fields_is_reported_once(check_field):

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -22,6 +22,7 @@ __all__ = [
     "course_holding",
     "current_lease",
     "holding",
+    "is_decided",
     "settled_together",
 ]
 
@@ -104,13 +105,13 @@ class Change:
             self.lease.settle(outcomes)
 
 
-# The lease under which what is called now may write to hosts.
-_held: ContextVar[Lease | None] = ContextVar("resto_lease", default=None)
+# The lease under which what is called now may write to hosts; None where it was found that nothing is recorded of it.
+_held: ContextVar[Lease | None] = ContextVar("resto_lease")
 
 
 @contextmanager
 def holding(lease: Lease | None) -> Iterator[None]:
-    """Let what is called meanwhile write to hosts under a lease."""
+    """Let what is called meanwhile write to hosts under a lease, or under none where nothing is recorded of it."""
     token = _held.set(lease)
     try:
         yield
@@ -118,7 +119,7 @@ def holding(lease: Lease | None) -> Iterator[None]:
         _held.reset(token)
 
 
-def call_holding(lease: Lease, call: Callable[[], T]) -> T:
+def call_holding(lease: Lease | None, call: Callable[[], T]) -> T:
     """Return the result of a call that may write to hosts under a lease."""
     token = _held.set(lease)
     try:
@@ -127,7 +128,7 @@ def call_holding(lease: Lease, call: Callable[[], T]) -> T:
         _held.reset(token)
 
 
-def course_holding(lease: Lease, course: Callable[[], Course[T]]) -> Course[T]:
+def course_holding(lease: Lease | None, course: Callable[[], Course[T]]) -> Course[T]:
     """Return the result of a course that may write to hosts under a lease."""
     started = call_holding(lease, course)
     try:
@@ -155,5 +156,14 @@ def settled_together(lease: Lease, count: int) -> Callable[[Outcome], None]:
 
 
 def current_lease() -> Lease | None:
-    """Return the lease under which what is called now may write to hosts."""
-    return _held.get()
+    """Return the lease under which what is called now may write to hosts; None if there is none."""
+    return _held.get(None)
+
+
+def is_decided() -> bool:
+    """Return whether what is called now has been recorded, or was found to be what nothing is recorded of.
+
+    That is found once for each change: a thread of an executor would find something else where a transaction of the caller has failed,
+    or after a test that must not use the database.
+    """
+    return _held in copy_context()

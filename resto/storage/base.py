@@ -20,7 +20,7 @@ from resto.record.leases import Lease
 from resto.settings import media_url
 from resto.storage.composition import Composition, Options, StorageOptions, find_alias
 from resto.storage.jobs import action_of, guarded_job, leased_job, run_jobs
-from resto.storage.reporting import forget_frames, log_failure, log_outcome
+from resto.storage.reporting import forget_frames, log_failure, log_outcome, log_unrecorded
 from resto.transports import Transport
 
 
@@ -176,10 +176,21 @@ class ReplicatedStorage(Storage):
 
     # The durable record.
 
+    def is_recorded(self) -> bool:
+        """Return whether changes are recorded, as far as the settings say."""
+        return self._composed().alias is not None and database.is_installed()
+
     def record_alias(self) -> str | None:
         """Return the alias under which changes are recorded; None where nothing is recorded."""
         alias = self._composed().alias
         return alias if alias is not None and database.is_active() else None
+
+    def _alias_for_change(self, name: str) -> str | None:
+        """Return the alias under which a change of a name is recorded; None where nothing is, which is logged if it is unusual."""
+        alias = self.record_alias()
+        if alias is None and self.is_recorded() and database.is_broken():
+            log_unrecorded(name)
+        return alias
 
     def open_lease(self, name: str, hosts: tuple[str, ...], *, present: bool) -> Lease | None:
         """Record that hosts are about to differ for a name; return None where nothing is recorded.

@@ -117,7 +117,7 @@ class DistributedStorage(ReplicatedStorage):
     # The record.
 
     def open_lease(self, name: str, hosts: tuple[str, ...], *, present: bool) -> Lease | None:
-        alias = self.record_alias()
+        alias = self._alias_for_change(name)
         if alias is None:
             return None
         lease = opening.open_change(alias, hosts, name, present=present)

@@ -17,7 +17,7 @@ from resto.master.writing import remove_upload
 from resto.names import clean_name, require_canonical, require_new
 from resto.outcomes import Outcome
 from resto.record import opening
-from resto.record.changes import Change, current_lease, holding
+from resto.record.changes import Change, current_lease, holding, is_decided
 from resto.record.leases import Lease
 from resto.storage.base import ReplicatedStorage
 from resto.storage.composition import StorageOptions
@@ -107,14 +107,14 @@ class HybridStorage(ReplicatedStorage):
     def _replicate(self, host: str, name: str, action: str) -> Course[bool]:
         require_canonical(name)
         lease = current_lease()
-        if lease is None and self.record_alias() is not None:
+        if not is_decided() and self.record_alias() is not None:
             # Whoever writes to a host holds a lease, and nobody has opened one for this.
             change = Change(self, present=action != "delete")
             return waiting(alone, change, host, name, action, partial(self._replicate, host, name, action))
         return replicate(self.transport_for(host), self._master, host, name, action, lease)
 
     def open_lease(self, name: str, hosts: tuple[str, ...], *, present: bool) -> Lease | None:
-        alias = self.record_alias()
+        alias = self._alias_for_change(name)
         if alias is None:
             return None
         return opening.open_lease(alias, hosts, name, present=present)

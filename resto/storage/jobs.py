@@ -9,7 +9,7 @@ from resto.exceptions import HostUnavailableError, TransportError
 from resto.executors import Executor, Job
 from resto.health import Breaker, find_breaker
 from resto.outcomes import Outcome
-from resto.record.changes import call_holding, course_holding, current_lease
+from resto.record.changes import call_holding, course_holding, current_lease, is_decided
 from resto.storage.reporting import described
 
 
@@ -68,9 +68,9 @@ def _guarded(breaker: Breaker, action: str, host: str, name: str, course: Course
 
 
 def leased_job(job: Job) -> Job:
-    """Return a job so that it may write under the lease that is held now, wherever and whenever it runs."""
-    lease = current_lease()
-    if lease is not None:
+    """Return a job so that it may write under the lease that is held now, or under none, wherever and whenever it runs."""
+    if is_decided():
+        lease = current_lease()
         job.call = partial(call_holding, lease, job.call)
         job.course = job.course and partial(course_holding, lease, job.course)
     return job

@@ -7,7 +7,7 @@ from resto.names import shown
 from resto.outcomes import Outcome
 
 
-__all__ = ["described", "forget_frames", "log_failure", "log_outcome", "removed", "uploaded"]
+__all__ = ["described", "forget_frames", "log_failure", "log_outcome", "log_unrecorded", "removed", "uploaded"]
 
 logger = logging.getLogger("resto")
 
@@ -53,6 +53,17 @@ def log_failure(action: str, name: str, host: str, problem: str, error: Exceptio
     sentence = problem if begins_with_host else f"{problem[:1].upper()}{problem[1:]}"
     sentence += "" if problem.endswith(("?", ".")) else "."
     logger.error(message, shown(name) or "/", host, shown(sentence), exc_info=error)
+
+
+def log_unrecorded(name: str) -> None:
+    """Log that hosts which miss a change will not get it later.
+
+    Args:
+        name: The file's name.
+    """
+    logger.warning(
+        "What hosts miss of %s is not recorded: that would be part of a transaction that has failed.", shown(name)
+    )
 
 
 def forget_frames(error: BaseException | None) -> None:

@@ -32,7 +32,7 @@ RABBITMQ_PROGRAMS = "/usr/lib/rabbitmq/bin"  # Debian's /usr/sbin/rabbitmq-serve
 # Django asks for mysqlclient, which has no wheels for Linux: to install it takes a compiler.
 pymysql.install_as_MySQLdb()
 
-DEADLINE = 60.0  # seconds for a broker to start, or to go away; RabbitMQ takes ten on an idle machine
+DEADLINE = 300.0  # seconds for a broker to start, or to go away; RabbitMQ takes ten on an idle machine
 
 
 class Broker:

@@ -32,7 +32,7 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--disable-breakpad",  # its crash handler outlives it
 )
-DEADLINE = 20  # seconds
+DEADLINE = 50  # seconds
 
 
 def require_browser() -> None:

@@ -49,7 +49,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("**/*.md"))]
 PAGES.append(ROOT / "plugins_example" / "README.md")
 
-PATIENCE = 60  # seconds
+PATIENCE = 300  # seconds
 
 CREDENTIALS = ("media", "a pass:word")
 PASSWORDS = ["a pass:word of the first", "one of the second", "one of the third"]

@@ -13,7 +13,7 @@ from typing import Any
 from kit.documents import ROOT
 
 
-PATIENCE = 60  # seconds
+PATIENCE = 300  # seconds
 
 SITE = """
 import sys

@@ -37,7 +37,7 @@ PLACEHOLDER = re.compile("@[A-Z_]+@")
 
 ADDRESS = "127.0.0.1"
 USERNAME, PASSWORD, REALM = "media", "a pass:word with 100% colons", "media"
-DEADLINE = 20.0  # seconds for a server to start, or to go away; a busy machine needs a few
+DEADLINE = 120.0  # seconds for a server to start, or to go away; a busy machine needs a few
 REQUIRED = "RESTO_REQUIRE_SERVERS"
 
 SYSTEM_PROGRAMS = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])

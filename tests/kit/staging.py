@@ -10,7 +10,7 @@ from resto.transports import Transport
 class Stage:
     """Lets several actors act in turn: one moves, until it pauses, while all others stand still."""
 
-    PATIENCE = 20  # seconds, after which the test itself must be broken
+    PATIENCE = 120  # seconds, after which the test itself must be broken
 
     def __init__(self):
         self._moved = threading.Semaphore(0)

@@ -13,6 +13,7 @@ from django.core.files.storage import storages
 from django.core.management import call_command
 from django.core.signals import request_finished, request_started
 from django.db import OperationalError, close_old_connections, connection, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from kit.brokers import default_database
@@ -218,11 +219,21 @@ def test_error_of_the_connection_closes_it(sessions, age):
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 @pytest.mark.usefixtures("database", "transactional_db")
-def test_test_database_can_be_removed(new_database, age):
-    """PostgreSQL removes none that somebody is connected to."""
+@pytest.mark.parametrize("name", ["of a server", "resto_1"])
+def test_test_database_can_be_removed(new_database, monkeypatch, name):
+    """PostgreSQL removes none that somebody is connected to, whichever thread that was."""
+    monkeypatch.setattr(module, "_last", None)
+
+    def record():
+        open_lease()
+        if not name.startswith("resto"):
+            save_in_transaction()
+            BaseDatabaseWrapper.close(connections["default"])  # as at the end of the thread
+        return True
+
     with default_database(new_database("postgresql") | {"CONN_MAX_AGE": None}):
         call_command("migrate", "resto", verbosity=0)
-        save_in_transaction()
+        assert run_in_thread(name, record)
         assert OWN._connection.connection is not None
         connection.creation.destroy_test_db(verbosity=0)
         assert OWN._connection.connection is None
@@ -282,6 +293,10 @@ def test_nobody_closes_it_while_it_is_used(sessions, age):
         with module.connected() as own:
             own.ensure_connection()
             assert run_in_thread("of a server", close_all)
+            assert own.connection is not None
+            another = connections.create_connection("default")
+            OWN.follow(another)
+            another.close()  # such as in a receiver of a signal
             assert own.connection is not None
         assert own.connection is None  # it is too old
 

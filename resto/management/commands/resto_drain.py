@@ -55,7 +55,7 @@ class Command(InterruptibleCommand):
             raise CommandError(str(error)) from error
 
     def _handle(self, options: dict[str, Any]) -> None:
-        if not database.is_active():
+        if not database.is_installed():
             raise CommandError('Nothing is recorded: "resto" is not in INSTALLED_APPS.')
         require_known(options["storage"], options["host"])
         what = {"storage": options["storage"], "hosts": options["host"]}

@@ -130,8 +130,14 @@ def test_watching_tells_of_a_backlog_when_it_is_worked_off_or_once_a_minute(
     assert capsys.readouterr().out.splitlines() == ["Watching the record.", *lines, "Ended."]
 
 
+@pytest.mark.usefixtures("without_application")
 def test_nothing_is_recorded_without_the_application():
     with pytest.raises(CommandError, match="INSTALLED_APPS"):
+        call_command(resto_drain.Command())
+
+
+def test_drain_in_a_test_that_must_not_use_the_database():
+    with pytest.raises(CommandError, match="The record cannot be reached: Database access not allowed"):
         call_command("resto_drain")
 
 
