@@ -25,10 +25,11 @@ class Pending(models.Model):
         attempts: How often that has failed, or was handed to a task queue.
         error: Why, the last time.
         created: When the name was changed.
-        digest: Stands for the storage and the name, where rows are looked up by name: without a master copy.
+        digest: The key again, where rows of a name hang together: without a master copy. Empty with one.
         opened_by: The change that was recorded, where its place among others counts: without a master copy. With one, who has
             handed the row to a task queue last, until a worker takes it.
         latest: The last change of the name that this row knows of.
+        key: Stands for the storage and the name. Empty in a row of version 0.1, until a drain has seen it.
     """
 
     storage = models.CharField(max_length=100)
@@ -44,15 +45,20 @@ class Pending(models.Model):
     digest = models.CharField(max_length=32, default="")
     opened_by = models.CharField(max_length=32, default="")
     latest = models.CharField(max_length=32, default="")
+    # Version 0.1 knows nothing of it, and inserts rows as well while a site is deployed. KEY is a word of MySQL.
+    key = models.CharField(max_length=32, db_default="", db_column="name_key")
 
     class Meta:
-        """Indexes for the ways in which rows are found: by their owner, by what is due, and by name."""
+        """Indexes for the ways in which rows are found: by their owner, by what is due, by name, and by host."""
 
         verbose_name_plural = "pending"
         indexes: ClassVar = [
             models.Index(fields=["owner"], name="resto_pending_owner"),
             models.Index(fields=["due"], name="resto_pending_due"),
             models.Index(fields=["digest"], name="resto_pending_digest"),
+            models.Index(fields=["key"], name="resto_pending_key"),
+            models.Index(fields=["storage", "host", "due"], name="resto_pending_host_due"),
+            models.Index(fields=["storage", "host", "created"], name="resto_pending_host_age"),
         ]
 
     def __str__(self) -> str:

@@ -45,8 +45,8 @@ def open_change(storage: str, hosts: Sequence[str], name: str, *, present: bool)
     """
     lease = Lease(secrets.token_hex(16), hosts)
     lease.expect([lease.token])
-    digest = digest_of(storage, name)
-    insert_rows(lease, storage, hosts, name, present=present, digest=digest, opened_by=lease.token, latest=lease.token)
+    more = {"digest": digest_of(storage, name), "opened_by": lease.token, "latest": lease.token}
+    insert_rows(lease, storage, hosts, name, present=present, **more)
     return lease
 
 
@@ -66,7 +66,8 @@ def open_leases(storage: str, pairs: Sequence[tuple[str, str]]) -> list[Lease]:
     """
     opened = [Lease(secrets.token_hex(16), [host]) for host, _ in pairs]
     own = [
-        {"owner": lease.token, "host": host, "name": name} for lease, (host, name) in zip(opened, pairs, strict=True)
+        {"owner": lease.token, "host": host, "name": name, "name_key": digest_of(storage, name)}
+        for lease, (host, name) in zip(opened, pairs, strict=True)
     ]
     for part in in_parts(own):
         rows.insert(_opened(storage, lease_seconds(), present=True), part)
@@ -88,7 +89,8 @@ def insert_rows(lease: Lease, storage: str, hosts: Sequence[str], name: str, *, 
         ConfigurationError: As for `open_lease`.
         DatabaseError: As for `open_lease`.
     """
-    common = _opened(storage, lease.seconds, present=present) | {"owner": lease.token, "name": name, **more}
+    which = {"owner": lease.token, "name": name, "name_key": digest_of(storage, name)}
+    common = _opened(storage, lease.seconds, present=present) | which | more
     for part in in_parts(hosts):
         rows.insert(common, [{"host": host} for host in part])
 

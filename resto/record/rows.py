@@ -11,10 +11,22 @@ from typing import Any, NamedTuple, TypeVar
 
 from django.db.backends.utils import CursorWrapper
 
-from resto.record.database import execute
+from resto.record.database import connected, execute
 
 
-__all__ = ["Row", "assign", "delete", "digest_of", "in_parts", "insert", "select", "update"]
+__all__ = [
+    "Row",
+    "add_keys",
+    "assign",
+    "clock",
+    "delete",
+    "digest_of",
+    "in_parts",
+    "insert",
+    "pairs",
+    "select",
+    "update",
+]
 
 Conditions = Mapping[str, Any]
 
@@ -22,10 +34,12 @@ T = TypeVar("T")
 
 _TABLE = "resto_pending"
 
-_MAX_ROWS = 300  # of one statement, with three values for each: older SQLite takes 999
+_MAX_ROWS = 240  # of one statement, with four values for each: older SQLite takes 999
 
-# What a new row has unless it is given, as SQL. The database is not asked for it: the columns have no defaults there.
+# What a new row has unless it is given, as SQL. The database is not asked for it: most columns have no defaults there.
 _DEFAULTS = {"attempts": "0", "error": "''", "digest": "''", "opened_by": "''", "latest": "''"}
+
+_CLOCKS = {"postgresql": "SELECT extract(epoch FROM clock_timestamp())", "mysql": "SELECT unix_timestamp(now(6))"}
 
 
 class Row(NamedTuple):
@@ -43,6 +57,7 @@ class Row(NamedTuple):
     opened_by: str
     latest: str
     created: float
+    due: float
 
 
 def insert(common: Mapping[str, Any], own: Sequence[Mapping[str, Any]]) -> None:
@@ -104,12 +119,43 @@ def delete(where: Conditions) -> int:
     return execute(f"DELETE FROM {_TABLE} WHERE {condition}", parameters, _count)  # noqa: S608 - made of constants
 
 
-def select(where: Conditions, limit: int | None = None) -> list[Row]:
-    """Return rows, oldest first; no more than the limit if there is one."""
+def select(where: Conditions, limit: int | None = None, order: str = "id") -> list[Row]:
+    """Return rows, oldest first unless another order is given; no more than the limit if there is one."""
     condition, parameters = _condition(where)
     limited = "" if limit is None else f" LIMIT {limit:d}"
-    statement = f"SELECT {', '.join(Row._fields)} FROM {_TABLE} WHERE {condition} ORDER BY id{limited}"  # noqa: S608 - made of constants
+    statement = f"SELECT {', '.join(Row._fields)} FROM {_TABLE} WHERE {condition} ORDER BY {order}{limited}"  # noqa: S608 - made of constants
     return execute(statement, parameters, _rows)
+
+
+def pairs(storages: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """Return the storages and hosts that there are rows of, by two looks at an index for each.
+
+    Args:
+        storages: Aliases; all if there are none.
+    """
+    aliases = storages or [*_distinct("storage", {})]
+    return [(alias, host) for alias in aliases for host in _distinct("host", {"storage = %s": alias})]
+
+
+def _distinct(column: str, where: Conditions) -> Iterator[str]:
+    """Yield each value that a column has, as no database does without a look at all rows."""
+    following, last = f"{column} >= %s", ""
+    while found := execute(*_first(column, {**where, following: last}), _values):
+        following, last = f"{column} > %s", found[0]
+        yield last
+
+
+def _first(column: str, where: Conditions) -> tuple[str, list[Any]]:
+    condition, parameters = _condition(where)
+    return f"SELECT {column} FROM {_TABLE} WHERE {condition} ORDER BY {column} LIMIT 1", parameters  # noqa: S608 - made of constants
+
+
+def add_keys() -> None:
+    """Give its key to each row that has none, as version 0.1 has written it."""
+    while without := select({"name_key = %s": ""}, _MAX_ROWS, "name_key, id"):
+        case = f"name_key = CASE id {'WHEN %s THEN %s ' * len(without)}END"
+        keys = [value for row in without for value in (row.id, digest_of(row.storage, row.name))]
+        _update({"id IN %s": [row.id for row in without]}, [case], keys)
 
 
 def _condition(where: Conditions) -> tuple[str, list[Any]]:
@@ -125,8 +171,23 @@ def _condition(where: Conditions) -> tuple[str, list[Any]]:
     return " AND ".join(parts), parameters
 
 
+def clock() -> float | None:
+    """Return what time the database says it is, in seconds since the epoch; None if it only knows that of this machine."""
+    with connected() as connection:
+        sql = _CLOCKS.get(connection.vendor)
+    return None if sql is None else execute(sql, (), _number)
+
+
+def _number(cursor: CursorWrapper) -> float:
+    return float(cursor.fetchone()[0])
+
+
 def _nothing(cursor: CursorWrapper) -> None:
     pass
+
+
+def _values(cursor: CursorWrapper) -> list[str]:
+    return [value for (value,) in cursor.fetchall()]
 
 
 def _count(cursor: CursorWrapper) -> int:
@@ -139,7 +200,7 @@ def _rows(cursor: CursorWrapper) -> list[Row]:
 
 
 def digest_of(storage: str, name: str) -> str:
-    """Return by what rows of a storage without a master copy are found.
+    """Return the key of rows of a name.
 
     Args:
         storage: Alias of the storage in ``STORAGES``.
