@@ -103,7 +103,8 @@ class Breaker:
                 return self._turn
             seconds = self._until - self._clock()
             if seconds > 0:
-                raise HostUnavailableError(host, name, action, self._refusal(seconds))
+                cause = HostUnavailableError(host, name, action, self._problem)
+                raise HostUnavailableError(host, name, action, self._refusal(seconds)) from cause
             self._change(self._clock() + PROBE_PATIENCE, is_probing=True)
             return self._turn
 

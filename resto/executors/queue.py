@@ -11,12 +11,12 @@ from resto.hosts import parse_timeout
 from resto.settings import get_setting
 
 
-__all__ = ["MAX_RETRIES", "Message", "QueueExecutor", "broker_timeout", "retry_delay"]
+__all__ = ["LONGEST_DELAY", "MAX_RETRIES", "Message", "QueueExecutor", "broker_timeout", "retry_delay"]
 
 # With the delays below, retries go on for three and a half hours.
 MAX_RETRIES = 30
 
-_LONGEST_DELAY = 600  # seconds; Celery on Redis hands out again what a worker holds for an hour
+LONGEST_DELAY = 600  # seconds; Celery on Redis hands out again what a worker holds for an hour
 
 
 class Message(TypedDict):
@@ -99,7 +99,7 @@ def retry_delay(retries: int) -> float:
         retries: How many there were before.
     """
     # Jitter, so that the jobs of an outage do not all come back at the same moment.
-    return min(2.0 ** min(retries, 10), _LONGEST_DELAY) * random.uniform(0.8, 1.2)  # noqa: S311 - not a secret
+    return min(2.0 ** min(retries, 10), LONGEST_DELAY) * random.uniform(0.8, 1.2)  # noqa: S311 - not a secret
 
 
 def _refused(job: Job, problem: str) -> TransportError:

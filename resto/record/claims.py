@@ -9,6 +9,7 @@ from typing import Any
 from resto.record import leases, rows
 from resto.record.leases import Lease, lease_seconds
 from resto.record.opening import insert_rows, open_lease
+from resto.record.rests import call_back
 from resto.record.rows import Row, digest_of, in_parts
 
 
@@ -37,7 +38,7 @@ class PendingName:
 
 
 def claim(limit: int, *, storages: Sequence[str] = (), hosts: Sequence[str] = ()) -> list[PendingName]:
-    """Make rows that are due one's own, oldest first; no row is ever claimed by two.
+    """Make rows that are due one's own, those first that have been due longest; no row is ever claimed by two.
 
     Args:
         limit: How many rows at most.
@@ -48,12 +49,14 @@ def claim(limit: int, *, storages: Sequence[str] = (), hosts: Sequence[str] = ()
         What is to be replicated. Rows of the same name and host are one piece of work.
     """
     now = leases.clock()
-    which: dict[str, Any] = {"due <= %s": now}
-    if storages:
-        which["storage IN %s"] = [*storages]
-    if hosts:
-        which["host IN %s"] = [*hosts]
-    return _claimed(_with_resting(rows.select(which, limit), now), now)
+    call_back(now)
+    wanted: list[dict[str, Any]] = [{}]
+    if storages or hosts:
+        pairs = [(alias, host) for alias, host in rows.pairs(storages) if not hosts or host in hosts]
+        wanted = [{"storage = %s": alias, "host = %s": host} for alias, host in pairs]
+    due = [row for which in wanted for row in rows.select({**which, "due <= %s": now}, limit, "due, id")]
+    due.sort(key=lambda row: (row.due, row.id))
+    return _claimed(_with_resting(due[:limit], now), now)
 
 
 def _with_resting(due: Sequence[Row], now: float) -> list[Row]:
@@ -140,7 +143,8 @@ def adopt_lease(token: str, storage: str, hosts: Sequence[str], name: str, *, pr
     again = {row.host for row in found if row.owner == heir}
     missing = [host for host in hosts if host not in {row.host for row in found}]
     if missing:
-        of_others = rows.select({"storage = %s": storage, "name = %s": name, "host IN %s": missing})
+        of_name = {"name_key IN %s": [digest_of(storage, name), ""], "storage = %s": storage, "name = %s": name}
+        of_others = rows.select({**of_name, "host IN %s": missing})
         own += [row for row in of_others if row.opened_by and row.quiet_until <= leases.clock()]
         again.update({*missing} - {row.host for row in of_others})
     # Another owner than the earlier delivery, which may be alive.

@@ -21,6 +21,7 @@ from resto.executors.queue import retry_delay
 from resto.names import shown
 from resto.outcomes import Outcome
 from resto.record import rows
+from resto.record.rests import MAX_DOUBLINGS, hasten, lease_seconds
 from resto.record.rows import Row, digest_of, in_parts
 from resto.settings import get_setting
 
@@ -28,11 +29,11 @@ from resto.settings import get_setting
 __all__ = [
     "Lease",
     "forget_leases",
-    "hasten",
     "lease_seconds",
     "may_still_land",
     "release_leases",
     "settle_leases",
+    "skip_leases",
 ]
 
 logger = logging.getLogger("resto")
@@ -41,11 +42,11 @@ _MAX_ERROR = 1_000  # characters of an error that are kept
 
 _UNDECIDED_DELAY = 30.0  # seconds at most, until it is asked again what a host should have
 
-# How often the time is doubled that a task queue is given, which is a lease at first: it may also have lost the job.
-_MAX_DOUBLINGS = 6
-
 # Hosts that this process could not reach; when one answers again, what it has missed becomes due.
 _unreachable: set[str] = set()
+
+# Hosts that answer again -> how far this process has made due what they have missed.
+_hastened: dict[str, tuple[str, float]] = {}
 
 # Injected by tests. The first is what the machines of a site share, the second never jumps.
 clock = time.time
@@ -151,19 +152,20 @@ class Lease:
             _put_back_now(mine)
 
     def _put_back(self, outcome: Outcome) -> None:
-        now = clock()
-        grace = get_setting("GRACE") if may_still_land(outcome.error) else 0
-        quiet_until = max(now + grace, self._rests_until)
+        now, mine = clock(), self._mine | {"host = %s": outcome.host}
+        quiet_until = self._rests_until
+        if may_still_land(outcome.error):
+            quiet_until = max(now + get_setting("GRACE"), quiet_until)
         delay = self.delay()
         if isinstance(outcome.error, UndecidedError):
             delay = min(delay, _UNDECIDED_DELAY)  # it is not this host that is waited for
-        rows.update(
-            self._mine | {"host = %s": outcome.host},
-            "attempts = attempts + 1",
-            quiet_until=quiet_until,
-            due=max(quiet_until, now + delay),
-            error=_problem(outcome.error)[:_MAX_ERROR],
-        )
+        times = {"quiet_until": quiet_until, "due": max(quiet_until, now + delay)}
+        cause = _cause_of_refusal(outcome.error)
+        if cause is None:
+            rows.update(mine, "attempts = attempts + 1", **times, error=_problem(outcome.error)[:_MAX_ERROR])
+        else:
+            rows.update(mine, "attempts = attempts + 1", **times)
+            rows.update(mine | {"error = %s": ""}, error=_problem(cause)[:_MAX_ERROR])
 
     def delay(self) -> float:
         """Return how many seconds to wait until the next try, if this one fails."""
@@ -250,7 +252,7 @@ class Lease:
         It may wait in a long queue. If it were handed over again and again meanwhile, the queue would only grow.
         """
         now = clock()
-        patience = self.seconds * 2 ** min(self._attempts, _MAX_DOUBLINGS)
+        patience = self.seconds * 2 ** min(self._attempts, MAX_DOUBLINGS)
         with self._lock:
             more = {"opened_by": self.token, "quiet_until": now, "due": now + patience}
             rows.update(self._mine, "attempts = attempts + 1", **more)
@@ -270,19 +272,19 @@ class Lease:
             if not self.behind:
                 rows.delete(self._mine)
                 return
-            now = clock()
             rows.delete(self._mine | {"opened_by = %s": self.token})
-            rows.update(self._mine, present=False, quiet_until=now, due=now)
-
-
-def lease_seconds() -> float:
-    """Return how many seconds rows belong to whoever holds them."""
-    return float(get_setting("LEASE"))
+            rows.update(self._mine, present=False, quiet_until=0.0, due=clock())
 
 
 def _problem(error: Exception | None) -> str:
     # The row says which host and name it is about.
     return error.problem if isinstance(error, TransportError) else f"{type(error).__name__}: {error}"
+
+
+def _cause_of_refusal(error: Exception | None) -> Exception | None:
+    """Return why a breaker does not let the host be asked, which says more than that; None if the host was asked."""
+    cause = None if error is None else error.__cause__
+    return cause if isinstance(error, HostUnavailableError) and isinstance(cause, HostUnavailableError) else None
 
 
 def settle_leases(settled: Sequence[tuple[Lease, Outcome]]) -> None:
@@ -295,7 +297,8 @@ def settle_leases(settled: Sequence[tuple[Lease, Outcome]]) -> None:
     try:
         for leases in in_parts([*done]):
             _clear_all(leases)
-        _hasten_again(done.values())
+        # Not a visitor's request: whoever settles many leases goes on with it.
+        _hasten_again(done.values(), go_on=True)
     except (DatabaseError, ConfigurationError):
         logger.exception("Failed to record what became of %s.", shown(settled[0][1].name))
     _unreachable.difference_update(done.values())
@@ -318,19 +321,18 @@ def _clear_all(leases: Sequence[Lease]) -> None:
 
 
 def _put_back_now(where: dict[str, Any]) -> None:
-    now = clock()
-    rows.update(where, quiet_until=now, due=now)
+    rows.update(where, quiet_until=0.0, due=clock())
 
 
-def _hasten_again(hosts: Iterable[str]) -> None:
-    for host in _unreachable.intersection(hosts):
-        hasten(host)
-
-
-def hasten(host: str) -> int:
-    """Make the rows of a host due, as far as they may be: it has answered again. Return how many."""
-    now = clock()
-    return rows.update({"host = %s": host, "due > %s": now, "quiet_until <= %s": now}, due=now)
+def _hasten_again(hosts: Iterable[str], *, go_on: bool = False) -> None:
+    """Make due what hosts have missed that answer again: one part of it, or another one each time."""
+    for host in {*hosts}:
+        if host in _unreachable:
+            _hastened[host] = ("", 0.0)
+        reached = _hastened.pop(host, None)
+        following = None if reached is None else hasten(host, clock(), reached)
+        if following is not None and go_on:
+            _hastened[host] = following
 
 
 def forget_leases(leases: Sequence[Lease]) -> None:
@@ -354,7 +356,23 @@ def release_leases(leases: Sequence[Lease], seconds: float, **renamed: str) -> N
     now = clock()
     for part in in_parts(leases):
         mine = {"owner IN %s": [lease.token for lease in part]}
-        rows.update(mine, quiet_until=now, due=now + seconds, **renamed)
+        rows.update(mine, quiet_until=0.0, due=now + seconds, **renamed)
+
+
+def skip_leases(leases: Sequence[Lease], tried: Lease) -> None:
+    """Leave rows to others, in few statements: their host could not be reached.
+
+    They are due when the name that was tried is, and count as tried as often: each of them may be the next one that is.
+
+    Args:
+        leases: What holds them.
+        tried: What holds the rows of the name that was tried.
+    """
+    due, attempts = clock() + tried.delay(), tried._attempts + 1  # noqa: SLF001 - the same module
+    for part in in_parts(leases):
+        mine = {"owner IN %s": [lease.token for lease in part]}
+        as_often = f"attempts = CASE WHEN attempts < {attempts:d} THEN {attempts:d} ELSE attempts END"
+        rows.update(mine, as_often, quiet_until=0.0, due=due)
 
 
 def may_still_land(error: Exception | None) -> bool:

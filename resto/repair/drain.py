@@ -14,7 +14,7 @@ from resto.executors.queue import retry_delay
 from resto.names import is_canonical, shown
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
-from resto.record import claims, leases
+from resto.record import claims, leases, rows
 from resto.record.backlog import backlog_of
 from resto.record.claims import PendingName
 from resto.record.leases import Lease
@@ -73,14 +73,14 @@ class _SoFar:
     Attributes:
         total: What it returns at the end.
         untouched: The token of each lease that is held, and of which nothing was sent -> the lease.
-        down: Hosts that could not be reached, and seconds until they are tried again.
+        down: Hosts that could not be reached, and what holds the name that was tried.
         kept: What the settings do not have, and how many of its names were kept.
         forgotten: The same, and how many of its names were forgotten.
     """
 
     total: Drained
     untouched: dict[str, Lease] = field(default_factory=dict)
-    down: dict[str, float] = field(default_factory=dict)
+    down: dict[str, Lease] = field(default_factory=dict)
     kept: Counter[str] = field(default_factory=Counter)
     forgotten: Counter[str] = field(default_factory=Counter)
 
@@ -127,6 +127,7 @@ def drain_into(
         limit: As for `drain`.
         progress: As for `drain`.
     """
+    rows.add_keys()
     so_far, end = _SoFar(total), math.inf if limit is None else total.claimed + limit
     while total.claimed < end:
         work = claims.claim(int(min(BATCH, end - total.claimed)), storages=storage, hosts=hosts)
@@ -213,10 +214,9 @@ def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], so_far: 
         settled = _repair(storage, executor, [one for one in part if one.host not in down], so_far)
         for lease, outcome in settled:
             if isinstance(outcome.error, HostUnavailableError):
-                down.setdefault(outcome.host, lease.delay())
+                down.setdefault(outcome.host, lease)
         for host in {one.host for one in skipped}:
-            # As long as the name that was tried: each of them would be the next try.
-            leases.release_leases([one.lease for one in skipped if one.host == host], down[host])
+            leases.skip_leases([one.lease for one in skipped if one.host == host], down[host])
         total.skipped += len(skipped)
         yield len(part)
 

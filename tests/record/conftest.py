@@ -16,6 +16,7 @@ def clock(monkeypatch):
     monkeypatch.setattr(leases, "monotonic", lambda: clock[0])
     monkeypatch.setattr(leases, "retry_delay", lambda retries: 2.0**retries)
     monkeypatch.setattr(leases, "_unreachable", set())
+    monkeypatch.setattr(leases, "_hastened", {})
     return clock
 
 

@@ -42,7 +42,7 @@ def test_many_names_are_claimed_and_settled_by_few_statements(clock):
     with CaptureQueriesContext(connection) as queries:
         work = claims.claim(400)
     assert [one.name for one in work] == [str(number) for number in range(400)]
-    assert [query["sql"].split()[0] for query in queries] == ["SELECT", "UPDATE", "UPDATE"]
+    assert [query["sql"].split()[0] for query in queries] == ["SELECT", "SELECT", "UPDATE", "UPDATE"]
     assert len({one.lease.token for one in work}) == 400
     with CaptureQueriesContext(connection) as queries:
         leases.settle_leases([(one.lease, outcome(one.host)) for one in work])
@@ -80,11 +80,12 @@ def test_rows_of_a_name_and_host_without_a_master_copy_are_claimed_together(cloc
     assert {row.id for row in Pending.objects.filter(owner=one.lease.token)} == {first.id, third.id}
 
 
-def test_oldest_come_first_and_no_more_than_asked_for(clock):
-    for name in "abc":
-        open_lease(name, ["media-1"])
-    clock[0] += 301
-    assert [one.name for one in claims.claim(2)] == ["a", "b"]
+@pytest.mark.parametrize("choice", [{}, {"storages": ["default"]}, {"hosts": ["media-1", "media-2"]}])
+def test_what_has_been_due_longest_comes_first_and_no_more_than_asked_for(clock, choice):
+    for number, name in enumerate("abcd"):
+        open_lease(name, [f"media-{number % 2 + 1}"]).release(-number % 3)
+    clock[0] += 3
+    assert [one.name for one in claims.claim(3, **choice)] == ["a", "d", "c"]
 
 
 def test_choice_of_hosts_and_storages(clock):
@@ -124,7 +125,7 @@ def test_released_rows_are_due_later_without_a_failure(clock):
     [one] = claims.claim(1)
     one.lease.release(5)
     [row] = recorded().values()
-    assert (row.due, row.quiet_until, row.attempts) == (clock[0] + 5, clock[0], 0)
+    assert (row.due, row.quiet_until, row.attempts) == (clock[0] + 5, 0, 0)
 
 
 def test_claimed_rows_may_be_those_of_a_host_that_is_spelled_otherwise(clock):

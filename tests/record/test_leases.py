@@ -8,10 +8,12 @@ from django.test.utils import CaptureQueriesContext
 
 from kit.record import FULL, HOSTS, REFUSED, SILENT, open_lease, outcome, recorded
 from resto.exceptions import (
+    HostUnavailableError,
     LeaseLostError,
     RemoteFileNotFoundError,
     TransportError,
 )
+from resto.health import Breaker
 from resto.models import Pending
 from resto.record import backlog, claims, leases, opening, rows
 
@@ -50,7 +52,7 @@ def test_what_failed_stays_and_is_due_after_a_while(clock):
     found = recorded()
     assert set(found) == {"media-1", "media-3"}
     for row in found.values():
-        assert (row.due, row.quiet_until, row.attempts) == (clock[0] + 1, clock[0], 1)
+        assert (row.due, row.quiet_until, row.attempts) == (clock[0] + 1, 0, 1)
     assert found["media-3"].error == FULL.problem
 
 
@@ -294,3 +296,45 @@ def test_host_that_answers_again_has_its_backlog_hastened_by_many_too(clock):
     assert claims.claim(10) == []
     leases.settle_leases([(lease, outcome("media-1")) for lease in opened])
     assert [one.name for one in claims.claim(10)] == ["a"]
+
+
+# Why it failed.
+
+
+def refused_by_breaker(host="media-1"):
+    breaker = Breaker()
+    for _ in range(3):
+        breaker.failed(breaker.admit(host, "a", "upload"), "no route to host")
+    with pytest.raises(HostUnavailableError, match="could not be reached 3 times in a row") as caught:
+        breaker.admit(host, "a", "upload")
+    return caught.value
+
+
+def test_cause_of_a_failure_stays_while_the_host_is_not_asked():
+    lease = open_lease(hosts=["media-1", "media-2"])
+    lease.settle([outcome("media-1", FULL), outcome("media-2", refused_by_breaker())])
+    lease.settle([outcome("media-1", refused_by_breaker())])
+    errors = {row.host: (row.error, row.attempts) for row in recorded().values()}
+    assert errors == {"media-1": ("full", 2), "media-2": ("no route to host", 1)}
+    lease.settle([outcome("media-1", REFUSED)])
+    assert recorded()["media-1"].error == "refused"
+
+
+def test_names_that_are_not_tried_count_as_tried_as_often_as_the_one_that_was(clock):
+    """Each of them may be the next one that is tried, and a host that is down is to be asked less and less often."""
+    tried, *others = (open_lease(name, ["media-1"]) for name in "abc")
+    for _ in range(3):
+        tried.settle([outcome("media-1", REFUSED)])
+        tried = claim_again(clock, tried)
+    leases.skip_leases(others, tried)
+    rows_of = {row.name: row for row in Pending.objects.all()}
+    assert {name: rows_of[name].attempts for name in "abc"} == {"a": 3, "b": 4, "c": 4}
+    assert (rows_of["b"].due, rows_of["b"].quiet_until) == (clock[0] + 2.0**3, 0)
+    tried.settle([outcome("media-1", REFUSED)])
+    leases.skip_leases(others, others[0])
+    assert {row.attempts for row in Pending.objects.all()} == {4}
+
+
+def claim_again(clock, lease):
+    clock[0] = Pending.objects.get(owner=lease.token).due
+    return next(one.lease for one in claims.claim(1))

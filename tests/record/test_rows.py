@@ -1,13 +1,16 @@
 """The rows of the record, as SQL finds and changes them."""
 
+import time
+
 import pytest
 from django.core.management import call_command
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
 from kit.brokers import default_database
+from kit.record import REFUSED, open_lease, outcome
 from resto.models import Pending
-from resto.record import rows
+from resto.record import claims, leases, opening, rows
 
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("database")]
@@ -62,6 +65,52 @@ def test_each_row_is_given_to_an_owner_of_its_own():
     assert len(queries) == 1
     assert owners() == ["a", "", "c", ""]
     assert owners({"due = %s": 9.0}) == ["a", "c"]
+
+
+# Clocks.
+
+YEARS = 10 * 365 * 86_400
+
+
+def test_a_process_whose_own_clock_is_wrong_takes_nothing_from_others(monkeypatch, caplog):
+    """That of the database decides; with SQLite there is one machine."""
+    open_lease("a", ["media-1"])
+    before = Pending.objects.get().due
+    monkeypatch.setattr(leases, "clock", lambda: time.time() - YEARS)
+    assert claims.claim(10) == []
+    if connection.vendor == "sqlite":
+        assert rows.clock() is None
+    else:
+        assert Pending.objects.get().due == before
+        assert "The clock of this machine differs by -3153" in caplog.text
+
+
+def test_a_clock_that_is_right_is_believed(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(leases, "clock", lambda: time.time() + YEARS)
+        open_lease("a", ["media-1"]).settle([outcome("media-1", REFUSED)])
+    assert [one.name for one in claims.claim(10)] == ["a"]
+
+
+# Pairs and keys.
+
+
+def test_storages_and_hosts_that_there_are_rows_of():
+    for storage, host in [("b", "media-2"), ("a", "media-1"), ("a", "media-2"), ("a", "media-1")]:
+        open_lease("a", [host], storage)
+    assert rows.pairs() == [("a", "media-1"), ("a", "media-2"), ("b", "media-2")]
+    assert rows.pairs(["b", "c"]) == [("b", "media-2")]
+
+
+def test_each_row_has_the_key_of_its_name(monkeypatch):
+    monkeypatch.setattr(rows, "_MAX_ROWS", 2)
+    opening.open_leases("default", [("media-1", name) for name in "abc"])
+    opening.open_change("default", ["media-1"], NAME, present=True)
+    keys = {row.name: row.key for row in Pending.objects.all()}
+    assert keys == {name: rows.digest_of("default", name) for name in ("a", "b", "c", NAME)}
+    Pending.objects.update(key="")
+    rows.add_keys()
+    assert {row.name: row.key for row in Pending.objects.all()} == keys
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ def clock(monkeypatch):
     monkeypatch.setattr(leases, "clock", lambda: clock[0])
     monkeypatch.setattr(leases, "monotonic", lambda: clock[0])
     monkeypatch.setattr(leases, "_unreachable", set())
+    monkeypatch.setattr(leases, "_hastened", {})
     return clock
 
 

@@ -13,10 +13,10 @@ import django
 django.setup()
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
-from resto.record import leases
+from resto.record import leases, rests
 storage = storages["default"]
 storage.save("a", ContentFile(b"missed"))
-leases.hasten(storage.hosts[0])
+rests.hasten(storage.hosts[0], leases.clock())
 """
 
 
