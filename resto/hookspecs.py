@@ -54,7 +54,7 @@ def resto_action_finished(outcome: Outcome) -> None:
 
 
 @hookspec
-def resto_host_pending(storage: str, host: str, count: int, oldest: float | None) -> None:
+def resto_host_pending(storage: str, host: str, count: int, oldest: float | None, under_way: int) -> None:
     """Observe what one host may have missed, as the durable record has it.
 
     Called for each host, also for one that has missed nothing, by ``manage.py resto_drain`` after each look at the record,
@@ -63,6 +63,7 @@ def resto_host_pending(storage: str, host: str, count: int, oldest: float | None
     Args:
         storage: Alias of the storage in ``STORAGES``.
         host: The host as it stands in the settings.
-        count: How many changes; those that are under way at this moment count too.
-        oldest: Seconds since the oldest of them; None if there is none.
+        count: How many names are pending; no more than 10 000 are counted.
+        oldest: Seconds since the oldest change that is pending; None if none is.
+        under_way: How many other names somebody is dealing with at this moment.
     """

@@ -114,7 +114,7 @@ class PluginManager:
         """Tell all observers of an outcome; what they raise is logged."""
         self._tell("resto_action_finished", outcome=outcome)
 
-    def notify_pending(self, storage: str, host: str, count: int, oldest: float | None) -> None:
+    def notify_pending(self, storage: str, host: str, count: int, oldest: float | None, under_way: int) -> None:
         """Tell all observers what one host may have missed; what they raise is logged.
 
         Args:
@@ -122,8 +122,9 @@ class PluginManager:
             host: The same.
             count: The same.
             oldest: The same.
+            under_way: The same.
         """
-        self._tell("resto_host_pending", storage=storage, host=host, count=count, oldest=oldest)
+        self._tell("resto_host_pending", storage=storage, host=host, count=count, oldest=oldest, under_way=under_way)
 
     def is_observed(self, hook: str) -> bool:
         """Return whether any plugin implements a hook, so that there is somebody to tell."""

@@ -51,7 +51,7 @@ def test_hook_is_a_documented_specification(name):
     ("name", "arguments"),
     [
         ("resto_action_finished", ["outcome"]),
-        ("resto_host_pending", ["storage", "host", "count", "oldest"]),
+        ("resto_host_pending", ["storage", "host", "count", "oldest", "under_way"]),
         ("resto_register_executors", []),
         ("resto_register_transports", []),
     ],

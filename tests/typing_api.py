@@ -307,7 +307,7 @@ def resto_action_finished(outcome: Outcome) -> None:
 
 
 @hookimpl
-def resto_host_pending(storage: str, host: str, count: int, oldest: float | None) -> None:
+def resto_host_pending(storage: str, host: str, count: int, oldest: float | None, under_way: int) -> None:
     assert oldest is None or oldest >= 0
 
 

@@ -12,10 +12,13 @@ __all__ = ["resto_action_finished", "resto_host_pending"]
 SECONDS = Histogram("resto_action_seconds", "How long actions took.", ["host", "action"])
 FAILURES = Counter("resto_failures", "Actions that failed.", ["host", "action"])
 PENDING = Gauge(
-    "resto_pending", "Changes that a host may have missed.", ["storage", "host"], multiprocess_mode="mostrecent"
+    "resto_pending", "Names that a host may have missed.", ["storage", "host"], multiprocess_mode="mostrecent"
 )
 OLDEST = Gauge(
-    "resto_pending_oldest_seconds", "Age of the oldest of them.", ["storage", "host"], multiprocess_mode="mostrecent"
+    "resto_pending_oldest_seconds",
+    "Age of the oldest change of them.",
+    ["storage", "host"],
+    multiprocess_mode="mostrecent",
 )
 
 

@@ -5,54 +5,92 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Count, Min, QuerySet
+from django.db.models import Case, Q, QuerySet, When
 
 from resto.record import leases, rows
 from resto.record.database import connected, outside_loops
+from resto.record.rests import longest_rest
 from resto.record.rows import Row, digest_of, in_parts
 
 
 if TYPE_CHECKING:
     from resto.models import Pending
 
-__all__ = ["Backlog", "backlog_of", "rows_below", "rows_of_name", "rows_of_names"]
+__all__ = ["NOTHING", "Backlog", "backlog_of", "rows_below", "rows_of_name", "rows_of_names"]
+# How many rows of a host are looked at: nobody is told more by a larger number, and with a million it would take long.
+MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
     """What one host may have missed.
 
+    A row that has not failed, and whose lease runs, is under way; a name with any other row is pending.
+
     Attributes:
-        count: How many changes.
-        oldest: Seconds since the oldest.
-        due: Seconds until the next of them is due; negative if it has been due for a while.
+        count: How many names are pending.
+        has_more: Whether there are more than that, which were not counted.
+        under_way: How many other names somebody is dealing with at this moment.
+        oldest: Seconds since the oldest change that is pending; None if none is.
+        due: Seconds until the next of them is due; negative if it has been due for a while. None if none is pending.
         error: Why the one that failed last did; empty if none has.
     """
 
     count: int
-    oldest: float
-    due: float
+    has_more: bool
+    under_way: int
+    oldest: float | None
+    due: float | None
     error: str
+
+
+# The backlog of a host that nothing is recorded for.
+NOTHING = Backlog(count=0, has_more=False, under_way=0, oldest=None, due=None, error="")
 
 
 @outside_loops
 def backlog_of(storage: str) -> dict[str, Backlog]:
-    """Return what is pending for each host of a storage that something is pending for.
-
-    Rows of changes that are under way at this moment count too.
+    """Return what is pending, or under way, for each host of a storage that anything is.
 
     Args:
         storage: Alias of the storage in ``STORAGES``.
     """
+    found = {host: _backlog_of(alias, host) for alias, host in rows.pairs([storage])}
+    return {host: one for host, one in found.items() if one is not None}
+
+
+def _backlog_of(storage: str, host: str) -> Backlog | None:
+    now = leases.clock()
+    is_under_way = Q(error="", quiet_until__gt=now, quiet_until__lte=now + longest_rest())
     with connected() as connection:
-        mine = _objects(connection).filter(storage=storage)
-        counted = list(mine.values("host").annotate(count=Count("id"), created=Min("created"), due=Min("due")))
-        found, now = {}, leases.clock()
-        for one in counted:
-            failed = mine.filter(host=one["host"]).exclude(error="").order_by("-id").values_list("error", flat=True)
-            error = next(iter(failed[:1]), "")
-            found[one["host"]] = Backlog(one["count"], now - one["created"], one["due"] - now, error)
-    return found
+        mine = _objects(connection).filter(storage=storage, host=host)
+        by_age = mine.order_by("created").values_list("name", "created", _when(is_under_way), _when(~Q(error="")), "id")
+        oldest = list(by_age[: MOST + 1])
+        newest = list(by_age.reverse()[:MOST]) if len(oldest) > MOST else oldest[::-1]
+        due = mine.exclude(is_under_way).order_by("due").values_list("due", flat=True).first()
+        failed = next((number for *_, has_failed, number in newest if has_failed), None)
+        error = mine.filter(id=failed).values_list("error", flat=True).first() if failed else ""
+    if not oldest:
+        return None  # the last row has just gone
+    pending: dict[str, float] = {}
+    under_way = set()
+    for name, created, is_at_work, _, _ in (*oldest, *newest):
+        if is_at_work:
+            under_way.add(name)
+        else:
+            pending.setdefault(name, created)
+    return Backlog(
+        count=min(len(pending), MOST),
+        has_more=len(oldest) > MOST,
+        under_way=len(under_way.difference(pending)),
+        oldest=now - min(pending.values()) if pending else None,
+        due=None if due is None else due - now,
+        error=error or "",
+    )
+
+
+def _when(condition: Q) -> Case:
+    return Case(When(condition, then=True), default=False)
 
 
 def rows_of_name(storage: str, name: str) -> list[Row]:

@@ -49,14 +49,19 @@ def claim(limit: int, *, storages: Sequence[str] = (), hosts: Sequence[str] = ()
         What is to be replicated. Rows of the same name and host are one piece of work.
     """
     now = leases.clock()
-    call_back(now)
+    due = _due(limit, now, storages, hosts)
+    if not due and call_back(now):
+        due = _due(limit, now, storages, hosts)
+    return _claimed(_with_resting(due, now), now)
+
+
+def _due(limit: int, now: float, storages: Sequence[str], hosts: Sequence[str]) -> list[Row]:
     wanted: list[dict[str, Any]] = [{}]
     if storages or hosts:
         pairs = [(alias, host) for alias, host in rows.pairs(storages) if not hosts or host in hosts]
         wanted = [{"storage = %s": alias, "host = %s": host} for alias, host in pairs]
     due = [row for which in wanted for row in rows.select({**which, "due <= %s": now}, limit, "due, id")]
-    due.sort(key=lambda row: (row.due, row.id))
-    return _claimed(_with_resting(due[:limit], now), now)
+    return sorted(due, key=lambda row: (row.due, row.id))[:limit]
 
 
 def _with_resting(due: Sequence[Row], now: float) -> list[Row]:

@@ -64,8 +64,8 @@ def hasten(host: str, now: float, reached: tuple[str, float] = ("", 0.0)) -> tup
     return None
 
 
-def call_back(now: float) -> None:
-    """Make due what a clock that was wrong has put off for longer than anything rests.
+def call_back(now: float) -> bool:
+    """Make due what a clock that was wrong has put off for longer than anything rests; return whether there was any.
 
     Whoever holds such rows may be alive, and sending: they are left alone for as long as that may last.
 
@@ -75,13 +75,14 @@ def call_back(now: float) -> None:
     far = {"due > %s": now + longest_rest()}
     found = rows.select(far, PART, "due, id")
     if not found or not _is_right(now):
-        return
+        return False
     for part in in_parts(found):
         those = {"id IN %s": [row.id for row in part], **far}
         rows.update({**those, "quiet_until <= %s": now}, due=now)
         held_until = now + longest_hold()
         rows.update({**those, "quiet_until > %s": held_until}, quiet_until=held_until, due=held_until)
         rows.update({**those, "quiet_until > %s": now}, "due = quiet_until")
+    return True
 
 
 def _is_right(now: float) -> bool:

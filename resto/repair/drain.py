@@ -15,7 +15,7 @@ from resto.names import is_canonical, shown
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
 from resto.record import claims, leases, rows
-from resto.record.backlog import backlog_of
+from resto.record.backlog import NOTHING, backlog_of
 from resto.record.claims import PendingName
 from resto.record.leases import Lease
 from resto.settings import storage_settings
@@ -127,11 +127,11 @@ def drain_into(
         limit: As for `drain`.
         progress: As for `drain`.
     """
-    rows.add_keys()
     so_far, end = _SoFar(total), math.inf if limit is None else total.claimed + limit
     while total.claimed < end:
         work = claims.claim(int(min(BATCH, end - total.claimed)), storages=storage, hosts=hosts)
         if not work:
+            rows.add_keys()
             break
         so_far.untouched = {one.lease.token: one.lease for one in work}
         try:
@@ -172,8 +172,8 @@ def _tell_observers(aliases: Sequence[str]) -> None:
     for alias in replicated_aliases(aliases):
         found = backlog_of(alias)
         for host in hosts_of(alias):
-            one = found.get(host)
-            manager.notify_pending(alias, host, one.count if one else 0, one.oldest if one else None)
+            one = found.get(host, NOTHING)
+            manager.notify_pending(alias, host, one.count, one.oldest, one.under_way)
 
 
 def _dealt_with(work: list[PendingName], so_far: _SoFar) -> Iterable[int]:

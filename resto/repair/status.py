@@ -11,7 +11,7 @@ from resto.executors import Job
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
 from resto.record import database
-from resto.record.backlog import Backlog, backlog_of
+from resto.record.backlog import NOTHING, Backlog, backlog_of
 from resto.storage import ReplicatedStorage
 from resto.storage.finding import find_host, replicated_storages
 
@@ -33,8 +33,10 @@ class HostStatus:
         problem: Why it does not; empty if it does.
         breaker: ``"closed"`` if this process asks the host, ``"open"`` if it does not at present, ``"probing"`` while one
             action finds out. Other processes may do otherwise.
-        pending: How many changes it may have missed; None if nothing is recorded.
-        oldest: Seconds since the oldest of them; None if there is none.
+        pending: How many names it may have missed; None if nothing is recorded.
+        has_more: Whether there are more than that: no more than 10 000 are counted.
+        under_way: How many other names somebody is dealing with at this moment; None if nothing is recorded.
+        oldest: Seconds since the oldest change that is pending; None if there is none.
         due: Seconds until the next of them is due, that is, may be sent; negative if it has been due for a while, which
             is a drain's to change. None if there is none.
         error: Why the last of them failed; empty if none has.
@@ -46,6 +48,8 @@ class HostStatus:
     problem: str
     breaker: str
     pending: int | None
+    has_more: bool
+    under_way: int | None
     oldest: float | None
     due: float | None
     error: str
@@ -94,8 +98,8 @@ def strangers(alias: str) -> list[Stranger]:
     if not database.is_active():
         return []
     storage = replicated_storages([alias])[alias]
-    found = backlog_of(alias).items()
-    return [Stranger(host, find_host(storage, host), one) for host, one in found if host not in storage.hosts]
+    found = [(host, one) for host, one in backlog_of(alias).items() if one.count and host not in storage.hosts]
+    return [Stranger(host, find_host(storage, host), one) for host, one in found]
 
 
 def _statuses(alias: str, storage: ReplicatedStorage) -> list[HostStatus]:
@@ -118,18 +122,19 @@ def _ask_hosts(storage: ReplicatedStorage) -> list[Outcome]:
 def _status(alias: str, storage: ReplicatedStorage, outcome: Outcome, backlog: dict[str, Backlog] | None) -> HostStatus:
     error = outcome.error
     problem = error.problem if isinstance(error, HostUnavailableError) else ""
-    one = (backlog or {}).get(outcome.host)
-    count, oldest = (one.count, one.oldest) if one else (0, None)
+    one = (backlog or {}).get(outcome.host, NOTHING)
     if backlog is not None:
-        get_plugin_manager().notify_pending(alias, outcome.host, count, oldest)
+        get_plugin_manager().notify_pending(alias, outcome.host, one.count, one.oldest, one.under_way)
     return HostStatus(
         alias,
         outcome.host,
         reachable=not problem,
         problem=problem,
         breaker=health.state(storage.transport_for(outcome.host).identify(outcome.host)).state,
-        pending=None if backlog is None else count,
-        oldest=oldest,
-        due=one.due if one else None,
-        error=one.error if one else "",
+        pending=None if backlog is None else one.count,
+        has_more=one.has_more,
+        under_way=None if backlog is None else one.under_way,
+        oldest=one.oldest,
+        due=one.due,
+        error=one.error,
     )

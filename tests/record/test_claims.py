@@ -42,7 +42,7 @@ def test_many_names_are_claimed_and_settled_by_few_statements(clock):
     with CaptureQueriesContext(connection) as queries:
         work = claims.claim(400)
     assert [one.name for one in work] == [str(number) for number in range(400)]
-    assert [query["sql"].split()[0] for query in queries] == ["SELECT", "SELECT", "UPDATE", "UPDATE"]
+    assert [query["sql"].split()[0] for query in queries] == ["SELECT", "UPDATE", "UPDATE"]
     assert len({one.lease.token for one in work}) == 400
     with CaptureQueriesContext(connection) as queries:
         leases.settle_leases([(one.lease, outcome(one.host)) for one in work])

@@ -174,7 +174,7 @@ def test_limit_and_choice(storage, servers, clock):
         server.refuse = False
     clock[0] += 10
     assert drain(hosts=[servers[2].url], limit=2) == Drained(done=2)
-    assert set(servers[2].files) == {"a", "b"}
+    assert len(servers[2].files) == 2
     assert drain(storage=["other"]) == Drained()
     assert drain(storage=["default"]) == Drained(done=4)
 

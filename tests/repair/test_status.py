@@ -32,7 +32,7 @@ def test_all_is_fine(storage, servers):
     for status, server in zip(host_statuses(), servers, strict=True):
         assert status.as_dict() == {
             "storage": "default", "host": server.url, "reachable": True, "problem": "",
-            "breaker": "closed", "pending": 0, "oldest": None, "due": None, "error": "",
+            "breaker": "closed", "pending": 0, "has_more": False, "under_way": 0, "oldest": None, "due": None, "error": "",
         }  # fmt: skip
 
 
@@ -82,7 +82,15 @@ def test_choice_of_storages(storage):
 
 def test_nothing_is_recorded(storage, monkeypatch):
     monkeypatch.setattr(database, "is_active", lambda: False)
-    assert [status.pending for status in host_statuses()] == [None, None]
+    assert [(status.pending, status.under_way) for status in host_statuses()] == [(None, None)] * 2
+    assert strangers("default") == []
+
+
+def test_what_is_under_way_is_not_pending(storage, servers):
+    storage.open_lease("a", ("media-9", servers[0].url), present=True)
+    first, second = host_statuses()
+    assert (first.pending, first.under_way, first.due) == (0, 1, None)
+    assert (second.pending, second.under_way) == (0, 0)
     assert strangers("default") == []
 
 

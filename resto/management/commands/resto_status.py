@@ -105,7 +105,10 @@ def _sentence(status: HostStatus) -> str:
 
 
 def _sentence_of_stranger(alias: str, stranger: Stranger) -> str:
-    pending = f"{stranger.backlog.count} pending, the oldest for {_duration(stranger.backlog.oldest)}"
+    backlog = stranger.backlog
+    pending = (
+        f"{_count(backlog.count, has_more=backlog.has_more)} pending, the oldest for {_duration(backlog.oldest or 0)}"
+    )
     if stranger.spelling is not None:
         return f"{alias}: {stranger.host} is {stranger.spelling} in the settings; {pending}, which a drain sends there."
     return f"{alias}: {stranger.host} is not a host of this storage; {pending}, forgotten after a week."
@@ -114,10 +117,16 @@ def _sentence_of_stranger(alias: str, stranger: Stranger) -> str:
 def _backlog(status: HostStatus) -> str:
     if status.pending is None:
         return "nothing is recorded"
+    under_way = f"; {status.under_way} under way" if status.under_way else ""
     if not status.pending or status.oldest is None or status.due is None:
-        return "nothing is pending"
+        return f"nothing is pending{under_way}"
     error = f" (last error: {status.error.rstrip('.')})" if status.error else ""
-    return f"{status.pending} pending, the oldest for {_duration(status.oldest)}, {_due(status.due)}{error}"
+    count = _count(status.pending, has_more=status.has_more)
+    return f"{count} pending, the oldest for {_duration(status.oldest)}, {_due(status.due)}{error}{under_way}"
+
+
+def _count(pending: int, *, has_more: bool) -> str:
+    return f"more than {pending:_}".replace("_", " ") if has_more else str(pending)
 
 
 def _due(seconds: float) -> str:

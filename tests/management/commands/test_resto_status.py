@@ -10,8 +10,8 @@ from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 
-from resto.management.commands.resto_status import _due, _duration
-from resto.record import database
+from resto.management.commands.resto_status import _count, _due, _duration
+from resto.record import backlog, database
 from resto.repair import status
 
 
@@ -144,6 +144,24 @@ def test_nothing_is_recorded(server, capsys, monkeypatch):
     monkeypatch.setattr(database, "is_active", lambda: False)
     call_command("resto_status")
     assert capsys.readouterr().out == f"default: {server.url} answers; nothing is recorded.\n"
+
+
+def test_what_is_under_way_is_fine(server, capsys):
+    storages["default"].open_lease("a", (server.url,), present=True)
+    call_command("resto_status")
+    assert capsys.readouterr().out == f"default: {server.url} answers; nothing is pending; 1 under way.\n"
+
+
+def test_more_than_are_counted(server, capsys, monkeypatch):
+    monkeypatch.setattr(backlog, "MOST", 1)
+    for name in "ab":
+        storages["default"].open_lease(name, (server.url, "http://media-9/"), present=True).release(0)
+    with pytest.raises(SystemExit):
+        call_command("resto_status")
+    first, second = capsys.readouterr().out.splitlines()
+    assert f"{server.url} answers; more than 1 pending, the oldest for" in first
+    assert "http://media-9/ is not a host of this storage; more than 1 pending, the oldest for" in second
+    assert _count(10_000, has_more=True) == "more than 10 000"
 
 
 def test_json(server, capsys):
