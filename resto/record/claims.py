@@ -2,18 +2,18 @@
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from resto.record import leases, rows
 from resto.record.leases import Lease, lease_seconds
 from resto.record.opening import insert_rows, open_lease
-from resto.record.rests import call_back
+from resto.record.rests import PART, call_back
 from resto.record.rows import Row, digest_of, in_parts
 
 
-__all__ = ["PendingName", "adopt_lease", "claim", "claim_name"]
+__all__ = ["PendingName", "adopt_lease", "claim", "claim_name", "forget_before"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,29 +37,36 @@ class PendingName:
     created: float
 
 
-def claim(limit: int, *, storages: Sequence[str] = (), hosts: Sequence[str] = ()) -> list[PendingName]:
+def claim(
+    limit: int,
+    *,
+    storages: Sequence[str] = (),
+    hosts: Sequence[str] = (),
+    without: Collection[tuple[str, str]] = (),
+) -> list[PendingName]:
     """Make rows that are due one's own, those first that have been due longest; no row is ever claimed by two.
 
     Args:
         limit: How many rows at most.
         storages: Aliases; all if there are none.
         hosts: Hosts; all if there are none.
+        without: Storages and hosts of which nothing is claimed.
 
     Returns:
         What is to be replicated. Rows of the same name and host are one piece of work.
     """
     now = leases.clock()
-    due = _due(limit, now, storages, hosts)
+    wanted: list[dict[str, Any]] = [{}]
+    if storages or hosts or without:
+        pairs = [pair for pair in rows.pairs(storages) if pair not in without and (not hosts or pair[1] in hosts)]
+        wanted = [{"storage = %s": alias, "host = %s": host} for alias, host in pairs]
+    due = _due(limit, now, wanted)
     if not due and call_back(now):
-        due = _due(limit, now, storages, hosts)
+        due = _due(limit, now, wanted)
     return _claimed(_with_resting(due, now), now)
 
 
-def _due(limit: int, now: float, storages: Sequence[str], hosts: Sequence[str]) -> list[Row]:
-    wanted: list[dict[str, Any]] = [{}]
-    if storages or hosts:
-        pairs = [(alias, host) for alias, host in rows.pairs(storages) if not hosts or host in hosts]
-        wanted = [{"storage = %s": alias, "host = %s": host} for alias, host in pairs]
+def _due(limit: int, now: float, wanted: Sequence[dict[str, Any]]) -> list[Row]:
     due = [row for which in wanted for row in rows.select({**which, "due <= %s": now}, limit, "due, id")]
     return sorted(due, key=lambda row: (row.due, row.id))[:limit]
 
@@ -105,6 +112,23 @@ def _taken(owners: dict[int, str], now: float) -> set[str]:
         else:
             taken.update(row.owner for row in rows.select({"owner IN %s": [*{*part.values()}]}))
     return taken
+
+
+def forget_before(storage: str, host: str, moment: float) -> int:
+    """Remove the rows of old changes that nobody deals with, and return how many names they were of.
+
+    Args:
+        storage: Alias of the storage in ``STORAGES``.
+        host: The host as it stands in the settings of whoever has recorded it.
+        moment: Seconds since the epoch; changes are old that were made before, or then.
+    """
+    free = {"created <= %s": moment, "quiet_until <= %s": leases.clock()}
+    names: set[str] = set()
+    while found := rows.select({"storage = %s": storage, "host = %s": host, **free}, PART, "created, id"):
+        names.update(row.name for row in found)
+        for part in in_parts(found):
+            rows.delete({"id IN %s": [row.id for row in part], **free})
+    return len(names)
 
 
 def claim_name(storage: str, host: str, name: str) -> PendingName | None:

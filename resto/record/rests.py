@@ -8,7 +8,7 @@ from resto.record.rows import in_parts
 from resto.settings import get_setting
 
 
-__all__ = ["MAX_DOUBLINGS", "call_back", "hasten", "lease_seconds", "longest_hold", "longest_rest"]
+__all__ = ["MAX_DOUBLINGS", "PART", "call_back", "hasten", "lease_seconds", "longest_hold", "longest_rest"]
 
 logger = logging.getLogger("resto")
 

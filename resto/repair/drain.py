@@ -2,7 +2,6 @@
 
 import logging
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +17,7 @@ from resto.record import claims, leases, rows
 from resto.record.backlog import NOTHING, backlog_of
 from resto.record.claims import PendingName
 from resto.record.leases import Lease
+from resto.repair.strangers import Strangers
 from resto.settings import storage_settings
 from resto.storage import ReplicatedStorage
 from resto.storage.finding import find_host, hosts_of, replicated_aliases
@@ -30,12 +30,6 @@ logger = logging.getLogger("resto")
 # Rows that are claimed at a time: few enough to be done long before the lease ends.
 BATCH = 200
 
-# Seconds for which rows are kept of what the settings do not have: the process may only not know yet what was just added.
-KEPT = 7 * 86_400
-
-# Seconds until they are looked at again: a process that knows it may run by then.
-NEXT_LOOK = 3_600
-
 
 @dataclass  # without slots: what an older version has pickled lacks what was added since
 class Drained:
@@ -46,7 +40,8 @@ class Drained:
         failed: Names on hosts that are not, and will be tried again.
         skipped: Names on hosts that were not even tried, as the host is down.
         queued: Names on hosts that were handed to a task queue.
-        kept: Names on hosts that the settings do not have, which are left alone until they are a week old.
+        kept: Names on hosts that the settings do not have, which are left as they are until they are a week old. They are
+            counted as often as the log says so.
         forgotten: Names on hosts that the settings do not have, after that week.
         dropped: Rows whose name is not that of a file.
     """
@@ -61,9 +56,8 @@ class Drained:
 
     @property
     def claimed(self) -> int:
-        """How many names on hosts were due."""
-        left = self.kept + self.forgotten + self.dropped
-        return self.done + self.failed + self.skipped + self.queued + left
+        """How many names on hosts were due, of those that the settings have."""
+        return self.done + self.failed + self.skipped + self.queued + self.dropped
 
 
 @dataclass(slots=True)
@@ -74,15 +68,13 @@ class _SoFar:
         total: What it returns at the end.
         untouched: The token of each lease that is held, and of which nothing was sent -> the lease.
         down: Hosts that could not be reached, and what holds the name that was tried.
-        kept: What the settings do not have, and how many of its names were kept.
-        forgotten: The same, and how many of its names were forgotten.
+        strangers: Storages and hosts that the settings do not have.
     """
 
     total: Drained
     untouched: dict[str, Lease] = field(default_factory=dict)
     down: dict[str, Lease] = field(default_factory=dict)
-    kept: Counter[str] = field(default_factory=Counter)
-    forgotten: Counter[str] = field(default_factory=Counter)
+    strangers: set[tuple[str, str]] = field(default_factory=set)
 
 
 def drain(
@@ -128,8 +120,13 @@ def drain_into(
         progress: As for `drain`.
     """
     so_far, end = _SoFar(total), math.inf if limit is None else total.claimed + limit
+    strangers = Strangers(_find_storage, storage, hosts)
+    so_far.strangers = strangers.pairs
+    total.kept += strangers.kept
+    total.forgotten += strangers.forgotten
     while total.claimed < end:
-        work = claims.claim(int(min(BATCH, end - total.claimed)), storages=storage, hosts=hosts)
+        count = int(min(BATCH, end - total.claimed))
+        work = claims.claim(count, storages=storage, hosts=hosts, without=so_far.strangers)
         if not work:
             rows.add_keys()
             break
@@ -141,7 +138,6 @@ def drain_into(
         except KeyboardInterrupt:
             leases.release_leases([*so_far.untouched.values()], 0)
             raise
-    _warn_of_strangers(so_far)
     _tell_observers(storage)
 
 
@@ -156,13 +152,6 @@ def _drop_what_is_no_name(work: list[PendingName], so_far: _SoFar) -> int:
     leases.forget_leases([one.lease for one in bad])
     so_far.total.dropped += len(bad)
     return len(bad)
-
-
-def _warn_of_strangers(so_far: _SoFar) -> None:
-    for what, count in so_far.kept.items():
-        logger.warning("Kept %d names of %s. They are forgotten when they are a week old.", count, shown(what))
-    for what, count in so_far.forgotten.items():
-        logger.warning("Forgot %d names of %s. They were a week old.", count, shown(what))
 
 
 def _tell_observers(aliases: Sequence[str]) -> None:
@@ -191,7 +180,7 @@ def _dealt_with(work: list[PendingName], so_far: _SoFar) -> Iterable[int]:
             yield from _drain_storage(found, [one for one in mine if one.host in found.hosts], so_far)
             yield from _settle_strangers(found, [one for one in mine if one.host not in found.hosts], so_far)
         else:
-            yield _keep(mine, f"STORAGES[{alias!r}], which is not a storage of resto", so_far)
+            yield _leave(mine, so_far)
 
 
 def _find_storage(alias: str) -> object:
@@ -227,7 +216,7 @@ def _settle_strangers(storage: ReplicatedStorage, work: list[PendingName], so_fa
         mine = [one for one in work if one.host == host]
         spelling = find_host(storage, host)
         if spelling is None:
-            yield _keep(mine, f"{host}, which is not a host of STORAGES[{mine[0].storage!r}]", so_far)
+            yield _leave(mine, so_far)
         else:
             # Claimed anew, they are one piece of work with what is pending for that spelling.
             leases.release_leases([one.lease for one in mine], 0, host=spelling)
@@ -276,15 +265,8 @@ def _hand_over(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoF
     return len(work)
 
 
-def _keep(work: list[PendingName], what: str, so_far: _SoFar) -> int:
-    """Leave alone what the settings do not have, as whoever has recorded it may have newer ones; forget it after a week."""
-    week_ago = leases.clock() - KEPT
-    old = [one.lease for one in work if one.created <= week_ago]
-    young = [one.lease for one in work if one.created > week_ago]
-    leases.forget_leases(old)
-    leases.release_leases(young, NEXT_LOOK)
-    so_far.total.forgotten += len(old)
-    so_far.total.kept += len(young)
-    so_far.forgotten += Counter({what: len(old)})
-    so_far.kept += Counter({what: len(young)})
-    return len(work)
+def _leave(work: list[PendingName], so_far: _SoFar) -> int:
+    """Leave alone what the settings do not have, and was recorded since this drain has begun."""
+    so_far.strangers.update((one.storage, one.host) for one in work)
+    leases.release_leases([one.lease for one in work], 0)
+    return 0

@@ -8,7 +8,7 @@ from resto.executors import Job
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
 from resto.record.changes import holding
-from resto.record.leases import Lease, settle_leases
+from resto.record.leases import Lease, release_leases, settle_leases
 from resto.record.opening import open_leases
 
 
@@ -33,10 +33,12 @@ def run_repairs(
         at_once: How many leases are settled at a time.
     """
     done: list[tuple[Lease, Outcome]] = []
+    begun: set[tuple[str, str]] = set()
     try:
-        for outcome in get_plugin_manager().executor("thread")().run_each(jobs):
+        for outcome in get_plugin_manager().executor("thread")().run_each(_noted(jobs, begun)):
             report(outcome)
             lease = leases.pop((outcome.host, outcome.name), None)
+            begun.discard((outcome.host, outcome.name))
             if lease is not None:
                 done.append((lease, outcome))
             if len(done) >= at_once:
@@ -45,6 +47,14 @@ def run_repairs(
             yield outcome
     finally:
         settle_leases(done)
+        # Of a run that was interrupted: nothing was sent of what was not begun.
+        release_leases([lease for pair, lease in leases.items() if pair not in begun], 0)
+
+
+def _noted(jobs: Iterable[Job], begun: set[tuple[str, str]]) -> Iterator[Job]:
+    for job in jobs:
+        begun.add((job.host, job.name))
+        yield job
 
 
 def recorded_jobs(
