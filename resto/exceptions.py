@@ -8,6 +8,7 @@
     │   ├── HostUnavailableError                      no answer
     │   ├── UnexpectedStatusCode                      an answer that is not a success
     │   ├── UndecidedError                            nothing was sent: it is not known what the host should have
+    │   ├── RemoteDirectoryError (IsADirectoryError)  the host has a directory of that name
     │   └── RemoteFileNotFoundError (FileNotFoundError)
     ├── ReplicationError (OSError)                    one action, several hosts
     ├── LeaseLostError (OSError)                      somebody else may write now
@@ -25,6 +26,7 @@ __all__ = [
     "HostUnavailableError",
     "JobRefusedError",
     "LeaseLostError",
+    "RemoteDirectoryError",
     "RemoteFileNotFoundError",
     "ReplicationError",
     "RestoError",
@@ -127,6 +129,10 @@ class UndecidedError(TransportError):
 
 class RemoteFileNotFoundError(TransportError, FileNotFoundError):
     """The host says that it does not have the file (404 or 410)."""
+
+
+class RemoteDirectoryError(TransportError, IsADirectoryError):
+    """The host has a directory of that name, and only files are deleted."""
 
 
 class FailedOutcome(Protocol):

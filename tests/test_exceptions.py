@@ -10,6 +10,7 @@ from resto.exceptions import (
     HostUnavailableError,
     JobRefusedError,
     LeaseLostError,
+    RemoteDirectoryError,
     RemoteFileNotFoundError,
     ReplicationError,
     RestoError,
@@ -53,6 +54,11 @@ ERRORS = [
         RemoteFileNotFoundError("media-1", "a.txt", "download", "404 Not Found"),
         FileNotFoundError,
         "media-1: download of 'a.txt' failed: 404 Not Found",
+    ),
+    (
+        RemoteDirectoryError("media-1", "a", "delete", "that is a directory"),
+        IsADirectoryError,
+        "media-1: delete of 'a' failed: that is a directory",
     ),
     (
         ReplicationError("upload", "a.txt", OUTCOMES),

@@ -18,6 +18,7 @@ from resto.exceptions import (
     HostUnavailableError,
     JobRefusedError,
     LeaseLostError,
+    RemoteDirectoryError,
     RemoteFileNotFoundError,
     ReplicationError,
     RestoError,
@@ -124,7 +125,7 @@ def describe(error: Exception | None) -> str:
         return f"{error.host} {error.ambiguous}"
     if isinstance(error, UnexpectedStatusCode):
         return f"{error.host} {error.status + 1}"
-    if isinstance(error, (UndecidedError, RemoteFileNotFoundError)):
+    if isinstance(error, (UndecidedError, RemoteDirectoryError, RemoteFileNotFoundError)):
         return error.problem
     if isinstance(error, TransportError):
         return f"{error.host} {error.name} {error.action} {error.problem}"

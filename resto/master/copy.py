@@ -1,6 +1,7 @@
 """The master copy: where each file is, and how it appears there when it is complete."""
 
 import contextlib
+import errno
 import os
 import stat
 import time
@@ -262,8 +263,12 @@ class MasterCopy(FileSystemStorage):
             # It does not wait for somebody to write into a pipe of that name.
             return os.open(self._path_of(name), os.O_RDONLY | os.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            self._require_location()
-            return None
+            pass
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:  # such a file cannot be there
+                raise
+        self._require_location()
+        return None
 
     def require_mounted(self, name: str) -> None:
         """Raise unless the master copy has a file, or at least other files.

@@ -12,6 +12,7 @@ from resto.exceptions import (
     ConfigurationError,
     HostUnavailableError,
     LeaseLostError,
+    RemoteDirectoryError,
     RemoteFileNotFoundError,
     TransportError,
     UndecidedError,
@@ -127,8 +128,8 @@ class Lease:
             outcomes: One for each host that is done with.
         """
         outcomes = list(outcomes)
-        done = [outcome.host for outcome in outcomes if outcome.ok]
-        failed = [outcome for outcome in outcomes if not outcome.ok]
+        done = [outcome.host for outcome in outcomes if _is_done(outcome)]
+        failed = [outcome for outcome in outcomes if not _is_done(outcome)]
         try:
             with self._lock:
                 self._hosts -= {outcome.host for outcome in outcomes}
@@ -274,6 +275,11 @@ class Lease:
                 return
             rows.delete(self._mine | {"opened_by = %s": self.token})
             rows.update(self._mine, present=False, quiet_until=0.0, due=clock())
+
+
+def _is_done(outcome: Outcome) -> bool:
+    """Tell whether nothing remains to be done: where a directory stands, there is no file to be deleted, nor will there be."""
+    return outcome.ok or isinstance(outcome.error, RemoteDirectoryError)
 
 
 def _problem(error: Exception | None) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, Unpack, cast
 from django.utils.deconstruct import deconstructible
 
 from resto.courses import Course, as_method, course_of
-from resto.exceptions import ConfigurationError, ReplicationError
+from resto.exceptions import ConfigurationError, RemoteDirectoryError, ReplicationError
 from resto.executors import Job
 from resto.names import clean_directory, clean_name, require_canonical, require_new
 from resto.outcomes import Outcome
@@ -209,6 +209,7 @@ class DistributedStorage(ReplicatedStorage):
         """Delete a file from all hosts, if it is there.
 
         Raises:
+            IsADirectoryError: The name is that of a directory.
             ReplicationError: Fewer hosts than needed have deleted it.
         """
         name = clean_name(name)
@@ -216,9 +217,18 @@ class DistributedStorage(ReplicatedStorage):
         change = Change(self, present=False)
         change.announce(name)
         consequence = "" if change.lease is None else "it counts as deleted, and is not asked for there until it is"
-        follow(change, self.remove, name, consequence)
+        try:
+            follow(change, self.remove, name, consequence)
+        except ReplicationError as error:
+            if not _is_of_directory(error.outcomes):
+                raise
+            if not any(outcome.value for outcome in error.outcomes):
+                change.forget()
+            raise IsADirectoryError(f"{name!r} is a directory, and only files can be deleted") from error
 
     def _has_failed(self, action: str, outcomes: Sequence[Outcome]) -> bool:
+        if _is_of_directory(outcomes):
+            return True
         if action == "delete" and self._write_quorum is None and not self.fatal_exceptions:
             return False
         return sum(outcome.ok for outcome in outcomes) < self.write_quorum
@@ -295,6 +305,10 @@ class DistributedStorage(ReplicatedStorage):
         self.require_sound_options()
         jobs = (self._guarded_job(action, call, host, name) for host in random.sample(hosts, len(hosts)))
         return cast("T", first_answer(action, name, jobs, self.report, self.hosts))
+
+
+def _is_of_directory(outcomes: Sequence[Any]) -> bool:
+    return any(isinstance(outcome.error, RemoteDirectoryError) for outcome in outcomes)
 
 
 def _keep_lease() -> None:

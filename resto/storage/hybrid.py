@@ -1,7 +1,8 @@
 """The storage that keeps a master copy and waits for the hosts."""
 
+import errno
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
@@ -177,7 +178,8 @@ class HybridStorage(ReplicatedStorage):
         self.require_sound_options()
         replaces = self._allow_overwrite and self._master.exists(name)
         change = Change(self, present=True)
-        name, written = self._master.store(name, content, self._alternative, change.announce)
+        with _forgetting(change):
+            name, written = self._master.store(name, content, self._alternative, change.announce)
         with sharing_snapshots((self._master, name, written)):
             change.confirm(name)
             try:
@@ -210,11 +212,8 @@ class HybridStorage(ReplicatedStorage):
         self.require_sound_options()
         change = Change(self, present=False)
         change.announce(name)
-        try:
+        with _forgetting(change):
             self._master.delete(name)
-        except IsADirectoryError:
-            change.forget()
-            raise
         change.confirm(name)
         follow(change, self.remove, name, "the master copy is deleted, and was not undone")
 
@@ -287,3 +286,14 @@ class HybridStorage(ReplicatedStorage):
 
     def get_modified_time(self, name: str) -> datetime:
         return self._master.get_modified_time(name)
+
+
+@contextmanager
+def _forgetting(change: Change) -> Iterator[None]:
+    """Remove the record of a change if no file can have that name: then there is nothing for hosts to follow."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, IsADirectoryError) or error.errno == errno.ENAMETOOLONG:
+            change.forget()
+        raise

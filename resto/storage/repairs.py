@@ -1,9 +1,14 @@
 """Many repairs at a time, and the rows of the record that they are done under."""
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import islice
+from typing import Any
 
+from resto.courses import Course
+from resto.exceptions import LeaseLostError
 from resto.executors import Job
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
@@ -33,12 +38,12 @@ def run_repairs(
         at_once: How many leases are settled at a time.
     """
     done: list[tuple[Lease, Outcome]] = []
-    begun: set[tuple[str, str]] = set()
+    begun = _Begun()
     try:
-        for outcome in get_plugin_manager().executor("thread")().run_each(_noted(jobs, begun)):
+        for outcome in get_plugin_manager().executor("thread")().run_each(map(begun.noting, jobs)):
             report(outcome)
             lease = leases.pop((outcome.host, outcome.name), None)
-            begun.discard((outcome.host, outcome.name))
+            begun.leave((outcome.host, outcome.name))
             if lease is not None:
                 done.append((lease, outcome))
             if len(done) >= at_once:
@@ -48,13 +53,48 @@ def run_repairs(
     finally:
         settle_leases(done)
         # Of a run that was interrupted: nothing was sent of what was not begun.
-        release_leases([lease for pair, lease in leases.items() if pair not in begun], 0)
+        under_way = begun.end()
+        release_leases([lease for pair, lease in leases.items() if pair not in under_way], 0)
 
 
-def _noted(jobs: Iterable[Job], begun: set[tuple[str, str]]) -> Iterator[Job]:
-    for job in jobs:
-        begun.add((job.host, job.name))
-        yield job
+class _Begun:
+    """Which jobs are under way; none begins after the end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pairs: set[tuple[str, str]] = set()
+        self._has_ended = False
+
+    def noting(self, job: Job) -> Job:
+        """Return a job that notes when it begins."""
+        pair, call, course = (job.host, job.name), job.call, job.course
+
+        def noting_call() -> Any:
+            self._begin(pair)
+            return call()
+
+        def noting_course() -> Course[Any]:
+            self._begin(pair)
+            return (yield from course())  # type: ignore[misc]  # there is one
+
+        return replace(job, call=noting_call, course=None if course is None else noting_course)
+
+    def _begin(self, pair: tuple[str, str]) -> None:
+        with self._lock:
+            if self._has_ended:
+                raise LeaseLostError("the run that it belongs to was interrupted")
+            self._pairs.add(pair)
+
+    def leave(self, pair: tuple[str, str]) -> None:
+        """Take note that a job is done."""
+        with self._lock:
+            self._pairs.discard(pair)
+
+    def end(self) -> frozenset[tuple[str, str]]:
+        """Let no more jobs begin, and return which are under way."""
+        with self._lock:
+            self._has_ended = True
+            return frozenset(self._pairs)
 
 
 def recorded_jobs(

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import SuspiciousFileOperation
 
-from resto.exceptions import RemoteFileNotFoundError, TransportError, UnexpectedStatusCode
+from resto.exceptions import RemoteDirectoryError, RemoteFileNotFoundError, TransportError, UnexpectedStatusCode
 from resto.hosts import HostURL
 from resto.names import quote_name
 from resto.transports.bodies import BLOCK_SIZE, Body
@@ -145,6 +145,10 @@ class Action:
         problem = f"{method} was answered {status} {phrase}".rstrip() + (f": {hint}" if hint else "")
         return UnexpectedStatusCode(self.host, self.name, self.kind, status, problem)
 
+    def directory(self) -> RemoteDirectoryError:
+        """Return the error for a directory in the place of the file."""
+        return RemoteDirectoryError(self.host, self.name, self.kind, "that is a directory, and only files are deleted")
+
     def missing(self) -> RemoteFileNotFoundError:
         """Return the error for a file that is absent."""
         return RemoteFileNotFoundError(self.host, self.name, self.kind, "it does not have this file")
@@ -241,6 +245,9 @@ def delete(action: Action, *, spares_directories: bool) -> Steps[bool]:
         action: What to delete.
         spares_directories: Whether the server refuses to delete a directory; if not, the host is first asked whether
             this is a file.
+
+    Raises:
+        RemoteDirectoryError: A directory is there.
     """
     if not spares_directories:
         response = yield Request("HEAD", action.target)
@@ -251,8 +258,14 @@ def delete(action: Action, *, spares_directories: bool) -> Steps[bool]:
     if response.status in ABSENT:
         return False
     if response.status not in (200, 204):
+        if spares_directories and _is_directory(action, (yield Request("HEAD", action.target))):
+            raise action.directory()
         raise action.unexpected(response, "DELETE")
     return True
+
+
+def _is_directory(action: Action, response: Response) -> bool:
+    return _is_of_directory(action, response) or (response.status == 200 and _is_directory_of_wsgidav(response))
 
 
 def remove_directory(action: Action) -> Steps[None]:
@@ -264,6 +277,8 @@ def remove_directory(action: Action) -> Steps[None]:
 
 def require_file(action: Action, response: Response) -> None:
     """Raise unless the answer to a HEAD can only be that of a file: no server dates a directory."""
+    if _is_directory(action, response):
+        raise action.directory()
     if response.status != 200 or "Last-Modified" not in response.headers:
         raise action.failed("it is not certain that this is a file there, and not a directory; nothing was done")
 

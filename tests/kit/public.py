@@ -23,6 +23,7 @@ PUBLIC = {
             "HostUnavailableError",
             "UnexpectedStatusCode",
             "UndecidedError",
+            "RemoteDirectoryError",
             "RemoteFileNotFoundError",
             "LeaseLostError",
             "JobRefusedError",

@@ -1,11 +1,16 @@
 """Many repairs at a time, and the rows of the record that they are done under."""
 
+import threading
+import time
+
 import pytest
 
 from kit.record import pending_for
-from resto.exceptions import TransportError
+from resto.exceptions import LeaseLostError, TransportError
 from resto.executors import Job
+from resto.models import Pending
 from resto.record.changes import current_lease
+from resto.storage import repairs
 from resto.storage.repairs import BATCH, recorded_jobs, run_repairs
 
 
@@ -64,6 +69,36 @@ def test_what_fails_stays_recorded_and_is_reported():
     outcomes = list(run_repairs(jobs, leases, reported.append))
     assert outcomes == reported
     assert [name for _, name, _ in pending_for()] == NAMES[:3]
+
+
+def test_what_was_not_begun_is_due_at_once():
+    leases, begun, go_on = {}, [], threading.Event()
+
+    def waiting(host, name):
+        def call():
+            begun.append(name)
+            return name == NAMES[0] or go_on.wait()
+
+        return Job("repair", host, name, call)
+
+    done = run_repairs(recorded_jobs(PAIRS, leases, "default", waiting, None), leases, lambda outcome: None)
+    try:
+        next(done)
+        done.close()
+        due = {row.name for row in Pending.objects.filter(due__lte=time.time())}
+    finally:
+        go_on.set()
+    assert due == {row.name for row in Pending.objects.all()} - {*begun}
+    assert len(due) > BATCH / 2
+
+
+def test_nothing_begins_after_the_end():
+    begun = repairs._Begun()
+    late = begun.noting(Job("repair", "one", "late", lambda: None))
+    early = begun.noting(Job("repair", "one", "early", lambda: None))
+    assert early.run().ok
+    assert begun.end() == {("one", "early")}
+    assert isinstance(late.run().error, LeaseLostError)
 
 
 def test_whoever_ends_early_settles_what_was_done():

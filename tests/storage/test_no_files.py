@@ -1,0 +1,118 @@
+"""Names that no file can have leave nothing in the record."""
+
+import os
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+
+from kit.record import pending_for
+from resto.exceptions import RemoteDirectoryError
+from resto.record import leases, opening
+from resto.repair.drain import Drained, drain
+
+
+pytestmark = pytest.mark.django_db
+
+TOO_LONG = "x" * 300
+
+
+@pytest.fixture(params=["HybridStorage", "AsyncStorage", "DistributedStorage"])
+def storage(request, settings, media_root, resto_server_factory, clock):
+    settings.RESTO_TRANSPORT = "webdav"
+    settings.RESTO_MEDIA_HOSTS = [resto_server_factory().url for _ in range(2)]
+    settings.STORAGES = {"default": {"BACKEND": f"resto.storage.{request.param}"}}
+    return storages["default"]
+
+
+only_with_a_master_copy = pytest.mark.parametrize("storage", ["HybridStorage", "AsyncStorage"], indirect=True)
+only_without = pytest.mark.parametrize("storage", ["DistributedStorage"], indirect=True)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = [leases.clock()]
+    monkeypatch.setattr(leases, "clock", lambda: clock[0])
+    return clock
+
+
+@pytest.mark.parametrize("fatal", [True, False])
+def test_delete_of_a_directory(storage, settings, fatal):
+    settings.RESTO_FATAL_EXCEPTIONS = fatal
+    storage.save("album/photo.jpg", ContentFile(b"1"))
+    before = pending_for()
+    with pytest.raises(IsADirectoryError, match="'album' is a directory, and only files can be deleted"):
+        storage.delete("album")
+    assert pending_for() == before
+    assert storage.exists("album/photo.jpg")
+
+
+@only_without
+def test_delete_of_a_directory_while_a_host_is_down(storage, settings, resto_server_factory):
+    storage.save("album/photo.jpg", ContentFile(b"1"))
+    down = resto_server_factory()
+    down.refuse = True
+    settings.RESTO_MEDIA_HOSTS = [*settings.RESTO_MEDIA_HOSTS, down.url]
+    settings.STORAGES = dict(settings.STORAGES)
+    with pytest.raises(IsADirectoryError):
+        storages["default"].delete("album")
+    assert pending_for() == []
+
+
+@only_without
+def test_file_that_another_host_had_is_remembered(storage, settings, resto_server_factory):
+    """What was deleted somewhere must not come back from a host that was down."""
+    storage.save("album/photo.jpg", ContentFile(b"1"))
+    up, down = (resto_server_factory() for _ in range(2))
+    up.create_file("album", b"a file")
+    down.refuse = True
+    settings.RESTO_MEDIA_HOSTS = [*settings.RESTO_MEDIA_HOSTS, up.url, down.url]
+    settings.STORAGES = dict(settings.STORAGES)
+    with pytest.raises(IsADirectoryError):
+        storages["default"].delete("album")
+    assert pending_for() == [(down.url, "album", False)]
+
+
+@only_without
+def test_old_row_of_a_directory_is_settled_by_a_drain(storage, caplog):
+    storage.save("album/photo.jpg", ContentFile(b"1"))
+    opening.open_change("default", storage.hosts, "album", present=False).release(0)
+    assert drain() == Drained(failed=2)
+    assert pending_for() == []
+    assert "a directory" in caplog.text
+
+
+@only_with_a_master_copy
+def test_delete_of_a_name_that_is_too_long(storage):
+    storage.save("a", ContentFile(b"1"))
+    before = pending_for()
+    with pytest.raises(OSError, match="too long"):
+        storage.delete(TOO_LONG)
+    assert pending_for() == before
+
+
+@only_with_a_master_copy
+def test_save_of_a_name_that_is_too_long_on_the_whole(storage, media_root):
+    """That of the temporary file is not."""
+    storage.save("a", ContentFile(b"1"))
+    before = pending_for()
+    room = os.pathconf(media_root, "PC_PATH_MAX") - len(f"{media_root}/") - 100
+    name = "/".join(["x" * 99] * (room // 100) + ["y" * 240])
+    with pytest.raises(OSError, match="too long"):
+        storage.save(name, ContentFile(b"1"), max_length=9_999)
+    assert pending_for() == before
+
+
+@only_with_a_master_copy
+def test_old_row_of_a_name_that_is_too_long_is_settled_by_a_drain(storage, media_root):
+    media_root.mkdir()
+    (media_root / "a").write_bytes(b"1")  # it is not empty
+    storage.open_lease(TOO_LONG, storage.hosts, present=False).release(0)
+    assert drain() == Drained(done=2)
+    assert pending_for() == []
+
+
+def test_host_that_has_a_directory_says_so(storage):
+    storage.transport_for(storage.hosts[0]).create(storage.hosts[0], "album/photo.jpg", b"1")
+    with pytest.raises(RemoteDirectoryError, match="that is a directory, and only files are deleted"):
+        storage.transport_for(storage.hosts[0]).delete(storage.hosts[0], "album")
