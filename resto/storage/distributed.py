@@ -222,7 +222,7 @@ class DistributedStorage(ReplicatedStorage):
         except ReplicationError as error:
             if not _is_of_directory(error.outcomes):
                 raise
-            if not any(outcome.value for outcome in error.outcomes):
+            if not any(outcome.value for outcome in cast("Sequence[Outcome]", error.outcomes)):
                 change.forget()
             raise IsADirectoryError(f"{name!r} is a directory, and only files can be deleted") from error
 
