@@ -22,6 +22,7 @@ PARTS = {
     "large": ["megabytes", "rounds"],
     "sync": ["files", "rounds"],
     "record": ["saves", "files", "rounds"],
+    "backlog": ["saves", "rounds", "pending"],
     "queues": ["saves", "queued", "rounds"],
 }
 

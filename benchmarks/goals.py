@@ -98,6 +98,21 @@ GOALS = [
         for storage in ("Hybrid", "Distributed")
         for database in ("SQLite (WAL)", "PostgreSQL")
     ),
+    *(
+        goal
+        for database in ("SQLite (WAL)", "PostgreSQL")
+        for goal in (
+            within(
+                "backlog",
+                "1 KB save, 3 hosts, another host down",
+                1.15,
+                of=f"{database}, no backlog",
+                ours=f"{database}, a backlog",
+            ),
+            within("backlog", "claim of 200 rows, none of them due", 3, of=None, ours=f"{database}, a backlog"),
+            within("backlog", "count of what is pending", 500, of=None, ours=f"{database}, a backlog"),
+        )
+    ),
 ]
 
 

@@ -25,7 +25,7 @@ from resto.record import database
 from resto.repair.drain import drain
 
 
-__all__ = ["measure"]
+__all__ = ["measure", "recorded"]
 
 OFF, SQLITE, POSTGRESQL, PREPARED = "no record", "SQLite (WAL)", "PostgreSQL", "PostgreSQL, prepared"
 MISSED = 0.01  # of all names
@@ -69,17 +69,19 @@ def _measure_saves(hosts: Hosts, folder: Path, rounds: int) -> list[Row]:
     with override_settings(STORAGES=configured, RESTO_MEDIA_HOSTS=hosts.addresses, MEDIA_URL="/"):
         for name in configured:
             save = saving(through(storages[name]), content)
-            calls = {state: _recording(state, save) for state in (OFF, SQLITE, POSTGRESQL, PREPARED)}
+            calls = {state: recorded(state, save) for state in (OFF, SQLITE, POSTGRESQL, PREPARED)}
             rows += in_turn(f"1 KB save, 3 hosts, {name} with a record", calls, rounds)
     return rows
 
 
-def _recording(state: str, save: Callable[[], object]) -> Callable[[], object]:
-    def call() -> None:
-        with _recorded(state):
-            save()
+def recorded(state: str, call: Callable[[], object]) -> Callable[[], object]:
+    """Return the same call, with the record in one of the databases, or none."""
 
-    return call
+    def recording() -> None:
+        with _recorded(state):
+            call()
+
+    return recording
 
 
 @contextmanager
