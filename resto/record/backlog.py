@@ -65,7 +65,11 @@ def _backlog_of(storage: str, host: str) -> Backlog | None:
     with connected() as connection:
         mine = _objects(connection).filter(storage=storage, host=host)
         # Times are above 0: SQLite would take the other index of a host, and sort a million rows.
-        by_age = mine.filter(created__gt=0).order_by("created").values_list("name", "created", _when(is_under_way), _when(~Q(error="")), "id")
+        by_age = (
+            mine.filter(created__gt=0)
+            .order_by("created")
+            .values_list("name", "created", _when(is_under_way), _when(~Q(error="")), "id")
+        )
         oldest = list(by_age[: MOST + 1])
         newest = list(by_age.reverse()[:MOST]) if len(oldest) > MOST else oldest[::-1]
         due = mine.filter(due__gt=0).exclude(is_under_way).order_by("due").values_list("due", flat=True).first()
