@@ -4,10 +4,19 @@ Whoever changes a name opens a row for every host, and tells all other rows of t
 repairs one host reads the rows, asks hosts that tell the truth, makes the host equal to them, and removes its rows only if they
 have not been told of another change in between. In addition to the rules of `resto.record.leases`:
 
-1. A change records itself first, and then tells the others. Else two changes at once would not hear of each other.
+1. A change records itself first. A deletion then tells the others; a save looks whether there are others. Else two changes at
+   once would not hear of each other.
 2. A host that somebody else has a row for is not repaired: a request to it may be under way.
-3. If something is pending for all hosts, those tell the truth that have missed the least: the ones whose oldest row is of the
-   newest change. Else a host that missed a deletion would bring the file back.
+3. If something is pending for all hosts, those tell the truth that have not missed the newest change; among equals, those that
+   have not missed the one before, and so on. What was missed before does not matter, as each change replaces all: else a host
+   that has missed a deletion would bring the file back, because another one has missed something older.
+4. A save takes a name only if nothing is pending for it but deletions that began before, and have ended. Whatever is younger
+   than its own rows may be a deletion that counts on being the last.
+5. A deletion that has reached a host has settled it, although another one has begun since: in any order, the file is gone. Else
+   a host that has followed would look like one that has not. After a save it is not known what came last, and the row stays.
+6. If a host has failed, a change counts only once it is recorded which ones have followed. Else the host that has failed may be
+   the one that is asked.
+7. A file is never replaced under its name: there is no order of two uploads that hosts could agree on.
 """
 
 from collections.abc import Callable, Sequence
@@ -49,15 +58,13 @@ def truth_of(hosts: Sequence[str], rows: Sequence[Row]) -> Truth:
         rows: All rows of the name, oldest first.
     """
     is_present = any(row.present for row in rows)
-    missed: dict[str, int] = {}
-    changes = list(dict.fromkeys(row.opened_by for row in rows))
+    numbers = {change: number for number, change in enumerate(dict.fromkeys(row.opened_by for row in rows))}
+    missed: dict[str, set[int]] = {host: set() for host in hosts}
     for row in rows:
-        missed.setdefault(row.host, changes.index(row.opened_by))
-    settled = tuple(host for host in hosts if host not in missed)
-    if settled:
-        return Truth(settled, is_settled=True, is_present=is_present)
-    least = max((missed[host] for host in hosts), default=0)
-    return Truth(tuple(host for host in hosts if missed[host] == least), is_settled=False, is_present=is_present)
+        missed.setdefault(row.host, set()).add(numbers[row.opened_by])
+    newest_first = {host: sorted(missed[host], reverse=True) for host in hosts}
+    least = min(newest_first.values(), default=[])
+    return Truth(tuple(host for host in hosts if newest_first[host] == least), not least, is_present)
 
 
 def find_source(truth: Truth, host: str, name: str, ask: Callable[[str], Outcome]) -> str | None:

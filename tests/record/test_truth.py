@@ -35,6 +35,9 @@ def rows(*changes):
         # The third host has missed an earlier deletion: its old file is not what the save has brought.
         ([("3", True), ("123", True)], Truth(("h1", "h2"), is_settled=False, is_present=True)),
         ([("3", True), ("23", True), ("123", True)], Truth(("h1",), is_settled=False, is_present=True)),
+        # The first host has missed the deletion of what the others have missed: these are right, and it has that file.
+        ([("23", True), ("1", False), ("123", True)], Truth(("h2", "h3"), is_settled=False, is_present=True)),
+        ([("3", True), ("12", False), ("123", True)], Truth(("h3",), is_settled=False, is_present=True)),
         # A host that is none any more tells nothing.
         ([("4", True)], Truth(HOSTS, is_settled=True, is_present=True)),
     ],
@@ -50,6 +53,15 @@ def test_somebody_always_tells_the_truth(changes):
     pending_for = {digit for digits, _ in changes for digit in digits}
     assert truth.is_settled == (len(pending_for) < len(HOSTS))
     assert not truth.is_settled or pending_for.isdisjoint(host[1] for host in truth.hosts)
+
+
+@given(st.lists(st.tuples(st.sets(st.sampled_from("123"), min_size=1), st.booleans()), max_size=5))
+def test_of_any_two_hosts_the_one_that_missed_the_last_change_that_they_do_not_share_is_not_asked(changes):
+    truth = truth_of(HOSTS, rows(*changes))
+    for host in truth.hosts:
+        for other in HOSTS:
+            unshared = [digits for digits, _ in changes if (host[1] in digits) != (other[1] in digits)]
+            assert host[1] not in unshared[-1] if unshared else other in truth.hosts
 
 
 def asked(**answers):
