@@ -208,13 +208,16 @@ class Lease:
             name: The file's name.
 
         Returns:
-            All rows of the name, oldest first; None if anything else is pending for it: requests may be under way.
+            All rows of the name, oldest first; None if anything else is pending for it, or has been opened since the rows of
+            this: requests may be under way, and what is younger may be a deletion that counts already.
         """
         now = clock()
         found = rows.select({"digest = %s": digest_of(storage, name)})
         others = [row for row in found if row.owner != self.token]
         if not others:
             return found
+        if not _are_older(others, [row for row in found if row.owner == self.token]):
+            return None
         self.behind = frozenset(row.host for row in others)
         until = now + self.seconds
         missed = {"id IN %s": [row.id for row in others], "present = %s": False, "quiet_until <= %s": now}
@@ -280,6 +283,10 @@ class Lease:
 def _is_done(outcome: Outcome) -> bool:
     """Tell whether nothing remains to be done: where a directory stands, there is no file to be deleted, nor will there be."""
     return outcome.ok or isinstance(outcome.error, RemoteDirectoryError)
+
+
+def _are_older(found: Sequence[Row], own: Sequence[Row]) -> bool:
+    return max(row.id for row in found) < min((row.id for row in own), default=0)
 
 
 def _problem(error: Exception | None) -> str:
