@@ -10,7 +10,8 @@ the master copy keeps these rules, each of which was found necessary by trying o
 4. Whoever writes to a host holds a lease, a drainer too. Else somebody else clears the row while a request is in flight.
 5. Grace: after a failure that may have been none, a row is left alone until the old request cannot arrive any more.
 
-Without a master copy, a row also says which change it is of, and which one it knows to be the last of the name: see `resto.record.truth`.
+Without a master copy, a row does not say "may differ" but "has not followed this change", and which one it knows to be the last
+of the name. Hosts are then compared with each other, and seven more rules hold: see `resto.record.truth`.
 
 The rows are in the site's database (``RESTO_DATABASE``) if ``"resto"`` is in ``INSTALLED_APPS``. Without it, nothing is
 recorded, and the rest works as before.

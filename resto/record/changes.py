@@ -92,17 +92,22 @@ class Change:
         """Record that the change is about to be undone; return False if another one has followed, and it must stay."""
         return self.lease is None or self.lease.revoke()
 
-    def execute(self, func: Callable[..., Any], name: str, *args: Any) -> None:
-        """Let the hosts follow, and settle, unless that failed or nobody knows yet."""
+    def execute(self, func: Callable[..., Any], name: str, *args: Any) -> list[Outcome]:
+        """Let the hosts follow, and settle, unless that failed or nobody knows yet.
+
+        Returns:
+            What happened on each host, if the change does not count: see `Lease.settle`. Else nothing.
+        """
         with holding(self.lease):
             outcomes = self._storage.execute(func, name, *args)
-        if outcomes is not None:
-            self.settle(outcomes)
+        if outcomes is None:
+            return []
+        outcomes = list(outcomes)
+        return [] if self.settle(outcomes) else outcomes
 
-    def settle(self, outcomes: Iterable[Any]) -> None:
-        """Record what became of the hosts."""
-        if self.lease is not None:
-            self.lease.settle(outcomes)
+    def settle(self, outcomes: Iterable[Any]) -> bool:
+        """Record what became of the hosts; return whether the change counts."""
+        return self.lease is None or self.lease.settle(outcomes)
 
 
 # The lease under which what is called now may write to hosts; None where it was found that nothing is recorded of it.

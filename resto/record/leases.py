@@ -69,6 +69,8 @@ class Lease:
         token: What the rows say of their owner.
         seconds: How long the rows belong to this, from when it was opened or renewed.
         behind: Hosts that have missed a deletion of the name; see `take_over`.
+        settles_all: Whether nothing is settled unless all rows still belong to this. Without a master copy, a host is compared
+            with others, and what somebody else has made of these after the lease had ended is not known.
     """
 
     def __init__(self, token: str, hosts: Iterable[str], attempts: int = 0, rests_until: float = 0.0) -> None:
@@ -78,6 +80,8 @@ class Lease:
         self._latest: frozenset[str] | None = None
         self._rests_until = rests_until
         self.behind: frozenset[str] = frozenset()
+        self.settles_all = False
+        self._taken = 0  # rows of earlier deletions, of which a host may have several
         self._lock = threading.Lock()
         self.seconds = lease_seconds()
         self._renewed = monotonic()
@@ -114,35 +118,43 @@ class Lease:
             if passed > self.seconds * 2 / 3:
                 raise LeaseLostError("the record cannot be reached to renew the lease") from error
             return  # there is time to try again
-        if held < len(self._hosts):
+        if held < len(self._hosts) + self._taken:
             raise LeaseLostError("somebody else has taken over, as the lease was not renewed in time")
         self._renewed = began
         self._keep()  # once more, if that has taken long
 
-    def settle(self, outcomes: Iterable[Outcome]) -> None:
+    def settle(self, outcomes: Iterable[Outcome]) -> bool:
         """Record what became of the hosts: nothing remains of those that are equal to the master copy now.
 
         A record that fails is logged. The rows then remain, and become due when the lease ends.
 
         Args:
             outcomes: One for each host that is done with.
+
+        Returns:
+            Whether the change counts. Without a master copy, one that a host has missed counts only if that is recorded.
         """
         outcomes = list(outcomes)
         done = [outcome.host for outcome in outcomes if _is_done(outcome)]
         failed = [outcome for outcome in outcomes if not _is_done(outcome)]
+        is_recorded = False
         try:
             with self._lock:
+                if self.settles_all:
+                    self._keep()
                 self._hosts -= {outcome.host for outcome in outcomes}
                 for outcome in failed:
                     self._put_back(outcome)
                 if done:
                     mine = self._mine | ({"host IN %s": done} if self._hosts or failed else {})
                     self._clear(mine, len(done))
+            is_recorded = True
             _hasten_again(done)
-        except (DatabaseError, ConfigurationError):
+        except (DatabaseError, ConfigurationError, LeaseLostError):
             logger.exception("Failed to record what became of %s.", shown(outcomes[0].name))
         _unreachable.difference_update(done)
         _unreachable.update(outcome.host for outcome in failed if isinstance(outcome.error, HostUnavailableError))
+        return is_recorded or not failed or not self.settles_all
 
     def _clear(self, mine: dict[str, Any], hosts: int) -> None:
         if self._rests_until > clock():
@@ -180,16 +192,15 @@ class Lease:
         """
         self._latest = frozenset(latest)
 
-    def overrule(self, storage: str, name: str, *, present: bool) -> None:
-        """Tell all other rows of a name that this change has followed.
+    def overrule(self, storage: str, name: str) -> None:
+        """Tell all other rows of a name that this deletion has followed.
 
         Args:
             storage: Alias of the storage in ``STORAGES``.
             name: The file's name.
-            present: Whether the change leaves a file.
         """
         others = {"digest = %s": digest_of(storage, name), "owner <> %s": self.token}
-        rows.update(others, latest=self.token, present=present)
+        rows.update(others, latest=self.token, present=False)
 
     def make_findable(self, storage: str, name: str) -> None:
         """Let rows be found by their name, which a storage with a master copy has left: the site had one at that time.
@@ -224,6 +235,7 @@ class Lease:
         taken = rows.update(missed, owner=self.token, latest=self.token, present=True, quiet_until=until, due=until)
         if taken < len(others):
             return None
+        self._taken = taken
         return [row._replace(owner=self.token, latest=self.token, present=True) for row in found]
 
     def revoke(self) -> bool:

@@ -44,7 +44,9 @@ def open_change(storage: str, hosts: Sequence[str], name: str, *, present: bool)
         DatabaseError: As for `open_lease`.
     """
     lease = Lease(secrets.token_hex(16), hosts)
-    lease.expect([lease.token])
+    lease.settles_all = True
+    if present:
+        lease.expect([lease.token])
     more = {"digest": digest_of(storage, name), "opened_by": lease.token, "latest": lease.token}
     insert_rows(lease, storage, hosts, name, present=present, **more)
     return lease

@@ -32,7 +32,7 @@ from resto.storage.repairs import Leases, run_repairs
 from resto.storage.replication import leased
 from resto.storage.reporting import removed, uploaded
 from resto.storage.reservation import Reservation
-from resto.storage.undo import follow, kept_because, undone, with_consequence
+from resto.storage.undo import follow, kept_because, require_recorded, undone, with_consequence
 
 
 if TYPE_CHECKING:
@@ -121,8 +121,8 @@ class DistributedStorage(ReplicatedStorage):
         if alias is None:
             return None
         lease = opening.open_change(alias, hosts, name, present=present)
-        if not self._reservation.is_open:
-            lease.overrule(alias, name, present=present)
+        if not present:  # a save looks whether there are others
+            lease.overrule(alias, name)
         return lease
 
     def truth(self, name: str) -> Truth:
@@ -167,7 +167,8 @@ class DistributedStorage(ReplicatedStorage):
         """Store a new file on the hosts, and return its name, which nobody else has or is about to have.
 
         Raises:
-            ReplicationError: Fewer hosts than needed have stored it; or there is no free name, as a host has any name.
+            FileExistsError: A subclass has chosen a name that is taken.
+            ReplicationError: Fewer hosts than needed have stored it, or nobody would know which; or a host has any name.
         """
         with self._reservation.opened(self.record_alias()):
             return super().save(name, content, max_length)
@@ -175,42 +176,41 @@ class DistributedStorage(ReplicatedStorage):
     def is_name_available(self, name: str, max_length: int | None = None) -> bool:
         """Return whether a name can be used for a new file: no host has it, and no request for it may be under way."""
         with self._reservation.looking_at(self, name) as may_be_free:
-            is_free = may_be_free and super().is_name_available(name, max_length)
+            is_free = may_be_free and super().is_name_available(name, max_length) and not _is_hidden(self, name)
+        self._reservation.note(name, is_free=is_free)
         return is_free or self._search.note_taken(name, lambda other: self._run(self._exists, self.hosts, other))
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
         with self._search.begun():
-            name = super().get_available_name(name, max_length)
-        self._reservation.free = clean_name(name)
-        return name
+            return super().get_available_name(name, max_length)
 
     def _save(self, name: str, content: "File[Any]") -> str:
         name = clean_name(name)
         require_new(name)
         self.require_sound_options()
         with closing(SharedContent(content)) as shared:
-            change, is_new = self._reservation.take(self, name)
+            is_free = partial(DistributedStorage.is_name_available, self)
+            change = self._reservation.take(self, name, is_free, self.record_alias())
             try:
-                change.execute(self.upload, name, shared)
-            except ReplicationError as error:
-                failure = error
+                unrecorded = change.execute(self.upload, name, shared)
+            except ReplicationError as failed:
+                failure = failed
             else:
+                require_recorded(unrecorded)
                 return name
         # Not while the error is handled: what a transport raises meanwhile would seem to come from it.
-        kept = kept_because(change, failure.outcomes, is_new=is_new)
-        if kept:
+        if kept := kept_because(change, failure.outcomes):
             change.settle(failure.outcomes)
             raise with_consequence(failure, kept) from failure.__cause__
-        raise undone(
-            failure, change, lambda hosts: self._run(self.withdraw, hosts, failure.name)
-        ) from failure.__cause__
+        error = undone(failure, change, lambda hosts: self._run(self.withdraw, hosts, failure.name))
+        raise error from failure.__cause__
 
     def delete(self, name: str) -> None:
         """Delete a file from all hosts, if it is there.
 
         Raises:
             IsADirectoryError: The name is that of a directory.
-            ReplicationError: Fewer hosts than needed have deleted it.
+            ReplicationError: Fewer hosts than needed have deleted it, or nobody would know which.
         """
         name = clean_name(name)
         self.require_sound_options()
@@ -309,6 +309,11 @@ class DistributedStorage(ReplicatedStorage):
 
 def _is_of_directory(outcomes: Sequence[Any]) -> bool:
     return any(isinstance(outcome.error, RemoteDirectoryError) for outcome in outcomes)
+
+
+def _is_hidden(storage: DistributedStorage, name: str) -> bool:
+    """Tell whether a host has a file of which the `exists` of a subclass knows nothing: it must not be replaced."""
+    return type(storage).exists is not DistributedStorage.exists and DistributedStorage.exists(storage, name)
 
 
 def _keep_lease() -> None:

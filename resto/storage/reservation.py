@@ -1,7 +1,7 @@
 """The reservation of a name where there is no master copy: nobody else has it, or is about to have it."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from resto.names import clean_name
@@ -11,17 +11,21 @@ from resto.record.rows import Row
 
 __all__ = ["Reservation"]
 
+_TAKEN = (
+    "{name!r} is taken: a host has it, or a save or delete of it may be under way. Without a master copy no file is replaced: "
+    "delete it first, or let get_available_name() return another name; or use HybridStorage with allow_overwrite"
+)
+
 
 class Reservation(threading.local):
     """What a thread knows of the save that it is in.
 
     Attributes:
         alias: Of the storage that reserves each name that is looked at; None while none does.
-        free: The name that was found to be free.
     """
 
     alias: str | None = None
-    free: str | None = None
+    _free: str | None = None  # the name that was looked at last, if it was found to be free
     _change: Change | None = None  # of the name that was reserved last
     _seen: tuple[str, Sequence[Row]] | None = None  # the rows of the name that is looked at
 
@@ -40,11 +44,6 @@ class Reservation(threading.local):
             if self._change is not None:
                 self._change.forget()
                 self._change = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether names that are looked at are reserved."""
-        return self.alias is not None
 
     def reserve(self, storage: Recorded, name: str) -> bool:
         """Record that a file of that name is about to be saved; return whether nobody else has recorded anything.
@@ -74,6 +73,7 @@ class Reservation(threading.local):
         Yields:
             Whether it may be free: nobody else has recorded anything.
         """
+        self._free = None
         try:
             yield self.alias is None or self.reserve(storage, clean_name(name))
         finally:
@@ -87,18 +87,34 @@ class Reservation(threading.local):
         """Let the rows be looked for again."""
         self._seen = None
 
-    def take(self, storage: Recorded, name: str) -> tuple[Change, bool]:
-        """Return the change that brings a file, and whether its name was found to be free.
+    def note(self, name: str, *, is_free: bool) -> None:
+        """Take note of what was found out about a name.
+
+        Args:
+            name: The file's name, in any form.
+            is_free: Whether it can be used for a new file.
+        """
+        self._free = name if is_free else None
+
+    def take(self, storage: Recorded, name: str, is_free: Callable[[str], bool], alias: str | None) -> Change:
+        """Return the change that brings a file.
 
         Args:
             storage: Whose name it is.
-            name: The file's name.
+            name: The file's name. A subclass may have chosen one that was not looked at.
+            is_free: Looks at a name.
+            alias: As for `opened`.
+
+        Raises:
+            FileExistsError: The name is taken.
         """
-        is_new, self.free = self.free == name, None
-        change, self._change, self.alias = self._change, None, None
-        if change is None or not is_new:
-            if change is not None:
-                change.forget()
-            change = Change(storage, present=True)
-            change.announce(name)
-        return change, is_new
+        if self._free is None or clean_name(self._free) != name:
+            with self.opened(alias):
+                if not is_free(name):
+                    raise FileExistsError(_TAKEN.format(name=name))
+                return self._taken(storage)
+        return self._taken(storage)
+
+    def _taken(self, storage: Recorded) -> Change:
+        change, self._change, self.alias, self._free = self._change, None, None, None
+        return change or Change(storage, present=True)

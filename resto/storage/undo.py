@@ -11,10 +11,12 @@ from resto.record import leases
 from resto.record.changes import Change, holding
 
 
-__all__ = ["follow", "kept_because", "undone", "undone_here", "with_consequence"]
+__all__ = ["follow", "kept_because", "require_recorded", "undone", "undone_here", "with_consequence"]
 
 # Statuses after which no server has stored anything: credentials, permission, size.
 _REFUSALS = frozenset({401, 403, 413})
+
+_UNRECORDED = "it could not be recorded which hosts have followed, so that it does not count, and may be taken back"
 
 
 def follow(change: Change, func: Callable[..., Any], name: str, consequence: str) -> None:
@@ -27,13 +29,27 @@ def follow(change: Change, func: Callable[..., Any], name: str, consequence: str
         consequence: What has become of the file if they do not, a sentence fragment.
 
     Raises:
-        ReplicationError: It failed on a host, and that is fatal.
+        ReplicationError: It failed on a host, and that is fatal; or it does not count.
     """
     try:
-        change.execute(func, name)
+        unrecorded = change.execute(func, name)
     except ReplicationError as error:
-        change.settle(error.outcomes)
-        raise with_consequence(error, consequence) from error.__cause__
+        settled = change.settle(error.outcomes)
+        raise with_consequence(error, consequence if settled else _UNRECORDED) from error.__cause__
+    require_recorded(unrecorded)
+
+
+def require_recorded(outcomes: Sequence[Outcome]) -> None:
+    """Refuse to acknowledge a change without a master copy that has failed on a host, if nobody will know on which one.
+
+    Args:
+        outcomes: As `Change.execute` returns them.
+
+    Raises:
+        ReplicationError: There are any.
+    """
+    if outcomes:
+        raise ReplicationError(outcomes[0].action, outcomes[0].name, outcomes, _UNRECORDED)
 
 
 def undone(
@@ -79,20 +95,17 @@ def undone_here(
     return undone(error, change, withdraw)
 
 
-def kept_because(change: Change, outcomes: Sequence[Any], *, is_new: bool) -> str:
+def kept_because(change: Change, outcomes: Sequence[Any]) -> str:
     """Return why a save without a master copy must not be undone, a sentence fragment; empty if it is about to be.
 
     Args:
         change: The save.
         outcomes: What happened on each host.
-        is_new: Whether the name was found to be free.
     """
     existed = [outcome.value and outcome.host not in change.behind for outcome in outcomes if outcome.ok]
     if any(existed):
         return "it has replaced a file on some hosts, and was not undone"
-    if not existed and not is_new:
-        return "no host confirms that it has stored the file"
-    return "" if change.revoke() else "another save or delete has followed"
+    return "" if change.revoke() else "a delete has followed"
 
 
 def with_consequence(error: ReplicationError, consequence: str) -> ReplicationError:

@@ -264,7 +264,7 @@ def test_of_many_names_those_that_failed_stay(caplog, monkeypatch):
 def test_row_that_another_change_has_followed_becomes_due(clock):
     lease = opening.open_change("default", HOSTS, "a", present=True)
     later = opening.open_change("default", HOSTS, "a", present=False)
-    later.overrule("default", "a", present=False)
+    later.overrule("default", "a")
     lease.settle([outcome(host) for host in HOSTS])
     assert {(row.due, row.present) for row in Pending.objects.filter(owner=lease.token)} == {(clock[0], False)}
     later.settle([outcome(host) for host in HOSTS])
@@ -285,7 +285,7 @@ def test_of_many_names_those_that_another_change_has_followed_become_due(clock):
     for one in work:
         one.lease.expect(row.latest for row in backlog.rows_of_name("default", one.name))
     later = opening.open_change("default", ["media-1"], "b", present=False)
-    later.overrule("default", "b", present=False)
+    later.overrule("default", "b")
     leases.settle_leases([(one.lease, outcome("media-1")) for one in work])
     assert [(row.name, row.due) for row in Pending.objects.exclude(owner=later.token)] == [("b", clock[0])]
 

@@ -403,28 +403,22 @@ def names_on(servers):
     return [dict(server.files) for server in servers]
 
 
-def test_failed_save_over_a_file_deletes_nothing(storage, servers):
-    """As `_save` called directly does, or a save of the same new name at the same time."""
-    create_everywhere(servers, "a")
-    servers[1].refuse_code = 507
+def test_failed_save_over_a_file_deletes_nothing(storage, servers, monkeypatch):
+    """As a save of the same new name at the same time."""
+    look = DistributedStorage.exists
+
+    def look_too_early(self, name):
+        found = look(self, name)
+        create_everywhere(servers, "a")
+        servers[1].refuse_code = 507
+        return found
+
+    monkeypatch.setattr(DistributedStorage, "exists", look_too_early)
 
     with pytest.raises(ReplicationError, match="it has replaced a file on some hosts, and was not undone"):
-        storage._save("a", ContentFile(b"new"))
+        storage.save("a", ContentFile(b"new"))
 
     servers[1].heal()
-    assert [server.has_file("a") for server in servers] == [True, True]
-
-
-def test_failed_save_that_nobody_confirms_deletes_nothing_unless_the_name_was_free(storage, servers):
-    create_everywhere(servers, "a")
-    for server in servers:
-        server.refuse_code = 507
-
-    with pytest.raises(ReplicationError, match="no host confirms that it has stored the file"):
-        storage._save("a", ContentFile(b"new"))
-
-    for server in servers:
-        server.heal()
     assert [server.has_file("a") for server in servers] == [True, True]
 
 

@@ -8,7 +8,7 @@ from django.core.files.storage import storages
 from kit.record import files, pending_for
 from resto import health
 from resto.exceptions import ReplicationError
-from resto.record import opening
+from resto.record import database, opening
 from resto.repair.drain import Drained, drain
 from resto.storage import DistributedStorage
 
@@ -132,14 +132,100 @@ def test_name_that_was_only_looked_at_stays_free(storage):
     assert pending_for() == []
 
 
-def test_save_over_a_file_is_the_last_word(storage, servers, clock):
-    """As a subclass does that returns a name that is taken."""
+class Overwriting(DistributedStorage):
+    def get_available_name(self, name, max_length=None):
+        return name
+
+
+class Replacing(DistributedStorage):
+    def get_available_name(self, name, max_length=None):
+        if self.exists(name):
+            self.delete(name)
+        return name
+
+
+class Deleting(DistributedStorage):
+    def get_available_name(self, name, max_length=None):
+        self.delete(name)
+        return name
+
+
+class Blind(DistributedStorage):
+    def exists(self, name):
+        return False
+
+
+class Credulous(DistributedStorage):
+    def is_name_available(self, name, max_length=None):
+        return True
+
+
+def change_class(storage_class, settings):
+    """Return the same storage, of another class."""
+    settings.STORAGES = {"default": settings.STORAGES["default"] | {"BACKEND": f"{__name__}.{storage_class.__name__}"}}
+    return storages["default"]
+
+
+TAKEN = "'a' is taken: .* no file is replaced: delete it first, or let get_available_name"
+
+
+@pytest.mark.parametrize("storage_class", [Overwriting, Credulous])
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_subclass_cannot_replace_a_file(storage, servers, settings, monkeypatch, storage_class, is_recorded):
+    """It would be lost: hosts that miss one of two uploads, each another, cannot know which was the last."""
+    if not is_recorded:
+        monkeypatch.setattr(database, "is_active", lambda: False)
+    overwriting = change_class(storage_class, settings)
+    assert overwriting.save("a", OLD) == "a"
+    with pytest.raises(FileExistsError, match=TAKEN):
+        overwriting.save("a", NEW)
+    assert files(servers) == [{"a": b"old"}] * 3
+    assert pending_for() == []
+    assert overwriting.save("b", NEW) == "b"
+
+
+def test_subclass_that_knows_of_no_file_gets_another_name(storage, servers, settings):
+    blind = change_class(Blind, settings)
+    assert blind.save("a", OLD) == "a"
+    assert blind.save("a", NEW) != "a"
+    assert [server.get_file("a") for server in servers] == [b"old"] * 3
+
+
+def test_name_of_a_file_cannot_be_saved_by_itself(storage, servers):
+    """As a subclass does that has looked at another name since."""
     storage.save("a", OLD)
+    assert storage.is_name_available("b")
+    with pytest.raises(FileExistsError, match=TAKEN):
+        storage._save("a", NEW)
+    assert storage.is_name_available("a") is False
+    with pytest.raises(FileExistsError, match=TAKEN):
+        storage._save("a", NEW)
+    assert pending_for() == []
+
+
+def test_overwriting_is_refused_while_a_save_may_be_under_way(storage, servers, settings):
+    opening.open_change("default", storage.hosts[:1], "a", present=True)
+    with pytest.raises(FileExistsError, match="or a save or delete of it may be under way"):
+        change_class(Overwriting, settings).save("a", NEW)
+    assert files(servers) == [{}] * 3
+
+
+def test_subclass_may_delete_a_file_and_save_another_under_its_name(storage, servers, clock, settings):
+    replacing = change_class(Replacing, settings)
+    for content in (b"1", b"2"):
+        assert replacing.save("a", ContentFile(content)) == "a"
     servers[0].refuse = True
-    storage.delete("a")
+    assert replacing.save("a", ContentFile(b"3")) == "a"
     servers[0].refuse = False
-    storage._save("a", NEW)
     clock[0] += 10
-    assert drain() == Drained(done=1)
+    drain()
+    assert files(servers) == [{"a": b"3"}] * 3
+    assert pending_for() == []
+
+
+def test_deletion_tells_others_although_a_save_reserves_its_name(storage, servers, settings):
+    """As of a subclass that deletes while it looks for a name."""
+    opening.open_change("default", storage.hosts[:1], "a", present=True).release(0)
+    assert change_class(Deleting, settings).save("a", NEW) == "a"
     assert files(servers) == [{"a": b"new"}] * 3
     assert pending_for() == []
