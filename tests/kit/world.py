@@ -1,10 +1,11 @@
 """A world in which a scenario decides everything: who moves, what arrives, who crashes, and how time passes."""
 
 import io
+import threading
 from collections import defaultdict
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
-from django.db import connections
+from django.db import DatabaseError, OperationalError, connections
 
 from kit.staging import Stage
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError
@@ -38,16 +39,36 @@ class World:
     def __init__(self, scenario):
         self.stage, self.hosts, self.now = Stage(), defaultdict(dict), 1_000_000.0
         self.requests, self.faults, self.crashes = [], iter(scenario["faults"]), iter(scenario["crashes"])
+        self.outages, self._actor = iter(scenario.get("outages", ())), threading.local()
 
     def pause(self):
         """Let others move, and perhaps end this actor for ever."""
         if self.stage.is_acting():
+            self.require_alive()
             self.stage.pause()
             if next(self.crashes, 0) == 1:
+                self._actor.is_gone = True
                 raise CrashError
+
+    def require_alive(self):
+        """Let nothing be done by a process that is gone, such as what it would do in the end."""
+        if getattr(self._actor, "is_gone", False):
+            raise CrashError
+
+    @contextmanager
+    def unreliable(self, connected):
+        """Let the database fail, if the scenario says so: 1 before a statement, 2 after it."""
+        outage = next(self.outages, 0) if self.stage.is_acting() else 0
+        if outage == 1:
+            raise OperationalError("the database is down")
+        with connected as connection:
+            yield connection
+        if outage == 2:
+            raise OperationalError("the answer is lost")
 
     def send(self, host, name, carry_out):
         """Send a request, and return its answer."""
+        self.require_alive()
         request = Request(self, carry_out)
         self.requests.append(request)
         self.pause()
@@ -84,7 +105,7 @@ class World:
         def actor(function):
             def act():
                 connections["default"] = connection  # only one actor moves at a time
-                with suppress(CrashError):
+                with suppress(CrashError, DatabaseError):
                     function()
 
             return act
@@ -171,7 +192,8 @@ def separate_actors(patch):
 
 def pause_at_the_database(patch, world):
     """Let others move before each statement."""
-    connected = paused(world, database.connected)
+    original = database.connected
+    connected = paused(world, lambda: world.unreliable(original()))
     patch.setattr(database, "connected", connected)
     patch.setattr(backlog, "connected", connected)
 
