@@ -193,8 +193,8 @@ class DistributedStorage(ReplicatedStorage):
             change = self._reservation.take(self, name, is_free, self.record_alias())
             try:
                 unrecorded = change.execute(self.upload, name, shared)
-            except ReplicationError as failed:
-                failure = failed
+            except ReplicationError as error:
+                failure = error
             else:
                 require_recorded(unrecorded)
                 return name
@@ -202,8 +202,7 @@ class DistributedStorage(ReplicatedStorage):
         if kept := kept_because(change, failure.outcomes):
             change.settle(failure.outcomes)
             raise with_consequence(failure, kept) from failure.__cause__
-        error = undone(failure, change, lambda hosts: self._run(self.withdraw, hosts, failure.name))
-        raise error from failure.__cause__
+        raise undone(failure, change, lambda hosts: self._run(self.withdraw, hosts, name)) from failure.__cause__
 
     def delete(self, name: str) -> None:
         """Delete a file from all hosts, if it is there.

@@ -91,6 +91,10 @@ class StorageMachine(RuleBasedStateMachine):
     def save_over(self, name, content):
         if self.has_master:
             assert self.make(allow_overwrite=True).save(name, ContentFile(content)) == name
+        elif name in self.files:
+            with pytest.raises(FileExistsError):
+                self.storage._save(name, ContentFile(content))
+            return
         else:
             assert self.storage._save(name, ContentFile(content)) == name
         self.files[name] = content
@@ -229,6 +233,9 @@ def outcomes_of_a_save(storage_class, servers, executor):
     found = []
 
     class Recording(storage_class):
+        def _exists(self, host, name):
+            return False  # where there is no master copy, hosts are asked first, and no save begins if none answers
+
         def execute(self, func, name, *args, **kwargs):
             try:
                 outcomes = super().execute(func, name, *args, **kwargs)

@@ -271,6 +271,29 @@ def test_row_that_another_change_has_followed_becomes_due(clock):
     assert {row.owner for row in Pending.objects.all()} == {lease.token}
 
 
+def test_deletion_is_settled_although_another_one_has_followed(clock):
+    lease = opening.open_change("default", HOSTS, "a", present=False)
+    later = opening.open_change("default", HOSTS, "a", present=False)
+    later.overrule("default", "a")
+    assert lease.settle([outcome(host) for host in HOSTS])
+    assert {row.owner for row in Pending.objects.all()} == {later.token}
+
+
+def test_lease_is_lost_with_one_host_although_another_one_has_more_rows(clock):
+    opening.open_change("default", HOSTS[:1], "a", present=False).release(0)
+    lease = opening.open_change("default", HOSTS, "a", present=True)
+    assert len(lease.take_over("default", "a")) == 4
+    clock[0] += 400
+    lease.keep()
+    Pending.objects.filter(host=HOSTS[1]).update(owner="a drain")
+    clock[0] += 400
+    with pytest.raises(LeaseLostError):
+        lease.keep()
+    assert lease.settle([outcome(host) for host in HOSTS])
+    assert not lease.settle([outcome(HOSTS[0], REFUSED), *map(outcome, HOSTS[1:])])
+    assert len(recorded()) == 3
+
+
 def test_row_that_nothing_is_known_of_becomes_due(clock):
     lease = open_lease()
     lease.expect([])

@@ -150,8 +150,7 @@ def test_killed_save_does_not_bring_back_what_a_host_should_have_deleted(storage
     servers[2].refuse = True
     storage.delete("a")
     servers[2].refuse = False
-    lease = opening.open_change("default", storage.hosts, "a", present=True)
-    lease.overrule("default", "a", present=True)
+    opening.open_change("default", storage.hosts, "a", present=True)
     clock[0] += 301
     drain()
     clock[0] += 301

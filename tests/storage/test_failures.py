@@ -38,6 +38,7 @@ from sites.workshop.site import files_below
 pytestmark = pytest.mark.django_db(transaction=True, available_apps=["resto"])  # which makes it quick
 
 NEW, OVER, DELETE = CHANGES = ("save a new name", "save over", "delete")
+WITHOUT_OVER = (NEW, DELETE)
 OLD_CONTENT, NEW_CONTENT = b"old", b"new" * 20_000
 OTHERS = {"b": b"of no concern"}  # else the file system of the master copy might not be mounted
 WITH_OLD, WITH_NEW = OTHERS | {"a": OLD_CONTENT}, OTHERS | {"a": NEW_CONTENT}
@@ -157,6 +158,11 @@ def fill_master_disk(world):
     return world.act()
 
 
+def lose_database_and_host(world):
+    world.servers[0].refuse = True
+    return at(SETTLE, lose_database)(world)
+
+
 def refuse_change(world):
     raise OSError("read-only file system")
 
@@ -181,6 +187,7 @@ FAILURES = {
     (DISK_BROKEN := "the master copy cannot be changed"): at(CHANGE, refuse_change),
     (NO_DATABASE := "the database, before the change"): at(OPEN, lose_database),
     (DATABASE_LOST := "the database, after the change"): at(CHANGE, lose_database, after=True),
+    (BOTH_LOST := "a host refuses, and the database, after the change"): lose_database_and_host,
     (KILLED_FIRST := "the process is killed before anything is recorded"): killed_at(OPEN),
     (KILLED_BEFORE := "the process is killed before the change"): killed_at(CHANGE),
     (KILLED_AFTER := "the process is killed after the change"): killed_at(CHANGE, after=True),
@@ -241,6 +248,9 @@ TABLE = [
     Row((DISK_BROKEN,), WITH_MASTER, CHANGES, "`OSError`", "old", "old", "old", "all hosts", LEASE),
     Row((NO_DATABASE,), WITH_MASTER, CHANGES, "`DatabaseError`", "old", "old", "old", "", ""),
     Row((DATABASE_LOST,), WITH_MASTER, CHANGES, SUCCESS, "new", "new", "new", "all hosts", LEASE),
+    Row((BOTH_LOST,), HYBRID, (NEW,), REPLICATION_ERROR, "old", "old", "old", "all hosts", LEASE),
+    Row((BOTH_LOST,), HYBRID, (OVER, DELETE), REPLICATION_ERROR, "new", "old", "new", "all hosts", LEASE),
+    Row((BOTH_LOST,), LENIENT, CHANGES, SUCCESS, "new", "old", "new", "all hosts", LEASE),
     Row((KILLED_FIRST,), WITH_MASTER, CHANGES, "", "old", "old", "old", "", ""),
     Row((KILLED_BEFORE,), WITH_MASTER, CHANGES, "", "old", "old", "old", "all hosts", LEASE),
     Row((KILLED_AFTER,), WITH_MASTER, CHANGES, "", "new", "old", "old", "all hosts", LEASE),
@@ -250,23 +260,25 @@ TABLE = [
     Row((KILLED_BETWEEN,), HYBRID, (NEW,), "", "old", "old", "new", "all hosts", LEASE),
     Row((KILLED_UNDONE,), HYBRID, (NEW,), "", "old", "old", "old", "all hosts", LEASE),
     Row((REFUSED, ERROR_500), DISTRIBUTED, (NEW,), REPLICATION_ERROR, "", "old", "old", "that host", SOON),
-    Row((REFUSED, ERROR_500), DISTRIBUTED, (OVER, DELETE), REPLICATION_ERROR, "", "old", "new", "that host", SOON),
-    Row((REFUSED, ERROR_500), LENIENT_DISTRIBUTED, CHANGES, SUCCESS, "", "old", "new", "that host", SOON),
+    Row((REFUSED, ERROR_500), DISTRIBUTED, (DELETE,), REPLICATION_ERROR, "", "old", "new", "that host", SOON),
+    Row((REFUSED, ERROR_500), LENIENT_DISTRIBUTED, WITHOUT_OVER, SUCCESS, "", "old", "new", "that host", SOON),
     Row((HUNG, LOST), DISTRIBUTED, (NEW,), REPLICATION_ERROR, "", "old", "old", "that host", GRACE),
-    Row((HUNG,), DISTRIBUTED, (OVER, DELETE), REPLICATION_ERROR, "", "old", "new", "that host", GRACE),
-    Row((HUNG,), LENIENT_DISTRIBUTED, CHANGES, SUCCESS, "", "old", "new", "that host", GRACE),
-    Row((LOST,), DISTRIBUTED, (OVER, DELETE), REPLICATION_ERROR, "", "new", "new", "that host", GRACE),
-    Row((LOST,), LENIENT_DISTRIBUTED, CHANGES, SUCCESS, "", "new", "new", "that host", GRACE),
+    Row((HUNG,), DISTRIBUTED, (DELETE,), REPLICATION_ERROR, "", "old", "new", "that host", GRACE),
+    Row((HUNG,), LENIENT_DISTRIBUTED, WITHOUT_OVER, SUCCESS, "", "old", "new", "that host", GRACE),
+    Row((LOST,), DISTRIBUTED, (DELETE,), REPLICATION_ERROR, "", "new", "new", "that host", GRACE),
+    Row((LOST,), LENIENT_DISTRIBUTED, WITHOUT_OVER, SUCCESS, "", "new", "new", "that host", GRACE),
     Row((HOST_FULL,), DISTRIBUTED, (NEW,), REPLICATION_ERROR, "", "old", "old", "", ""),
-    Row((HOST_FULL,), DISTRIBUTED, (OVER,), REPLICATION_ERROR, "", "old", "new", "that host", SOON),
-    Row((HOST_FULL,), LENIENT_DISTRIBUTED, (NEW, OVER), SUCCESS, "", "old", "new", "that host", SOON),
+    Row((HOST_FULL,), LENIENT_DISTRIBUTED, (NEW,), SUCCESS, "", "old", "new", "that host", SOON),
     Row((HOST_FULL,), WITHOUT_MASTER, (DELETE,), SUCCESS, "", "new", "new", "", ""),
-    Row((NO_DATABASE,), WITHOUT_MASTER, CHANGES, "`DatabaseError`", "", "old", "old", "", ""),
-    Row((DATABASE_LOST,), WITHOUT_MASTER, CHANGES, SUCCESS, "", "new", "new", "all hosts", LEASE),
-    Row((KILLED_FIRST,), WITHOUT_MASTER, CHANGES, "", "", "old", "old", "", ""),
-    Row((KILLED_BEFORE,), WITHOUT_MASTER, CHANGES, "", "", "old", "old", "all hosts", LEASE),
-    Row((KILLED_SENDING,), WITHOUT_MASTER, CHANGES, "", "", "new", "old or new", "all hosts", LEASE),
-    Row((KILLED_AFTER, KILLED_LAST), WITHOUT_MASTER, CHANGES, "", "", "new", "new", "all hosts", LEASE),
+    Row((NO_DATABASE,), WITHOUT_MASTER, WITHOUT_OVER, "`DatabaseError`", "", "old", "old", "", ""),
+    Row((DATABASE_LOST,), WITHOUT_MASTER, WITHOUT_OVER, SUCCESS, "", "new", "new", "all hosts", LEASE),
+    Row((BOTH_LOST,), DISTRIBUTED, (NEW,), REPLICATION_ERROR, "", "old", "old", "all hosts", LEASE),
+    Row((BOTH_LOST,), DISTRIBUTED, (DELETE,), REPLICATION_ERROR, "", "old", "new", "all hosts", LEASE),
+    Row((BOTH_LOST,), LENIENT_DISTRIBUTED, WITHOUT_OVER, REPLICATION_ERROR, "", "old", "new", "all hosts", LEASE),
+    Row((KILLED_FIRST,), WITHOUT_MASTER, WITHOUT_OVER, "", "", "old", "old", "", ""),
+    Row((KILLED_BEFORE,), WITHOUT_MASTER, WITHOUT_OVER, "", "", "old", "old", "all hosts", LEASE),
+    Row((KILLED_SENDING,), WITHOUT_MASTER, WITHOUT_OVER, "", "", "new", "old or new", "all hosts", LEASE),
+    Row((KILLED_AFTER, KILLED_LAST), WITHOUT_MASTER, WITHOUT_OVER, "", "", "new", "new", "all hosts", LEASE),
     Row((KILLED_UNDOING, KILLED_BETWEEN), DISTRIBUTED, (NEW,), "", "", "old", "new", "all hosts", LEASE),
     Row((KILLED_UNDONE,), DISTRIBUTED, (NEW,), "", "", "old", "old", "all hosts", LEASE),
 ]
@@ -276,6 +288,8 @@ CELLS = [(row, *cell) for row in TABLE for cell in product(row.failures, row.sto
 
 def is_possible(failure, storage, change):
     if failure in OF_THE_MASTER_COPY and storage in WITHOUT_MASTER:
+        return False
+    if change == OVER and storage in WITHOUT_MASTER:
         return False
     return failure not in WHILE_UNDOING or (storage in HYBRID + DISTRIBUTED and change == NEW)
 
@@ -293,7 +307,7 @@ def line_in_docs(row):
     what = (
         " or ".join(row.failures),
         STORAGES_IN_DOCS[row.storages],
-        "any" if row.changes == CHANGES else ", ".join(row.changes),
+        "any" if row.changes in (CHANGES, WITHOUT_OVER) else ", ".join(row.changes),
     )
     cells = (*what, row.caller, row.master, row.host, row.others, row.pending, row.repaired)
     return "|" + "".join(f" {cell} |" if cell else " |" for cell in cells)
@@ -319,8 +333,6 @@ class World:
         try:
             if self.change == DELETE:
                 self.storage.delete("a")
-            elif self.change == OVER and isinstance(self.storage, DistributedStorage):
-                self.storage._save("a", ContentFile(NEW_CONTENT))  # `save` takes another name
             else:
                 self.storage.save("a", ContentFile(NEW_CONTENT))
         except ReplicationError:

@@ -1,5 +1,7 @@
 """Jobs: the breaker that stands before every transport, and plugins that do not keep their promises."""
 
+from contextlib import closing
+
 import pytest
 from django.core.files.base import ContentFile
 
@@ -83,8 +85,13 @@ def opened(storage):
     return storage
 
 
+def execute_upload(storage):
+    with closing(SharedContent(ContentFile(b""))) as content:
+        storage.execute(storage.upload, "a", content)
+
+
 ACTIONS = {
-    "upload": lambda storage: storage._save("a", ContentFile(b"")),
+    "upload": execute_upload,
     "delete": lambda storage: storage.delete("a"),
     "exists": lambda storage: storage.exists("a"),
     "size": lambda storage: storage.size("a"),

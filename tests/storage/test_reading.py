@@ -63,7 +63,7 @@ def test_file_whose_deletion_nobody_has_confirmed_is_gone(make, servers, read):
 
 
 def test_saved_file_exists_although_the_record_could_not_be_cleared(storage, servers, monkeypatch):
-    monkeypatch.setattr(leases.Lease, "settle", lambda self, outcomes: None)
+    monkeypatch.setattr(leases.Lease, "settle", lambda self, outcomes: True)
     storage.save("a", ContentFile(b"1"))
     assert len(pending_for()) == 3
     assert storage.exists("a") is True

@@ -1,6 +1,7 @@
 """What the log says of actions on hosts."""
 
 import logging
+from contextlib import closing
 
 import pytest
 from django.core.files.base import ContentFile
@@ -11,6 +12,7 @@ from resto.exceptions import (
 )
 from resto.outcomes import Outcome
 from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
+from resto.storage.files import SharedContent
 
 
 def messages(caplog):
@@ -80,7 +82,8 @@ def test_put_on_an_existing_file_is_logged(caplog):
     storage = make()
     storage.save("a", ContentFile(b""))
 
-    storage._save("a", ContentFile(b""))
+    with closing(SharedContent(ContentFile(b""))) as content:
+        storage.execute(storage.upload, "a", content)
 
     assert messages(caplog) == [("resto", "WARNING", f"PUT on existing file a on {host}.") for host in ("one", "two")]
 

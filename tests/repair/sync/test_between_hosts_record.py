@@ -49,7 +49,8 @@ def behind(storage, servers):
     def change():
         storage.save("d/new", ContentFile(b"22"))
         storage.delete("gone")
-        storage._save("changed", ContentFile(b"333"))
+        storage.delete("changed")
+        storage.save("changed", ContentFile(b"333"))
 
     miss(servers[2], change)
     servers[1].create_file("unknown", b"4444")

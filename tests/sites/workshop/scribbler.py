@@ -24,13 +24,15 @@ if __name__ == "__main__":
         with storage.open(name, "ab") as file:
             file.write(b"more")
 
-    def save_over(name):
-        storage._save(name, content())
+    def replace(name):
+        storage.delete(name)
+        with suppress(FileExistsError):
+            storage._save(name, content())
 
     def content():
         return ContentFile(choice.randbytes(choice.choice([10, 1_000, 200_000])))
 
-    change = save_over if isinstance(storage, DistributedStorage) else write_more
+    change = replace if isinstance(storage, DistributedStorage) else write_more
     print("writing", flush=True)  # noqa: T201 - this is how it tells
     while True:
         name = choice.choice(names)
