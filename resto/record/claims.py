@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from resto.record import leases, rows
@@ -13,7 +13,13 @@ from resto.record.rests import PART, call_back
 from resto.record.rows import Row, digest_of, in_parts
 
 
-__all__ = ["PendingName", "adopt_lease", "claim", "claim_name", "forget_before"]
+__all__ = ["STUCK_AFTER", "PendingName", "adopt_lease", "claim", "claim_name", "forget_before", "take_back"]
+
+# For how many leases what was handed to a task queue has to rest there until a drain does it.
+STUCK_AFTER = 2
+
+# Seconds: clocks of the machines of a site do not agree to the last of them.
+_TOLERANCE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,8 @@ class PendingName:
         present: Whether all changes that are pending left a file.
         lease: Holds all claimed rows of this name and host.
         created: When the last of these changes was made.
+        is_stuck: Whether it was handed to a task queue, and nobody has taken it from there for `STUCK_AFTER` leases; so is what
+            a drain has begun to do for that reason. Only with a master copy.
     """
 
     storage: str
@@ -35,6 +43,7 @@ class PendingName:
     present: bool
     lease: Lease
     created: float
+    is_stuck: bool = False
 
 
 def claim(
@@ -97,7 +106,16 @@ def _claimed(found: Sequence[Row], now: float) -> list[PendingName]:
 def _claim(piece: Sequence[Row]) -> PendingName:
     first, present = piece[0], all(row.present for row in piece)
     lease = Lease(secrets.token_hex(16), [first.host], max(row.attempts for row in piece))
-    return PendingName(first.storage, first.host, first.name, present, lease, max(row.created for row in piece))
+    created, stuck = max(row.created for row in piece), any(map(_is_stuck, piece))
+    return PendingName(first.storage, first.host, first.name, present, lease, created, stuck)
+
+
+def _is_stuck(row: Row) -> bool:
+    if not row.opened_by:
+        return False
+    # Somebody who has made it his own since, and is no worker, was a drain that did not hand it over once more.
+    is_taken = row.owner != row.opened_by
+    return is_taken or row.quiet_until <= leases.clock() - STUCK_AFTER * lease_seconds() + _TOLERANCE
 
 
 def _taken(owners: dict[int, str], now: float) -> set[str]:
@@ -176,6 +194,7 @@ def adopt_lease(token: str, storage: str, hosts: Sequence[str], name: str, *, pr
         of_others = rows.select({**of_name, "host IN %s": missing})
         own += [row for row in of_others if row.opened_by and row.quiet_until <= leases.clock()]
         again.update({*missing} - {row.host for row in of_others})
+    nothing_pending = again - {row.host for row in found}
     # Another owner than the earlier delivery, which may be alive.
     owner = secrets.token_hex(16) if again else heir
     attempts = max((row.attempts for row in own), default=0)
@@ -183,6 +202,7 @@ def adopt_lease(token: str, storage: str, hosts: Sequence[str], name: str, *, pr
     # one.
     rests_until = max((row.quiet_until for row in own if row.attempts), default=0)
     lease = Lease(owner, again.union(row.host for row in own), attempts, rests_until)
+    lease.caught_up = frozenset(nothing_pending)
     if own and not _inherited(own, lease):
         return adopt_lease(token, storage, hosts, name, present=present)  # somebody else was faster
     if again:
@@ -195,3 +215,20 @@ def _inherited(own: Sequence[Row], lease: Lease) -> bool:
     until = leases.clock() + lease.seconds
     left = {"id IN %s": [row.id for row in own], "owner IN %s": [*{row.owner for row in own}]}
     return rows.update(left, owner=lease.token, opened_by="", quiet_until=until, due=until) == len(own)
+
+
+def take_back(piece: PendingName) -> PendingName | None:
+    """Make one's own again what was just handed to a task queue that has failed; return None if somebody else has it by now.
+
+    Under another owner, as the queue may have taken the message all the same: whoever brings the old one gets rows of that, leased
+    or not.
+
+    Args:
+        piece: What was handed over.
+    """
+    lease = Lease(secrets.token_hex(16), [piece.host], piece.lease.attempts)
+    until = leases.clock() + lease.seconds
+    left = {"owner = %s": piece.lease.token}
+    if not rows.update(left, "attempts = attempts - 1", owner=lease.token, opened_by="", quiet_until=until, due=until):
+        return None
+    return replace(piece, lease=lease)

@@ -71,6 +71,7 @@ class Lease:
         behind: Hosts that have missed a deletion of the name; see `take_over`.
         settles_all: Whether nothing is settled unless all rows still belong to this. Without a master copy, a host is compared
             with others, and what somebody else has made of these after the lease had ended is not known.
+        caught_up: Hosts for which nothing was pending when a worker came; see `adopt_lease`.
     """
 
     def __init__(self, token: str, hosts: Iterable[str], attempts: int = 0, rests_until: float = 0.0) -> None:
@@ -82,9 +83,15 @@ class Lease:
         self.behind: frozenset[str] = frozenset()
         self.settles_all = False
         self._taken = 0  # rows of earlier deletions, of which a host may have several
+        self.caught_up: frozenset[str] = frozenset()
         self._lock = threading.Lock()
         self.seconds = lease_seconds()
         self._renewed = monotonic()
+
+    @property
+    def attempts(self) -> int:
+        """How often the rows have failed before, or were handed to a task queue."""
+        return self._attempts
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -262,13 +269,16 @@ class Lease:
         except DatabaseError:
             logger.exception("Failed to record what became of %s.", shown(name))
 
-    def hand_over(self) -> None:
-        """Let whoever gets the token take over the rows at once; others leave them alone, longer each time.
+    def hand_over(self, leases: int | None = None) -> None:
+        """Let whoever gets the token take over the rows at once; others leave them alone for some leases.
 
         It may wait in a long queue. If it were handed over again and again meanwhile, the queue would only grow.
+
+        Args:
+            leases: How many; None for more each time.
         """
         now = clock()
-        patience = self.seconds * 2 ** min(self._attempts, MAX_DOUBLINGS)
+        patience = self.seconds * (2 ** min(self._attempts, MAX_DOUBLINGS) if leases is None else leases)
         with self._lock:
             more = {"opened_by": self.token, "quiet_until": now, "due": now + patience}
             rows.update(self._mine, "attempts = attempts + 1", **more)

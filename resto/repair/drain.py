@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from django.core.files.storage import storages
 
-from resto.exceptions import HostUnavailableError
+from resto.exceptions import HostUnavailableError, TransportError
 from resto.executors import Executor, Job, RemoteCall
 from resto.executors.queue import retry_delay
 from resto.names import is_canonical, shown
@@ -29,6 +29,12 @@ logger = logging.getLogger("resto")
 
 # Rows that are claimed at a time: few enough to be done long before the lease ends.
 BATCH = 200
+
+# Seconds in which a drain that watches says once that a queue is of no use.
+SAID_EACH = 3_600
+
+# What was said of the queues of storages, and when.
+_warned: dict[tuple[str, str], float] = {}
 
 
 @dataclass  # without slots: what an older version has pickled lacks what was added since
@@ -66,12 +72,16 @@ class _SoFar:
 
     Attributes:
         total: What it returns at the end.
+        direct: As for `drain`.
+        mute: Storages whose task queue has not taken what it was given.
         untouched: The token of each lease that is held, and of which nothing was sent -> the lease.
         down: Hosts that could not be reached, and what holds the name that was tried.
         strangers: Storages and hosts that the settings do not have.
     """
 
     total: Drained
+    direct: bool | None = None
+    mute: set[str] = field(default_factory=set)
     untouched: dict[str, Lease] = field(default_factory=dict)
     down: dict[str, Lease] = field(default_factory=dict)
     strangers: set[tuple[str, str]] = field(default_factory=set)
@@ -82,23 +92,26 @@ def drain(
     storage: Sequence[str] = (),
     hosts: Sequence[str] = (),
     limit: int | None = None,
+    direct: bool | None = None,
     progress: Callable[[int], object] = lambda count: None,
 ) -> Drained:
     """Replicate what is due, oldest first, on several hosts at once; leave a host alone after it could not be reached.
 
-    Several processes may do so at the same time.
+    Where storages have a task queue, its workers are to do it. Several processes may drain at the same time.
 
     Args:
         storage: Aliases of storages; all if there are none.
         hosts: Hosts as they stand in the settings; all if there are none.
         limit: How many rows of the record at most; None for all that are due.
+        direct: Whether to do what is for a task queue: always, never, or (None) if the queue does not take it, or nobody has
+            taken it from there for two leases.
         progress: Called with the number of names that have just been dealt with.
 
     Returns:
         What was done.
     """
     total = Drained()
-    drain_into(total, storage=storage, hosts=hosts, limit=limit, progress=progress)
+    drain_into(total, storage=storage, hosts=hosts, limit=limit, direct=direct, progress=progress)
     return total
 
 
@@ -108,6 +121,7 @@ def drain_into(
     storage: Sequence[str] = (),
     hosts: Sequence[str] = (),
     limit: int | None = None,
+    direct: bool | None = None,
     progress: Callable[[int], object] = lambda count: None,
 ) -> None:
     """Do what `drain` does, for whoever wants to know what was done even if it is interrupted.
@@ -117,9 +131,10 @@ def drain_into(
         storage: As for `drain`.
         hosts: As for `drain`.
         limit: As for `drain`.
+        direct: As for `drain`.
         progress: As for `drain`.
     """
-    so_far, end = _SoFar(total), math.inf if limit is None else total.claimed + limit
+    so_far, end = _SoFar(total, direct), math.inf if limit is None else total.claimed + limit
     strangers = Strangers(_find_storage, storage, hosts)
     so_far.strangers = strangers.pairs
     total.kept += strangers.kept
@@ -193,9 +208,10 @@ def _find_storage(alias: str) -> object:
 
 def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> Iterable[int]:
     total, down = so_far.total, so_far.down
-    if storage.executor.needs_alias:
-        yield _hand_over(storage, work, so_far)
-        return
+    if storage.executor.needs_alias and so_far.direct is not True:
+        given = len(work)
+        work = _left_by_the_queue(storage, work, so_far)
+        yield given - len(work)
     executor = get_plugin_manager().executor("thread")()
     # One name of each host first, to see who answers.
     for part in _first_of_each_host(work):
@@ -249,20 +265,56 @@ def _repair(
     return settled
 
 
-def _hand_over(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> int:
-    """Let workers do it: each name travels with its claim, as after a save."""
+def _left_by_the_queue(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> list[PendingName]:
+    """Let workers do it, and return what this drain is to do in their place."""
+    left = []
     for one in work:
-        so_far.untouched.pop(one.lease.token)
-        one.lease.hand_over()
-        remote = RemoteCall(one.storage, "update" if one.present else "remove", one.lease.token)
-        refused: list[Outcome] = []
-        storage.executor.submit([Job("upload", one.host, one.name, lambda: None, refused.append, remote=remote)])
-        for outcome in refused:
-            storage.report(outcome)
-            one.lease.settle([outcome])
-        so_far.total.queued += not refused
-        so_far.total.failed += bool(refused)
-    return len(work)
+        if so_far.direct is None and (one.is_stuck or one.storage in so_far.mute):
+            if one.is_stuck:
+                _warn_of_queue(one.storage, "Nobody takes what is in the task queue; does a worker run?")
+            left.append(one)
+            continue
+        own = _hand_over(storage, one, so_far)
+        if own is not None:
+            so_far.untouched[own.lease.token] = own.lease
+            left.append(own)
+    return left
+
+
+def _hand_over(storage: ReplicatedStorage, one: PendingName, so_far: _SoFar) -> PendingName | None:
+    """Let workers do it: each name travels with its claim, as after a save. Return what the queue does not take."""
+    so_far.untouched.pop(one.lease.token)
+    one.lease.hand_over(None if so_far.direct is False else claims.STUCK_AFTER)
+    remote = RemoteCall(one.storage, "update" if one.present else "remove", one.lease.token)
+    refused: list[Outcome] = []
+    storage.executor.submit([Job("upload", one.host, one.name, lambda: None, refused.append, remote=remote)])
+    if not refused:
+        so_far.total.queued += 1
+        return None
+    if so_far.direct is False:
+        storage.report(refused[0])
+        one.lease.settle(refused)
+        so_far.total.failed += 1
+        return None
+    problem = _problem(refused[0])
+    so_far.mute.add(one.storage)
+    _warn_of_queue(one.storage, f"{problem[:1].upper()}{problem[1:]}.")
+    # Before anything is sent: the queue may have taken it all the same.
+    own = claims.take_back(one)
+    so_far.total.queued += own is None
+    return own
+
+
+def _problem(outcome: Outcome) -> str:
+    return outcome.error.problem if isinstance(outcome.error, TransportError) else str(outcome.error)
+
+
+def _warn_of_queue(alias: str, reason: str) -> None:
+    """Say once in a while why a drain does not leave it to the workers."""
+    now = leases.clock()
+    if now - _warned.get((alias, reason), -math.inf) >= SAID_EACH:
+        _warned[alias, reason] = now
+        logger.warning("%s This drain does what is due of STORAGES[%r] itself.", shown(reason), alias)
 
 
 def _leave(work: list[PendingName], so_far: _SoFar) -> int:

@@ -25,7 +25,7 @@ from resto.storage.composition import StorageOptions
 from resto.storage.jobs import leased_job
 from resto.storage.opened import MasterFile, Writing, is_writing
 from resto.storage.repairs import Leases, recorded_jobs, run_repairs
-from resto.storage.replication import alone, replicate
+from resto.storage.replication import alone, catch_up, replicate
 from resto.storage.reporting import removed, uploaded
 from resto.storage.undo import follow, undone_here, with_consequence
 from resto.transports import Directory
@@ -112,7 +112,8 @@ class HybridStorage(ReplicatedStorage):
             # Whoever writes to a host holds a lease, and nobody has opened one for this.
             change = Change(self, present=action != "delete")
             return waiting(alone, change, host, name, action, partial(self._replicate, host, name, action))
-        return replicate(self.transport_for(host), self._master, host, name, action, lease)
+        follow_up = catch_up if lease is not None and host in lease.caught_up else replicate
+        return follow_up(self.transport_for(host), self._master, host, name, action, lease)
 
     def open_lease(self, name: str, hosts: tuple[str, ...], *, present: bool) -> Lease | None:
         alias = self._alias_for_change(name)

@@ -11,7 +11,7 @@ from io import BytesIO, RawIOBase
 from typing import IO, BinaryIO, cast
 
 from resto.courses import Course, course_of, finish
-from resto.exceptions import HostUnavailableError, TransportError
+from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError
 from resto.executors import Job
 from resto.master.copy import MasterCopy
 from resto.master.snapshots import Snapshot, shared_snapshot
@@ -20,7 +20,7 @@ from resto.record.leases import Lease
 from resto.transports import Transport
 
 
-__all__ = ["alone", "leased", "replicate"]
+__all__ = ["alone", "catch_up", "leased", "replicate"]
 
 # How often to send again what a host says it has stored, and then does not have.
 MAX_OVERTAKEN = 2
@@ -75,6 +75,42 @@ def replicate(
         overtaken += unchanged
     problem = f"the master copy changed {MAX_ROUNDS} times while it was sent"
     raise TransportError(host, name, action, problem)
+
+
+def catch_up(transport: Transport, master: MasterCopy, host: str, name: str, action: str, lease: Lease) -> Course[bool]:
+    """Replicate for somebody who comes late, and for whom nothing was pending: look first whether that is done.
+
+    What has the right size is not sent again: whoever has removed the rows had made the host equal.
+
+    Args:
+        transport: As for `replicate`.
+        master: As for `replicate`.
+        host: As for `replicate`.
+        name: As for `replicate`.
+        action: As for `replicate`.
+        lease: As for `replicate`.
+
+    Returns:
+        What `replicate` does; if nothing was sent, what would have been no surprise.
+
+    Raises:
+        TransportError: As for `replicate`.
+        FileNotFoundError: As for `replicate`.
+        LeaseLostError: As for `replicate`.
+    """
+    state = master.fingerprint(name)
+    size: int | None = None
+    try:
+        size = yield from course_of(transport.size, host, name)
+    except RemoteFileNotFoundError:
+        pass
+    except HostUnavailableError:
+        raise
+    except TransportError:
+        return (yield from replicate(transport, master, host, name, action, lease))
+    if size == (state and state[2]) and master.fingerprint(name) == state:
+        return action == "delete"
+    return (yield from replicate(transport, master, host, name, action, lease))
 
 
 def alone(change: Change, host: str, name: str, action: str, course: Callable[[], Course[bool]]) -> bool:

@@ -11,10 +11,11 @@ from django.core.files.storage import storages
 from resto import health
 from resto.executors.queue import QueueExecutor
 from resto.models import Pending
-from resto.record import leases, opening
+from resto.record import claims, leases, opening
 from resto.repair import drain as module
 from resto.repair import strangers
 from resto.repair.drain import Drained, drain
+from resto.storage import HybridStorage
 from resto.workers import perform
 
 
@@ -31,6 +32,7 @@ def clock(monkeypatch):
     monkeypatch.setattr(leases, "_unreachable", set())
     monkeypatch.setattr(leases, "_hastened", {})
     monkeypatch.setattr(strangers, "_told", {})
+    monkeypatch.setattr(module, "_warned", {})
     return clock
 
 
@@ -367,14 +369,207 @@ def test_queue_gets_the_spelling_of_the_settings(queued, settings, messages, ser
     assert (message["hosts"], message["record"]) == ([respelled], Pending.objects.get().owner)
 
 
-def test_queue_that_is_down_leaves_it_recorded(queued, servers, clock, media_root, django_capture_on_commit_callbacks):
-    storage = queued(None)
-    with django_capture_on_commit_callbacks(execute=True):
-        storage.save("a", ContentFile(b"1"))
-    assert Pending.objects.count() == 3
+@pytest.fixture
+def saved(queued, messages, django_capture_on_commit_callbacks):
+    """A function that saves files through a queue which takes messages, and, if it does so no more, one that does not."""
+
+    def save(*names, lost=False):
+        with django_capture_on_commit_callbacks(execute=True):
+            for name in names:
+                queued(None if lost else messages).save(name, ContentFile(name.encode()))
+
+    return save
+
+
+def test_drain_does_the_work_of_a_queue_that_is_down(saved, servers, clock, caplog):
+    """It tries the queue once."""
+    saved("a", "b", lost=True)
     clock[0] += 100
-    assert drain() == Drained(failed=3)
+    caplog.clear()
+    assert drain() == Drained(done=6)
+    assert [server.files for server in servers] == [{"a": b"a", "b": b"b"}] * 3
+    assert Pending.objects.count() == 0
+    assert caplog.messages == [
+        "The task queue did not take it: ConnectionError: no queue. "
+        "This drain does what is due of STORAGES['default'] itself."
+    ]
+
+
+def test_queue_that_is_down_leaves_it_recorded_for_a_drain_that_may_not_do_it(saved, servers, clock, caplog):
+    saved("a", lost=True)
+    clock[0] += 100
+    caplog.clear()
+    assert drain(direct=False) == Drained(failed=3)
     assert Pending.objects.count() == 3
+    assert len([text for text in caplog.messages if "The task queue did not take it" in text]) == 3
+    assert [server.requests for server in servers] == [[], [], []]
+
+
+def test_drain_that_is_to_do_it_asks_no_queue(saved, messages, servers, clock):
+    saved("a")
+    messages.clear()
+    clock[0] += 301
+    assert drain(direct=True) == Drained(done=3)
+    assert messages == []
+    assert [server.files for server in servers] == [{"a": b"a"}] * 3
+
+
+@pytest.mark.parametrize("worker_is", ["faster", "slower", "in between"])
+def test_queue_that_takes_a_message_and_does_not_say_so(saved, messages, servers, clock, monkeypatch, worker_is):
+    """Whoever gets the rows first does it, and nobody sends it twice."""
+    saved("a")
+    [first] = messages
+    messages.clear()
+    clock[0] += 301
+    take_back = claims.take_back
+
+    def enqueue(self, message):
+        self.messages.append(message)
+        raise ConnectionError("no answer")
+
+    def watch(piece):
+        if worker_is == "faster":
+            perform(messages[-1])
+        taken = take_back(piece)
+        assert (taken is None) is (worker_is == "faster")
+        if worker_is == "in between":
+            owners = set(Pending.objects.values_list("host", "owner"))
+            assert perform(messages[-1]).outcomes == []  # it gets no rows by the token that it brings
+            assert set(Pending.objects.values_list("host", "owner")) == owners
+            assert Pending.objects.get(host=piece.host).opened_by == ""
+        return taken
+
+    monkeypatch.setattr(ListExecutor, "enqueue", enqueue)
+    monkeypatch.setattr(claims, "take_back", watch)
+    drained = drain()
+    assert drained == (Drained(queued=1, done=2) if worker_is == "faster" else Drained(done=3))
+    assert [server.files for server in servers] == [{"a": b"a"}] * 3
+    for message in (first, *messages):
+        assert perform(message).again == []
+    puts = [request for server in servers for request in server.requests if request.method == "PUT"]
+    assert len(puts) == 3
+    assert Pending.objects.count() == 0
+
+
+def test_drain_does_what_nobody_has_taken_from_the_queue_for_two_leases(saved, messages, servers, clock, caplog):
+    saved("a")
+    caplog.clear()
+    clock[0] += 301
+    assert drain() == Drained(queued=3)
+    clock[0] += 598
+    assert drain() == Drained()
+    assert caplog.messages == []
+    clock[0] += 2
+    assert drain() == Drained(done=3)
+    assert [server.files for server in servers] == [{"a": b"a"}] * 3
+    assert caplog.messages == [
+        "Nobody takes what is in the task queue; does a worker run? This drain does what is due of STORAGES['default'] itself."
+    ]
+    assert len(messages) == 4
+    before = [len(server.requests) for server in servers]
+    for message in messages:
+        assert perform(message).again == []
+    asked = [server.requests[number:] for server, number in zip(servers, before, strict=True)]
+    # The first message is for all hosts, the others are for one each.
+    assert [[request.method for request in each] for each in asked] == [["HEAD", "HEAD"]] * 3
+    assert Pending.objects.count() == 0
+
+
+def test_drain_that_may_not_do_it_hands_it_over_again_and_waits_longer_each_time(saved, messages, servers, clock):
+    saved("a")
+    waited = []
+    for _ in range(9):
+        due = Pending.objects.latest("due").due
+        waited.append(due - clock[0])
+        clock[0] = due
+        assert drain(direct=False) == Drained(queued=3)
+    assert waited == [300 * leases for leases in (1, 1, 2, 4, 8, 16, 32, 64, 64)]
+    assert [server.requests for server in servers] == [[], [], []]
+
+
+def test_drain_that_does_the_work_of_a_queue_goes_on_when_a_host_is_back(saved, messages, servers, clock, caplog):
+    """It does not hand over once more what it could not do."""
+    saved("a", "b")
+    clock[0] += 301
+    drain()
+    servers[1].refuse = True
+    clock[0] += 600
+    health.forget()
+    assert drain() == Drained(done=4, failed=1, skipped=1)
+    messages.clear()
+    servers[1].refuse = False
+    clock[0] += 5
+    health.forget()
+    caplog.clear()
+    assert drain() == Drained(done=2)
+    assert messages == []
+    assert caplog.messages == []  # it has said that a moment ago
+    assert servers[1].files == servers[0].files == {"a": b"a", "b": b"b"}
+
+
+def test_interrupted_drain_leaves_what_it_has_taken_back(saved, servers, clock, monkeypatch):
+    saved("a", lost=True)
+    clock[0] += 100
+
+    def interrupt(self, work):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(HybridStorage, "repair_jobs", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        drain()
+    monkeypatch.undo()
+    monkeypatch.setattr(leases, "clock", lambda: clock[0])
+    assert drain() == Drained(done=3)
+
+
+LATE = {
+    "nothing has changed": (lambda storage: None, ["HEAD"], b"a"),
+    "deleted, and that is done": (lambda storage: storage.delete("a"), ["HEAD"], None),
+    "another size on the host": (lambda storage: None, ["HEAD", "PUT"], b"a"),
+    "not on the host": (lambda storage: None, ["HEAD", "PUT"], b"a"),
+    "not to be on the host": (lambda storage: storage.delete("a"), ["HEAD", "DELETE"], None),
+    "the host does not say": (lambda storage: None, ["HEAD", "PUT"], b"a"),
+}
+BEHIND = {"another size on the host": b"longer", "not on the host": None, "not to be on the host": b"a"}
+
+
+@pytest.mark.parametrize("case", LATE)
+def test_message_that_finds_nothing_pending_looks_before_it_sends(
+    saved, messages, servers, clock, media_root, caplog, django_capture_on_commit_callbacks, case
+):
+    change, methods, expected = LATE[case]
+    saved("a", "other")
+    late = messages[0]
+    with django_capture_on_commit_callbacks(execute=True):
+        change(storages["default"])
+    for message in messages:
+        perform(message)
+    assert Pending.objects.count() == 0
+    if case in BEHIND:  # behind resto's back
+        for server in servers:
+            server.delete_file("a") if BEHIND[case] is None else server.create_file("a", BEHIND[case])
+    if case == "the host does not say":
+        for server in servers:
+            server.refuse_code, server.fault_methods = 500, {"HEAD"}
+    before = [len(server.requests) for server in servers]
+    caplog.clear()
+    assert perform(late).again == []
+    asked = [server.requests[number:] for server, number in zip(servers, before, strict=True)]
+    assert [[request.method for request in each] for each in asked] == [methods] * 3
+    assert [server.files.get("a") for server in servers] == [expected] * 3
+    assert Pending.objects.count() == 0
+    assert methods != ["HEAD"] or caplog.messages == []
+
+
+def test_message_that_finds_nothing_pending_and_no_host_is_a_failure(saved, messages, servers):
+    """Of one request, which is recorded."""
+    saved("a")
+    [message] = messages
+    perform(message)
+    servers[1].refuse = True
+    [again] = perform(message).again
+    assert again["hosts"] == [servers[1].url]
+    assert Pending.objects.get().owner == again["record"]
 
 
 def test_job_that_is_done_twice_leaves_nothing(queued, messages, clock, django_capture_on_commit_callbacks):

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from resto import health
-from resto.exceptions import HostUnavailableError
+from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError
 from resto.executors.queue import QueueExecutor, retry_delay
 from resto.models import Pending
 from resto.record import leases
@@ -47,7 +47,7 @@ class Queue:
     def __init__(self):
         self.now = 1_000_000.0
         self.messages, self.numbers = [], itertools.count()
-        self.host, self.files, self.requests = "up", {}, 0
+        self.host, self.files, self.requests, self.looks = "up", {}, 0, 0
         self.late = []  # requests whose answers nobody has waited for
 
     def put(self, message, delay=0, retries=0):
@@ -87,14 +87,22 @@ class HostTransport(Transport):
     def delete(self, host, name):
         return self._request(host, name, lambda: self.queue.files.pop(name, None))
 
+    def size(self, host, name):
+        found = []
+        self._request(host, name, lambda: found.append(self.queue.files.get(name)), counted=False)
+        if found[0] is None:
+            raise RemoteFileNotFoundError(host, name, "size", "404")
+        return len(found[0])
+
     def exists(self, host, name):
         raise NotImplementedError
 
-    open = size = exists
+    open = exists
 
-    def _request(self, host, name, carry_out):
-        self.queue.requests += 1
-        if self.queue.host == "silent":
+    def _request(self, host, name, carry_out, *, counted=True):
+        self.queue.requests += counted
+        self.queue.looks += not counted
+        if self.queue.host == "silent" and counted:
             self.queue.late.append((self.queue.now + GRACE, carry_out))
         if self.queue.host != "up":
             raise HostUnavailableError(host, name, "upload", "it is down", self.queue.host == "silent")
@@ -159,19 +167,44 @@ def test_host_that_is_down_makes_no_more_work_the_longer_it_is(queue, host):
     assert (Pending.objects.count(), queue.messages, queue.files) == (0, [], {"a": b"a"})
 
 
-def test_queue_that_is_longer_than_a_lease_comes_to_its_end(queue):
-    names = [f"{number}" for number in range(100)]
-    for name in names:
-        save(name)
-    began = queue.now
+@pytest.fixture
+def long_queue(queue):
+    for number in range(100):
+        save(f"{number}")
+    return queue
+
+
+def is_equal(queue):
+    return queue.files == {f"{number}": f"{number}".encode() for number in range(100)}
+
+
+def test_queue_that_is_longer_than_a_lease_comes_to_its_end(long_queue):
+    """It takes ten of them."""
+    began = long_queue.now
     while Pending.objects.exists():
-        queue.work()
-        queue.now += 30
+        long_queue.work()
+        long_queue.now += 30
+        drain(direct=False)
+    assert long_queue.now - began == 3000
+    long_queue.work_off()
+    assert is_equal(long_queue)
+    # It was handed three times what was in it already.
+    assert long_queue.requests == 100
+    assert long_queue.looks <= 300
+
+
+def test_drain_does_what_rests_in_a_long_queue(long_queue):
+    """After a lease it hands over what no worker had taken yet; two leases later it does that itself."""
+    began = long_queue.now
+    while Pending.objects.exists():
+        long_queue.work()
+        long_queue.now += 30
         drain()
-    assert queue.now - began == 30 * len(names)
-    queue.work_off()
-    assert queue.files == {name: name.encode() for name in names}
-    assert queue.requests <= 4 * len(names)  # it was handed three times what was in it already
+    assert long_queue.now - began == 3 * LEASE
+    assert is_equal(long_queue)
+    long_queue.work_off()
+    assert is_equal(long_queue)
+    assert long_queue.requests == 100  # nothing was sent twice, whatever was in the queue
 
 
 STEPS = st.sampled_from(

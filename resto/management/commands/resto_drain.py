@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction
 from contextlib import ExitStack
 from types import FrameType
 from typing import Any
@@ -14,6 +14,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, close_old
 from resto.exceptions import ConfigurationError
 from resto.management.choices import require_known
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
+from resto.management.progress import ProgressBar
 from resto.record import database
 from resto.repair.drain import Drained, drain_into
 from resto.settings import get_setting
@@ -46,6 +47,13 @@ class Command(InterruptibleCommand):
         parser.add_argument(
             "--storage", action="append", default=[], help="this alias only; may be given several times"
         )
+        parser.add_argument(
+            "--direct",
+            action=BooleanOptionalAction,
+            help="do what is for the workers of a task queue, without asking the queue; with --no-direct never do it, as where "
+            "hosts cannot be reached from here; with neither, only if the queue does not take it, or no worker takes it from "
+            "there for two leases",
+        )
         parser.add_argument("--limit", type=_positive, metavar="ROWS", help="deal with so many rows at most")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -58,13 +66,14 @@ class Command(InterruptibleCommand):
         if not database.is_installed():
             raise CommandError('Nothing is recorded: "resto" is not in INSTALLED_APPS.')
         require_known(options["storage"], options["host"])
-        what = {"storage": options["storage"], "hosts": options["host"]}
+        what = {"storage": options["storage"], "hosts": options["host"], "direct": options["direct"]}
         if options["watch"]:
             self._watch(what)
             return
         drained = Drained()
         try:
-            drain_into(drained, **what, limit=options["limit"])
+            with ProgressBar("Draining", hidden=options["verbosity"] < 1, leave=False) as bar:
+                drain_into(drained, **what, limit=options["limit"], progress=bar.update)
         except DatabaseError as error:
             raise CommandError(f"The record cannot be reached: {error}") from error
         except KeyboardInterrupt:
