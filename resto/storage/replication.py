@@ -77,7 +77,9 @@ def replicate(
     raise TransportError(host, name, action, problem)
 
 
-def catch_up(transport: Transport, master: MasterCopy, host: str, name: str, action: str, lease: Lease) -> Course[bool]:
+def catch_up(
+    transport: Transport, master: MasterCopy, host: str, name: str, action: str, lease: Lease | None
+) -> Course[bool]:
     """Replicate for somebody who comes late, and for whom nothing was pending: look first whether that is done.
 
     What has the right size is not sent again: whoever has removed the rows had made the host equal.

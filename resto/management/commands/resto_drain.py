@@ -16,6 +16,7 @@ from resto.management.choices import require_known
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 from resto.management.progress import ProgressBar
 from resto.record import database
+from resto.record.chosen import make_due
 from resto.repair.drain import Drained, drain_into
 from resto.settings import get_setting
 
@@ -48,6 +49,9 @@ class Command(InterruptibleCommand):
             "--storage", action="append", default=[], help="this alias only; may be given several times"
         )
         parser.add_argument(
+            "--now", action="store_true", help="begin with what is not due yet, but for requests that may still arrive"
+        )
+        parser.add_argument(
             "--direct",
             action=BooleanOptionalAction,
             help="do what is for the workers of a task queue, without asking the queue; with --no-direct never do it, as where "
@@ -68,10 +72,12 @@ class Command(InterruptibleCommand):
         require_known(options["storage"], options["host"])
         what = {"storage": options["storage"], "hosts": options["host"], "direct": options["direct"]}
         if options["watch"]:
-            self._watch(what)
+            self._watch(what, now=options["now"])
             return
         drained = Drained()
         try:
+            if options["now"]:
+                self._make_due(what)
             with ProgressBar("Draining", hidden=options["verbosity"] < 1, leave=False) as bar:
                 drain_into(drained, **what, limit=options["limit"], progress=bar.update)
         except DatabaseError as error:
@@ -86,7 +92,7 @@ class Command(InterruptibleCommand):
         if drained.failed or drained.skipped:
             raise CommandError("Some hosts are not up to date. They will be tried again when it is time.")
 
-    def _watch(self, what: dict[str, Any]) -> None:
+    def _watch(self, what: dict[str, Any], *, now: bool) -> None:
         ended = threading.Event()
 
         def end(number: int, frame: FrameType | None) -> None:
@@ -97,10 +103,18 @@ class Command(InterruptibleCommand):
                 stack.callback(signal.signal, number, signal.signal(number, end))
             self.stdout.write("Watching the record.")
             self.stdout.flush()
+            if now:
+                self._make_due(what)
             while not ended.is_set():
                 self._work_off(what, ended)
                 ended.wait(INTERVAL)
         self.stdout.write("Ended.")
+
+    def _make_due(self, what: dict[str, Any]) -> None:
+        try:
+            make_due(what["storage"], what["hosts"])
+        except DatabaseError as error:
+            raise CommandError(f"The record cannot be reached: {error}") from error
 
     def _work_off(self, what: dict[str, Any], ended: threading.Event) -> None:
         """Drain until nothing is due, and report that, and once in a while before."""

@@ -1,5 +1,6 @@
 """The command that drains, in this process and in one of its own."""
 
+import io
 import itertools
 import os
 import re
@@ -17,7 +18,7 @@ from kit.processes import interrupt
 from resto.executors.flow import BACKLOG, WINDOW
 from resto.management.commands import resto_drain
 from resto.models import Pending
-from resto.record import claims, leases, opening
+from resto.record import chosen, claims, leases, opening
 
 
 @pytest.fixture
@@ -73,6 +74,70 @@ def test_options(missed, server, capsys):
             call_command("resto_drain", f"--limit={limit}")
     call_command("resto_drain", "--limit=1", storage=["default"], host=[server.url])
     assert len(server.files) == 1
+
+
+@pytest.mark.django_db
+def test_what_is_not_due_yet_is_taken_as_far_as_grace_allows(missed, server, capsys, monkeypatch):
+    monkeypatch.setattr(chosen, "PART", 1)
+    soon = leases.clock() + 1_000
+    Pending.objects.update(due=soon)
+    Pending.objects.filter(name="b").update(quiet_until=soon)
+    call_command("resto_drain")
+    assert capsys.readouterr().out == "Nothing is due.\n"
+    call_command("resto_drain", "--now", storage=["default"], host=[server.url])
+    assert capsys.readouterr().out == "1 replicated.\n"
+    assert set(server.files) == {"a"}
+    call_command("resto_drain", "--now")
+    assert capsys.readouterr().out == "Nothing is due.\n"
+    Pending.objects.update(quiet_until=0)
+    server.on_applied = lambda method, path: os.kill(os.getpid(), signal.SIGTERM)
+    call_command("resto_drain", "--now", "--watch")
+    assert capsys.readouterr().out == "Watching the record.\n1 replicated.\nEnded.\n"
+    assert set(server.files) == {"a", "b"}
+
+
+@pytest.mark.django_db
+def test_what_fails_now_is_tried_once(missed, server, capsys):
+    server.refuse_code = 500
+    Pending.objects.update(due=leases.clock() + 1_000)
+    with pytest.raises(CommandError, match="will be tried again"):
+        call_command("resto_drain", "--now")
+    assert capsys.readouterr().out == "2 failed.\n"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("options", [[], ["--watch"]])
+def test_record_that_cannot_be_reached_now(missed, monkeypatch, options):
+    def fail(storages, hosts):
+        raise OperationalError("it is down")
+
+    monkeypatch.setattr(resto_drain, "make_due", fail)
+    with pytest.raises(CommandError, match="The record cannot be reached: it is down"):
+        call_command("resto_drain", "--now", *options)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("option", "direct"), [([], None), (["--direct"], True), (["--no-direct"], False)])
+@pytest.mark.parametrize("watch", [[], ["--watch"]])
+def test_way_of_the_work_of_queues(missed, monkeypatch, option, direct, watch):
+    given = []
+
+    def drain_into(total, **options):
+        given.append(options["direct"])
+        os.kill(os.getpid(), signal.SIGTERM) if watch else None
+
+    monkeypatch.setattr(resto_drain, "drain_into", drain_into)
+    call_command("resto_drain", *option, *watch)
+    assert given == [direct]
+
+
+@pytest.mark.django_db
+def test_progress_is_shown_on_a_terminal(missed, monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stderr", terminal)
+    call_command("resto_drain")
+    assert "Draining: 0 files" in terminal.getvalue()
 
 
 @pytest.mark.django_db
