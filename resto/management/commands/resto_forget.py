@@ -1,0 +1,102 @@
+"""Ends what is recorded for a host that is gone."""
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.db import DatabaseError
+
+from resto.exceptions import ConfigurationError
+from resto.management.interruption import INTERRUPTED, InterruptibleCommand
+from resto.management.progress import ProgressBar
+from resto.names import shown
+from resto.record import database
+from resto.record.chosen import forget_host, names_by_storage
+from resto.storage.finding import find_host, replicated_storages
+
+
+__all__ = ["Command"]
+
+
+class Command(InterruptibleCommand):
+    """``manage.py resto_forget``."""
+
+    help = (
+        "Forget what a host has missed that is gone for good, instead of keeping it for a week. Says how much that is, and asks "
+        "before. A host that stands in the settings is refused: it would never get these files."
+    )
+    requires_system_checks: list[str] = []  # noqa: RUF012 - as Django types it; the settings were just changed
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("host", metavar="HOST", help="the host, as it stood in the settings")
+        parser.add_argument(
+            "--storage", action="append", default=[], help="this alias only; may be given several times"
+        )
+        parser.add_argument(
+            "--no-input", "--noinput", action="store_false", dest="interactive", help="forget without asking"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        forgotten: list[int] = []
+        try:
+            self._handle(options["host"], options["storage"], forgotten, interactive=options["interactive"])
+        except ConfigurationError as error:
+            raise CommandError(str(error)) from error
+        except DatabaseError as error:
+            raise CommandError(f"The record cannot be reached: {error}") from error
+        except KeyboardInterrupt:
+            text = f"Interrupted: {sum(forgotten):,} rows forgotten. Run the command again for the rest."
+            raise CommandError(text, returncode=INTERRUPTED) from None
+
+    def _handle(self, host: str, aliases: list[str], forgotten: list[int], *, interactive: bool) -> None:
+        if not database.is_active():
+            raise CommandError('Nothing is recorded: "resto" is not in INSTALLED_APPS.')
+        standing = _standing(host)
+        found = {alias: number for alias, number in names_by_storage(host).items() if not aliases or alias in aliases}
+        gone = {alias: number for alias, number in found.items() if alias not in standing}
+        for alias in standing:
+            if alias in aliases or not gone:
+                raise CommandError(shown(_refusal(alias, host, standing[alias])))
+        if not gone:
+            self.stdout.write(shown(f"Nothing is recorded for {host}."))
+            return
+        for alias, number in gone.items():
+            self.stdout.write(shown(f"{alias}: {_names(number)} recorded for {host}."))
+        if interactive and not self._agrees():
+            raise CommandError("Nothing was forgotten.")
+        with ProgressBar("Forgetting", leave=False) as bar:
+            for alias in gone:
+                for number in forget_host(alias, host):
+                    forgotten.append(number)
+                    bar.update(number)
+        left = {alias: number for alias, number in names_by_storage(host).items() if alias in gone}
+        self.stdout.write("Forgotten." if not left else _left(sum(left.values())))
+
+    def _agrees(self) -> bool:
+        if not sys.stdin.isatty():
+            raise CommandError(
+                "Nothing was forgotten: nobody can be asked here. Give --no-input to forget without asking."
+            )
+        return input("Forget them? The host will not get these files. [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _standing(host: str) -> dict[str, str]:
+    """Return the storages that have a host, however it is spelled, and how they spell it."""
+    spellings = {alias: find_host(storage, host) for alias, storage in replicated_storages().items()}
+    return {alias: spelling for alias, spelling in spellings.items() if spelling is not None}
+
+
+def _refusal(alias: str, host: str, spelling: str) -> str:
+    if spelling == host:
+        return f"{host} stands in the settings of STORAGES[{alias!r}]. Remove it there first, and restart the site."
+    return f"{host} is {spelling} in the settings of STORAGES[{alias!r}]; a drain sends there what it has missed."
+
+
+def _names(number: int) -> str:
+    return "1 name is" if number == 1 else f"{number:,} names are"
+
+
+def _left(number: int) -> str:
+    them = "it" if number == 1 else "them"
+    return f"{_names(number)} left, as somebody may still be sending {them}: does another process have settings with the host?"
