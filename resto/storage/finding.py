@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 from django.core.files.storage import storages
+from django.utils.module_loading import import_string
 
 from resto.exceptions import ConfigurationError
 from resto.plugins import identity
@@ -13,7 +14,7 @@ from resto.storage.base import ReplicatedStorage
 from resto.storage.composition import imported_backend
 
 
-__all__ = ["find_host", "hosts_of", "is_replicated", "replicated_aliases", "replicated_storages"]
+__all__ = ["find_host", "hosts_of", "is_replicated", "replicated_aliases", "replicated_storages", "unusable_backends"]
 
 
 def is_replicated(backend: Any) -> bool:
@@ -69,3 +70,27 @@ def find_host(storage: ReplicatedStorage, spelling: str) -> str | None:
             if identity(transport, spelling) == identity(transport, host):
                 return host
     return None
+
+
+def unusable_backends(aliases: Sequence[str] = ()) -> dict[str, str]:
+    """Return the aliases in ``STORAGES`` whose ``BACKEND`` cannot be imported, so that nobody knows whose it is, and why.
+
+    Args:
+        aliases: Only these; all if there are none.
+    """
+    found = {}
+    for alias, parameters in storage_settings().items():
+        backend = parameters.get("BACKEND")
+        if imported_backend(backend) is None and (not aliases or alias in aliases):
+            found[alias] = _problem_of(backend)
+    return found
+
+
+def _problem_of(backend: Any) -> str:
+    if not isinstance(backend, str):
+        return "it has no BACKEND"
+    try:
+        import_string(backend)
+    except Exception as error:  # noqa: BLE001 - whatever the module raises
+        return f"its BACKEND {backend!r} cannot be imported: {type(error).__name__}: {error}"
+    return f"its BACKEND {backend!r} is None"

@@ -6,25 +6,30 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.management.base import CommandError
 from django.db import DatabaseError
 
+from resto.exceptions import ConfigurationError
 from resto.management.choices import require_known
-from resto.names import shown
+from resto.management.durations import due_in, duration
+from resto.management.files import lines_of_file, record_of_file, record_of_pending, sentence_of_pending
+from resto.management.interruption import INTERRUPTED, InterruptibleCommand
+from resto.names import clean_name, shown
+from resto.record import database
+from resto.record.chosen import pending_files
+from resto.repair.names import FileStatus, file_status
 from resto.repair.probe import HostProbe, probe_hosts
 from resto.repair.status import HostStatus, Stranger, host_statuses, strangers
-from resto.storage.finding import replicated_aliases
+from resto.storage.finding import replicated_aliases, unusable_backends
 
 
 __all__ = ["Command"]
 
 FINE, BACKLOG, DOWN = 0, 1, 2
 
-# Seconds after which it is worth asking: a drain that watches the record, and has little to do, is never so late.
-LATE = 60
 
-
-class Command(BaseCommand):
+class Command(InterruptibleCommand):
     """``manage.py resto_status``."""
 
     help = (
@@ -34,9 +39,14 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []  # noqa: RUF012 - as Django types it; monitoring asks often
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--json", action="store_true", help="print a list of objects, one for each host")
+        parser.add_argument("name", nargs="?", metavar="NAME", help="tell of this file only: who has it, and who lags")
+        parser.add_argument("--json", action="store_true", help="print a list of objects, one for each host or file")
         parser.add_argument(
             "--storage", action="append", default=[], help="this alias only; may be given several times"
+        )
+        parser.add_argument("--names", action="store_true", help="list the files that are pending")
+        parser.add_argument(
+            "--host", action="append", default=[], help="with --names, for this host only; may be given several times"
         )
         parser.add_argument(
             "--probe", action="store_true", help="also write, read, list and delete small files, and say what is wrong"
@@ -44,36 +54,119 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            require_known(options["storage"])
-        except CommandError as error:
+            code = self._handle(options)
+        except DatabaseError as error:
+            raise CommandError(f"The record cannot be read: {error}", returncode=DOWN) from error
+        except ConfigurationError as error:
             raise CommandError(str(error), returncode=DOWN) from error
+        except CommandError as error:
+            error.returncode = DOWN
+            raise
+        except KeyboardInterrupt:
+            raise CommandError("Interrupted.", returncode=INTERRUPTED) from None
+        if code:
+            sys.exit(code)
+
+    def _handle(self, options: dict[str, Any]) -> int:
+        _require_one_question(options)
+        broken = unusable_backends(options["storage"])
+        for alias, problem in broken.items():
+            self.stderr.write(shown(f"STORAGES[{alias!r}]: {problem}."))
+        require_known([alias for alias in options["storage"] if alias not in broken])
+        aliases = [] if broken and set(options["storage"]) == set(broken) else replicated_aliases(options["storage"])
+        if not aliases:
+            raise CommandError(
+                "No storage of resto in STORAGES can be used." if broken else "STORAGES has none of resto."
+            )
+        if options["name"] is not None:
+            code = self._tell_of_file(options["name"], aliases, as_json=options["json"])
+        elif options["names"]:
+            code = self._list_names(aliases, options["host"], as_json=options["json"])
+        else:
+            code = self._tell_of_hosts(aliases, options)
+        return DOWN if broken else code
+
+    def _tell_of_hosts(self, aliases: Sequence[str], options: dict[str, Any]) -> int:
         statuses: list[HostStatus] = []
         probes: list[HostProbe] = []
-        others: list[str] = []
+        others: list[tuple[str, Stranger]] = []
         broken = False
-        for alias in replicated_aliases(options["storage"]):
+        for alias in aliases:
             try:
                 statuses += host_statuses([alias])
-                others += [_sentence_of_stranger(alias, stranger) for stranger in strangers(alias)]
+                others += [(alias, stranger) for stranger in strangers(alias)]
                 probes += probe_hosts([alias]) if options["probe"] else []
-            except DatabaseError as error:
-                raise CommandError(f"The record cannot be read: {error}", returncode=DOWN) from error
+            except DatabaseError:
+                raise
             except Exception as error:  # noqa: BLE001 - whatever a plugin raises; the hosts of others are asked
                 self.stderr.write(shown(f"{alias}: {error}"))
                 broken = True
         found = {(probe.storage, probe.host): probe for probe in probes}
         pairs = [(status, found.get((status.storage, status.host))) for status in statuses]
         if options["json"]:
-            self.stdout.write(json.dumps([_record(status, probe) for status, probe in pairs]))
+            records = [_record(status, probe) for status, probe in pairs]
+            self.stdout.write(json.dumps(records + [_record_of_stranger(*other) for other in others]))
         else:
             for status, probe in pairs:
                 self.stdout.write("\n  ".join(map(shown, [_sentence(status), *_findings(probe)])))
-        for sentence in others:
-            # The list for monitoring has hosts of the site only.
-            (self.stderr if options["json"] else self.stdout).write(shown(sentence))
-        code = DOWN if broken else max(exit_code(statuses, probes), BACKLOG if others else FINE)
-        if code:
-            sys.exit(code)
+            for other in others:
+                self.stdout.write(shown(_sentence_of_stranger(*other)))
+        return DOWN if broken else max(exit_code(statuses, probes), BACKLOG if others else FINE)
+
+    def _list_names(self, aliases: Sequence[str], hosts: Sequence[str], *, as_json: bool) -> int:
+        if not database.is_active():
+            raise CommandError('Nothing is recorded: "resto" is not in INSTALLED_APPS.')
+        begins, count = "[", 0
+        for count, one in enumerate(pending_files(aliases, hosts), start=1):  # noqa: B007 - the last number counts
+            if as_json:
+                self.stdout.write(begins + json.dumps(record_of_pending(one)), ending="")
+                begins = ",\n"
+            else:
+                self.stdout.write(shown(sentence_of_pending(one)))
+        if not count and hosts:
+            require_known(aliases, hosts)  # one that has left the settings may have something pending
+        if as_json:
+            self.stdout.write("]" if count else "[]")
+        elif not count:
+            self.stdout.write("Nothing is pending.")
+        return BACKLOG if count else FINE
+
+    def _tell_of_file(self, name: str, aliases: Sequence[str], *, as_json: bool) -> int:
+        try:
+            name = clean_name(name)
+        except SuspiciousFileOperation as error:
+            raise CommandError(shown(f"{error}.")) from error
+        statuses: list[FileStatus] = []
+        broken = False
+        for alias in aliases:
+            try:
+                statuses.append(file_status(alias, name))
+            except DatabaseError:
+                raise
+            except Exception as error:  # noqa: BLE001 - as in `_tell_of_hosts`
+                self.stderr.write(shown(f"{alias}: {error}"))
+                broken = True
+        if as_json:
+            self.stdout.write(json.dumps([record_of_file(status) for status in statuses]))
+        else:
+            for status in statuses:
+                self.stdout.write("\n".join(map(shown, lines_of_file(status))))
+        if broken or any(copy.problem for status in statuses for copy in status.copies):
+            return DOWN
+        return FINE if all(status.agrees for status in statuses) else BACKLOG
+
+
+def _require_one_question(options: dict[str, Any]) -> None:
+    asked = {
+        "NAME": options["name"] is not None,
+        "--names": options["names"],
+        "--probe": options["probe"],
+    }
+    chosen = [question for question, is_asked in asked.items() if is_asked]
+    if len(chosen) > 1:
+        raise CommandError(f"{chosen[0]} and {chosen[1]} do not go together.")
+    if options["host"] and not options["names"]:
+        raise CommandError("--host goes with --names only.")
 
 
 def exit_code(statuses: Sequence[HostStatus], probes: Sequence[HostProbe] = ()) -> int:
@@ -88,8 +181,26 @@ def exit_code(statuses: Sequence[HostStatus], probes: Sequence[HostProbe] = ()) 
 
 
 def _record(status: HostStatus, probe: HostProbe | None) -> dict[str, Any]:
-    record = status.as_dict()
+    record = status.as_dict() | {"in_settings": True}
     return record if probe is None else record | {"probe": {"problem": probe.problem, "remarks": probe.remarks}}
+
+
+def _record_of_stranger(alias: str, stranger: Stranger) -> dict[str, Any]:
+    """Return what is known of a host that nobody asks, with the keys of the others."""
+    backlog = stranger.backlog
+    return {
+        "storage": alias,
+        "host": stranger.host,
+        "in_settings": False,
+        "spelling": stranger.spelling,
+        "reachable": None,
+        "problem": "",
+        "breaker": None,
+        "pending": backlog.count,
+        "oldest": backlog.oldest,
+        "due": backlog.due,
+        "error": backlog.error,
+    }
 
 
 def _findings(probe: HostProbe | None) -> list[str]:
@@ -107,7 +218,7 @@ def _sentence(status: HostStatus) -> str:
 def _sentence_of_stranger(alias: str, stranger: Stranger) -> str:
     backlog = stranger.backlog
     pending = (
-        f"{_count(backlog.count, has_more=backlog.has_more)} pending, the oldest for {_duration(backlog.oldest or 0)}"
+        f"{_count(backlog.count, has_more=backlog.has_more)} pending, the oldest for {duration(backlog.oldest or 0)}"
     )
     if stranger.spelling is not None:
         return f"{alias}: {stranger.host} is {stranger.spelling} in the settings; {pending}, which a drain sends there."
@@ -122,21 +233,8 @@ def _backlog(status: HostStatus) -> str:
         return f"nothing is pending{under_way}"
     error = f" (last error: {status.error.rstrip('.')})" if status.error else ""
     count = _count(status.pending, has_more=status.has_more)
-    return f"{count} pending, the oldest for {_duration(status.oldest)}, {_due(status.due)}{error}{under_way}"
+    return f"{count} pending, the oldest for {duration(status.oldest)}, {due_in(status.due)}{error}{under_way}"
 
 
 def _count(pending: int, *, has_more: bool) -> str:
     return f"more than {pending:_}".replace("_", " ") if has_more else str(pending)
-
-
-def _due(seconds: float) -> str:
-    if seconds > 0:
-        return f"the next is due in {_duration(seconds)}"
-    return f"the next has been due for {_duration(-seconds)}" + (": does a drain run?" if seconds < -LATE else "")
-
-
-def _duration(seconds: float) -> str:
-    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return "1 second" if round(seconds) == 1 else f"{seconds:.0f} seconds"

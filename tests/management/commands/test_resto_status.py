@@ -10,8 +10,9 @@ from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 
-from resto.management.commands.resto_status import _count, _due, _duration
-from resto.record import backlog, database
+from resto.management.commands import resto_status
+from resto.models import Pending
+from resto.record import backlog, chosen, database, opening
 from resto.repair import status
 
 
@@ -68,8 +69,15 @@ def test_host_that_is_not_in_the_settings(server, settings, resto_server_factory
         call_command("resto_status", json=True)
     assert caught.value.code == 1
     printed = capsys.readouterr()
-    assert [status["host"] for status in json.loads(printed.out)] == [other.url]
-    assert f"default: {server.url} is not a host of this storage; 1 pending" in printed.err
+    known, gone = json.loads(printed.out)
+    assert (known["host"], known["in_settings"]) == (other.url, True)
+    assert gone.keys() - known.keys() == {"spelling"}
+    assert known.keys() - gone.keys() == set()
+    assert gone == gone | {
+        "host": server.url, "in_settings": False, "spelling": None, "reachable": None, "breaker": None, "pending": 1,
+    }  # fmt: skip
+    assert "connection refused" in gone["error"]
+    assert printed.err == ""
 
 
 def test_host_that_is_spelled_otherwise_in_the_settings(server, settings, capsys):
@@ -161,7 +169,7 @@ def test_more_than_are_counted(server, capsys, monkeypatch):
     first, second = capsys.readouterr().out.splitlines()
     assert f"{server.url} answers; more than 1 pending, the oldest for" in first
     assert "http://media-9/ is not a host of this storage; more than 1 pending, the oldest for" in second
-    assert _count(10_000, has_more=True) == "more than 10 000"
+    assert resto_status._count(10_000, has_more=True) == "more than 10 000"
 
 
 def test_json(server, capsys):
@@ -169,7 +177,12 @@ def test_json(server, capsys):
     with pytest.raises(SystemExit):
         call_command("resto_status", json=True)
     [status] = json.loads(capsys.readouterr().out)
-    assert (status["host"], status["reachable"], status["pending"]) == (server.url, True, 1)
+    assert (status["host"], status["in_settings"], status["reachable"], status["pending"]) == (
+        server.url,
+        True,
+        True,
+        1,
+    )
     assert "probe" not in status
 
 
@@ -193,20 +206,230 @@ def test_unknown_storage(server):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(5, "5 seconds"), (119, "119 seconds"), (180, "3 minutes"), (7_200, "2 hours"), (864_000, "10 days")],
-)
-def test_durations(seconds, text):
-    assert _duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
+    ("backend", "problem"),
     [
-        (40.4, "the next is due in 40 seconds"),
-        (-3.2, "the next has been due for 3 seconds"),
-        (-7_200, "the next has been due for 2 hours: does a drain run?"),
+        (
+            "no.such.Storage",
+            "its BACKEND 'no.such.Storage' cannot be imported: ModuleNotFoundError: No module named 'no'.",
+        ),
+        (None, "it has no BACKEND."),
     ],
 )
-def test_what_is_due(seconds, text):
-    assert _due(seconds) == text
+@pytest.mark.parametrize("options", [{}, {"names": True}, {"name": "a"}, {"storage": ["other"]}, {"json": True}])
+def test_backend_that_cannot_be_imported(server, settings, capsys, backend, problem, options):
+    settings.STORAGES = settings.STORAGES | {"other": {"BACKEND": backend}}
+    expected = (CommandError, "No storage of resto") if "storage" in options else (SystemExit, "2")
+    with pytest.raises(expected[0], match=expected[1]) as caught:
+        call_command("resto_status", **options)
+    assert getattr(caught.value, "returncode", 2) == 2
+    printed = capsys.readouterr()
+    assert printed.err == f"STORAGES['other']: {problem}\n"
+    assert "storage" in options or printed.out  # others are told of all the same
+
+
+def test_nothing_of_resto(settings):
+    settings.STORAGES = {"default": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
+    with pytest.raises(CommandError, match=r"^STORAGES has none of resto\.$") as caught:
+        call_command("resto_status")
+    assert caught.value.returncode == 2
+
+
+def test_interruption(server, monkeypatch):
+    def interrupt(aliases):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(resto_status, "host_statuses", interrupt)
+    with pytest.raises(CommandError, match=r"^Interrupted\.$") as caught:
+        call_command("resto_status")
+    assert caught.value.returncode == 130
+
+
+# Files.
+
+
+def ageless(text):
+    return re.sub(r"pending for \d+ seconds?, due (in|for) \d+ seconds?", "pending for a while, due soon", text)
+
+
+def test_names(server, capsys):
+    miss(server)
+    miss(server)
+    with pytest.raises(SystemExit) as caught:
+        call_command("resto_status", names=True)
+    assert caught.value.code == 1
+    first, second = ageless(capsys.readouterr().out).splitlines()
+    assert first == f"default: a on {server.url}: pending for a while, due soon (last error: connection refused)."
+    assert second.startswith("default: a_")
+    assert server.requests == []  # no host is asked
+
+
+def test_names_as_json(server, capsys):
+    miss(server)
+    with pytest.raises(SystemExit):
+        call_command("resto_status", names=True, json=True)
+    [one] = json.loads(capsys.readouterr().out)
+    assert (one["storage"], one["host"], one["name"]) == ("default", server.url, "a")
+    assert (one["attempts"], one["error"]) == (1, "connection refused")
+    assert one.keys() == {"storage", "host", "name", "age", "due", "attempts", "error"}
+    Pending.objects.all().delete()
+    call_command("resto_status", names=True, json=True)
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_no_names(server, capsys):
+    call_command("resto_status", names=True)
+    assert capsys.readouterr().out == "Nothing is pending.\n"
+
+
+def test_names_of_some_hosts_and_storages(server, settings, resto_server_factory, capsys):
+    """A host that has left the settings may be named as long as something is pending."""
+    miss(server)
+    other = resto_server_factory(webdav=False)
+    settings.RESTO_MEDIA_HOSTS = [other.url]
+    with pytest.raises(SystemExit):
+        call_command("resto_status", names=True, host=[server.url], storage=["default"])
+    assert capsys.readouterr().out.startswith(f"default: a on {server.url}: ")
+    call_command("resto_status", names=True, host=[other.url])
+    assert capsys.readouterr().out == "Nothing is pending.\n"
+    with pytest.raises(CommandError, match=f"There is no host http://typo/; there are {other.url}") as caught:
+        call_command("resto_status", names=True, host=["http://typo/"])
+    assert caught.value.returncode == 2
+    with pytest.raises(CommandError, match="resto has no storage 'other'"):
+        call_command("resto_status", names=True, storage=["other"])
+
+
+def test_names_are_listed_in_parts(server, capsys, monkeypatch):
+    monkeypatch.setattr(chosen, "PART", 2)
+    for _ in range(2):  # each of them has two rows
+        opening.open_leases("default", [(server.url, f"{number}") for number in range(5)])
+    Pending.objects.update(quiet_until=0)
+    with pytest.raises(SystemExit):
+        call_command("resto_status", names=True)
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == list("01234")
+
+
+def test_what_is_under_way_is_not_listed(server, capsys):
+    opening.open_lease("default", [server.url], "a", present=True)
+    call_command("resto_status", names=True)
+    assert capsys.readouterr().out == "Nothing is pending.\n"
+
+
+def test_names_need_the_record(server, monkeypatch):
+    monkeypatch.setattr(database, "is_active", lambda: False)
+    with pytest.raises(CommandError, match="Nothing is recorded") as caught:
+        call_command("resto_status", names=True)
+    assert caught.value.returncode == 2
+
+
+def test_questions_that_do_not_go_together(server):
+    with pytest.raises(CommandError, match="NAME and --names do not go together"):
+        call_command("resto_status", "a", names=True)
+    with pytest.raises(CommandError, match="--host goes with --names only"):
+        call_command("resto_status", host=[server.url])
+
+
+MOMENT = r", of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \w+"
+
+
+def test_file(settings, resto_server_factory, media_root, capsys):
+    first, second, gone = [resto_server_factory(webdav=False) for _ in range(3)]
+    settings.RESTO_MEDIA_HOSTS = [server.url for server in (first, second, gone)]
+    settings.STORAGES = {"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"fatal_exceptions": False}}}
+    second.refuse = gone.refuse = True
+    storages["default"].save("a", ContentFile(b"12345"))
+    second.refuse = False
+    second.create_file("a", b"1")
+    settings.RESTO_MEDIA_HOSTS = [server.url for server in (first, second)]
+    with pytest.raises(SystemExit) as caught:
+        call_command("resto_status", "a")
+    assert caught.value.code == 1
+    lines = [re.sub(MOMENT, ", of then", ageless(line)) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        "default: a",
+        "  master copy: 5 bytes, of then.",
+        f"  {first.url}: 5 bytes, of then; nothing is pending.",
+        f"  {second.url}: 1 byte, of then; pending for a while, due soon (last error: connection refused).",
+        f"  {gone.url}: not a host of this storage; pending for a while, due soon (last error: connection refused).",
+    ]
+    with pytest.raises(SystemExit):
+        call_command("resto_status", "a", json=True)
+    [file] = json.loads(capsys.readouterr().out)
+    assert (file["storage"], file["name"], file["agrees"], file["master"]["size"]) == ("default", "a", False, 5)
+    assert [(one["host"], one["in_settings"], one["size"], len(one["pending"])) for one in file["hosts"]] == [
+        (first.url, True, 5, 0),
+        (second.url, True, 1, 1),
+        (gone.url, False, None, 1),
+    ]
+    [pending] = file["hosts"][1]["pending"]
+    assert (pending["is_under_way"], pending["attempts"], pending["error"]) == (False, 1, "connection refused")
+    assert "+00:00" in file["master"]["modified"]
+
+
+def test_file_that_is_equal_everywhere(server, capsys):
+    storages["default"].save("d/a", ContentFile(b"1"))
+    call_command("resto_status", "d//a")
+    assert "nothing is pending" in capsys.readouterr().out
+    call_command("resto_status", "b")
+    assert (
+        capsys.readouterr().out
+        == f"default: b\n  master copy: no file.\n  {server.url}: no file; nothing is pending.\n"
+    )
+
+
+def test_file_that_differs_behind_the_back(server, capsys):
+    server.create_file("a", b"1")
+    with pytest.raises(SystemExit) as caught:
+        call_command("resto_status", "a")
+    assert caught.value.code == 1
+    assert "  master copy: no file.\n" in capsys.readouterr().out
+
+
+def test_file_that_is_under_way(server, capsys):
+    opening.open_lease("default", [server.url], "a", present=True)
+    with pytest.raises(SystemExit) as caught:
+        call_command("resto_status", "a")
+    assert caught.value.code == 1
+    assert re.search(r"no file; under way for \d seconds?\.$", capsys.readouterr().out)
+
+
+def test_file_of_hosts_that_do_not_say(server, capsys, media_root):
+    server.refuse = True
+    with pytest.raises(SystemExit) as caught:
+        call_command("resto_status", "a")
+    assert caught.value.code == 2
+    assert f"  {server.url}: not known, connection refused; nothing is pending.\n" in capsys.readouterr().out
+    server.refuse = False
+    media_root.mkdir()
+    (media_root / "a").symlink_to("a")
+    with pytest.raises(SystemExit) as caught:
+        call_command("resto_status", "a")
+    assert caught.value.code == 2
+    assert "master copy: not known, it cannot be read: Too many levels" in capsys.readouterr().out
+
+
+def test_file_without_a_master_copy_and_without_a_record(server, settings, capsys, monkeypatch):
+    settings.STORAGES = {"default": {"BACKEND": "resto.storage.DistributedStorage"}}
+    monkeypatch.setattr(database, "is_active", lambda: False)
+    server.create_file("a", b"1")
+    call_command("resto_status", "a")
+    printed = re.sub(MOMENT, ", of then", capsys.readouterr().out)
+    assert printed == f"default: a\n  {server.url}: 1 byte, of then; nothing is recorded.\n"
+
+
+def test_file_of_a_storage_that_cannot_be_used(server, settings, capsys):
+    settings.RESTO_MEDIA_HOSTS = []
+    settings.STORAGES = settings.STORAGES | {
+        "other": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"hosts": [server.url]}}
+    }
+    with pytest.raises(SystemExit) as caught:
+        call_command("resto_status", "a")
+    assert caught.value.code == 2
+    printed = capsys.readouterr()
+    assert "default: no hosts" in printed.err
+    assert printed.out.startswith("other: a\n")
+
+
+def test_what_is_no_name_of_a_file(server):
+    with pytest.raises(CommandError, match=r"'\.\./a'") as caught:
+        call_command("resto_status", "../a")
+    assert caught.value.returncode == 2
