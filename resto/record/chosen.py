@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.db.models import Count, Q, QuerySet
 
@@ -53,16 +53,11 @@ def make_due(storages: Sequence[str] = (), hosts: Sequence[str] = ()) -> None:
     """
     now = leases.clock()
     resting = {"due > %s": now, "quiet_until <= %s": now}
-    which: dict[str, Any] = dict(resting)
-    if storages:
-        which["storage IN %s"] = [*storages]
-    if hosts:
-        which["host IN %s"] = [*hosts]
-    last = 0
-    while found := rows.select(which | {"id > %s": last}, PART):
-        for part in rows.in_parts([row.id for row in found]):
-            rows.update({"id IN %s": [*part], **resting}, due=now)
-        last = found[-1].id
+    for storage, host in _pairs(storages, hosts):
+        mine = {"storage = %s": storage, "host = %s": host, **resting}
+        while found := rows.select(mine, PART):
+            for part in rows.in_parts([row.id for row in found]):
+                rows.update({"id IN %s": [*part], **resting}, due=now)
 
 
 def names_by_storage(host: str) -> dict[str, int]:
@@ -71,11 +66,12 @@ def names_by_storage(host: str) -> dict[str, int]:
     Args:
         host: As it stood in the settings of whoever has recorded it.
     """
-    with connected() as connection:
-        counted = (
-            _objects(connection.alias).filter(host=host).values("storage").annotate(names=Count("name", distinct=True))
-        )
-        return {one["storage"]: one["names"] for one in counted.order_by("storage")}
+    found = {}
+    for storage, _ in _pairs((), [host]):
+        with connected() as connection:
+            mine = _objects(connection.alias).filter(storage=storage, host=host)
+            found[storage] = mine.aggregate(names=Count("name", distinct=True))["names"]
+    return {storage: number for storage, number in found.items() if number}
 
 
 def forget_host(storage: str, host: str) -> Iterator[int]:
@@ -86,37 +82,36 @@ def forget_host(storage: str, host: str) -> Iterator[int]:
         host: As for `names_by_storage`.
     """
     free = {"storage = %s": storage, "host = %s": host, "quiet_until <= %s": leases.clock()}
-    last = 0
-    while found := rows.select(free | {"id > %s": last}, PART):
+    while found := rows.select(free, PART):
         for part in rows.in_parts([row.id for row in found]):
             yield rows.delete({"id IN %s": [*part], **free})
-        last = found[-1].id
 
 
 def pending_files(storages: Sequence[str], hosts: Sequence[str] = ()) -> Iterator[PendingFile]:
-    """Yield each file that is pending for a host, once for each host, as its oldest row has it; not what is under way.
+    """Yield each file that is pending for a host, the oldest first, as its oldest row has it; not what is under way.
 
     Args:
         storages: Aliases.
         hosts: Hosts; all if there are none.
     """
-    seen: set[int] = set()
-    last = 0
-    while True:
-        now = leases.clock()
-        with connected() as connection:
-            chosen = _objects(connection.alias).filter(storage__in=storages, id__gt=last).exclude(_under_way(now))
-            if hosts:
-                chosen = chosen.filter(host__in=hosts)
-            found = list(chosen.order_by("id")[:PART])
-        for row in found:
-            last = row.pk
-            key = hash((row.storage, row.host, row.name))  # of millions, the names themselves take too much memory
-            if key not in seen:
-                seen.add(key)
-                yield _file(row, now)
-        if len(found) < PART:
-            return
+    for storage, host in _pairs(storages, hosts):
+        seen: set[int] = set()
+        created, last = 0.0, 0
+        while found := _pending_after(storage, host, created, last):
+            now = leases.clock()
+            for row in found:
+                created, last = row.created, row.pk
+                key = hash(row.name)  # of millions, the names themselves take too much memory
+                if key not in seen:
+                    seen.add(key)
+                    yield _file(row, now)
+
+
+def _pending_after(storage: str, host: str, created: float, last: int) -> "list[Pending]":
+    with connected() as connection:
+        mine = _objects(connection.alias).filter(storage=storage, host=host, created__gte=created)
+        mine = mine.exclude(_under_way(leases.clock())).exclude(created=created, id__lte=last)
+        return list(mine.order_by("created", "id")[:PART])
 
 
 def rows_of_file(storage: str, name: str) -> list[PendingFile]:
@@ -129,6 +124,17 @@ def rows_of_file(storage: str, name: str) -> list[PendingFile]:
     now = leases.clock()
     with connected() as connection:
         return [_file(row, now) for row in _objects(connection.alias).filter(storage=storage, name=name).order_by("id")]
+
+
+def _pairs(storages: Sequence[str], hosts: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the storages and hosts that there are rows of."""
+    with connected() as connection:
+        found = _objects(connection.alias).order_by("storage", "host").values_list("storage", "host").distinct()
+        return [
+            (storage, host)
+            for storage, host in found
+            if (not storages or storage in storages) and (not hosts or host in hosts)
+        ]
 
 
 def _under_way(now: float) -> Q:

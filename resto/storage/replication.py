@@ -100,7 +100,6 @@ def catch_up(
         FileNotFoundError: As for `replicate`.
         LeaseLostError: As for `replicate`.
     """
-    state = master.fingerprint(name)
     size: int | None = None
     try:
         size = yield from course_of(transport.size, host, name)
@@ -110,7 +109,8 @@ def catch_up(
         raise
     except TransportError:
         return (yield from replicate(transport, master, host, name, action, lease))
-    if size == (state and state[2]) and master.fingerprint(name) == state:
+    state = master.fingerprint(name)
+    if size == (state and state[2]):  # no second look: whoever changes the master copy now has rows of his own
         return action == "delete"
     return (yield from replicate(transport, master, host, name, action, lease))
 

@@ -171,7 +171,10 @@ class WorldTransport(Transport):
         return io.BytesIO(content)
 
     def size(self, host, name):
-        raise NotImplementedError
+        size = self.world.send(host, name, lambda: len(self.world.hosts[host].get(name, b"")) or None)
+        if size is None:
+            raise RemoteFileNotFoundError(host, name, "size", "404")
+        return size
 
 
 def paused(world, function):

@@ -286,3 +286,57 @@ def test_workers_that_get_one_message_at_the_same_moment_hold_different_rows(mon
     second = adopt(lease.token)
     assert {row.owner for row in Pending.objects.all()} == {adopted[0].token, second.token}
     assert adopted[0].token != second.token
+
+
+def test_what_was_handed_over_is_taken_back_under_another_owner(clock):
+    open_lease("a", ["media-1"])
+    clock[0] += 301
+    [claimed] = claims.claim(10)
+    claimed.lease.hand_over()
+    taken = claims.take_back(claimed)
+    row = Pending.objects.get()
+    assert row.owner == taken.lease.token != claimed.lease.token
+    assert (row.opened_by, row.attempts, row.quiet_until, row.due) == ("", 0, clock[0] + 300, clock[0] + 300)
+    assert claims.adopt_lease(claimed.lease.token, "default", ["media-1"], "a", present=True).hosts == frozenset()
+    assert claims.take_back(claimed) is None
+    taken.lease.settle([outcome("media-1")])
+    assert Pending.objects.count() == 0
+
+
+def test_what_rests_in_a_queue_is_stuck_after_two_leases(clock):
+    open_lease("a", ["media-1"])
+    clock[0] += 301
+    [claimed] = claims.claim(10)
+    assert not claimed.is_stuck
+    claimed.lease.hand_over(1)
+    clock[0] += 300
+    [claimed] = claims.claim(10)
+    assert not claimed.is_stuck
+    claimed.lease.hand_over(2)
+    clock[0] += 599
+    assert claims.claim(10) == []
+    clock[0] += 1
+    [claimed] = claims.claim(10)
+    assert claimed.is_stuck
+    claimed.lease.release(0)
+    [claimed] = claims.claim(10)
+    assert claimed.is_stuck  # whoever had it has not handed it over
+    claimed.lease.hand_over(2)
+    claims.adopt_lease(claimed.lease.token, "default", ["media-1"], "a", present=True)
+    clock[0] += 601
+    [claimed] = claims.claim(10)
+    assert not claimed.is_stuck  # a worker had it
+
+
+def test_worker_is_told_for_which_hosts_nothing_was_pending(clock):
+    lease = open_lease("a", ["media-1", "media-2", "media-3"])
+    other = open_lease("a", ["media-3"])
+    assert claims.adopt_lease(lease.token, "default", HOSTS, "a", present=True).caught_up == frozenset()
+    Pending.objects.exclude(owner=other.token).delete()
+    late = claims.adopt_lease(lease.token, "default", HOSTS, "a", present=True)
+    assert late.caught_up == late.hosts == {"media-1", "media-2"}
+    # An earlier delivery has begun, and may not have finished.
+    again = claims.adopt_lease(late.token, "default", HOSTS, "a", present=True)
+    assert again.caught_up == frozenset()
+    # Without a record of its own, nobody knows what it is about.
+    assert claims.adopt_lease("", "default", HOSTS, "a", present=True).caught_up == frozenset()

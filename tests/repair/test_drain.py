@@ -317,10 +317,13 @@ def test_storage_that_cannot_be_used_does_not_stop_the_others(storage, settings,
 
 
 class ListExecutor(QueueExecutor):
+    tried = 0
+
     def __init__(self, *, messages):
         self.messages = messages
 
     def enqueue(self, message):
+        ListExecutor.tried += 1
         if self.messages is None:
             raise ConnectionError("no queue")
         self.messages.append(message)
@@ -386,7 +389,9 @@ def test_drain_does_the_work_of_a_queue_that_is_down(saved, servers, clock, capl
     saved("a", "b", lost=True)
     clock[0] += 100
     caplog.clear()
+    tried = ListExecutor.tried
     assert drain() == Drained(done=6)
+    assert ListExecutor.tried == tried + 1
     assert [server.files for server in servers] == [{"a": b"a", "b": b"b"}] * 3
     assert Pending.objects.count() == 0
     assert caplog.messages == [

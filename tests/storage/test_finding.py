@@ -1,7 +1,7 @@
 """What ``STORAGES`` has of resto, and which host an address means."""
 
 from kit.hosts import make
-from resto.storage.finding import find_host
+from resto.storage.finding import find_host, unusable_backends
 
 
 def test_host_is_found_however_it_is_spelled():
@@ -10,3 +10,20 @@ def test_host_is_found_however_it_is_spelled():
     assert find_host(storage, "http://two/media") == "http://two/media/"
     assert find_host(storage, "http://two/") is None
     assert find_host(storage, "ftp://one/") is None
+
+
+def test_backends_that_cannot_be_imported(settings):
+    settings.STORAGES = {
+        "default": {"BACKEND": "resto.storage.HybridStorage"},
+        "missing": {"BACKEND": "resto.storage.NoStorage"},
+        "broken": {"BACKEND": "kit.hosts.make.nothing"},
+        "empty": {},
+    }
+    assert unusable_backends() == {
+        "missing": "its BACKEND 'resto.storage.NoStorage' cannot be imported: "
+        'ImportError: Module "resto.storage" does not define a "NoStorage" attribute/class',
+        "broken": "its BACKEND 'kit.hosts.make.nothing' cannot be imported: "
+        "ModuleNotFoundError: No module named 'kit.hosts.make'; 'kit.hosts' is not a package",
+        "empty": "it has no BACKEND",
+    }
+    assert list(unusable_backends(["default", "empty"])) == ["empty"]

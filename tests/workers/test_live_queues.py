@@ -234,6 +234,51 @@ def test_rabbitmq_that_is_stopped_and_started(open_site, hosts, rabbitmq, kind):
     site.wait_until_equal(*hosts.paths)
 
 
+AGED = "from django.db.models import F; from resto.models import Pending; Pending.objects.update(due=0, quiet_until=F('quiet_until') - 700)"
+
+
+DRAIN = "from django.core.management import execute_from_command_line; execute_from_command_line(['manage.py', 'resto_drain'])"
+
+
+def drain_later(site):
+    """Run a drain when two leases have passed, and return what it prints."""
+    site.workshop.run("-m", "django", "shell", "-v", "0", "-c", AGED)
+    app = "import sites.workshop.celery; " if site.kind in CELERY else ""
+    return site.workshop.run("-c", app + DRAIN)
+
+
+@pytest.mark.parametrize("kind", ["rq, Django loaded", "celery prefork, redis", "tasks"])
+def test_queue_without_a_worker(open_site, resto_server_factory, kind):
+    """A drain does its work, and what is delivered afterwards sends nothing."""
+    server = resto_server_factory(webdav=False)
+    site = open_site(kind, [server.url])
+    site.clerk.save("a", b"content")
+    assert drain_later(site) == "1 handed to the task queue.\n"
+    printed = drain_later(site)
+    assert printed.endswith("1 replicated.\n")
+    assert "Nobody takes what is in the task queue; does a worker run? This drain does what is due of" in printed
+    assert server.files == {"a": b"content"}
+    drained = len(server.requests)
+    worker = site.start_worker()
+    # Of the save, and of the first drain.
+    wait_until(lambda: len(server.requests) == drained + 2, lambda: worker.log)
+    site.clerk.save("b", b"more")
+    site.wait_until_equal(server.files)
+    assert [request.method for request in server.requests[drained:]] == ["HEAD", "HEAD", "PUT"]
+
+
+@pytest.mark.parametrize("kind", ["rq", "celery prefork, redis"])
+def test_drain_without_a_broker(open_site, resto_server_factory, start_redis, kind):
+    server, broker = resto_server_factory(webdav=False), start_redis()
+    site = open_site(kind, [server.url], broker)
+    broker.kill()
+    site.clerk.save("a", b"content")
+    printed = drain_later(site)
+    assert printed.endswith("1 replicated.\n")
+    assert "The task queue did not take it: " in printed
+    assert server.files == {"a": b"content"}
+
+
 HAND_MADE = [
     {"storage": "foreign"},
     {"action": "delete_everything"},
