@@ -331,12 +331,10 @@ def test_what_rests_in_a_queue_is_stuck_after_two_leases(clock):
 def test_worker_is_told_for_which_hosts_nothing_was_pending(clock):
     lease = open_lease("a", ["media-1", "media-2", "media-3"])
     other = open_lease("a", ["media-3"])
-    assert claims.adopt_lease(lease.token, "default", HOSTS, "a", present=True).caught_up == frozenset()
+    for _ in range(2):  # the second delivery does not know whether the first one has finished
+        assert claims.adopt_lease(lease.token, "default", HOSTS, "a", present=True).caught_up == frozenset()
     Pending.objects.exclude(owner=other.token).delete()
     late = claims.adopt_lease(lease.token, "default", HOSTS, "a", present=True)
     assert late.caught_up == late.hosts == {"media-1", "media-2"}
-    # An earlier delivery has begun, and may not have finished.
-    again = claims.adopt_lease(late.token, "default", HOSTS, "a", present=True)
-    assert again.caught_up == frozenset()
     # Without a record of its own, nobody knows what it is about.
     assert claims.adopt_lease("", "default", HOSTS, "a", present=True).caught_up == frozenset()

@@ -567,14 +567,15 @@ def test_message_that_finds_nothing_pending_looks_before_it_sends(
 
 
 def test_message_that_finds_nothing_pending_and_no_host_is_a_failure(saved, messages, servers):
-    """Of one request, which is recorded."""
+    """Which is recorded, and nothing is sent to a host that gives no answer."""
     saved("a")
     [message] = messages
     perform(message)
-    servers[1].refuse = True
+    servers[1].drop_answer, servers[1].fault_methods = True, {"HEAD"}
     [again] = perform(message).again
     assert again["hosts"] == [servers[1].url]
     assert Pending.objects.get().owner == again["record"]
+    assert [request.method for request in servers[1].requests].count("PUT") == 1
 
 
 def test_job_that_is_done_twice_leaves_nothing(queued, messages, clock, django_capture_on_commit_callbacks):

@@ -95,6 +95,8 @@ def test_host_that_has_left_one_of_two_storages(server, settings, capsys):
     record("b", storage="other")
     with pytest.raises(CommandError, match=r"stands in the settings of STORAGES\['other'\]"):
         call_command("resto_forget", GONE, "--no-input", storage=["other"])
+    with pytest.raises(CommandError, match=r"stands in the settings of STORAGES\['other'\]"):
+        call_command("resto_forget", GONE, "--no-input", storage=["default", "other"])
     call_command("resto_forget", GONE, "--no-input")
     assert capsys.readouterr().out == f"default: 1 name is recorded for {GONE}.\nForgotten.\n"
     assert Pending.objects.get().storage == "other"
