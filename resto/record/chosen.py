@@ -8,6 +8,7 @@ from django.db.models import Count, Q, QuerySet
 
 from resto.record import leases, rows
 from resto.record.database import connected
+from resto.record.rests import longest_rest
 
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def make_due(storages: Sequence[str] = (), hosts: Sequence[str] = ()) -> None:
     resting = {"due > %s": now, "quiet_until <= %s": now}
     for storage, host in _pairs(storages, hosts):
         mine = {"storage = %s": storage, "host = %s": host, **resting}
-        while found := rows.select(mine, PART):
+        while found := rows.select(mine, PART, "due, id"):
             for part in rows.in_parts([row.id for row in found]):
                 rows.update({"id IN %s": [*part], **resting}, due=now)
 
@@ -82,7 +83,7 @@ def forget_host(storage: str, host: str) -> Iterator[int]:
         host: As for `names_by_storage`.
     """
     free = {"storage = %s": storage, "host = %s": host, "quiet_until <= %s": leases.clock()}
-    while found := rows.select(free, PART):
+    while found := rows.select(free, PART, "due, id"):
         for part in rows.in_parts([row.id for row in found]):
             yield rows.delete({"id IN %s": [*part], **free})
 
@@ -123,26 +124,20 @@ def rows_of_file(storage: str, name: str) -> list[PendingFile]:
     """
     now = leases.clock()
     with connected() as connection:
-        return [_file(row, now) for row in _objects(connection.alias).filter(storage=storage, name=name).order_by("id")]
+        of_name = _objects(connection.alias).filter(key__in=[rows.digest_of(storage, name), ""])
+        return [_file(row, now) for row in of_name.filter(storage=storage, name=name).order_by("id")]
 
 
 def _pairs(storages: Sequence[str], hosts: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the storages and hosts that there are rows of."""
-    with connected() as connection:
-        found = _objects(connection.alias).order_by("storage", "host").values_list("storage", "host").distinct()
-        return [
-            (storage, host)
-            for storage, host in found
-            if (not storages or storage in storages) and (not hosts or host in hosts)
-        ]
+    return [(storage, host) for storage, host in rows.pairs(storages) if not hosts or host in hosts]
 
 
 def _under_way(now: float) -> Q:
-    return Q(error="", quiet_until__gt=now)
+    return Q(error="", quiet_until__gt=now, quiet_until__lte=now + longest_rest())
 
 
 def _file(row: "Pending", now: float) -> PendingFile:
-    under_way = not row.error and row.quiet_until > now
+    under_way = not row.error and now < row.quiet_until <= now + longest_rest()
     return PendingFile(
         row.storage, row.host, row.name, under_way, now - row.created, row.due - now, row.attempts, row.error
     )

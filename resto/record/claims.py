@@ -115,7 +115,7 @@ def _is_stuck(row: Row) -> bool:
         return False
     # Somebody who has made it his own since, and is no worker, was a drain that did not hand it over once more.
     is_taken = row.owner != row.opened_by
-    return is_taken or row.quiet_until <= leases.clock() - STUCK_AFTER * lease_seconds() + _TOLERANCE
+    return is_taken or 0 < row.quiet_until <= leases.clock() - STUCK_AFTER * lease_seconds() + _TOLERANCE
 
 
 def _taken(owners: dict[int, str], now: float) -> set[str]:

@@ -197,6 +197,8 @@ def _record_of_stranger(alias: str, stranger: Stranger) -> dict[str, Any]:
         "problem": "",
         "breaker": None,
         "pending": backlog.count,
+        "has_more": backlog.has_more,
+        "under_way": backlog.under_way,
         "oldest": backlog.oldest,
         "due": backlog.due,
         "error": backlog.error,
