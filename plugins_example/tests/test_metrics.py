@@ -46,6 +46,6 @@ def test_missing_file_is_no_failure(host):
 
 def test_backlog(host):
     for count, oldest in ((3, 60.5), (0, None)):
-        get_plugin_manager().notify_pending("default", host, count, oldest)
+        get_plugin_manager().notify_pending("default", host, count, oldest, 1)
         assert value("resto_pending", storage="default", host=host) == count
         assert value("resto_pending_oldest_seconds", storage="default", host=host) == (oldest or 0)

@@ -22,7 +22,7 @@ from resto.executors.queue import retry_delay
 from resto.names import shown
 from resto.outcomes import Outcome
 from resto.record import rows
-from resto.record.rests import MAX_DOUBLINGS, hasten, lease_seconds
+from resto.record.rests import MAX_DOUBLINGS, Reached, hasten, lease_seconds
 from resto.record.rows import Row, digest_of, in_parts
 from resto.settings import get_setting
 
@@ -47,7 +47,7 @@ _UNDECIDED_DELAY = 30.0  # seconds at most, until it is asked again what a host 
 _unreachable: set[str] = set()
 
 # Hosts that answer again -> how far this process has made due what they have missed.
-_hastened: dict[str, tuple[str, float]] = {}
+_hastened: dict[str, Reached] = {}
 
 # Injected by tests. The first is what the machines of a site share, the second never jumps.
 clock = time.time
@@ -363,7 +363,7 @@ def _hasten_again(hosts: Iterable[str], *, go_on: bool = False) -> None:
     """Make due what hosts have missed that answer again: one part of it, or another one each time."""
     for host in {*hosts}:
         if host in _unreachable:
-            _hastened[host] = ("", 0.0)
+            _hastened[host] = Reached()
         reached = _hastened.pop(host, None)
         following = None if reached is None else hasten(host, clock(), reached)
         if following is not None and go_on:

@@ -1,6 +1,8 @@
 """How long rows may rest, and what makes them due before their time."""
 
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from resto.executors.queue import LONGEST_DELAY
 from resto.record import rows
@@ -8,7 +10,7 @@ from resto.record.rows import in_parts
 from resto.settings import get_setting
 
 
-__all__ = ["MAX_DOUBLINGS", "PART", "call_back", "hasten", "lease_seconds", "longest_hold", "longest_rest"]
+__all__ = ["MAX_DOUBLINGS", "PART", "Reached", "call_back", "hasten", "lease_seconds", "longest_hold", "longest_rest"]
 
 logger = logging.getLogger("resto")
 
@@ -37,7 +39,22 @@ def longest_hold() -> float:
     return max(lease_seconds(), float(get_setting("GRACE")))
 
 
-def hasten(host: str, now: float, reached: tuple[str, float] = ("", 0.0)) -> tuple[str, float] | None:
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a host's rows were made due.
+
+    Attributes:
+        storage: The alias of the last row.
+        due: When it would have been due.
+        until: Later ones are not made due: they have failed since the host answers again. None if all are.
+    """
+
+    storage: str = ""
+    due: float = 0.0
+    until: float | None = None
+
+
+def hasten(host: str, now: float, reached: Reached | None = None) -> Reached | None:
     """Make a thousand rows of a host due, as far as they may be: it has answered again.
 
     If it were all of them, a million would keep whoever does it for long, and others would wait for the rows.
@@ -48,20 +65,33 @@ def hasten(host: str, now: float, reached: tuple[str, float] = ("", 0.0)) -> tup
         reached: What the last part has returned, if this is not the first.
 
     Returns:
-        How far it got: an alias, and when a row would have been due; None if no more rows rest.
+        How far it got; None if no more rows rest.
     """
-    for storage, other in sorted(rows.pairs()):
-        if other != host or storage < reached[0]:
+    reached = reached or Reached()
+    storages = sorted(storage for storage, other in rows.pairs() if other == host)
+    for storage in storages:
+        if storage < reached.storage:
             continue
-        after = reached[1] if storage == reached[0] else 0.0
+        after = reached.due if storage == reached.storage else 0.0
         resting = {"due > %s": now, "quiet_until <= %s": now}
         which = {"storage = %s": storage, "host = %s": host, **resting, "due >= %s": after}
+        if reached.until is not None:
+            which["due <= %s"] = reached.until
         found = rows.select(which, PART, "due, id")
         for part in in_parts(found):
             rows.update({"id IN %s": [row.id for row in part], **resting}, due=now)
         if len(found) == PART:
-            return storage, found[-1].due
+            until = _last_due(storages, host) if reached.until is None else reached.until
+            return Reached(storage, found[-1].due, until)
     return None
+
+
+def _last_due(storages: Sequence[str], host: str) -> float:
+    latest = [
+        rows.select({"storage = %s": storage, "host = %s": host, "due > %s": 0}, 1, "due DESC, id DESC")
+        for storage in storages
+    ]
+    return max((row.due for found in latest for row in found), default=0.0)
 
 
 def call_back(now: float) -> bool:

@@ -48,11 +48,11 @@ def test_record_is_asked_once_in_a_save(storage):
 
 def test_record_is_asked_once_for_all_names_of_a_drain(storage, servers, clock):
     servers[2].refuse = True
-    for number in range(10):
+    for number in range(20):
         storage.save(str(number), ContentFile(b"1"))
     servers[2].refuse = False
     clock[0] += 1_000
-    assert len(statements(drain)) < 20
+    assert len(statements(drain)) < 25
     assert files(servers)[2] == files(servers)[0]
     assert pending_for() == []
 
