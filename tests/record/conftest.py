@@ -4,6 +4,7 @@ import pytest
 from django.db import connection
 
 from kit.sessions import Sessions
+from resto.record import database as record_database
 from resto.record import leases
 from resto.record.own import OWN
 
@@ -18,6 +19,12 @@ def clock(monkeypatch):
     monkeypatch.setattr(leases, "_unreachable", set())
     monkeypatch.setattr(leases, "_hastened", {})
     return clock
+
+
+@pytest.fixture(autouse=True)
+def _first_database(monkeypatch):
+    """No test depends on the database of another one."""
+    monkeypatch.setattr(record_database, "_last", None)
 
 
 @pytest.fixture

@@ -220,9 +220,8 @@ def test_error_of_the_connection_closes_it(sessions, age):
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 @pytest.mark.usefixtures("database", "transactional_db")
 @pytest.mark.parametrize("name", ["of a server", "resto_1"])
-def test_test_database_can_be_removed(new_database, monkeypatch, name):
+def test_test_database_can_be_removed(new_database, name):
     """PostgreSQL removes none that somebody is connected to, whichever thread that was."""
-    monkeypatch.setattr(module, "_last", None)
 
     def record():
         open_lease()
