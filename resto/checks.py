@@ -15,7 +15,7 @@ from django.utils.functional import LazyObject
 from resto.installed import conflicts
 from resto.plugins import get_plugin_manager
 from resto.record import database
-from resto.settings import OLD_SECRETS, get_setting, has_old_secrets, storage_settings
+from resto.settings import OLD_SECRETS, get_setting, has_old_secrets, storage_settings, wrong_secrets
 from resto.storage import DistributedStorage, ReplicatedStorage, is_replicated
 
 
@@ -81,16 +81,23 @@ def _check_sqlite(alias: str) -> Iterable[CheckMessage]:
 
 
 def check_secrets(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Check that Django hides what hosts are told in confidence."""
-    if not has_old_secrets():
-        return []
-    return [
-        checks.Warning(
-            f"{OLD_SECRETS} is shown by Django, in its error mails and on its debug page; resto 0.3 will not read it",
-            hint="Call it RESTO_SECRETS. Django hides settings that have SECRET in their names.",
-            id="resto.W006",
-        )
-    ]
+    """Check that credentials have names, and that Django hides them."""
+    messages: list[CheckMessage] = []
+    wrong = wrong_secrets()
+    if wrong is not None:
+        # Without what it holds, which may be a secret.
+        messages.append(Error(f"{wrong} is no mapping", hint="It maps names to credentials.", id="resto.E018"))
+    if has_old_secrets():
+        messages.append(_old_secrets())
+    return messages
+
+
+def _old_secrets() -> CheckMessage:
+    return checks.Warning(
+        f"{OLD_SECRETS} is shown by Django, in its error mails and on its debug page; resto 0.3 will not read it",
+        hint="Call it RESTO_SECRETS. Django hides settings that have SECRET in their names.",
+        id="resto.W006",
+    )
 
 
 def check_plugins(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:

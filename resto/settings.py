@@ -1,6 +1,6 @@
 """The one module that reads Django's settings, when a value is needed, and again after `override_settings`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -25,6 +25,7 @@ __all__ = [
     "static_url",
     "storage_settings",
     "use_tz",
+    "wrong_secrets",
 ]
 
 P = ParamSpec("P")
@@ -95,6 +96,18 @@ def has_old_secrets() -> bool:
     return hasattr(settings, OLD_SECRETS)
 
 
+def wrong_secrets() -> str | None:
+    """Return the setting that should hold credentials by their names, and holds something else; None if there is none."""
+    for setting in ("RESTO_SECRETS", OLD_SECRETS):
+        try:
+            value = getattr(settings, setting, {})
+        except ImproperlyConfigured:
+            return None  # as in `get_setting`
+        if not isinstance(value, Mapping):
+            return setting
+    return None
+
+
 @sensitive_variables()  # what is given as a name may be the secret itself
 def get_credential(name: str, *, option: str, code: str = "E008") -> Any:
     """Return what ``RESTO_SECRETS`` holds under a name. For the constructors of transports and executors.
@@ -107,14 +120,16 @@ def get_credential(name: str, *, option: str, code: str = "E008") -> Any:
     Raises:
         ConfigurationError: There is no such name.
     """
+    wrong = wrong_secrets()
+    if wrong is not None:
+        raise ConfigurationError(f"{wrong} is no mapping", "It maps names to credentials.", "E018")
     credentials = get_setting("SECRETS")
-    try:
-        return credentials[name]
-    except KeyError:
-        known = ", ".join(sorted(credentials)) or "none"
+    if name not in credentials:
+        known = ", ".join(sorted(map(str, credentials))) or "none"
         # Without what was given: it may be the secret itself.
         problem = f"RESTO_SECRETS has no credential of the name that is given as {option!r}"
-        raise ConfigurationError(problem, f"It has: {known}.", code) from None
+        raise ConfigurationError(problem, f"It has: {known}.", code)
+    return credentials[name]
 
 
 def media_url() -> str:

@@ -485,10 +485,34 @@ def test_old_name_of_the_secrets(settings):
     assert "hunter2" not in str(message)
 
 
+@pytest.mark.parametrize("name", ["RESTO_SECRETS", "RESTO_CREDENTIALS"])
+def test_secrets_without_names(check, settings, name):
+    setattr(settings, name, ("user", "hunter2"))
+    found = [message for message in check_secrets(None) if message.id != "resto.W006"]
+    assert [(message.id, message.level) for message in found] == [("resto.E018", checks.ERROR)]
+    assert found[0].msg == f"{name} is no mapping"
+    of_storage = check(HYBRID, hosts=HOSTS, transport_options={"auth": "media"})
+    assert {message.id for message in of_storage if message.level == checks.ERROR} == {"resto.E018"}
+    assert "hunter2" not in str(of_storage + found)
+
+
 def test_codes_are_unique():
     """Each code that `checks` gives a message of its own stands there once; those of other modules have their table."""
     codes = re.findall(r'id="resto\.([EW]\d{3})"', inspect.getsource(checks_module))
-    assert sorted(codes) == ["E001", "E010", "E013", "E014", "W001", "W002", "W003", "W004", "W005", "W006", "W007"]
+    assert sorted(codes) == [
+        "E001",
+        "E010",
+        "E013",
+        "E014",
+        "E018",
+        "W001",
+        "W002",
+        "W003",
+        "W004",
+        "W005",
+        "W006",
+        "W007",
+    ]
 
 
 def test_codes_are_tested():
@@ -502,6 +526,7 @@ def test_codes_are_tested():
         "E013",
         "E014",
         "E017",
+        "E018",
         "W004",
         "W001",
         "W002",

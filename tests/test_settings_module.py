@@ -81,6 +81,24 @@ def test_old_name_of_the_secrets(settings):
         get_credential("other", option="auth")
 
 
+@pytest.mark.parametrize("value", ["hunter2", ("user", "hunter2"), ["hunter2"], None, 5, {"hunter2"}], ids=str)
+@pytest.mark.parametrize("name", ["RESTO_SECRETS", "RESTO_CREDENTIALS"])
+def test_secrets_without_names(settings, name, value):
+    setattr(settings, name, value)
+    with pytest.raises(ConfigurationError, match=f"^{name} is no mapping") as caught:
+        get_credential("media", option="auth")
+    assert caught.value.code == "E018"
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+def test_names_of_secrets_may_be_anything(settings):
+    settings.RESTO_SECRETS = {1: "one", "media": "two"}
+    with pytest.raises(ConfigurationError, match="It has: 1, media") as caught:
+        get_credential("hunter2", option="auth")
+    assert caught.value.__context__ is None
+
+
 def test_old_name_goes_with_the_version_that_the_check_names():
     assert (__version__ < "0.3") == hasattr(resto.settings, "OLD_SECRETS")
 

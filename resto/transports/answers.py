@@ -13,6 +13,7 @@ from http import HTTPStatus
 from http.client import HTTPResponse
 from typing import Any, cast
 
+from resto.transports.chunks import AnswerReader, expect_chunks
 from resto.transports.limits import Patience
 
 
@@ -159,6 +160,7 @@ def read_answer(source: "Received", method: str) -> HTTPResponse:
             # Of these, `http.client` skips 100 by itself; any other one would pass for the final answer.
             answer.headers = None  # type: ignore[assignment]  # makes `begin` read another head
             answer.begin()
+        expect_chunks(answer)
     except BaseException:
         answer.close()
         raise
@@ -186,7 +188,7 @@ class Received(io.RawIOBase):
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """Return what reads it, as a socket does."""
-        return io.BufferedReader(self)
+        return AnswerReader(self)
 
     def readable(self) -> bool:
         return True

@@ -180,6 +180,10 @@ class Connection:
         except STALE as error:
             # Not that of a connection which was closed while it was idle: the host had begun to answer.
             raise broken(error) from error
+        except (OSError, HTTPException):
+            raise
+        except Exception as error:
+            raise broken(error) from error
         stream = _AnswerStream(answer, source, self._timeout, self, None if answer.will_close else idle)
         if not (request.stream and answer.status in (200, 207)):
             stream.drain()
@@ -270,7 +274,7 @@ class _AnswerStream(Stream):
     def _read(self, size: int) -> bytes:
         try:
             block = self._answer.read(size)
-        except (OSError, HTTPException) as error:
+        except Exception as error:
             self._abandon()
             raise broke_off(error) from error
         if not block and size and self._answer.length:

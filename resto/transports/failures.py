@@ -12,7 +12,7 @@ from resto.transports.limits import SlowAnswerError
 from resto.transports.messages import NoAnswerError
 
 
-__all__ = ["STALE", "broke_off", "broken", "cannot_prepare", "connect_problem"]
+__all__ = ["STALE", "broke_off", "broken", "cannot_prepare", "connect_problem", "no_session"]
 
 # What a connection does that was closed by the host.
 STALE = (RemoteDisconnected, BrokenPipeError, ConnectionResetError, ConnectionAbortedError, ssl.SSLEOFError)
@@ -21,6 +21,11 @@ STALE = (RemoteDisconnected, BrokenPipeError, ConnectionResetError, ConnectionAb
 def cannot_prepare(error: Exception) -> NoAnswerError:
     """Return the error for a request that could not be made; not with its text, which may hold the credential."""
     return NoAnswerError(f"the request cannot be authenticated: {type(error).__name__}", ambiguous=False)
+
+
+def no_session(problem: str) -> NoAnswerError:
+    """Return the error for a session that could not be made; the problem is not the text of an exception, as above."""
+    return NoAnswerError(f"no session can be made: {problem}", ambiguous=False)
 
 
 def connect_problem(error: Exception, timeout: float) -> str:

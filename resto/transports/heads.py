@@ -70,7 +70,8 @@ class Heads:
             lines = _lines(checked_headers(prepared.headers))
             return b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method.encode(), prepared.path_url.encode(), lines)
         except Exception as error:  # noqa: BLE001 - an auth object is the site's code, and may fail as it likes
-            raise cannot_prepare(error) from None
+            failure = cannot_prepare(error)
+        raise failure  # not within `except`: the error would stay with it, as its context
 
 
 def is_large(body: Body | None) -> TypeGuard[Body]:

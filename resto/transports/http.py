@@ -162,6 +162,7 @@ class HttpTransport(Transport):
             if directory is not None:
                 self._lists[action.host] = True
             return directory
+        steps.close_stream(response)
         # Of a host that has never listed anything, Apache for example, this says nothing about the directory.
         if response.status in steps.ABSENT:
             if known:

@@ -7,7 +7,9 @@ from functools import cache
 from http.client import HTTPException, HTTPResponse
 from typing import Any
 
+from resto.transports.chunks import AnswerReader, expect_chunks
 from resto.transports.limits import MAX_UNWANTED, Patience
+from resto.transports.steps import path_of_url
 
 
 __all__ = ["EndlessAnswerError", "LimitedAnswer", "limit_answers"]
@@ -32,12 +34,15 @@ class LimitedAnswer(HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self._arriving = _Arriving(self.fp.detach(), sock)
-        self.fp = io.BufferedReader(self._arriving)
+        self.fp = AnswerReader(self._arriving)
 
     def begin(self) -> None:
         """Read the head."""
         super().begin()
         del self.headers["Content-Encoding"]
+        if path_of_url(self.headers.get("Location")) is None:
+            del self.headers["Location"]  # requests fails, as it looks also at redirects that it shall not follow
+        expect_chunks(self)
 
     def begin_piece(self, timeout: float) -> None:
         """Wait for the next piece of a body that is wanted, as `Patience.begin_piece`."""

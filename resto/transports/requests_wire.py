@@ -26,7 +26,7 @@ from resto.transports.credentials import (
     ReactiveAuthenticator,
     RequestsAuthenticator,
 )
-from resto.transports.failures import STALE, broke_off, broken, cannot_prepare, connect_problem
+from resto.transports.failures import STALE, broke_off, broken, cannot_prepare, connect_problem, no_session
 from resto.transports.heads import checked_headers
 from resto.transports.idle import IdlePool
 from resto.transports.limits import PIECE_SIZE
@@ -90,11 +90,30 @@ class RequestsWire:
         yield None
         if request.delay:
             time.sleep(request.delay)  # the host said that it is busy, and will not say when it no longer is
-        client = self._idle.take() or _Client(self._create_session(), _create_auth(self._authenticator))
+        client = self._idle.take() or self._new_client()
         try:
             return self._send(client, request)
         finally:
             self._idle.give(client)
+
+    @sensitive_variables()
+    def _new_client(self) -> _Client:
+        try:
+            session = self._create_session()
+        except Exception as error:  # noqa: BLE001 - a factory is the site's code, and may fail as it likes
+            problem = type(error).__name__
+        else:
+            if hasattr(session, "prepare_request"):
+                return self._authenticated(session)
+            problem = f"it is of type {type(session).__name__}"
+        raise no_session(problem)  # not within `except`: the error would stay with it, as its context
+
+    def _authenticated(self, session: requests.Session) -> _Client:
+        try:
+            return _Client(session, _create_auth(self._authenticator))
+        except Exception as error:  # noqa: BLE001 - as above
+            failure = cannot_prepare(error)
+        raise failure
 
     @sensitive_variables()  # urllib3 and http.client hold headers in the variables of theirs
     def _send(self, client: _Client, request: Request) -> Response:
@@ -106,8 +125,10 @@ class RequestsWire:
             raise
         except Exception as error:  # noqa: BLE001 - adapters, auth objects and hooks fail as they like
             reused = opened is not None and opened == _count_connections(client.session, prepared)
-            if not (request.idempotent and reused and _is_stale(error)):
-                raise _translated(error, self._timeout) from _cause(error)
+            failure = None if request.idempotent and reused and _is_stale(error) else _translated(error, self._timeout)
+        if failure is not None:
+            # Not within `except`: the error would stay with it, and it has the request, whose headers hold the credential.
+            raise failure
         # The connection was closed, before anything was answered; others that wait may be closed, too.
         client.close()
         try:
@@ -115,23 +136,26 @@ class RequestsWire:
         except (NoAnswerError, UnreadableBodyError):
             raise
         except Exception as error:  # noqa: BLE001 - as above
-            raise _translated(error, self._timeout) from _cause(error)
+            failure = _translated(error, self._timeout)
+        raise failure
 
     def _prepare(self, client: _Client, request: Request) -> requests.PreparedRequest:
         message = requests.Request(
             request.method, self._root + request.target, headers=dict(request.headers), data=_data(request.body)
         )
-        # An auth object keeps `prepare_request` from looking for one in a netrc file.
-        message.auth = client.auth or client.session.auth or _no_auth
         try:
+            # An auth object keeps `prepare_request` from looking for one in a netrc file.
+            message.auth = client.auth or client.session.auth or _no_auth
             prepared = client.session.prepare_request(message)
             prepared.headers["Accept-Encoding"] = "identity"
             checked_headers(prepared.headers)
         except UnreadableBodyError:
             raise
         except Exception as error:  # noqa: BLE001 - as above
-            raise cannot_prepare(error) from None
-        return prepared
+            failure = cannot_prepare(error)
+        else:
+            return prepared
+        raise failure
 
     def _exchange(self, session: requests.Session, prepared: requests.PreparedRequest, request: Request) -> Response:
         with suppress(AttributeError):  # an adapter of another kind limits its answers by itself, or not at all
@@ -229,9 +253,10 @@ class _AnswerStream:
             return self._answer.raw.read(size, decode_content=False)
         except ReadTimeoutError as error:
             cause = error.__cause__
-            raise broke_off(cause if isinstance(cause, TimeoutError) else TimeoutError()) from error
-        except HTTPError as error:
-            raise broke_off(error) from error
+            failure = broke_off(cause if isinstance(cause, TimeoutError) else TimeoutError())
+        except Exception as error:  # noqa: BLE001 - what urllib3 and `http.client` raise of what a host makes up
+            failure = broke_off(error)
+        raise failure  # not within `except`, as above: the error has the connections, and what proves who uses a proxy
 
     def drain(self) -> None:
         with suppress(NoAnswerError):  # nobody wanted the body
@@ -267,7 +292,7 @@ def _count_connections(session: requests.Session, prepared: requests.PreparedReq
     """Return how many connections a session has opened to a host so far; None if its adapter cannot tell."""
     try:
         return int(_pool(session, prepared).num_connections)
-    except AttributeError:
+    except Exception:  # noqa: BLE001 - nor is there a reason why it should
         return None
 
 
@@ -298,11 +323,10 @@ def _translated(error: Exception, timeout: float) -> NoAnswerError:
         return NoAnswerError(f"no answer within {timeout:g} s", ambiguous=True)
     if isinstance(root, EndlessAnswerError):
         return NoAnswerError(f"its answer does not end: {root}", ambiguous=True)
-    if isinstance(root, OSError | HTTPException) and not isinstance(root, requests.RequestException):
+    # Of an error that is neither's own, from a hook for example, the text may hold the credential.
+    is_own = isinstance(error, requests.RequestException | HTTPError) and not isinstance(
+        root, requests.RequestException
+    )
+    if is_own and isinstance(root, OSError | HTTPException):
         return broken(root)
     return NoAnswerError(f"requests failed: {type(root).__name__}", ambiguous=True)
-
-
-def _cause(error: Exception) -> Exception | None:
-    """Return an error as a cause, unless it is that of an auth object or a hook, whose text may hold the credential."""
-    return error if isinstance(error, requests.ConnectionError | requests.Timeout) else None

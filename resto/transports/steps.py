@@ -6,7 +6,7 @@ Nothing here touches the network. Only 404 and 410 mean that a file is absent.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -26,6 +26,7 @@ __all__ = [
     "LISTS_NOT",
     "SPARE_DIRECTORIES",
     "Action",
+    "close_stream",
     "collection",
     "delete",
     "download",
@@ -35,6 +36,7 @@ __all__ = [
     "modified_time",
     "natural",
     "parse_http_date",
+    "path_of_url",
     "put",
     "remove_directory",
     "server_product",
@@ -60,6 +62,8 @@ LOCK_DELAYS = (0.05, 0.1, 0.2, 0.4, 0.8)
 VERIFY_SIZE = BLOCK_SIZE
 
 _NATURAL = re.compile("[0-9]{1,18}")
+
+_ROOM = timedelta(days=2)
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
@@ -167,7 +171,7 @@ def exists(action: Action) -> Steps[bool]:
 def _is_of_directory(action: Action, response: Response) -> bool:
     """Tell whether a HEAD was answered as a server does for the name of a directory: then the name is taken."""
     if response.status in (301, 308):  # nginx, Apache, lighttpd
-        return urlsplit(response.headers.get("Location") or "").path == action.target + "/"
+        return path_of_url(response.headers.get("Location")) == action.target + "/"
     return (response.status, server_product(response)) in ((405, "rclone"), (207, "caddy"))
 
 
@@ -297,11 +301,17 @@ def unlocked(request: Request) -> Steps[Response]:
 
 def expect_file(action: Action, response: Response, method: str) -> Response:
     """Return the answer if it is that of a file, and raise if it is not."""
-    if response.status in ABSENT or _is_directory_of_wsgidav(response):
-        raise action.missing()
-    if response.status != 200:
-        raise action.unexpected(response, method)
-    return response
+    is_absent = response.status in ABSENT or _is_directory_of_wsgidav(response)
+    if response.status == 200 and not is_absent:
+        return response
+    close_stream(response)
+    raise action.missing() if is_absent else action.unexpected(response, method)
+
+
+def close_stream(response: Response) -> None:
+    """Close the body of an answer, if it has one that could be read."""
+    if response.stream is not None:
+        response.stream.close()
 
 
 def _is_directory_of_wsgidav(response: Response) -> bool:
@@ -346,12 +356,24 @@ def natural(text: str | None) -> int | None:
     return int(text) if text and _NATURAL.fullmatch(text) else None
 
 
+def path_of_url(text: str | None) -> str | None:
+    """Return the path of a URL, which may be a relative one, and None if it is none; for what a host claims."""
+    try:
+        url = urlsplit((text or "").encode("latin-1").decode())
+        path, _ = url.path, url.port  # a wrong port is found only now
+    except ValueError:
+        return None
+    return path
+
+
 def parse_http_date(value: str | None) -> datetime | None:
     """Return the moment that an HTTP date names, aware (RFC 9110, section 5.6.7)."""
     if not value:
         return None
     try:
         moment = parsedate_to_datetime(value)
-    except (ValueError, OverflowError, IndexError, TypeError):  # nothing is too strange for a header
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        # It shall have a place in any time zone.
+        return aware if aware - _ROOM < aware < aware + _ROOM else None
+    except Exception:  # noqa: BLE001 - nothing is too strange for a header, and `email` was not made for that
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -113,8 +113,7 @@ class WebDAVTransport(HttpTransport):
         if response.status in steps.ABSENT:
             raise action.missing()
         if response.status != 207 or response.stream is None:
-            if response.stream is not None:
-                response.stream.close()
+            steps.close_stream(response)
             raise action.unexpected(response, "PROPFIND")
         try:
             listing = steps.limited_listing(response.stream, self._max_listing)

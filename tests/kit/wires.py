@@ -76,6 +76,14 @@ def watched(course, see):
         return stop.value
 
 
+def chain(error):
+    """Return an error, and all that are its cause or its context, shown or not."""
+    found = [error]
+    for one in found:
+        found += [more for more in {one.__cause__, one.__context__} - {None} if more not in found]
+    return found
+
+
 def hurried(course):
     """Finish a course without ever waiting for what it waits for."""
     try:

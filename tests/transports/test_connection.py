@@ -681,3 +681,26 @@ def test_http_client_still_has_what_the_wire_relies_on():
         answer.begin()
         assert answer.length == 2
         answer.close()
+
+
+class Closable:
+    closed = 0
+
+    def close(self):
+        self.closed += 1
+
+
+@pytest.mark.parametrize("error", [ValueError, AttributeError, IndexError, OverflowError])
+def test_whatever_a_body_raises_is_one_error(error):
+    class Answer(Closable):
+        length = None
+
+        def read(self, size):
+            raise error
+
+    opened, sock = Closable(), socket.socket()
+    stream = connection._AnswerStream(Answer(), answers.Received(sock, b"", 0), 1, opened, None)
+    with pytest.raises(NoAnswerError, match="its answer broke off"):
+        stream.read()
+    assert opened.closed
+    sock.close()

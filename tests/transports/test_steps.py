@@ -276,7 +276,11 @@ def test_http_dates_have_three_forms(text):
     assert steps.parse_http_date(text) == datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)
 
 
-@given(st.datetimes(min_value=datetime(1900, 1, 1), timezones=st.sampled_from([UTC, timezone(timedelta(hours=2))])))
+@given(
+    st.datetimes(
+        datetime(1900, 1, 1), datetime(9999, 12, 29), timezones=st.sampled_from([UTC, timezone(timedelta(hours=2))])
+    )
+)
 def test_dates_round_trip(moment):
     text = moment.strftime("%a, %d %b %Y %H:%M:%S %z")
     assert steps.parse_http_date(text) == moment.replace(microsecond=0)
@@ -294,11 +298,18 @@ def test_anything_else_is_no_date(text):
         "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
         "Mon, 01 Jan 2026 00:00:00 +99999999999999",
         "Mon, 99 Jan 2026 00:00:00 GMT",
+        "Fri, 31 Dec 9999 23:59:59 -2359",
         " ",
     ],
 )
 def test_impossible_dates_are_no_dates(text):
     assert steps.parse_http_date(text) is None
+
+
+@given(st.text(st.characters(codec="latin-1")) | st.from_regex(r"(http:)?//[\[\]\w.]*(:\w*)?/d/?"))
+def test_a_url_that_is_none_has_no_path(text):
+    path = steps.path_of_url(text)
+    assert path is None or path in text.encode("latin-1").decode()
 
 
 @given(st.text())
@@ -339,6 +350,10 @@ def test_directory_takes_its_name(status, headers, expected):
     [
         (301, {"Location": "/login/"}),
         (301, {}),
+        *(
+            (301, {"Location": url})
+            for url in ("http://[", "//[x]/media/d/", "http://h:port/media/d/", "/media/d/\xe9")
+        ),
         (405, {"Server": "nginx"}),
         (207, {"Server": "Apache"}),
         (302, {"Location": "/media/d/"}),

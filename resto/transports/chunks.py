@@ -1,0 +1,70 @@
+"""Bodies that come in chunks (RFC 9112, section 7.1): the size of each chunk is checked before anybody believes it.
+
+http.client and urllib3 take for a size what `int` does. Of one that is negative they read to the end of the connection at
+once, past all limits; and for one that is huge they ask for the memory before anything has come.
+"""
+
+import io
+import re
+from http.client import HTTPException, HTTPResponse
+
+from resto.transports.limits import PIECE_SIZE
+
+
+__all__ = ["AnswerReader", "ChunkSizeError", "expect_chunks"]
+
+# Zeros apart, no size has more digits than a file could. The space before an extension is allowed, if not liked.
+_SIZE = re.compile(rb"0*([0-9A-Fa-f]{1,15})(?:[ \t]*;[^\r\n]*)?\r?\n")
+
+
+class ChunkSizeError(HTTPException):
+    """Where the size of a chunk should be, there is something else."""
+
+
+class AnswerReader(io.BufferedReader):
+    """What `http.client` and urllib3 read an answer from.
+
+    Both read the size of a chunk as a line, and nothing else within a body.
+
+    Args:
+        raw: Where it comes from.
+    """
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        super().__init__(raw)
+        self._expects_size = False
+
+    def expect_chunks(self) -> None:
+        """Let each line from now on be the size of a chunk, up to the one of the last chunk."""
+        self._expects_size = True
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Return the next line.
+
+        Raises:
+            ChunkSizeError: It should be the size of a chunk, and is not.
+        """
+        line = super().readline(size)
+        if self._expects_size:
+            digits = _SIZE.fullmatch(line)
+            if digits is None:
+                raise ChunkSizeError
+            self._expects_size = digits[1].strip(b"0") != b""
+        return line
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return so many bytes, if there are, without asking for the memory of all of them first."""
+        if size is None or size <= PIECE_SIZE:
+            return super().read(size)
+        pieces = []
+        while size > 0 and (piece := super().read(min(size, PIECE_SIZE))):
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
+
+
+def expect_chunks(answer: HTTPResponse) -> None:
+    """Let the sizes of chunks be checked, if the body of an answer has them, whether it is for `http.client` or urllib3."""
+    codings = ",".join(answer.headers.get_all("Transfer-Encoding", ()))
+    if "chunked" in codings.lower() and isinstance(answer.fp, AnswerReader):
+        answer.fp.expect_chunks()
