@@ -306,14 +306,19 @@ BREAKING = {
     repair_while_another_has_a_row: QUIET
     | {
         "scripts": [["save", "delete"], ["save"]],
-        "faults": [0, 0, 0, 3],
+        "faults": [0, 0, 3],
         "times": [5],
-        "schedule": [0] * 10 + [4] * 2 + [2] * 2 + [0] * 3 + [1] + [2] * 7 + [0] * 8,
+        "schedule": [0] * 12 + [4] * 2 + [2, 0, 1] + [2] * 12 + [0] * 12,
     },
     tell_nobody: QUIET | {"scripts": [["save"], ["delete"]], "schedule": [0] * 8 + [1] * 20},
     clear_whatever_has_followed: QUIET | {"scripts": [["save"], ["delete"]], "schedule": [0] * 8 + [1] * 20},
     ask_whoever_has_missed_something_last: QUIET
-    | {"scripts": [["save", "delete"], ["save"]], "faults": [0, 0, 0, 3, 3, 0], "crashes": [0] * 20 + [1]},
+    | {
+        "scripts": [["save", "delete"], ["save"]],
+        "faults": [0, 0, 0, 3, 3, 0],
+        "crashes": [0] * 27 + [1],
+        "schedule": [2] * 2,
+    },
     leave_a_deletion_pending_that_another_has_followed: QUIET
     | {
         "before": ("a",),
@@ -325,11 +330,11 @@ BREAKING = {
     acknowledge_what_is_not_recorded: MISSED_DELETION
     | {"scripts": [["save"], ["ask"]], "faults": [0, 3], "outages": [0, 0, 0, 1]},
     settle_what_others_have_decided: MISSED_DELETION
-    | {"scripts": [["save"], ["ask"]], "faults": [0, 3], "times": [310], "schedule": [0] * 8 + [4] * 2 + [2] * 6},
+    | {"scripts": [["save"], ["ask"]], "faults": [0, 3], "times": [610, 700], "schedule": [0] * 8 + [4] * 3 + [2] * 10},
     replace_files: QUIET | {"before": ("a",), "scripts": [["over"], ["ask"]]},
     ask_whoever_has_missed_something: MISSED_DELETION | {"scripts": [["save"], ["save"]]},
     ask_all_if_all_have_missed_something: MISSED_DELETION
-    | {"scripts": [["save"], ["save"]], "times": [310], "schedule": [0, 0, 4, 4, 2, 2, 2, 2]},
+    | {"scripts": [["save"], ["save"]], "times": [310], "schedule": [2] * 6 + [0] * 2 + [4] * 4 + [2] * 8},
 }
 
 
