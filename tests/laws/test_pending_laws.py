@@ -197,8 +197,8 @@ BREAKING = {
     forget_to_look_again: QUIET | {"scripts": (["save"], ["save", "save"]), "schedule": [0] * 3 + [1] * 14 + [0]},
     clear_the_rows_of_others: QUIET | ONE_EACH | {"faults": [2]},
     drain_without_a_lease: QUIET
-    | {"behind": True, "scripts": (["save"], ["delete"]), "faults": [2]}
-    | {"schedule": [0] * 2 + [3] * 7},
+    | {"behind": True, "scripts": (["save"], ["save"]), "times": [5], "arrives": [False, False, True, False]}
+    | {"faults": [2, 2], "schedule": [2] * 9 + [3] * 11 + [2] * 11 + [0] * 5},
     leave_no_grace: QUIET | ONE_EACH | {"faults": [2]},
 }
 
