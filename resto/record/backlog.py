@@ -31,7 +31,7 @@ class Backlog:
         count: How many names are pending.
         has_more: Whether there are more than that, which were not counted.
         under_way: How many other names somebody is dealing with at this moment.
-        oldest: Seconds since the oldest change that is pending; None if none is.
+        oldest: Seconds since the oldest change that is pending, at least 0; None if none is.
         due: Seconds until the next of them is due; negative if it has been due for a while. None if none is pending.
         error: Why the one that failed last did; empty if none has.
     """
@@ -88,7 +88,7 @@ def _backlog_of(storage: str, host: str) -> Backlog | None:
         count=min(len(pending), MOST),
         has_more=len(oldest) > MOST,
         under_way=len(under_way.difference(pending)),
-        oldest=now - min(pending.values()) if pending else None,
+        oldest=max(0.0, now - min(pending.values())) if pending else None,  # a clock was wrong, or somebody's row is
         due=None if due is None else due - now,
         error=error or "",
     )

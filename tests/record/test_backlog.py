@@ -60,6 +60,14 @@ def test_row_of_a_clock_that_was_wrong_is_not_under_way_for_ever(clock):
     assert (backlog_of().count, backlog_of().under_way) == (1, 0)
 
 
+@pytest.mark.parametrize("created", [10 * 365 * 86_400, float("inf")])
+def test_row_of_a_time_that_is_still_to_come_has_just_been_made(clock, created):
+    open_lease("a", ["media-1"])
+    Pending.objects.update(created=clock[0] + created)
+    clock[0] += 300
+    assert backlog_of().oldest == 0
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=8))
 def test_names_are_counted_and_not_rows(clock, changes):
     Pending.objects.all().delete()
