@@ -88,8 +88,7 @@ class MasterCopy(FileSystemStorage):
     def _write(self, temporary: str, descriptor: int, content: "File[Any]") -> None:
         try:
             if hasattr(content, "temporary_file_path"):
-                upload = content.temporary_file_path()
-                if link_over(upload, temporary):
+                if link_over(upload := content.temporary_file_path(), temporary):
                     return
                 os.fchmod(descriptor, stat.S_IMODE(os.stat(upload).st_mode))  # noqa: PTH116 - beside fchmod
             source = plain_file(content)
@@ -247,8 +246,7 @@ class MasterCopy(FileSystemStorage):
 
     def fingerprint(self, name: str) -> Fingerprint | None:
         """Return the state of a name's file: any change of the file changes it; None if there is no file."""
-        # Not stat: NFS serves that from a cache, and looks again when a file is opened.
-        descriptor = self._opened(name)
+        descriptor = self._opened(name)  # not stat: NFS serves that from a cache, and looks again when a file is opened
         if descriptor is None:
             return None
         try:
@@ -274,8 +272,7 @@ class MasterCopy(FileSystemStorage):
         """Raise unless the master copy has a file, or at least other files.
 
         Raises:
-            FileNotFoundError: The directory of the master copy is missing or empty, as a mount point is without its file
-                system.
+            FileNotFoundError: Its directory is missing or empty, as a mount point is without its file system.
         """
         if self.fingerprint(name) is None:
             self.require_files()

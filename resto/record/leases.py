@@ -12,16 +12,13 @@ from resto.exceptions import (
     ConfigurationError,
     HostUnavailableError,
     LeaseLostError,
-    RemoteDirectoryError,
-    RemoteFileNotFoundError,
-    TransportError,
     UndecidedError,
-    UnexpectedStatusCode,
 )
 from resto.executors.queue import retry_delay
 from resto.names import shown
 from resto.outcomes import Outcome
 from resto.record import rows
+from resto.record.meaning import cause_of_refusal, is_done, may_still_land, problem_of
 from resto.record.rests import MAX_DOUBLINGS, Reached, hasten, lease_seconds
 from resto.record.rows import Row, digest_of, in_parts
 from resto.settings import get_setting
@@ -31,7 +28,6 @@ __all__ = [
     "Lease",
     "forget_leases",
     "lease_seconds",
-    "may_still_land",
     "release_leases",
     "settle_leases",
     "skip_leases",
@@ -142,8 +138,8 @@ class Lease:
             Whether the change counts. Without a master copy, one that a host has missed counts only if that is recorded.
         """
         outcomes = list(outcomes)
-        done = [outcome.host for outcome in outcomes if _is_done(outcome)]
-        failed = [outcome for outcome in outcomes if not _is_done(outcome)]
+        done = [outcome.host for outcome in outcomes if is_done(outcome)]
+        failed = [outcome for outcome in outcomes if not is_done(outcome)]
         is_recorded = False
         try:
             with self._lock:
@@ -180,12 +176,12 @@ class Lease:
         if isinstance(outcome.error, UndecidedError):
             delay = min(delay, _UNDECIDED_DELAY)  # it is not this host that is waited for
         times = {"quiet_until": quiet_until, "due": max(quiet_until, now + delay)}
-        cause = _cause_of_refusal(outcome.error)
+        cause = cause_of_refusal(outcome.error)
         if cause is None:
-            rows.update(mine, "attempts = attempts + 1", **times, error=_problem(outcome.error)[:_MAX_ERROR])
+            rows.update(mine, "attempts = attempts + 1", **times, error=problem_of(outcome.error)[:_MAX_ERROR])
         else:
             rows.update(mine, "attempts = attempts + 1", **times)
-            rows.update(mine | {"error = %s": ""}, error=_problem(cause)[:_MAX_ERROR])
+            rows.update(mine | {"error = %s": ""}, error=problem_of(cause)[:_MAX_ERROR])
 
     def delay(self) -> float:
         """Return how many seconds to wait until the next try, if this one fails."""
@@ -302,24 +298,8 @@ class Lease:
             rows.update(self._mine, present=False, quiet_until=0.0, due=clock())
 
 
-def _is_done(outcome: Outcome) -> bool:
-    """Tell whether nothing remains to be done: where a directory stands, there is no file to be deleted, nor will there be."""
-    return outcome.ok or isinstance(outcome.error, RemoteDirectoryError)
-
-
 def _are_older(found: Sequence[Row], own: Sequence[Row]) -> bool:
     return max(row.id for row in found) < min((row.id for row in own), default=0)
-
-
-def _problem(error: Exception | None) -> str:
-    # The row says which host and name it is about.
-    return error.problem if isinstance(error, TransportError) else f"{type(error).__name__}: {error}"
-
-
-def _cause_of_refusal(error: Exception | None) -> Exception | None:
-    """Return why a breaker does not let the host be asked, which says more than that; None if the host was asked."""
-    cause = None if error is None else error.__cause__
-    return cause if isinstance(error, HostUnavailableError) and isinstance(cause, HostUnavailableError) else None
 
 
 def settle_leases(settled: Sequence[tuple[Lease, Outcome]]) -> None:
@@ -408,17 +388,3 @@ def skip_leases(leases: Sequence[Lease], tried: Lease) -> None:
         mine = {"owner IN %s": [lease.token for lease in part]}
         as_often = f"attempts = CASE WHEN attempts < {attempts:d} THEN {attempts:d} ELSE attempts END"
         rows.update(mine, as_often, quiet_until=0.0, due=due)
-
-
-def may_still_land(error: Exception | None) -> bool:
-    """Tell whether a request that failed may be carried out all the same, now or later.
-
-    Args:
-        error: Of an outcome; None if there is none.
-    """
-    if error is None:
-        return False
-    if isinstance(error, HostUnavailableError):
-        return error.ambiguous
-    # After an answer nothing follows, nor if nothing was sent.
-    return not isinstance(error, UnexpectedStatusCode | RemoteFileNotFoundError | UndecidedError)

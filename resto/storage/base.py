@@ -38,12 +38,7 @@ class ReplicatedStorage(Storage):
     # Set by Django's `deconstructible` on the classes that are used.
     _constructor_args: tuple[tuple[Any, ...], dict[str, Any]]
 
-    def __init__(
-        self,
-        hosts: Any = None,
-        base_url: str | None = None,
-        **options: Unpack[StorageOptions],
-    ) -> None:
+    def __init__(self, hosts: Any = None, base_url: str | None = None, **options: Unpack[StorageOptions]) -> None:
         unknown = sorted(set(options) - set(StorageOptions.__annotations__))
         if unknown:
             known = ", ".join(StorageOptions.__annotations__)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, Unpack, cast
 from django.utils.deconstruct import deconstructible
 
 from resto.courses import Course, as_method, course_of
-from resto.exceptions import ConfigurationError, RemoteDirectoryError, ReplicationError
+from resto.exceptions import ConfigurationError, ReplicationError
 from resto.executors import Job
 from resto.names import clean_directory, clean_name, require_canonical, require_new
 from resto.outcomes import Outcome
@@ -32,7 +32,15 @@ from resto.storage.repairs import Leases, run_repairs
 from resto.storage.replication import leased
 from resto.storage.reporting import removed, uploaded
 from resto.storage.reservation import Reservation
-from resto.storage.undo import follow, kept_because, require_recorded, undone, with_consequence
+from resto.storage.undo import (
+    follow,
+    is_of_directory,
+    kept_because,
+    refusing_directories,
+    require_recorded,
+    undone,
+    with_consequence,
+)
 
 
 if TYPE_CHECKING:
@@ -51,9 +59,8 @@ class DistributedStorage(ReplicatedStorage):
     Files are read from a random host, and from another one when that fails. A save or delete that reaches fewer hosts than
     `write_quorum` says fails; such a save is undone.
 
-    With the durable record, what a host has missed is known: it is not asked for that name until a drain has copied the file
-    from another host. A name counts as taken while another save or delete of it may be under way, so that two cannot meet. Without
-    the record, a name counts as taken when any host that answers has it.
+    With the durable record, a host is not asked for what it has missed until a drain has copied that from another host, and a name
+    counts as taken while another save or delete of it may be under way. Without it, one does if any host that answers has it.
 
     Args:
         hosts: Addresses of the media servers: ``"media-1:8080"``, a full URL, or ``{"url": ..., **options for it}``.
@@ -98,9 +105,7 @@ class DistributedStorage(ReplicatedStorage):
     @as_method
     def remove(self, host: str, name: str) -> Course[bool]:
         """Delete a file from one host; return whether it was there."""
-        require_canonical(name)
-        _keep_lease()
-        return removed(host, name, (yield from course_of(self.transport_for(host).delete, host, name)))
+        return removed(host, name, (yield from course_of(self.withdraw, host, name)))
 
     @as_method
     def withdraw(self, host: str, name: str) -> Course[bool]:
@@ -216,17 +221,11 @@ class DistributedStorage(ReplicatedStorage):
         change = Change(self, present=False)
         change.announce(name)
         consequence = "" if change.lease is None else "it counts as deleted, and is not asked for there until it is"
-        try:
+        with refusing_directories(change, name):
             follow(change, self.remove, name, consequence)
-        except ReplicationError as error:
-            if not _is_of_directory(error.outcomes):
-                raise
-            if not any(outcome.value for outcome in cast("Sequence[Outcome]", error.outcomes)):
-                change.forget()
-            raise IsADirectoryError(f"{name!r} is a directory, and only files can be deleted") from error
 
     def _has_failed(self, action: str, outcomes: Sequence[Outcome]) -> bool:
-        if _is_of_directory(outcomes):
+        if is_of_directory(outcomes):
             return True
         if action == "delete" and self._write_quorum is None and not self.fatal_exceptions:
             return False
@@ -304,10 +303,6 @@ class DistributedStorage(ReplicatedStorage):
         self.require_sound_options()
         jobs = (self._guarded_job(action, call, host, name) for host in random.sample(hosts, len(hosts)))
         return cast("T", first_answer(action, name, jobs, self.report, self.hosts))
-
-
-def _is_of_directory(outcomes: Sequence[Any]) -> bool:
-    return any(isinstance(outcome.error, RemoteDirectoryError) for outcome in outcomes)
 
 
 def _is_hidden(storage: DistributedStorage, name: str) -> bool:

@@ -112,8 +112,12 @@ class Reservation(threading.local):
             with self.opened(alias):
                 if not is_free(name):
                     raise FileExistsError(_TAKEN.format(name=name))
-                return self._taken(storage)
-        return self._taken(storage)
+                change = self._taken(storage)
+        else:
+            change = self._taken(storage)
+        if change.lease is None:
+            change.announce(name)  # nothing is recorded, which may have to be said
+        return change
 
     def _taken(self, storage: Recorded) -> Change:
         change, self._change, self.alias, self._free = self._change, None, None, None

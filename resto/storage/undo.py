@@ -1,17 +1,27 @@
 """What becomes of changes that have failed on a host: they stay, or must not have happened."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
-from resto.exceptions import HostUnavailableError, ReplicationError, UnexpectedStatusCode
+from resto.exceptions import HostUnavailableError, RemoteDirectoryError, ReplicationError, UnexpectedStatusCode
 from resto.master.copy import MasterCopy
 from resto.master.snapshots import Fingerprint
 from resto.outcomes import Outcome
-from resto.record import leases
 from resto.record.changes import Change, holding
+from resto.record.meaning import may_still_land
 
 
-__all__ = ["follow", "kept_because", "require_recorded", "undone", "undone_here", "with_consequence"]
+__all__ = [
+    "follow",
+    "is_of_directory",
+    "kept_because",
+    "refusing_directories",
+    "require_recorded",
+    "undone",
+    "undone_here",
+    "with_consequence",
+]
 
 # Statuses after which no server has stored anything: credentials, permission, size.
 _REFUSALS = frozenset({401, 403, 413})
@@ -120,10 +130,33 @@ def _settled_by_undoing(outcomes: Sequence[Outcome], withdrawn: Sequence[Outcome
     for outcome in outcomes:
         # The upload may arrive after the deletion. And a host that has refused it may have an older file of that name, from
         # a save that this one has replaced and undone.
-        yield outcome if leases.may_still_land(outcome.error) else by_host.get(outcome.host, outcome)
+        yield outcome if may_still_land(outcome.error) else by_host.get(outcome.host, outcome)
 
 
 def _has_refused(error: Exception | None) -> bool:
     if isinstance(error, HostUnavailableError):
         return not error.ambiguous
     return isinstance(error, UnexpectedStatusCode) and error.status in _REFUSALS
+
+
+@contextmanager
+def refusing_directories(change: Change, name: str) -> Iterator[None]:
+    """Raise `IsADirectoryError` in place of what says that a host has a directory where a file was to be deleted.
+
+    Args:
+        change: The deletion, of which nothing remains pending unless a host has deleted a file.
+        name: The file's name.
+    """
+    try:
+        yield
+    except ReplicationError as error:
+        if not is_of_directory(error.outcomes):
+            raise
+        if not any(outcome.value for outcome in cast("tuple[Outcome, ...]", error.outcomes)):
+            change.forget()
+        raise IsADirectoryError(f"{name!r} is a directory, and only files can be deleted") from error
+
+
+def is_of_directory(outcomes: Sequence[Any]) -> bool:
+    """Tell whether a host has a directory where a file was to be deleted."""
+    return any(isinstance(outcome.error, RemoteDirectoryError) for outcome in outcomes)

@@ -10,7 +10,6 @@ from kit.record import FULL, HOSTS, REFUSED, SILENT, open_lease, outcome, record
 from resto.exceptions import (
     HostUnavailableError,
     LeaseLostError,
-    RemoteFileNotFoundError,
     TransportError,
 )
 from resto.health import Breaker
@@ -62,15 +61,6 @@ def test_what_may_still_land_is_left_alone_for_the_grace(clock, settings, error)
     open_lease(hosts=["media-1"]).settle([outcome("media-1", error)])
     [row] = recorded().values()
     assert (row.due, row.quiet_until) == (clock[0] + 50, clock[0] + 50)
-
-
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [(None, False), (REFUSED, False), (SILENT, True), (FULL, False), (OSError(), True),
-     (RemoteFileNotFoundError("media-1", "a", "delete", "404"), False)],
-)  # fmt: skip
-def test_may_still_land(error, expected):
-    assert leases.may_still_land(error) is expected
 
 
 def test_hosts_that_differ_in_case_only_are_two():

@@ -139,7 +139,7 @@ def with_a_master_copy():
 
 def without_a_master_copy():
     first = opening.open_change("copied", ["media-1", "media-2"], "a", present=True)
-    first.overrule("copied", "a", present=True)
+    first.overrule("copied", "a")
     first.revoke()
     first.release(0)
     second = opening.open_change("copied", ["media-1", "media-2"], "a", present=True)

@@ -12,7 +12,7 @@ from kit.world import replace_truth_of
 from resto import health
 from resto.exceptions import ConfigurationError, ReplicationError, UndecidedError
 from resto.plugins import PluginManager
-from resto.record import leases, opening, truth
+from resto.record import leases, meaning, opening, truth
 from resto.repair.drain import drain
 from resto.storage import DistributedStorage
 from resto.transports.webdav import WebDAVTransport
@@ -110,7 +110,7 @@ def test_wrong_quorum(servers, quorum):
 
 
 def test_undecided_error_is_not_a_request_that_may_still_land():
-    assert not leases.may_still_land(UndecidedError("h", "a", "repair", "who knows"))
+    assert not meaning.may_still_land(UndecidedError("h", "a", "repair", "who knows"))
 
 
 # Without any one of the rules of `resto.record.truth`, something goes wrong.

@@ -1,0 +1,44 @@
+"""What an outcome means for the rows of its host: whether anything remains to be done, and what may still happen."""
+
+from resto.exceptions import (
+    HostUnavailableError,
+    RemoteDirectoryError,
+    RemoteFileNotFoundError,
+    TransportError,
+    UndecidedError,
+    UnexpectedStatusCode,
+)
+from resto.outcomes import Outcome
+
+
+__all__ = ["cause_of_refusal", "is_done", "may_still_land", "problem_of"]
+
+
+def is_done(outcome: Outcome) -> bool:
+    """Tell whether nothing remains to be done: where a directory stands, there is no file to be deleted, nor will there be."""
+    return outcome.ok or isinstance(outcome.error, RemoteDirectoryError)
+
+
+def problem_of(error: Exception | None) -> str:
+    """Return what a row says of a failure; it says already which host and name it is about."""
+    return error.problem if isinstance(error, TransportError) else f"{type(error).__name__}: {error}"
+
+
+def cause_of_refusal(error: Exception | None) -> Exception | None:
+    """Return why a breaker does not let the host be asked, which says more than that; None if the host was asked."""
+    cause = None if error is None else error.__cause__
+    return cause if isinstance(error, HostUnavailableError) and isinstance(cause, HostUnavailableError) else None
+
+
+def may_still_land(error: Exception | None) -> bool:
+    """Tell whether a request that failed may be carried out all the same, now or later.
+
+    Args:
+        error: Of an outcome; None if there is none.
+    """
+    if error is None:
+        return False
+    if isinstance(error, HostUnavailableError):
+        return error.ambiguous
+    # After an answer nothing follows, nor if nothing was sent.
+    return not isinstance(error, UnexpectedStatusCode | RemoteFileNotFoundError | UndecidedError)
