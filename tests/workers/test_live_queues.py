@@ -260,11 +260,13 @@ def test_queue_without_a_worker(open_site, resto_server_factory, kind):
     assert server.files == {"a": b"content"}
     drained = len(server.requests)
     worker = site.start_worker()
-    # Of the save, and of the first drain.
-    wait_until(lambda: len(server.requests) == drained + 2, lambda: worker.log)
+    # There are two messages, of the save and of the first drain. If they are dealt with at once, one leaves it to the other.
+    wait_until(lambda: len(server.requests) > drained, lambda: worker.log)
     site.clerk.save("b", b"more")
     site.wait_until_equal(server.files)
-    assert [request.method for request in server.requests[drained:]] == ["HEAD", "HEAD", "PUT"]
+    methods = [request.method for request in server.requests[drained:]]
+    assert set(methods) == {"HEAD", "PUT"}
+    assert methods.count("PUT") == 1
 
 
 @pytest.mark.parametrize("kind", ["rq", "celery prefork, redis"])
