@@ -2,21 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Case, Q, QuerySet, When
+from django.db.models import Case, Q, When
 
 from resto.record import leases, rows
 from resto.record.database import connected, outside_loops
-from resto.record.rests import longest_rest
+from resto.record.queries import rows_in, under_way
 from resto.record.rows import Row, digest_of, in_parts
 
 
-if TYPE_CHECKING:
-    from resto.models import Pending
+__all__ = ["NOTHING", "Backlog", "backlog_of", "backlog_of_host", "rows_below", "rows_of_name", "rows_of_names"]
 
-__all__ = ["NOTHING", "Backlog", "backlog_of", "rows_below", "rows_of_name", "rows_of_names"]
 # How many rows of a host are looked at: nobody is told more by a larger number, and with a million it would take long.
 MOST = 10_000
 
@@ -55,15 +51,22 @@ def backlog_of(storage: str) -> dict[str, Backlog]:
     Args:
         storage: Alias of the storage in ``STORAGES``.
     """
-    found = {host: _backlog_of(alias, host) for alias, host in rows.pairs([storage])}
-    return {host: one for host, one in found.items() if one is not None}
+    found = {host: backlog_of_host(alias, host) for alias, host in rows.pairs([storage])}
+    return {host: one for host, one in found.items() if one is not NOTHING}
 
 
-def _backlog_of(storage: str, host: str) -> Backlog | None:
+@outside_loops
+def backlog_of_host(storage: str, host: str) -> Backlog:
+    """Return what is pending, or under way, for one host; `NOTHING` if nothing is.
+
+    Args:
+        storage: Alias of the storage in ``STORAGES``.
+        host: The host as it stands in the settings of whoever has recorded it.
+    """
     now = leases.clock()
-    is_under_way = Q(error="", quiet_until__gt=now, quiet_until__lte=now + longest_rest())
+    is_under_way = under_way(now)
     with connected() as connection:
-        mine = _objects(connection).filter(storage=storage, host=host)
+        mine = rows_in(connection).filter(storage=storage, host=host)
         # Times are above 0: SQLite would take the other index of a host, and sort a million rows.
         by_age = (
             mine.filter(created__gt=0)
@@ -76,18 +79,18 @@ def _backlog_of(storage: str, host: str) -> Backlog | None:
         failed = next((number for *_, has_failed, number in newest if has_failed), None)
         error = mine.filter(id=failed).values_list("error", flat=True).first() if failed else ""
     if not oldest:
-        return None  # the last row has just gone
+        return NOTHING
     pending: dict[str, float] = {}
-    under_way = set()
+    at_work = set()
     for name, created, is_at_work, _, _ in (*oldest, *newest):
         if is_at_work:
-            under_way.add(name)
+            at_work.add(name)
         else:
             pending.setdefault(name, created)
     return Backlog(
         count=min(len(pending), MOST),
         has_more=len(oldest) > MOST,
-        under_way=len(under_way.difference(pending)),
+        under_way=len(at_work.difference(pending)),
         oldest=max(0.0, now - min(pending.values())) if pending else None,  # a clock was wrong, or somebody's row is
         due=None if due is None else due - now,
         error=error or "",
@@ -132,15 +135,9 @@ def rows_below(storage: str, directory: str) -> dict[str, list[Row]]:
     """
     found: dict[str, list[Row]] = {}
     with connected() as connection:
-        below = _objects(connection).filter(storage=storage)
+        below = rows_in(connection).filter(storage=storage)
         if directory:
             below = below.filter(name__startswith=f"{directory}/")
         for row in map(Row._make, below.order_by("id").values_list(*Row._fields)):
             found.setdefault(row.name, []).append(row)
     return found
-
-
-def _objects(connection: BaseDatabaseWrapper) -> "QuerySet[Pending]":
-    from resto.models import Pending  # cannot be imported unless the application is installed
-
-    return Pending._base_manager.using(connection.alias)  # noqa: SLF001 - a public API of Django (topics/db/managers)

@@ -4,20 +4,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count
 
-from resto.record import leases, rows
-from resto.record.database import connected
-from resto.record.rests import longest_rest
+from resto.record import leases, rests, rows
+from resto.record.database import connected, outside_loops
+from resto.record.queries import is_under_way, rows_in, under_way
+from resto.record.rests import delete_by_parts
 
 
 if TYPE_CHECKING:
     from resto.models import Pending
 
 __all__ = ["PendingFile", "forget_host", "make_due", "names_by_storage", "pending_files", "rows_of_file"]
-
-# Rows that are read or written at a time: others do not wait for long.
-PART = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +54,12 @@ def make_due(storages: Sequence[str] = (), hosts: Sequence[str] = ()) -> None:
     resting = {"due > %s": now, "quiet_until <= %s": now}
     for storage, host in _pairs(storages, hosts):
         mine = {"storage = %s": storage, "host = %s": host, **resting}
-        while found := rows.select(mine, PART, "due, id"):
+        while found := rows.select(mine, rests.PART, "due, id"):
             for part in rows.in_parts([row.id for row in found]):
                 rows.update({"id IN %s": [*part], **resting}, due=now)
 
 
+@outside_loops
 def names_by_storage(host: str) -> dict[str, int]:
     """Return how many names are recorded for a host, for each alias that has any.
 
@@ -70,7 +69,7 @@ def names_by_storage(host: str) -> dict[str, int]:
     found = {}
     for storage, _ in _pairs((), [host]):
         with connected() as connection:
-            mine = _objects(connection.alias).filter(storage=storage, host=host)
+            mine = rows_in(connection).filter(storage=storage, host=host)
             found[storage] = mine.aggregate(names=Count("name", distinct=True))["names"]
     return {storage: number for storage, number in found.items() if number}
 
@@ -83,9 +82,8 @@ def forget_host(storage: str, host: str) -> Iterator[int]:
         host: As for `names_by_storage`.
     """
     free = {"storage = %s": storage, "host = %s": host, "quiet_until <= %s": leases.clock()}
-    while found := rows.select(free, PART, "due, id"):
-        for part in rows.in_parts([row.id for row in found]):
-            yield rows.delete({"id IN %s": [*part], **free})
+    for _, number in delete_by_parts(free, "due, id"):
+        yield number
 
 
 def pending_files(storages: Sequence[str], hosts: Sequence[str] = ()) -> Iterator[PendingFile]:
@@ -108,13 +106,15 @@ def pending_files(storages: Sequence[str], hosts: Sequence[str] = ()) -> Iterato
                     yield _file(row, now)
 
 
+@outside_loops
 def _pending_after(storage: str, host: str, created: float, last: int) -> "list[Pending]":
     with connected() as connection:
-        mine = _objects(connection.alias).filter(storage=storage, host=host, created__gte=created)
-        mine = mine.exclude(_under_way(leases.clock())).exclude(created=created, id__lte=last)
-        return list(mine.order_by("created", "id")[:PART])
+        mine = rows_in(connection).filter(storage=storage, host=host, created__gte=created)
+        mine = mine.exclude(under_way(leases.clock())).exclude(created=created, id__lte=last)
+        return list(mine.order_by("created", "id")[: rests.PART])
 
 
+@outside_loops
 def rows_of_file(storage: str, name: str) -> list[PendingFile]:
     """Return what is recorded of one file, for all hosts, oldest first.
 
@@ -124,7 +124,7 @@ def rows_of_file(storage: str, name: str) -> list[PendingFile]:
     """
     now = leases.clock()
     with connected() as connection:
-        of_name = _objects(connection.alias).filter(key__in=[rows.digest_of(storage, name), ""])
+        of_name = rows_in(connection).filter(key__in=[rows.digest_of(storage, name), ""])
         return [_file(row, now) for row in of_name.filter(storage=storage, name=name).order_by("id")]
 
 
@@ -132,18 +132,6 @@ def _pairs(storages: Sequence[str], hosts: Sequence[str]) -> list[tuple[str, str
     return [(storage, host) for storage, host in rows.pairs(storages) if not hosts or host in hosts]
 
 
-def _under_way(now: float) -> Q:
-    return Q(error="", quiet_until__gt=now, quiet_until__lte=now + longest_rest())
-
-
 def _file(row: "Pending", now: float) -> PendingFile:
-    under_way = not row.error and now < row.quiet_until <= now + longest_rest()
-    return PendingFile(
-        row.storage, row.host, row.name, under_way, now - row.created, row.due - now, row.attempts, row.error
-    )
-
-
-def _objects(alias: str) -> "QuerySet[Pending]":
-    from resto.models import Pending  # cannot be imported unless the application is installed
-
-    return Pending._base_manager.using(alias)  # noqa: SLF001 - a public API of Django (topics/db/managers)
+    age, due = now - row.created, row.due - now
+    return PendingFile(row.storage, row.host, row.name, is_under_way(row, now), age, due, row.attempts, row.error)

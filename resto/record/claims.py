@@ -9,7 +9,7 @@ from typing import Any
 from resto.record import leases, rows
 from resto.record.leases import Lease, lease_seconds
 from resto.record.opening import insert_rows, open_lease
-from resto.record.rests import PART, call_back
+from resto.record.rests import call_back, delete_by_parts
 from resto.record.rows import Row, digest_of, in_parts
 
 
@@ -141,12 +141,8 @@ def forget_before(storage: str, host: str, moment: float) -> int:
         moment: Seconds since the epoch; changes are old that were made before, or then.
     """
     free = {"created <= %s": moment, "quiet_until <= %s": leases.clock()}
-    names: set[str] = set()
-    while found := rows.select({"storage = %s": storage, "host = %s": host, **free}, PART, "created, id"):
-        names.update(row.name for row in found)
-        for part in in_parts(found):
-            rows.delete({"id IN %s": [row.id for row in part], **free})
-    return len(names)
+    parts = delete_by_parts({"storage = %s": storage, "host = %s": host, **free}, "created, id")
+    return len({row.name for part, _ in parts for row in part})
 
 
 def claim_name(storage: str, host: str, name: str) -> PendingName | None:

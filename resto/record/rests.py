@@ -1,16 +1,26 @@
 """How long rows may rest, and what makes them due before their time."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from resto.executors.queue import LONGEST_DELAY
 from resto.record import rows
-from resto.record.rows import in_parts
+from resto.record.rows import Conditions, Row, in_parts
 from resto.settings import get_setting
 
 
-__all__ = ["MAX_DOUBLINGS", "PART", "Reached", "call_back", "hasten", "lease_seconds", "longest_hold", "longest_rest"]
+__all__ = [
+    "MAX_DOUBLINGS",
+    "PART",
+    "Reached",
+    "call_back",
+    "delete_by_parts",
+    "hasten",
+    "lease_seconds",
+    "longest_hold",
+    "longest_rest",
+]
 
 logger = logging.getLogger("resto")
 
@@ -122,3 +132,18 @@ def _is_right(now: float) -> bool:
         return True
     logger.error("The clock of this machine differs by %d seconds from that of the database.", now - of_database)
     return False
+
+
+def delete_by_parts(where: Conditions, order: str) -> Iterator[tuple[Sequence[Row], int]]:
+    """Remove rows, few enough at a time that others do not wait for long.
+
+    Args:
+        where: Which rows, as for `rows.select`.
+        order: In which an index has them.
+
+    Yields:
+        Rows that were found, and how many of them were still as they should be, and are removed.
+    """
+    while found := rows.select(where, PART, order):
+        for part in in_parts(found):
+            yield part, rows.delete({"id IN %s": [row.id for row in part], **where})

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from resto.names import shown
 from resto.record import claims, leases, rows
-from resto.record.backlog import NOTHING, backlog_of
+from resto.record.backlog import backlog_of_host
 from resto.storage import ReplicatedStorage
 from resto.storage.finding import find_host
 
@@ -52,7 +52,7 @@ class Strangers:
                 self.pairs.add((alias, host))
                 forgotten[what] += claims.forget_before(alias, host, leases.clock() - KEPT)
                 if leases.clock() - _told.get(what, -TOLD) >= TOLD:
-                    kept[what] += backlog_of(alias).get(host, NOTHING).count
+                    kept[what] += backlog_of_host(alias, host).count
         self._tell(kept, forgotten)
 
     def _name(self, alias: str, host: str) -> str | None:

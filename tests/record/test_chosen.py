@@ -4,7 +4,7 @@ import pytest
 
 from kit.record import REFUSED, SILENT, open_lease, outcome
 from resto.models import Pending
-from resto.record import chosen, leases
+from resto.record import chosen, leases, rests
 
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("database", "clock")]
@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch, clock):
-    monkeypatch.setattr(chosen, "PART", 2)
+    monkeypatch.setattr(rests, "PART", 2)
     clock[0] = 1_764_356_001.123457  # as many digits as a time has
 
 

@@ -25,7 +25,6 @@ LIMIT = 500
 def parts(monkeypatch):
     """Little is done at a time, so that it can be told from a look at all rows."""
     monkeypatch.setattr(rests, "PART", 20)
-    monkeypatch.setattr(claims, "PART", 20)
     monkeypatch.setattr(backlog, "MOST", 20)
     monkeypatch.setattr(leases, "_unreachable", set())
     monkeypatch.setattr(leases, "_hastened", {})

@@ -18,7 +18,7 @@ from kit.processes import interrupt
 from resto.executors.flow import BACKLOG, WINDOW
 from resto.management.commands import resto_drain
 from resto.models import Pending
-from resto.record import chosen, claims, leases, opening
+from resto.record import claims, leases, opening, rests
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_options(missed, server, capsys):
 
 @pytest.mark.django_db
 def test_what_is_not_due_yet_is_taken_as_far_as_grace_allows(missed, server, capsys, monkeypatch):
-    monkeypatch.setattr(chosen, "PART", 1)
+    monkeypatch.setattr(rests, "PART", 1)
     soon = leases.clock() + 1_000
     Pending.objects.update(due=soon)
     Pending.objects.filter(name="b").update(quiet_until=soon)

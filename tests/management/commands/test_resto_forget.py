@@ -8,7 +8,7 @@ from django.db import OperationalError
 
 from resto.management.commands import resto_forget
 from resto.models import Pending
-from resto.record import chosen, database, leases, opening
+from resto.record import chosen, database, leases, opening, rests
 
 
 pytestmark = pytest.mark.django_db
@@ -42,7 +42,7 @@ def record(*names, storage="default", host=GONE):
 
 
 def test_host_that_is_gone_is_forgotten(server, capsys, monkeypatch):
-    monkeypatch.setattr(chosen, "PART", 2)
+    monkeypatch.setattr(rests, "PART", 2)
     record("a", "b", "c", "c")
     record("a", host=server.url)
     call_command("resto_forget", GONE, "--no-input")

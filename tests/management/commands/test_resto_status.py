@@ -12,7 +12,7 @@ from django.db import DatabaseError
 
 from resto.management.commands import resto_status
 from resto.models import Pending
-from resto.record import backlog, chosen, database, opening
+from resto.record import backlog, database, opening, rests
 from resto.repair import status
 
 
@@ -299,7 +299,7 @@ def test_names_of_some_hosts_and_storages(server, settings, resto_server_factory
 
 
 def test_names_are_listed_in_parts(server, capsys, monkeypatch):
-    monkeypatch.setattr(chosen, "PART", 2)
+    monkeypatch.setattr(rests, "PART", 2)
     for _ in range(2):  # each of them has two rows
         opening.open_leases("default", [(server.url, f"{number}") for number in range(5)])
     Pending.objects.update(quiet_until=0)

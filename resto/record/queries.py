@@ -1,0 +1,39 @@
+"""Rows in the ORM of Django: for questions that are not part of a save, and that differ from each other."""
+
+from typing import TYPE_CHECKING
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Q, QuerySet
+
+from resto.record.rests import longest_rest
+
+
+if TYPE_CHECKING:
+    from resto.models import Pending
+
+__all__ = ["is_under_way", "rows_in", "under_way"]
+
+
+def rows_in(connection: BaseDatabaseWrapper) -> "QuerySet[Pending]":
+    """Return all rows.
+
+    Args:
+        connection: As `resto.record.database.connected` has it.
+    """
+    from resto.models import Pending  # cannot be imported unless the application is installed
+
+    return Pending._base_manager.using(connection.alias)  # noqa: SLF001 - a public API of Django (topics/db/managers)
+
+
+def under_way(now: float) -> Q:
+    """Return the condition for rows that are under way: they have not failed, and somebody holds them.
+
+    Args:
+        now: Seconds since the epoch.
+    """
+    return Q(error="", quiet_until__gt=now, quiet_until__lte=now + longest_rest())
+
+
+def is_under_way(row: "Pending", now: float) -> bool:
+    """Return whether that holds of a row."""
+    return not row.error and now < row.quiet_until <= now + longest_rest()
