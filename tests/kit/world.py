@@ -4,13 +4,17 @@ import io
 import threading
 from collections import defaultdict
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from django.db import DatabaseError, OperationalError, connections
 
 from kit.staging import Stage
+from resto import health
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError
 from resto.executors import Lanes, thread
-from resto.record import backlog, database
+from resto.master.copy import MasterCopy
+from resto.models import Pending
+from resto.record import backlog, database, leases
 from resto.storage import copying, distributed, listing
 from resto.transports import Transport
 
@@ -191,6 +195,23 @@ def separate_actors(patch):
     """Let each actor be as a process of its own, whose threads are itself: only so can it be paused."""
     patch.setattr(thread, "process_lanes", Lanes)
     patch.setattr(thread._Pool, "offer", lambda pool, lanes, task: lanes.attempt(task))
+
+
+def live_in(world, patch):
+    """Let all of resto live by the clock of a world, without chance, and begin with nothing recorded."""
+    patch.setattr(leases, "clock", lambda: world.now)
+    patch.setattr(leases, "monotonic", lambda: world.now)
+    patch.setattr(leases, "retry_delay", lambda retries: 1.0)
+    separate_actors(patch)
+    pause_at_the_database(patch, world)
+    patch.setattr(health, "Breaker", partial(health.Breaker, lambda: world.now, lambda low, high: 1))
+    Pending.objects.all().delete()
+    health.forget()
+
+
+def pause_at_the_master_copy(patch, world):
+    for method in ("publish", "delete", "fingerprint"):
+        patch.setattr(MasterCopy, method, paused(world, getattr(MasterCopy, method)))
 
 
 def pause_at_the_database(patch, world):

@@ -19,8 +19,12 @@ from hypothesis import HealthCheck, Phase, example, find, given, settings
 from hypothesis import strategies as st
 
 from kit.staging import UnorderedExecutor
-from kit.world import World, WorldTransport, pause_at_the_database, paused, separate_actors
-from resto import health
+from kit.world import (
+    World,
+    WorldTransport,
+    live_in,
+    pause_at_the_master_copy,
+)
 from resto.exceptions import ReplicationError
 from resto.master.copy import MasterCopy
 from resto.models import Pending
@@ -78,16 +82,8 @@ def opened(scenario, monkeypatch):
             )
         )
         patch = stack.enter_context(monkeypatch.context())
-        patch.setattr(leases, "clock", lambda: world.now)
-        patch.setattr(leases, "monotonic", lambda: world.now)
-        patch.setattr(leases, "retry_delay", lambda retries: 1.0)
-        separate_actors(patch)
-        for cls, method in [(MasterCopy, "publish"), (MasterCopy, "delete"), (MasterCopy, "fingerprint")]:
-            patch.setattr(cls, method, paused(world, getattr(cls, method)))
-        pause_at_the_database(patch, world)
-        Pending.objects.all().delete()
-        patch.setattr(health, "Breaker", partial(health.Breaker, lambda: world.now, lambda low, high: 1))
-        health.forget()
+        live_in(world, patch)
+        pause_at_the_master_copy(patch, world)
         storage = storages["default"]
         assert storage.problems() == []
         if scenario["behind"]:  # the host has missed something, and that is due

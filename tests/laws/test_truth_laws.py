@@ -19,8 +19,7 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 from kit.staging import UnorderedExecutor
-from kit.world import World, WorldTransport, pause_at_the_database, replace_truth_of, separate_actors
-from resto import health
+from kit.world import World, WorldTransport, live_in, replace_truth_of
 from resto.exceptions import ReplicationError
 from resto.models import Pending
 from resto.plugins import PluginManager
@@ -104,19 +103,12 @@ def opened(scenario, monkeypatch):
             override_settings(RESTO_MEDIA_HOSTS=hosts, STORAGES=storage_settings, RESTO_LEASE=LEASE, RESTO_GRACE=GRACE)
         )
         patch, numbers = stack.enter_context(monkeypatch.context()), itertools.count()
-        patch.setattr(leases, "clock", lambda: world.now)
-        patch.setattr(leases, "monotonic", lambda: world.now)
-        patch.setattr(leases, "retry_delay", lambda retries: 1.0)
-        separate_actors(patch)
         patch.setattr(PluginManager, "executor", lambda self, name: UnorderedExecutor)
         patch.setattr(distributed.random, "sample", lambda population, k: list(population)[:k])
         patch.setattr(
             Storage, "get_alternative_name", lambda self, root, extension: f"{root}{next(numbers)}{extension}"
         )
-        pause_at_the_database(patch, world)
-        patch.setattr(health, "Breaker", partial(health.Breaker, lambda: world.now, lambda low, high: 1))
-        Pending.objects.all().delete()
-        health.forget()
+        live_in(world, patch)
         storage = storages["default"]
         assert storage.problems() == []
         if scenario["before"]:
