@@ -1,7 +1,9 @@
 """System checks: what is wrong with the settings, before it hurts (``manage.py check``)."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from django.apps import AppConfig, apps
@@ -12,14 +14,19 @@ from django.db import connections
 from django.db.models import FileField
 from django.utils.functional import LazyObject
 
+from resto.exceptions import ConfigurationError
 from resto.installed import conflicts
+from resto.master.identity import require_exclusive_links
+from resto.master.root import Root
 from resto.plugins import get_plugin_manager
 from resto.record import database
 from resto.settings import OLD_SECRETS, get_setting, has_old_secrets, storage_settings, wrong_secrets
-from resto.storage import DistributedStorage, ReplicatedStorage, is_replicated
+from resto.storage import DistributedStorage, HybridStorage, ReplicatedStorage, is_replicated
+from resto.storage.finding import replicated_aliases
+from resto.storage.occupancy import aliases_of_location
 
 
-__all__ = ["check_plugins", "check_record", "check_secrets", "check_storages"]
+__all__ = ["check_masters", "check_plugins", "check_record", "check_secrets", "check_storages"]
 
 _REFERENCE_HINT = "See the settings reference for the options that there are."
 
@@ -42,6 +49,39 @@ def check_storages(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> li
             problem = f"wrong options: {error}" if isinstance(error, TypeError) else f"it raised {error!r}"
             messages.append(Error(f"{where}: {problem}", hint=_REFERENCE_HINT, id="resto.E001"))
     return messages
+
+
+def check_masters(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Check that directories prove to be the master copies that they should be, as far as the record can be read."""
+    messages: list[CheckMessage] = []
+    for alias in replicated_aliases():
+        try:
+            storage = storages[alias]
+            if isinstance(storage, HybridStorage):
+                messages += _check_master(f"STORAGES[{alias!r}]", storage)
+        except Exception:  # noqa: BLE001, S112 - `check_storages` says what is wrong with it; and the record may be out of reach
+            continue
+    return messages
+
+
+def _check_master(where: str, storage: HybridStorage) -> Iterator[CheckMessage]:
+    others = {alias: other for alias, other in aliases_of_location(storage.location).items() if other is not storage}
+    for alias, other in others.items():
+        if isinstance(other, HybridStorage) and set(other.hosts) != set(storage.hosts):
+            yield Error(
+                f"{where}: STORAGES[{alias!r}] keeps its files in {storage.location}, too, and has other hosts",
+                hint="Give them the same hosts, or a directory each.",
+                id="resto.E021",
+            )
+    problem, _ = storage.examine_master()
+    if problem is not None:
+        yield Error(f"{where}: {problem.problem}", hint=problem.hint, id=f"resto.{problem.code}")
+    if storage.is_recorded() and Path(storage.location).is_dir() and os.access(storage.location, os.W_OK):
+        try:
+            with Root(storage.location) as root:
+                require_exclusive_links(root.descriptor, storage.location)
+        except ConfigurationError as error:
+            yield Error(f"{where}: {error.problem}", hint=error.hint, id=f"resto.{error.code}")
 
 
 def check_record(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:

@@ -1,11 +1,11 @@
-"""The durable record: which host may differ from the truth for which name."""
+"""The durable record: which host may differ from the truth for which name, and which directories and servers are known."""
 
 from typing import ClassVar
 
 from django.db import models
 
 
-__all__ = ["Pending"]
+__all__ = ["Host", "Pending"]
 
 
 class Pending(models.Model):
@@ -63,3 +63,37 @@ class Pending(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} on {self.host}"
+
+
+class Host(models.Model):
+    """What is known of one host of one storage, or of its master copy, which has the address ``""``.
+
+    Times are seconds since the epoch, as for `Pending`.
+
+    Attributes:
+        storage: Alias of the storage in ``STORAGES``.
+        host: The host as it stands in the settings.
+        identity: What its identity file says, and that of no other directory or server; it stays. Empty while it is being made.
+        mark: What the identity file of a master copy says, too; another one each hour.
+        next_mark: What it is about to say; empty most of the time.
+        marks: The last ones and when they came, as JSON, so that an old copy or backup is known for what it is.
+        places: Directories below that are on another device, or links, and on what, as JSON.
+        looked: When somebody has seen last that it is what it was.
+    """
+
+    storage = models.CharField(max_length=100)
+    host = models.CharField(max_length=500)
+    identity = models.CharField(max_length=32)
+    mark = models.CharField(max_length=32, default="")
+    next_mark = models.CharField(max_length=32, default="")
+    marks = models.TextField(default="[]")
+    places = models.TextField(default="{}")
+    looked = models.FloatField()
+
+    class Meta:
+        """There is one of each, which decides between two that are made at the same time."""
+
+        constraints: ClassVar = [models.UniqueConstraint(fields=["storage", "host"], name="resto_host_once")]
+
+    def __str__(self) -> str:
+        return self.host or f"the master copy of {self.storage}"

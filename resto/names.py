@@ -11,6 +11,8 @@ from django.core.exceptions import SuspiciousFileOperation
 
 
 __all__ = [
+    "HOST_IDENTITY",
+    "MASTER_IDENTITY",
     "MAX_PART_BYTES",
     "TEMPORARY_PREFIX",
     "clean_directory",
@@ -29,6 +31,10 @@ __all__ = [
 ]
 
 TEMPORARY_PREFIX = ".resto-"
+
+# What says which directory is the master copy, and which server is which host. They do not begin as temporary names do, since
+# version 0.1 removes those.
+MASTER_IDENTITY, HOST_IDENTITY = ".resto.master", ".resto.host"
 
 # Common file systems stop at 255 bytes; lighttpd keeps some of them for its temporary name.
 MAX_PART_BYTES = 240
@@ -58,7 +64,7 @@ def clean_name(name: str) -> str:
     Raises:
         ValueError: The name is empty.
         SuspiciousFileOperation: The name is absolute, contains ``..``, a control character or text that UTF-8 cannot
-            express, names a directory, or is one of resto's temporary names.
+            express, names a directory, or is one of resto's own files.
     """
     name = str(name or "").replace("\\", "/")  # a null field has the name None, not a file of that name
     if not name:
@@ -67,7 +73,7 @@ def clean_name(name: str) -> str:
         raise SuspiciousFileOperation(f"{name!r} names a directory, a file is needed")
     cleaned = clean_directory(name)
     if is_temporary(cleaned):
-        raise SuspiciousFileOperation(f"{name!r} starts with {TEMPORARY_PREFIX!r}, which marks unfinished uploads")
+        raise SuspiciousFileOperation(f"{name!r} is a name of resto's own files: unfinished uploads, and identities")
     return cleaned
 
 
@@ -175,6 +181,8 @@ def problem_of_part(part: str) -> str | None:
         return None
     if part.startswith(TEMPORARY_PREFIX):
         return "it is what an unfinished upload, or a probe, has left"
+    if is_temporary(part):
+        return "it says which directory or server this is"
     if "\\" in part or "/" in part:
         return "its name contains a slash or a backslash, which resto takes for the end of a directory's name"
     try:
@@ -195,8 +203,9 @@ def problems_of_parts(parts: Collection[str]) -> dict[str, str]:
 
 
 def is_temporary(name: str) -> bool:
-    """Tell whether a name is that of an unfinished upload, which is never replicated or listed."""
-    return posixpath.basename(name).startswith(TEMPORARY_PREFIX)
+    """Tell whether a name is that of a file of resto's own, which is never replicated or listed: an unfinished upload, or an identity."""
+    part = posixpath.basename(name)
+    return part.startswith(TEMPORARY_PREFIX) or part in (MASTER_IDENTITY, HOST_IDENTITY)
 
 
 def temporary_name(name: str) -> str:

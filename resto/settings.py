@@ -21,6 +21,7 @@ __all__ = [
     "media_url",
     "remembered",
     "rq_queues",
+    "settings_have_changed",
     "static_root",
     "static_url",
     "storage_settings",
@@ -62,6 +63,22 @@ def remembered(function: Callable[P, T]) -> Callable[P, T]:
 
     setting_changed.connect(forget, weak=False)
     return cast("Callable[P, T]", cached)
+
+
+_changes: list[str] = []
+
+
+def _note_change(*, setting: str, **kwargs: Any) -> None:
+    if not _changes:
+        _changes.append(setting)
+
+
+setting_changed.connect(_note_change)
+
+
+def settings_have_changed() -> bool:
+    """Return whether any setting was changed since the site has started, as only tests do."""
+    return bool(_changes)
 
 
 def get_setting(name: str) -> Any:

@@ -5,16 +5,18 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import FileSystemStorage
 
+from resto.exceptions import ConfigurationError
+from resto.master.identity import Believer, Proof, ReplacedMeanwhileError, seal_of
 from resto.master.listing import browse
+from resto.master.root import Root, make_root
 from resto.master.snapshots import Fingerprint, Snapshot, fingerprint_of
-from resto.master.writing import copy, link_over, make_directory, plain_file, remove, remove_older, write_all
+from resto.master.writing import copy, link_over, open_beside, plain_file, write_all
 from resto.names import TEMPORARY_PREFIX, is_temporary, temporary_name
 from resto.transports import Directory
 
@@ -37,6 +39,9 @@ class MasterCopy(FileSystemStorage):
 
     Each file is written under a temporary name beside its final one, and then linked or renamed: nobody ever reads, or
     replicates, half a file. `FileSystemStorage` writes in place.
+
+    Whatever is written, sent or removed is in the directory that a believer takes for the master copy, which each access opens
+    once. Reading for the site, as Django's API has it, goes by path, and on in any case.
     """
 
     def __init__(
@@ -46,10 +51,68 @@ class MasterCopy(FileSystemStorage):
         directory_permissions_mode: int | None = None,
         *,
         allow_overwrite: bool = False,
+        believer: Believer | None = None,
     ) -> None:
         super().__init__(location, None, file_permissions_mode, directory_permissions_mode, allow_overwrite)
         self._replaces = allow_overwrite
+        self._believer = believer
         self._swept: set[str] = set()
+
+    # The directory, proven.
+
+    @contextlib.contextmanager
+    def _writing(self, name: str, proof: Proof | None = None, *, makes: bool = False) -> Iterator[Root]:
+        """Open the directory to change a file in it; it is proven before and after."""
+        proof = proof or Proof()
+        with self._opened(makes=makes) as root:
+            self._prove(root, name, proof, is_save=makes)
+            yield root
+            self._prove_after_writing(root, name, proof)
+
+    @contextlib.contextmanager
+    def _looking(self, name: str, proof: Proof | None) -> Iterator[Root]:
+        """Open the directory to look at a file in it. It is proven afterwards: what was emptied and restored meanwhile is seen then."""
+        with self._opened() as root:
+            yield root
+            self._prove(root, name, proof or Proof())
+
+    def _opened(self, *, makes: bool = False) -> Root:
+        try:
+            return Root(str(self.location))
+        except FileNotFoundError:
+            if self._believer is not None:
+                self._believer.require_unknown()
+            if not makes:
+                problem = f"{self.location} is missing; is it mounted? Nothing is deleted on its account"
+                raise FileNotFoundError(problem) from None
+        make_root(Path(self.location), self.directory_permissions_mode)
+        return Root(str(self.location))
+
+    def _prove(self, root: Root, name: str, proof: Proof, *, is_save: bool = False) -> None:
+        if self._believer is not None:
+            self._believer.prove(root.descriptor, proof, is_save=is_save)
+            self._believer.check_place(root.descriptor, name.rpartition("/")[0])
+
+    def _prove_after_writing(self, root: Root, name: str, proof: Proof) -> None:
+        try:
+            self._prove(root, name, proof)
+        except ConfigurationError as error:
+            raise ReplacedMeanwhileError(error.problem, error.hint, error.code) from error
+
+    def prove(self, *, is_save: bool = False) -> None:
+        """Raise unless the directory is the master copy.
+
+        Args:
+            is_save: Whether a new master copy may begin with this.
+
+        Raises:
+            ConfigurationError: It is not.
+            FileNotFoundError: It is missing, and nothing is known of it.
+        """
+        with self._opened(makes=is_save) as root:
+            self._prove(root, "", Proof(), is_save=is_save)
+
+    # Writing.
 
     def store(
         self,
@@ -65,30 +128,40 @@ class MasterCopy(FileSystemStorage):
             content: What to write, at any position, text or bytes. It stays as it was: see `remove_upload`.
             alternative: Returns another name, for the case that somebody else has just taken this one.
             announced: Called with each name just before the file may get it.
+
+        Raises:
+            ConfigurationError: The directory is not the master copy, and nothing was written.
+            ReplacedMeanwhileError: It has ceased to be meanwhile.
         """
-        temporary, descriptor = self._create_temporary(name)
-        written = None
+        proof, written = Proof(), None
         try:
-            self._write(temporary, descriptor, content)
-            # Now: once the file has its name, somebody else may replace it.
-            written = Snapshot(os.open(temporary, os.O_RDONLY))
-            self.set_permissions(temporary, written.status)
-            announced(name)
-            while not self.publish(temporary, name, replace=self._replaces):
-                name = alternative(name)
+            with self._writing(name, proof, makes=True) as root, self._temporary(root, name) as (temporary, descriptor):
+                self._write(root, temporary, descriptor, content)
+                # Now: once the file has its name, somebody else may replace it.
+                written = Snapshot(root.open(temporary, os.O_RDONLY), proof)
+                root.set_permissions(temporary, written.status, self.file_permissions_mode)
                 announced(name)
+                while not root.publish(temporary, name, replace=self._replaces):
+                    name = alternative(name)
+                    announced(name)
         except BaseException:
             if written is not None:
                 written.close()
             raise
-        finally:
-            remove(temporary)
         return name, written
 
-    def _write(self, temporary: str, descriptor: int, content: "File[Any]") -> None:
+    @contextlib.contextmanager
+    def _temporary(self, root: Root, name: str) -> Iterator[tuple[str, int]]:
+        temporary, descriptor = self._create_temporary(root, name)
+        try:
+            yield temporary, descriptor
+        finally:
+            root.remove(temporary)
+
+    def _write(self, root: Root, temporary: str, descriptor: int, content: "File[Any]") -> None:
         try:
             if hasattr(content, "temporary_file_path"):
-                if link_over(upload := content.temporary_file_path(), temporary):
+                if link_over(upload := content.temporary_file_path(), root.descriptor, temporary):
                     return
                 os.fchmod(descriptor, stat.S_IMODE(os.stat(upload).st_mode))  # noqa: PTH116 - beside fchmod
             source = plain_file(content)
@@ -98,97 +171,150 @@ class MasterCopy(FileSystemStorage):
         finally:
             os.close(descriptor)  # readers on other machines see what was written when it is closed, with NFS
 
-    def create_temporary(self, name: str, was: int = 0o666) -> str:
-        """Create an empty temporary file beside where a name's file is, and the directories for it; return its path.
+    def _create_temporary(self, root: Root, name: str, was: int = 0o666) -> tuple[str, int]:
+        """Create an empty temporary file beside where a name's file is, and the directories for it; return its name, and a descriptor.
 
         Args:
+            root: The directory.
             name: In canonical form.
             was: The mode of the file that it is about to replace: nobody else may read the temporary one.
         """
-        temporary, descriptor = self._create_temporary(name, was)
-        os.close(descriptor)
-        return temporary
-
-    def _create_temporary(self, name: str, was: int = 0o666) -> tuple[str, int]:
-        """Do so; return a descriptor of the file, too."""
         will = self.file_permissions_mode
         mode = (0o666 if will is None else will) & was & 0o666 | 0o600
-        temporary = self._path_of(temporary_name(name))
-        directory = os.path.dirname(temporary)  # noqa: PTH120 - a tenth of the time of Path, in every save
-        self._sweep(directory)
+        temporary = temporary_name(name)
+        directory = temporary.rpartition("/")[0]
+        self._sweep(root, directory)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         try:
             try:
-                return temporary, os.open(temporary, flags, mode)
+                return temporary, root.open(temporary, flags, mode)
             except FileNotFoundError:
-                make_directory(Path(directory), self.directory_permissions_mode)
-                return temporary, os.open(temporary, flags, mode)
+                root.make_directory(directory, self.directory_permissions_mode)
+                return temporary, root.open(temporary, flags, mode)
         except (FileExistsError, NotADirectoryError) as error:
-            raise FileExistsError(f"{directory} exists and is not a directory.") from error
+            raise FileExistsError(f"{self.location}/{directory} exists and is not a directory.") from error
 
-    def _path_of(self, name: str) -> str:
-        """Return what `path` does, for a name in canonical form, in a tenth of the time.
-
-        Raises:
-            SuspiciousFileOperation: The name leads out of the master copy.
-        """
-        if "/../" in f"/{name}/":
-            raise SuspiciousFileOperation(f"{name!r} contains '..'")
-        return f"{self.location}/{name}"
-
-    def publish(self, temporary: str, name: str, *, replace: bool) -> bool:
-        """Give a temporary file its final name; return False if that is taken, and must not be replaced.
-
-        The caller has given it its permissions, and removes the temporary file.
-        """
-        path = self._path_of(name)
-        if replace:
-            os.replace(temporary, path)  # noqa: PTH105 - as for `_create_temporary`
-            return True
-        try:
-            os.link(temporary, path)  # fails if the name is taken; a rename would replace the file
-        except FileExistsError:
-            return False
-        except OSError:
-            return self._publish_without_links(temporary, path)
-        return True
-
-    def _publish_without_links(self, temporary: str, path: str) -> bool:
-        """Do so on a file system without hard links: reserve the name with an empty file, then replace that."""
-        try:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        except FileExistsError:
-            return False
-        try:
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(path).unlink()
-            raise
-        return True
-
-    def set_permissions(self, path: str, status: os.stat_result) -> None:
-        """Give a temporary file the permissions that files have here.
-
-        Args:
-            path: Where it is.
-            status: What the system says of it.
-        """
-        mode = self.file_permissions_mode
-        if mode is not None and mode != stat.S_IMODE(status.st_mode):
-            os.chmod(path, mode)  # noqa: PTH101 - as for `_create_temporary`
-        location_group = os.stat(self.location).st_gid  # noqa: PTH116 - beside chown
-        if status.st_gid != location_group:
-            with contextlib.suppress(PermissionError):
-                os.chown(path, -1, location_group)
-
-    def _sweep(self, directory: str) -> None:
+    def _sweep(self, root: Root, directory: str) -> None:
         """Remove what killed processes left in a directory, when this process first writes there."""
         if directory in self._swept:
             return
         if len(self._swept) >= _MAX_SWEPT:
             self._swept.clear()
         self._swept.add(directory)
-        remove_older(directory, TEMPORARY_PREFIX, time.time() - ABANDONED_AFTER)
+        root.remove_older(directory, TEMPORARY_PREFIX, time.time() - ABANDONED_AFTER)
+
+    def open_beside(self, name: str, mode: str) -> tuple[str, IO[Any]]:
+        """Open a temporary file in a writing mode, with the present content of a name's file where the mode keeps it.
+
+        Args:
+            name: In canonical form.
+            mode: As for the builtin `open`.
+
+        Returns:
+            The name of the temporary file, for `publish_beside` or `discard`, and the file.
+
+        Raises:
+            FileExistsError: There is a file, and the mode is for exclusive creation.
+            FileNotFoundError: There is none, and the mode is for updating.
+            ConfigurationError: The directory is not the master copy.
+        """
+        with self._writing(name, makes=True) as root:
+            return open_beside(root, name, mode, self._create_temporary)
+
+    def publish_beside(self, temporary: str, name: str, *, replace: bool) -> bool:
+        """Give a temporary file its final name; return False if that is taken, and must not be replaced.
+
+        Raises:
+            ConfigurationError: The directory is not the master copy, and nothing was changed.
+            ReplacedMeanwhileError: It has ceased to be meanwhile.
+        """
+        with self._writing(name) as root:
+            root.set_permissions(temporary, root.status(temporary), self.file_permissions_mode)
+            return root.publish(temporary, name, replace=replace)
+
+    def discard(self, temporary: str) -> None:
+        """Remove a temporary file, if it is there."""
+        with contextlib.suppress(FileNotFoundError), Root(str(self.location)) as root:
+            root.remove(temporary)
+
+    def delete(self, name: str, proof: Proof | None = None) -> None:
+        """Delete a file, if it is there.
+
+        Raises:
+            IsADirectoryError: The name is that of a directory.
+            ConfigurationError: The directory is not the master copy, and nothing was deleted.
+            ReplacedMeanwhileError: It has ceased to be meanwhile.
+        """
+        try:
+            with self._writing(name, proof) as root:
+                try:
+                    is_directory = stat.S_ISDIR(root.status(name, follows=False).st_mode)
+                except (FileNotFoundError, NotADirectoryError):
+                    return
+                if is_directory:
+                    raise IsADirectoryError(f"{name!r} is a directory, and only files can be deleted")
+                root.remove(name)
+        except FileNotFoundError:
+            pass  # whoever removes it from hosts says so
+
+    # Looking.
+
+    def snapshot(self, name: str, proof: Proof | None = None) -> Snapshot | None:
+        """Open the file of a name; return None if there is no file.
+
+        Args:
+            name: In canonical form.
+            proof: Of the action that this belongs to.
+
+        Raises:
+            FileNotFoundError: The directory of the master copy is missing. It may be a file system that is not mounted,
+                and must not be taken for the deletion of everything.
+            ConfigurationError: It is not the master copy.
+        """
+        with self._looking(name, proof) as root:
+            descriptor = _opened_file(root, name)
+            try:
+                return None if descriptor is None else Snapshot(descriptor, proof)
+            except IsADirectoryError:
+                return None
+
+    def fingerprint(self, name: str, proof: Proof | None = None) -> Fingerprint | None:
+        """Return the state of a name's file: any change of the file changes it; None if there is no file.
+
+        Args:
+            name: As for `snapshot`.
+            proof: As for `snapshot`.
+
+        Raises:
+            FileNotFoundError: As for `snapshot`.
+            ConfigurationError: As for `snapshot`.
+        """
+        with self._looking(name, proof) as root:
+            descriptor = _opened_file(root, name)  # not stat: NFS serves that from a cache, and looks again for an open
+            if descriptor is None:
+                return None
+            try:
+                return fingerprint_of(os.fstat(descriptor))
+            except IsADirectoryError:
+                return None
+            finally:
+                os.close(descriptor)
+
+    def require_mounted(self, name: str) -> None:
+        """Raise unless the master copy has a file, or at least other files; one that has an identity may be empty.
+
+        Raises:
+            FileNotFoundError: Its directory is missing or empty, as a mount point is without its file system.
+            ConfigurationError: It is not the master copy.
+        """
+        if self.fingerprint(name) is None:
+            self.require_files()
+
+    def require_files(self) -> None:
+        """Raise, as `require_mounted` does, unless the master copy has an identity, or any files or directories."""
+        with self._looking("", None) as root:
+            if seal_of(root.descriptor) is None and root.is_empty():
+                raise FileNotFoundError(f"{self.location} is empty; is it mounted? Nothing is deleted on its account")
 
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
         directories, files = super().listdir(path)
@@ -202,83 +328,27 @@ class MasterCopy(FileSystemStorage):
 
         Raises:
             FileNotFoundError: The directory of the master copy is missing.
+            ConfigurationError: It is not the master copy.
             OSError: The directory cannot be read.
         """
-        try:
-            return browse(str(self.location), self.path(name))
-        except (FileNotFoundError, NotADirectoryError):
-            self._require_location()
-            return Directory()
+        with self._looking(f"{name}/", None) as root:
+            try:
+                return browse(root, str(self.location), name)
+            except (FileNotFoundError, NotADirectoryError):
+                return Directory()
 
-    def _require_location(self) -> None:
-        if not os.path.isdir(self.location):  # noqa: PTH112 - a string, as Django has it
-            raise FileNotFoundError(f"{self.location} is missing; is it mounted? Nothing is deleted on its account")
 
-    def delete(self, name: str) -> None:
-        """Delete a file, if it is there.
-
-        Raises:
-            IsADirectoryError: The name is that of a directory.
-        """
-        path = Path(self.path(name))
-        if path.is_dir() and not path.is_symlink():
-            raise IsADirectoryError(f"{name!r} is a directory, and only files can be deleted")
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            path.unlink()
-
-    def snapshot(self, name: str) -> Snapshot | None:
-        """Open the file of a name; return None if there is no file.
-
-        Args:
-            name: In canonical form.
-
-        Raises:
-            FileNotFoundError: The directory of the master copy is missing. It may be a file system that is not mounted,
-                and must not be taken for the deletion of everything.
-        """
-        descriptor = self._opened(name)
-        if descriptor is None:
-            return None
-        try:
-            return Snapshot(descriptor)
-        except IsADirectoryError:
-            return None
-
-    def fingerprint(self, name: str) -> Fingerprint | None:
-        """Return the state of a name's file: any change of the file changes it; None if there is no file."""
-        descriptor = self._opened(name)  # not stat: NFS serves that from a cache, and looks again when a file is opened
-        if descriptor is None:
-            return None
-        try:
-            return fingerprint_of(os.fstat(descriptor))
-        except IsADirectoryError:
-            return None
-        finally:
-            os.close(descriptor)
-
-    def _opened(self, name: str) -> int | None:
-        try:
-            # It does not wait for somebody to write into a pipe of that name.
-            return os.open(self._path_of(name), os.O_RDONLY | os.O_NONBLOCK)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            pass
-        except OSError as error:
-            if error.errno != errno.ENAMETOOLONG:  # such a file cannot be there
-                raise
-        self._require_location()
-        return None
-
-    def require_mounted(self, name: str) -> None:
-        """Raise unless the master copy has a file, or at least other files.
-
-        Raises:
-            FileNotFoundError: Its directory is missing or empty, as a mount point is without its file system.
-        """
-        if self.fingerprint(name) is None:
-            self.require_files()
-
-    def require_files(self) -> None:
-        """Raise `FileNotFoundError`, as `require_mounted` does, unless the master copy has any files or directories."""
-        with os.scandir(self.location) as entries:
-            if next(entries, None) is None:
-                raise FileNotFoundError(f"{self.location} is empty; is it mounted? Nothing is deleted on its account")
+def _opened_file(root: Root, name: str) -> int | None:
+    """Open the file of a name, and return its descriptor; None if there is no file."""
+    try:
+        # It does not wait for somebody to write into a pipe of that name.
+        return root.open(name, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        if root.has(name):
+            raise FileNotFoundError(f"{name!r} is a link to what is not there; is it mounted?") from None
+    except (NotADirectoryError, IsADirectoryError):
+        pass
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:  # such a file cannot be there
+            raise
+    return None

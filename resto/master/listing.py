@@ -4,6 +4,7 @@ import os
 import stat
 from pathlib import Path
 
+from resto.master.root import Root
 from resto.names import is_temporary
 from resto.transports import Directory
 
@@ -11,23 +12,23 @@ from resto.transports import Directory
 __all__ = ["browse"]
 
 
-def browse(root: str, path: str) -> Directory:
+def browse(root: Root, location: str, name: str) -> Directory:
     """Return what a directory holds, with the sizes of the files, but for temporary ones; see `MasterCopy.browse`.
 
     Args:
-        root: Of the master copy.
-        path: Of the directory.
+        root: The directory of the master copy.
+        location: Its path.
+        name: Of the directory.
 
     Raises:
         OSError: The directory is missing, or cannot be read.
     """
     found = Directory()
-    # The system finds files by a descriptor sooner than by a path.
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = root.open_directory(name)
     try:
         with os.scandir(descriptor) as entries:
             for entry in entries:
-                _describe(entry, root, path, found)
+                _describe(entry, location, name, found)
     finally:
         os.close(descriptor)
     others = Directory.of(found.directories, found.files).others
@@ -35,14 +36,14 @@ def browse(root: str, path: str) -> Directory:
     return found
 
 
-def _describe(entry: "os.DirEntry[str]", root: str, path: str, found: Directory) -> None:
+def _describe(entry: "os.DirEntry[str]", location: str, name: str, found: Directory) -> None:
     try:
         status = entry.stat()
         if stat.S_ISREG(status.st_mode):
             found.files[entry.name] = status.st_size
         elif not stat.S_ISDIR(status.st_mode):
             found.others[entry.name] = "it is neither a file nor a directory"
-        elif entry.is_symlink() and _is_above(status, root, path):
+        elif entry.is_symlink() and _is_above(status, location, name):
             found.others[entry.name] = "it links to a directory above it"
         else:
             found.directories.add(entry.name)
@@ -53,11 +54,7 @@ def _describe(entry: "os.DirEntry[str]", root: str, path: str, found: Directory)
         found.others[entry.name] = (error.strerror or str(error)).lower()
 
 
-def _is_above(status: os.stat_result, root: str, directory: str) -> bool:
+def _is_above(status: os.stat_result, location: str, name: str) -> bool:
     """Tell whether a directory is this one, or one above it in the master copy, whatever links led there."""
-    for path in (Path(directory), *Path(directory).parents):
-        if os.path.samestat(status, path.stat()):
-            return True
-        if path == Path(root):
-            break
-    return False
+    directories = [Path(name), *Path(name).parents]
+    return any(os.path.samestat(status, (Path(location) / directory).stat()) for directory in directories)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Protocol, Self
 
+from resto.master.identity import Proof
+
 
 __all__ = ["Fingerprint", "Snapshot", "SnapshotReader", "fingerprint_of", "shared_snapshot", "sharing_snapshots"]
 
@@ -22,8 +24,10 @@ class Snapshot:
 
     Args:
         descriptor: Of the file, which is closed with this.
+        proof: Of the action that has opened it.
 
     Attributes:
+        proof: What that action has seen of the identity of the master copy.
         status: What the system said of it then.
         fingerprint: The state. As long as the file is open, no other one can have the same.
 
@@ -31,9 +35,10 @@ class Snapshot:
         IsADirectoryError: It is a directory.
     """
 
-    __slots__ = ("_content", "_descriptors", "_holders", "fingerprint", "status")
+    __slots__ = ("_content", "_descriptors", "_holders", "fingerprint", "proof", "status")
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, proof: Proof | None = None) -> None:
+        self.proof = proof or Proof()
         # Lists, as threads may take from them without a lock, which could be held at a fork.
         self._descriptors = [descriptor]
         self._holders = [None]
@@ -140,7 +145,7 @@ class SnapshotReader(io.RawIOBase):
 class Source(Protocol):
     """Where snapshots are taken: a master copy."""
 
-    def snapshot(self, name: str) -> Snapshot | None:
+    def snapshot(self, name: str, proof: Proof | None = None) -> Snapshot | None:
         """Open the file of a name; return None if there is no file."""
 
 
@@ -168,14 +173,14 @@ def sharing_snapshots(*known: tuple[Source, str, Snapshot]) -> Iterator[None]:
             snapshot.close()
 
 
-def shared_snapshot(master: Source, name: str) -> Snapshot | None:
+def shared_snapshot(master: Source, name: str, proof: Proof) -> Snapshot | None:
     """Return what `MasterCopy.snapshot` does, or did a moment ago for another host."""
     shared = _shared.get()
     if shared is None:
-        return master.snapshot(name)
+        return master.snapshot(name, proof)
     snapshot = shared.get((id(master), name))
     if snapshot is None:
-        snapshot = master.snapshot(name)
+        snapshot = master.snapshot(name, proof)
         if snapshot is None:
             return None
         shared[id(master), name] = snapshot

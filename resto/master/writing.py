@@ -1,19 +1,22 @@
-"""How contents get into files, and directories come to be."""
+"""How contents get into files."""
 
 import contextlib
 import errno
 import io
 import os
+import shutil
 import stat
 import tempfile
-from pathlib import Path
+from collections.abc import Callable
 from typing import IO, Any
 
 from django.core.files import File
 from django.core.files.uploadedfile import TemporaryUploadedFile
 
+from resto.master.root import Root
 
-__all__ = ["copy", "link_over", "make_directory", "plain_file", "remove", "remove_older", "remove_upload", "write_all"]
+
+__all__ = ["copy", "link_over", "open_beside", "plain_file", "remove_upload", "require_plain", "write_all"]
 
 
 def plain_file(content: "File[Any]") -> IO[bytes] | None:
@@ -62,20 +65,80 @@ def copy(source: IO[bytes], descriptor: int) -> bool:
     return True
 
 
-def link_over(source: str, temporary: str) -> bool:
+def link_over(source: str, root: int, temporary: str) -> bool:
     """Let a temporary file be another file, which keeps its own name, too; return False where that cannot be.
 
     One that has been saved before is not linked once more: whoever changed one of the two would change the other.
+
+    Args:
+        source: The path of the other file.
+        root: A descriptor of the directory of the master copy.
+        temporary: The name of the file there.
     """
     link = f"{temporary}-"
     try:
-        if os.stat(source).st_nlink > 1:  # noqa: PTH116 - as for `remove`
+        if os.stat(source).st_nlink > 1:  # noqa: PTH116 - a tenth of the time of Path, in every save
             return False
-        os.link(source, link)
+        os.link(source, link, dst_dir_fd=root)
     except OSError:  # on another file system, or on one without links
         return False
-    os.replace(link, temporary)  # noqa: PTH105 - as for `remove`
+    os.replace(link, temporary, src_dir_fd=root, dst_dir_fd=root)
     return True
+
+
+def open_beside(
+    root: Root, name: str, mode: str, create: Callable[[Root, str, int], tuple[str, int]]
+) -> tuple[str, IO[Any]]:
+    """Open a temporary file; see `MasterCopy.open_beside`.
+
+    Args:
+        root: The directory of the master copy.
+        name: The file's name.
+        mode: As for the builtin `open`.
+        create: Makes an empty temporary file, whose permissions are at most those given, and returns its name and a descriptor.
+    """
+    status = _present(root, name, mode)
+    temporary, descriptor = create(root, name, 0o666 if status is None else stat.S_IMODE(status.st_mode))
+    try:
+        with os.fdopen(descriptor, "wb") as empty:
+            if status is not None and "w" not in mode:
+                _copy_present(root, name, empty)
+        return temporary, open(temporary, mode.replace("x", "w"), opener=root.open)
+    except BaseException:
+        root.remove(temporary)
+        raise
+
+
+def _present(root: Root, name: str, mode: str) -> os.stat_result | None:
+    """Return what the system says of a file that is about to be written; None if there is none."""
+    try:
+        status = root.status(name)
+    except FileNotFoundError:
+        if "r" in mode:
+            raise FileNotFoundError(f"{name!r} does not exist") from None
+        return None
+    require_plain(name, status)
+    if "x" in mode:
+        raise FileExistsError(f"{name!r} exists")
+    return status
+
+
+def _copy_present(root: Root, name: str, empty: IO[bytes]) -> None:
+    with contextlib.suppress(FileNotFoundError), open(name, "rb", opener=root.open) as present:
+        shutil.copyfileobj(present, empty)
+
+
+def require_plain(path: str, status: os.stat_result) -> None:
+    """Raise `OSError` unless something is a file.
+
+    Args:
+        path: Of it, for the error.
+        status: What the system says of it.
+    """
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "Neither a file nor a directory, but a pipe or a device", path)
 
 
 def remove_upload(content: "File[Any]") -> None:
@@ -85,47 +148,4 @@ def remove_upload(content: "File[Any]") -> None:
     """
     if hasattr(content, "temporary_file_path") and not isinstance(content, TemporaryUploadedFile):
         with contextlib.suppress(OSError):  # the file is saved, whatever becomes of this
-            os.unlink(content.temporary_file_path())  # noqa: PTH108 - as for `remove`
-
-
-def remove(path: str) -> None:
-    """Remove a file, if it is there."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)  # noqa: PTH108 - a tenth of the time of Path, in every save
-
-
-def remove_older(directory: str, prefix: str, oldest: float) -> None:
-    """Remove files of a directory that begin with a prefix and have not changed since a time.
-
-    Whatever forbids to look or to remove is left as it is.
-
-    Args:
-        directory: Its path.
-        prefix: Of the names.
-        oldest: Seconds since the epoch.
-    """
-    with contextlib.suppress(OSError), os.scandir(directory) as entries:
-        for entry in [entry for entry in entries if entry.name.startswith(prefix)]:
-            with contextlib.suppress(OSError):
-                # Not the time of modification: an uploaded file that was moved here has brought its own.
-                if entry.stat(follow_symlinks=False).st_ctime < oldest:
-                    Path(entry.path).unlink()
-
-
-def make_directory(path: Path, mode: int | None) -> None:
-    """Create a directory and those above it, each with this mode, or as the umask wants.
-
-    ``os.makedirs`` applies its mode to the last directory only.
-    """
-    if path.is_dir():
-        return
-    make_directory(path.parent, mode)
-    try:
-        path.mkdir(0o777 if mode is None else mode)
-    except FileExistsError:
-        if not path.is_dir():  # else somebody else has just made it
-            raise
-        return
-    if mode is not None:
-        # The group that a directory hands down stays as it was inherited.
-        path.chmod(mode | path.stat().st_mode & stat.S_ISGID)
+            os.unlink(content.temporary_file_path())  # noqa: PTH108 - as for `link_over`

@@ -5,7 +5,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache, partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -18,10 +18,19 @@ from django.db.backends.utils import CursorWrapper
 from resto.exceptions import ConfigurationError
 from resto.executors.thread import THREAD_NAME, call_in_thread
 from resto.record.own import OWN
-from resto.settings import get_setting, remembered
+from resto.settings import get_setting, remembered, settings_have_changed
 
 
-__all__ = ["connected", "execute", "is_active", "is_broken", "is_installed", "outside_loops"]
+__all__ = [
+    "connected",
+    "execute",
+    "is_active",
+    "is_broken",
+    "is_installed",
+    "is_under_test",
+    "note_start",
+    "outside_loops",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -62,6 +71,24 @@ def is_installed() -> bool:
 @remembered
 def _has_record() -> bool:
     return apps.is_installed("resto") and bool(connections[get_setting("DATABASE")].vendor != "unknown")
+
+
+# What the database was called when the site started.
+_name_at_start: list[Any] = []
+
+
+def note_start() -> None:
+    """Remember what there was when the site started: what is other than that is a test's."""
+    with suppress(Exception):  # `manage.py check` says what is wrong
+        _name_at_start[:] = [connections.settings[get_setting("DATABASE")].get("NAME")]
+
+
+def is_under_test() -> bool:
+    """Return whether this is about a test: settings were changed since the site has started, or the database is that of tests.
+
+    What is said there of directories and hosts is not about those of the site.
+    """
+    return settings_have_changed() or _name_at_start != [connections.settings[get_setting("DATABASE")].get("NAME")]
 
 
 @cache
@@ -261,13 +288,14 @@ def _explained(connection: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]
         if connection.in_atomic_block or not _is_table_missing(connection):
             raise
         hint = f"Run: manage.py migrate resto --database {connection.alias}"
-        raise ConfigurationError("the table of the record is missing; nothing was done", hint, "E012") from error
+        raise ConfigurationError("a table of the record is missing; nothing was done", hint, "E012") from error
 
 
 def _is_table_missing(connection: BaseDatabaseWrapper) -> bool:
-    table = apps.get_model("resto", "Pending")._meta.db_table  # noqa: SLF001 - a public API of Django (ref/models/meta)
+
+    tables = {model._meta.db_table for model in apps.get_app_config("resto").get_models()}  # noqa: SLF001
     try:
-        return table not in connection.introspection.table_names()
+        return not tables.issubset(connection.introspection.table_names())
     except DatabaseError:
         return False  # it cannot be reached at all
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from django.core.files.storage import storages
 
-from resto.exceptions import HostUnavailableError, TransportError
+from resto.exceptions import ConfigurationError, HostUnavailableError, TransportError
 from resto.executors import Executor, Job, RemoteCall
 from resto.executors.queue import retry_delay
 from resto.names import is_canonical, shown
@@ -19,7 +19,7 @@ from resto.record.claims import PendingName
 from resto.record.leases import Lease
 from resto.repair.strangers import Strangers
 from resto.settings import storage_settings
-from resto.storage import ReplicatedStorage
+from resto.storage import HybridStorage, ReplicatedStorage
 from resto.storage.finding import find_host, hosts_of, replicated_aliases
 
 
@@ -50,6 +50,7 @@ class Drained:
             counted as often as the log says so.
         forgotten: Names on hosts that the settings do not have, after that week.
         dropped: Rows whose name is not that of a file.
+        refused: Storages of which nothing was drained, as the directory of their master copy does not prove to be it, and why.
     """
 
     done: int = 0
@@ -59,6 +60,7 @@ class Drained:
     kept: int = 0
     forgotten: int = 0
     dropped: int = 0
+    refused: dict[str, str] = field(default_factory=dict)
 
     @property
     def claimed(self) -> int:
@@ -137,6 +139,9 @@ def drain_into(
     so_far, end = _SoFar(total, direct), math.inf if limit is None else total.claimed + limit
     strangers = Strangers(_find_storage, storage, hosts)
     so_far.strangers = strangers.pairs
+    total.refused = _refused(storage)
+    if total.refused:
+        so_far.strangers.update(rows.pairs([*total.refused]))
     total.kept += strangers.kept
     total.forgotten += strangers.forgotten
     while total.claimed < end:
@@ -154,6 +159,22 @@ def drain_into(
             leases.release_leases([*so_far.untouched.values()], 0)
             raise
     _tell_observers(storage)
+
+
+def _refused(aliases: Sequence[str]) -> dict[str, str]:
+    """Return the storages whose directory does not prove to be the master copy; their rows stay for whoever has the right one."""
+    refused = {}
+    for alias in replicated_aliases(aliases):
+        try:
+            found = _find_storage(alias)
+        except Exception:  # noqa: BLE001, S112 - whatever a plugin raises: it is told where there is something to drain
+            continue
+        if isinstance(found, HybridStorage):
+            try:
+                found.require_master()
+            except ConfigurationError as error:
+                refused[alias] = str(error)
+    return refused
 
 
 def _drop_what_is_no_name(work: list[PendingName], so_far: _SoFar) -> int:

@@ -10,13 +10,13 @@ from resto.exceptions import HostUnavailableError
 from resto.executors import Job
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
-from resto.record import database
+from resto.record import database, leases
 from resto.record.backlog import NOTHING, Backlog, backlog_of
-from resto.storage import ReplicatedStorage
+from resto.storage import HybridStorage, ReplicatedStorage
 from resto.storage.finding import find_host, replicated_storages
 
 
-__all__ = ["HostStatus", "Stranger", "host_statuses", "strangers"]
+__all__ = ["HostStatus", "MasterStatus", "Stranger", "host_statuses", "master_status", "strangers"]
 
 # Asked of each host to see whether it answers. That there is no such file is an answer.
 _NAME = "resto-status"
@@ -60,6 +60,24 @@ class HostStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class MasterStatus:
+    """How the master copy of one storage is.
+
+    Attributes:
+        storage: Alias of the storage in ``STORAGES``.
+        location: The path of its directory.
+        problem: Why nothing is written, sent or removed on its account, and what to do; empty if the directory has proven what it is,
+            or nothing is known of it on either side.
+        looked: Seconds since somebody has seen last that it has; None if nothing is known.
+    """
+
+    storage: str
+    location: str
+    problem: str
+    looked: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Stranger:
     """A host that something is pending for, and that does not stand in the settings like that.
 
@@ -84,6 +102,24 @@ def host_statuses(aliases: Sequence[str] = ()) -> list[HostStatus]:
         ConfigurationError: The settings of a storage are wrong.
     """
     return [status for alias, storage in replicated_storages(aliases).items() for status in _statuses(alias, storage)]
+
+
+def master_status(alias: str) -> MasterStatus | None:
+    """Return how the master copy of a storage is, from what its directory and the record say; None if it has none.
+
+    Args:
+        alias: Of a storage of resto.
+
+    Raises:
+        ConfigurationError: The settings of the storage are wrong.
+        DatabaseError: The record cannot be read.
+    """
+    storage = replicated_storages([alias])[alias]
+    if not isinstance(storage, HybridStorage):
+        return None
+    problem, known = storage.examine_master()
+    looked = None if known is None else max(0.0, leases.clock() - known.looked)
+    return MasterStatus(alias, storage.location, "" if problem is None else str(problem), looked)
 
 
 def strangers(alias: str) -> list[Stranger]:

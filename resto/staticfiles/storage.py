@@ -11,6 +11,7 @@ from django.contrib.staticfiles.storage import ManifestFilesMixin
 from django.utils.deconstruct import deconstructible
 
 from resto.exceptions import ConfigurationError
+from resto.master.root import make_root
 from resto.outcomes import Outcome
 from resto.record.changes import current_lease
 from resto.record.leases import Lease, forget_leases
@@ -116,12 +117,21 @@ class StaticFilesStorage(HybridStorage):
         Yields:
             What was done; complete after the block.
         """
+        self._adopt_release()
         publication = self._publication = Publication()
         try:
             yield publication
         finally:
             self._publication = None
             self._publish(publication, progress)
+
+    def _adopt_release(self) -> None:
+        """Let this directory be the master copy, unless it is: each release may have its own, and fills it."""
+        if self._has_identity() and self.record_alias() is not None:
+            make_root(Path(self.location), self._master.directory_permissions_mode)
+            problem, known = self.examine_master()
+            if problem is not None or known is None:
+                self.adopt_master()
 
     def _publish(self, publication: Publication, progress: Callable[[int], object]) -> None:
         # Without a record nobody knows what hosts have missed before, so that all is sent.

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.utils.deconstruct import deconstructible
 
+from resto.exceptions import ConfigurationError
 from resto.executors import Job, RemoteCall
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
@@ -146,7 +147,7 @@ class AsyncStorage(HybridStorage):
         try:
             if is_write:
                 self._master.require_mounted(name)
-        except OSError as error:  # it is missing, or a shared disk that has failed
+        except (OSError, ConfigurationError) as error:  # it is missing, another one, or a shared disk that has failed
             outcomes = [self._job(func, host, name).fail(error) for host in hosts]
             for outcome in outcomes:
                 self.report(outcome)

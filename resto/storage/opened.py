@@ -1,22 +1,19 @@
 """Files of the master copy that a storage has opened: read where they are, and written beside that until they are published."""
 
 import contextlib
-import errno
 import logging
 import os
-import shutil
-import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import IO, Any, Self, cast
 
 from django.core.files import File
 
 from resto.master.copy import MasterCopy
+from resto.master.writing import require_plain
 from resto.names import shown
 from resto.record.changes import Change
-from resto.storage.undo import follow
+from resto.storage.undo import follow, forgetting
 
 
 __all__ = ["MasterFile", "Writing", "is_writing"]
@@ -56,7 +53,7 @@ class Writing:
         self._change = change
         self._update = update
         self._replace = "x" not in mode
-        self._temporary, self.file = _open_temporary(master, name, mode)
+        self._temporary, self.file = master.open_beside(name, mode)
 
     def publish(self) -> None:
         """Give the file its name, once it is closed, and replicate it.
@@ -67,8 +64,9 @@ class Writing:
         """
         try:
             self._change.announce(self._name)
-            self._master.set_permissions(self._temporary, Path(self._temporary).stat())
-            if not self._master.publish(self._temporary, self._name, replace=self._replace):
+            with forgetting(self._change):
+                published = self._master.publish_beside(self._temporary, self._name, replace=self._replace)
+            if not published:
                 raise FileExistsError(f"{self._name!r} exists")
         finally:
             self.discard()
@@ -77,7 +75,7 @@ class Writing:
 
     def discard(self) -> None:
         """Remove what was written, unless it is published."""
-        Path(self._temporary).unlink(missing_ok=True)
+        self._master.discard(self._temporary)
 
 
 class MasterFile(File):  # type: ignore[type-arg]  # File is not generic at run time
@@ -204,40 +202,8 @@ def _open_plain(path: str, flags: int) -> int:
     """Open a file, and nothing else: a pipe would be waited for, and a device has no end."""
     descriptor = os.open(path, flags | os.O_NONBLOCK)
     try:
-        _require_plain(path, os.fstat(descriptor))
+        require_plain(path, os.fstat(descriptor))
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
-
-
-def _require_plain(path: str, status: os.stat_result) -> None:
-    if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "Neither a file nor a directory, but a pipe or a device", path)
-
-
-def _open_temporary(master: MasterCopy, name: str, mode: str) -> tuple[str, IO[Any]]:
-    """Open a temporary file in a writing mode, with the present content of the file where the mode keeps it."""
-    path = Path(master.path(name))
-    was = 0o666
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        if "w" not in mode and "x" not in mode and "a" not in mode:
-            raise FileNotFoundError(f"{name!r} does not exist") from None
-    else:
-        _require_plain(str(path), status)
-        if "x" in mode:
-            raise FileExistsError(f"{name!r} exists")
-        was = stat.S_IMODE(status.st_mode)
-    temporary = master.create_temporary(name, was)
-    try:
-        if "w" not in mode and "x" not in mode:
-            with contextlib.suppress(FileNotFoundError):
-                shutil.copyfile(path, temporary)
-        return temporary, Path(temporary).open(mode.replace("x", "w"))
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

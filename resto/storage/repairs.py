@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from resto.courses import Course
-from resto.exceptions import LeaseLostError
+from resto.exceptions import ConfigurationError, LeaseLostError
 from resto.executors import Job
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
@@ -118,7 +118,7 @@ def recorded_jobs(
         try:
             if require is not None:
                 require()
-        except FileNotFoundError as error:
+        except (FileNotFoundError, ConfigurationError) as error:
             yield from (Job("repair", host, name, partial(_fail, error)) for host, name in pairs)
             continue
         if alias is None:

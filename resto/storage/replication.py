@@ -14,6 +14,7 @@ from resto.courses import Course, course_of, finish
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError
 from resto.executors import Job
 from resto.master.copy import MasterCopy
+from resto.master.identity import Proof
 from resto.master.snapshots import Snapshot, shared_snapshot
 from resto.record.changes import Change, holding
 from resto.record.leases import Lease
@@ -48,16 +49,18 @@ def replicate(
     Raises:
         TransportError: The host failed, or the master copy kept changing.
         FileNotFoundError: The directory of the master copy is missing.
+        ConfigurationError: It is not the master copy.
         LeaseLostError: Somebody else may replicate the file by now.
     """
     existed: bool | None = None
-    overtaken = 0
+    overtaken, proof = 0, Proof()
     for number in range(MAX_ROUNDS):
-        snapshot = master.snapshot(name) if number else shared_snapshot(master, name)
+        snapshot = master.snapshot(name, proof) if number else shared_snapshot(master, name, proof)
+        proof = proof if snapshot is None else snapshot.proof
         try:
             told = yield from _told(transport, snapshot, host, name, lease)
             # The file stays open until here, so that no other file can have got its inode.
-            unchanged = master.fingerprint(name) == (snapshot and snapshot.fingerprint)
+            unchanged = master.fingerprint(name, proof) == (snapshot and snapshot.fingerprint)
         finally:
             if snapshot is not None:
                 snapshot.close()

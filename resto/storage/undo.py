@@ -1,11 +1,19 @@
 """What becomes of changes that have failed on a host: they stay, or must not have happened."""
 
+import errno
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
-from resto.exceptions import HostUnavailableError, RemoteDirectoryError, ReplicationError, UnexpectedStatusCode
+from resto.exceptions import (
+    ConfigurationError,
+    HostUnavailableError,
+    RemoteDirectoryError,
+    ReplicationError,
+    UnexpectedStatusCode,
+)
 from resto.master.copy import MasterCopy
+from resto.master.identity import ReplacedMeanwhileError
 from resto.master.snapshots import Fingerprint
 from resto.outcomes import Outcome
 from resto.record.changes import Change, holding
@@ -14,6 +22,7 @@ from resto.record.meaning import may_still_land
 
 __all__ = [
     "follow",
+    "forgetting",
     "is_of_directory",
     "kept_because",
     "refusing_directories",
@@ -160,3 +169,23 @@ def refusing_directories(change: Change, name: str) -> Iterator[None]:
 def is_of_directory(outcomes: Sequence[Any]) -> bool:
     """Tell whether a host has a directory where a file was to be deleted."""
     return any(isinstance(outcome.error, RemoteDirectoryError) for outcome in outcomes)
+
+
+@contextmanager
+def forgetting(change: Change) -> Iterator[None]:
+    """Remove the record of a change of the master copy if nothing was changed there, so that hosts have nothing to follow.
+
+    Args:
+        change: About to be made.
+    """
+    try:
+        yield
+    except ReplacedMeanwhileError:
+        raise
+    except ConfigurationError:
+        change.forget()
+        raise
+    except OSError as error:
+        if isinstance(error, IsADirectoryError) or error.errno == errno.ENAMETOOLONG:
+            change.forget()
+        raise

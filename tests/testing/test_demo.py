@@ -139,7 +139,7 @@ def test_name_that_no_server_could_store(tmp_path):
     (tmp_path / ".resto-a").write_text("data")
     done = run_demo(tmp_path, ".resto-a")
     assert done.returncode == 1
-    assert "which marks unfinished uploads." in done.stderr
+    assert "is a name of resto's own files" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -1,5 +1,6 @@
 """Brings hosts up to date with what they have missed."""
 
+import math
 import signal
 import threading
 import time
@@ -15,6 +16,7 @@ from resto.exceptions import ConfigurationError
 from resto.management.choices import require_known
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 from resto.management.progress import ProgressBar
+from resto.names import shown
 from resto.record import database
 from resto.record.chosen import make_due
 from resto.repair.drain import Drained, drain_into
@@ -29,6 +31,9 @@ INTERVAL = 1.0
 # Seconds between two reports while a backlog is worked off.
 REPORT_INTERVAL = 60.0
 
+# Seconds in which the same refusal is said once.
+REFUSAL_INTERVAL = 3_600.0
+
 # Injected by tests.
 monotonic = time.monotonic
 
@@ -41,6 +46,10 @@ class Command(InterruptibleCommand):
         "tried again later. Several may run at the same time."
     )
     requires_system_checks: list[str] = []  # noqa: RUF012 - as Django types it; a drain runs often, and must not be slow
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._told: dict[str, float] = {}
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--watch", action="store_true", help="stay, and go on as names become due; Ctrl-C ends it")
@@ -88,7 +97,11 @@ class Command(InterruptibleCommand):
                 f"due in {get_setting('LEASE')} seconds."
             )
             raise CommandError(text, returncode=INTERRUPTED) from None
-        self._report(drained)
+        self._tell_refusals(drained)
+        if drained.claimed or not drained.refused:
+            self._report(drained)
+        if drained.refused:
+            raise CommandError("A directory is not the master copy. What is pending stays so.")
         if drained.failed or drained.skipped:
             raise CommandError("Some hosts are not up to date. They will be tried again when it is time.")
 
@@ -136,7 +149,14 @@ class Command(InterruptibleCommand):
             close_old_connections()
             self.stderr.write(f"The record cannot be reached, and is tried again: {error}")
             return False
+        self._tell_refusals(total)
         return total.claimed > before
+
+    def _tell_refusals(self, drained: Drained) -> None:
+        for alias, problem in drained.refused.items():
+            if monotonic() - self._told.get(problem, -math.inf) >= REFUSAL_INTERVAL:
+                self._told[problem] = monotonic()
+                self.stderr.write(shown(f"STORAGES[{alias!r}] is not drained: {problem}"))
 
     def _report(self, drained: Drained) -> None:
         self.stdout.write(f"{_summary(drained) or 'Nothing is due'}.")

@@ -20,7 +20,7 @@ from resto.record import database
 from resto.record.chosen import pending_files
 from resto.repair.names import FileStatus, file_status
 from resto.repair.probe import HostProbe, probe_hosts
-from resto.repair.status import HostStatus, Stranger, host_statuses, strangers
+from resto.repair.status import HostStatus, MasterStatus, Stranger, host_statuses, master_status, strangers
 from resto.storage.finding import replicated_aliases, unusable_backends
 
 
@@ -34,7 +34,7 @@ class Command(InterruptibleCommand):
 
     help = (
         "Say which hosts answer, and what they have missed. Ends with 0 if all is fine, 1 if something is pending, "
-        "2 if a host is down or fails the probe."
+        "2 if a host is down or fails the probe, or if a directory is not the master copy that it should be."
     )
     requires_system_checks: list[str] = []  # noqa: RUF012 - as Django types it; monitoring asks often
 
@@ -88,11 +88,13 @@ class Command(InterruptibleCommand):
 
     def _tell_of_hosts(self, aliases: Sequence[str], options: dict[str, Any]) -> int:
         statuses: list[HostStatus] = []
+        masters: dict[str, MasterStatus | None] = {}
         probes: list[HostProbe] = []
         others: list[tuple[str, Stranger]] = []
         broken = False
         for alias in aliases:
             try:
+                masters[alias] = master_status(alias)
                 statuses += host_statuses([alias])
                 others += [(alias, stranger) for stranger in strangers(alias)]
                 probes += probe_hosts([alias]) if options["probe"] else []
@@ -104,13 +106,17 @@ class Command(InterruptibleCommand):
         found = {(probe.storage, probe.host): probe for probe in probes}
         pairs = [(status, found.get((status.storage, status.host))) for status in statuses]
         if options["json"]:
-            records = [_record(status, probe) for status, probe in pairs]
+            records = [_record(status, probe, masters[status.storage]) for status, probe in pairs]
             self.stdout.write(json.dumps(records + [_record_of_stranger(*other) for other in others]))
         else:
+            for master in masters.values():
+                if master is not None and (master.problem or master.looked is not None):
+                    self.stdout.write(shown(_sentence_of_master(master)))
             for status, probe in pairs:
                 self.stdout.write("\n  ".join(map(shown, [_sentence(status), *_findings(probe)])))
             for other in others:
                 self.stdout.write(shown(_sentence_of_stranger(*other)))
+        broken = broken or any(master is not None and master.problem for master in masters.values())
         return DOWN if broken else max(exit_code(statuses, probes), BACKLOG if others else FINE)
 
     def _list_names(self, aliases: Sequence[str], hosts: Sequence[str], *, as_json: bool) -> int:
@@ -180,9 +186,22 @@ def exit_code(statuses: Sequence[HostStatus], probes: Sequence[HostProbe] = ()) 
     return BACKLOG if any(status.pending for status in statuses) else FINE
 
 
-def _record(status: HostStatus, probe: HostProbe | None) -> dict[str, Any]:
-    record = status.as_dict() | {"in_settings": True}
+def _record(status: HostStatus, probe: HostProbe | None, master: MasterStatus | None) -> dict[str, Any]:
+    record = status.as_dict() | {
+        "in_settings": True,
+        "master_copy": None if master is None else _record_of_master(master),
+    }
     return record if probe is None else record | {"probe": {"problem": probe.problem, "remarks": probe.remarks}}
+
+
+def _record_of_master(master: MasterStatus) -> dict[str, Any]:
+    return {"location": master.location, "problem": master.problem, "looked": master.looked}
+
+
+def _sentence_of_master(master: MasterStatus) -> str:
+    if master.problem:
+        return f"{master.storage}: nothing is written, sent or removed: {master.problem}"
+    return f"{master.storage}: {master.location} is the master copy, as was seen {duration(master.looked or 0)} ago."
 
 
 def _record_of_stranger(alias: str, stranger: Stranger) -> dict[str, Any]:
@@ -192,6 +211,7 @@ def _record_of_stranger(alias: str, stranger: Stranger) -> dict[str, Any]:
         "storage": alias,
         "host": stranger.host,
         "in_settings": False,
+        "master_copy": None,
         "spelling": stranger.spelling,
         "reachable": None,
         "problem": "",

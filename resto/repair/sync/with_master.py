@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
 
-from resto.exceptions import RemoteFileNotFoundError, TransportError
+from resto.exceptions import ConfigurationError, RemoteFileNotFoundError, TransportError
 from resto.executors import Job
 from resto.repair.sync.hosts import BLOCK, Listings, in_turn, tells
 from resto.repair.sync.report import (
@@ -61,8 +61,8 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
             self._prepare_removals()
             self._walk(self._browse, self._compare, self._settle)
             self._repair_all(0)
-        except FileNotFoundError as error:
-            # The directory of the master copy is missing; a host that lacks something has been dealt with.
+        except (FileNotFoundError, ConfigurationError) as error:
+            # The directory of the master copy is missing, or is another one; a host that lacks something has been dealt with.
             self.report.problems.append(str(error))
         return self.report
 
@@ -81,7 +81,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
     def _prepare_removals(self) -> None:
         options = self._options
         top = self._storage.browse(options.prefix)
-        is_empty = not (top.files or top.directories)
+        is_empty = not (self._storage.require_master() or top.files or top.directories)
         self._from_nothing = is_empty and options.force
         if options.delete and options.force:
             self._budgets = dict.fromkeys(self._hosts.reports, float("inf"))

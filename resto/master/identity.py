@@ -1,0 +1,251 @@
+"""The identity of a master copy: a file in its directory, read and written through a descriptor of that directory.
+
+No number of looks by path is enough: between two of them another directory may be mounted there, and be gone again.
+"""
+
+import os
+import secrets
+from typing import NamedTuple, Protocol
+
+from resto.exceptions import ConfigurationError
+from resto.names import MASTER_IDENTITY, TEMPORARY_PREFIX
+
+
+__all__ = [
+    "Believer",
+    "Found",
+    "Identity",
+    "Proof",
+    "ReplacedMeanwhileError",
+    "Seal",
+    "keep_identity",
+    "new_identity",
+    "read_identity",
+    "replace_identity",
+    "require_exclusive_links",
+    "seal_of",
+]
+
+# Of the identity file: device, inode, size, and when its content and anything else of it has changed. A directory that was emptied
+# and restored in place has another one.
+Seal = tuple[int, int, int, int, int]
+
+_MODE = 0o644  # whoever serves the files, or drains, may be another user
+_MAX_SIZE = 1_000  # bytes
+
+
+class Identity(NamedTuple):
+    """Which directory it is, and that it is the one that went on.
+
+    Attributes:
+        id: Never changes, and no other directory has it, but for copies; empty in a file that is not whole.
+        mark: Another one each hour. A copy keeps the one that it was made with.
+    """
+
+    id: str
+    mark: str
+
+
+class Found(NamedTuple):
+    """An identity file as it was read."""
+
+    identity: Identity
+    seal: Seal
+
+
+class Proof:
+    """What one action has seen of the identity of the directory, so that all of its accesses are to the same one.
+
+    Attributes:
+        seal: Of the identity file; None before the first access, and where there is none.
+        mark: That the file held then.
+    """
+
+    __slots__ = ("mark", "seal")
+
+    def __init__(self) -> None:
+        self.seal: Seal | None = None
+        self.mark = ""
+
+
+class ReplacedMeanwhileError(ConfigurationError):
+    """The directory has ceased to be the master copy while something was written; what hosts have of it is not known."""
+
+
+class Believer(Protocol):
+    """Decides whether a directory is the master copy."""
+
+    def prove(self, root: int, proof: Proof, *, is_save: bool = False) -> None:
+        """Raise unless the directory is what it should be.
+
+        Args:
+            root: A descriptor of the directory.
+            proof: What the action has seen before; is completed.
+            is_save: Whether a new master copy may begin with this.
+
+        Raises:
+            ConfigurationError: It is not. Nothing may be written, sent or removed on its account.
+        """
+
+    def require_unknown(self) -> None:
+        """Raise `ConfigurationError` if there should be a directory, of which there is none."""
+
+    def check_place(self, root: int, directory: str) -> None:
+        """Raise `ConfigurationError` unless all that was mounted on the way to a directory is, and remember what is.
+
+        Args:
+            root: A descriptor of the master copy.
+            directory: Within it.
+        """
+
+
+def new_identity() -> Identity:
+    """Return an identity that no directory has."""
+    return Identity(secrets.token_hex(16), secrets.token_hex(16))
+
+
+def seal_of(root: int) -> Seal | None:
+    """Return the seal of the identity file of a directory; None if there is none."""
+    try:
+        # Not stat: NFS serves that from a cache, and looks again when a file is opened.
+        descriptor = os.open(MASTER_IDENTITY, os.O_RDONLY | os.O_NONBLOCK, dir_fd=root)
+    except FileNotFoundError:
+        return None
+    try:
+        return _seal(os.fstat(descriptor))
+    finally:
+        os.close(descriptor)
+
+
+def read_identity(root: int) -> Found | None:
+    """Read the identity file of a directory; return None if there is none.
+
+    Args:
+        root: A descriptor of the directory.
+    """
+    found = _read(root)
+    if found is None and _refreshed(root):
+        found = _read(root)
+    return found
+
+
+def _read(root: int) -> Found | None:
+    try:
+        descriptor = os.open(MASTER_IDENTITY, os.O_RDONLY | os.O_NONBLOCK, dir_fd=root)
+    except FileNotFoundError:
+        return None
+    try:
+        return Found(_parsed(os.read(descriptor, _MAX_SIZE)), _seal(os.fstat(descriptor)))
+    finally:
+        os.close(descriptor)
+
+
+def _refreshed(root: int) -> bool:
+    """Let NFS forget that a file is missing, as it does when the directory changes; return whether that was possible."""
+    try:
+        _remove(root, _written(root, b""))
+    except OSError:  # such as in a directory that may only be read
+        return False
+    return True
+
+
+def keep_identity(root: int, identity: Identity) -> None:
+    """Give a directory an identity, unless it has one: whole, and exclusively.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    temporary = _written(root, _content(identity))
+    try:
+        os.link(temporary, MASTER_IDENTITY, src_dir_fd=root, dst_dir_fd=root)
+    except FileExistsError:
+        pass
+    except OSError:
+        _keep_without_links(root, identity)
+    finally:
+        _remove(root, temporary)
+
+
+def _keep_without_links(root: int, identity: Identity) -> None:
+    """Do so on a file system without hard links. Whoever reads it before it is whole finds none that it knows, and refuses."""
+    try:
+        descriptor = os.open(MASTER_IDENTITY, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE, dir_fd=root)
+    except FileExistsError:
+        return
+    try:
+        os.write(descriptor, _content(identity))
+    finally:
+        os.close(descriptor)
+
+
+def replace_identity(root: int, identity: Identity) -> None:
+    """Give a directory another identity, or another mark.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    temporary = _written(root, _content(identity))
+    try:
+        os.replace(temporary, MASTER_IDENTITY, src_dir_fd=root, dst_dir_fd=root)
+    except BaseException:
+        _remove(root, temporary)
+        raise
+
+
+def require_exclusive_links(root: int, location: str) -> None:
+    """Raise if the file system lets two links have the same name: two saves would get the same one, and one would be lost.
+
+    Args:
+        root: A descriptor of the directory.
+        location: Its path, for the error.
+
+    Raises:
+        ConfigurationError: It does.
+    """
+    first, second = _written(root, b""), _written(root, b"")
+    try:
+        os.link(first, second, src_dir_fd=root, dst_dir_fd=root)
+    except OSError:  # the name is taken; or there are no links at all, and the name of a file is taken in another way
+        return
+    finally:
+        _remove(root, first)
+        _remove(root, second)
+    problem = f"the file system of {location} lets a link replace a file, so that two saves may get the same name"
+    raise ConfigurationError(problem, "Mount another one, or this one with other options.", "E020")
+
+
+def _written(root: int, content: bytes) -> str:
+    name = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE, dir_fd=root)
+    try:
+        os.fchmod(descriptor, _MODE)
+        if content:
+            os.write(descriptor, content)
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return name
+
+
+def _remove(root: int, name: str) -> None:
+    os.unlink(name, dir_fd=root)
+
+
+def _content(identity: Identity) -> bytes:
+    lines = [
+        "This directory is the master copy of a site that uses resto. Leave this file here, and do not copy it.",
+        f"id {identity.id}",
+        f"mark {identity.mark}",
+        "",
+    ]
+    return "\n".join(lines).encode()
+
+
+def _parsed(content: bytes) -> Identity:
+    pairs = [line.partition(" ")[::2] for line in content.decode(errors="replace").splitlines()]
+    values = dict(pairs)
+    return Identity(values.get("id", ""), values.get("mark", ""))
+
+
+def _seal(status: os.stat_result) -> Seal:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

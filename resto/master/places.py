@@ -1,0 +1,46 @@
+"""What lies below the directory of the master copy: files, and directories that are elsewhere."""
+
+import os
+import stat
+
+from resto.names import is_temporary
+
+
+__all__ = ["find_places", "has_files"]
+
+_LINK, _MOUNT = "a link", "another file system"
+
+
+def find_places(root: int, directory: str) -> tuple[dict[str, str], bool]:
+    """Return which directories on the way to one are links, or on another device than the one above them, and what they are.
+
+    Args:
+        root: A descriptor of the master copy.
+        directory: Its name.
+
+    Returns:
+        The names, and whether the directory is there.
+    """
+    places: dict[str, str] = {}
+    above, path = os.fstat(root).st_dev, ""
+    for part in directory.split("/"):
+        path = f"{path}/{part}" if path else part
+        try:
+            status = os.stat(path, dir_fd=root)
+            is_link = stat.S_ISLNK(os.stat(path, dir_fd=root, follow_symlinks=False).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return places, False
+        if is_link or status.st_dev != above:
+            places[path] = _LINK if is_link else _MOUNT
+        above = status.st_dev
+    return places, True
+
+
+def has_files(root: int) -> bool:
+    """Return whether there is any file in a directory or below, but for resto's own.
+
+    Args:
+        root: A descriptor of the directory.
+    """
+    found = os.fwalk(".", dir_fd=root, follow_symlinks=True)
+    return any(not is_temporary(name) for _, _, files, _ in found for name in files)

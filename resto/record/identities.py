@@ -1,0 +1,248 @@
+"""What the record knows of the identities of master copies and hosts: which ones they are, and which marks they had."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.db import IntegrityError
+
+from resto.record import leases
+from resto.record.database import connected, outside_loops
+
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+    from resto.models import Host
+
+__all__ = [
+    "MASTER",
+    "Known",
+    "add",
+    "change_mark",
+    "confirm",
+    "find",
+    "find_all",
+    "finish_mark",
+    "forget",
+    "note",
+    "put",
+]
+
+# Stands for the master copy where a host has its address.
+MASTER = ""
+
+# Marks that are kept: four days of them, if there is a save in each hour.
+_MAX_MARKS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the record knows of a host, or of a master copy; see `resto.models.Host`.
+
+    Attributes:
+        marks: The last ones, each with when it came.
+        places: Directories below that were mounted or links, each with what it was on.
+    """
+
+    storage: str
+    host: str
+    identity: str
+    mark: str
+    next_mark: str
+    marks: Mapping[str, float]
+    places: Mapping[str, str]
+    looked: float
+
+
+def find(storages: Sequence[str], host: str = MASTER) -> list[Known]:
+    """Return what is known of one host, or of the master copy, of several storages, in the order of their aliases.
+
+    Args:
+        storages: Aliases.
+        host: As it stands in the settings.
+
+    Raises:
+        ConfigurationError: The table is missing.
+        DatabaseError: It cannot be read.
+    """
+    found = {one.storage: one for one in _read(lambda hosts: hosts.filter(storage__in=storages, host=host))}
+    return [found[alias] for alias in storages if alias in found]
+
+
+def find_all(storage: str) -> dict[str, Known]:
+    """Return what is known of all hosts of a storage, and of its master copy, by their addresses.
+
+    Args:
+        storage: Its alias.
+
+    Raises:
+        Exception: As for `find`.
+    """
+    return {one.host: one for one in _read(lambda hosts: hosts.filter(storage=storage))}
+
+
+@outside_loops
+def _read(choose: "Callable[[QuerySet[Host]], QuerySet[Host]]") -> list[Known]:
+    with connected() as connection:
+        return [_known(row) for row in choose(_rows_in(connection))]
+
+
+@outside_loops
+def add(storage: str, host: str, identity: str, mark: str = "") -> bool:
+    """Make something known, unless it is; return whether it was not.
+
+    Args:
+        storage: Alias of the storage.
+        host: As for `find`.
+        identity: Of the host, or of the master copy.
+        mark: Of the master copy.
+
+    Raises:
+        Exception: As for `find`.
+    """
+    with connected() as connection:
+        row = _rows_in(connection).filter(storage=storage, host=host)
+        if row.exists():
+            return False
+        try:
+            _create(_rows_in(connection), storage, host, identity, mark)
+        except IntegrityError:
+            if connection.in_atomic_block or not row.exists():
+                raise
+            return False
+    return True
+
+
+@outside_loops
+def confirm(storages: Sequence[str], identity: str, mark: str) -> None:
+    """Record the identity of a master copy that is being made, unless somebody else was first.
+
+    Args:
+        storages: Aliases, by which it may be known.
+        identity: That its directory has.
+        mark: That its directory has.
+
+    Raises:
+        Exception: As for `find`.
+    """
+    with connected() as connection:
+        row = _rows_in(connection).filter(storage__in=storages, host=MASTER, identity="")
+        row.update(identity=identity, mark=mark, marks=_marks({}, mark), looked=leases.clock())
+
+
+@outside_loops
+def put(storage: str, host: str, identity: str, mark: str = "") -> None:
+    """Make something known in place of whatever was known before.
+
+    Args:
+        storage: As for `add`.
+        host: As for `add`.
+        identity: As for `add`.
+        mark: As for `add`.
+
+    Raises:
+        Exception: As for `find`.
+    """
+    values: dict[str, Any] = {"identity": identity, "mark": mark, "next_mark": "", "marks": _marks({}, mark)}
+    values |= {"places": "{}", "looked": leases.clock()}
+    with connected() as connection:
+        rows = _rows_in(connection)
+        if not rows.filter(storage=storage, host=host).update(**values):
+            rows.create(storage=storage, host=host, **values)
+
+
+@outside_loops
+def forget(storage: str, host: str) -> None:
+    """Forget what is known.
+
+    Args:
+        storage: As for `add`.
+        host: As for `add`.
+
+    Raises:
+        Exception: As for `find`.
+    """
+    with connected() as connection:
+        _rows_in(connection).filter(storage=storage, host=host).delete()
+
+
+@outside_loops
+def change_mark(known: Known, following: str) -> str:
+    """Announce that a master copy is about to get another mark; return which one: that of whoever was first.
+
+    Args:
+        known: What was read a moment ago.
+        following: The mark.
+
+    Raises:
+        Exception: As for `find`.
+    """
+    with connected() as connection:
+        row = _rows_in(connection).filter(storage=known.storage, host=known.host, identity=known.identity)
+        row.filter(mark=known.mark, next_mark="").update(next_mark=following)
+        announced: str = row.filter(mark=known.mark).values_list("next_mark", flat=True).first() or ""
+    return announced
+
+
+@outside_loops
+def finish_mark(known: Known, following: str) -> None:
+    """Take note that a master copy has got another mark.
+
+    Args:
+        known: What was read before it was announced.
+        following: The mark.
+
+    Raises:
+        Exception: As for `find`.
+    """
+    with connected() as connection:
+        row = _rows_in(connection).filter(storage=known.storage, host=known.host, next_mark=following)
+        row.update(mark=following, next_mark="", marks=_marks(known.marks, following))
+
+
+@outside_loops
+def note(known: Known, **values: Any) -> None:
+    """Change what is known, if it is still about the same directory or server.
+
+    Args:
+        known: What was read.
+        **values: Columns and their new values; mappings are kept as JSON.
+
+    Raises:
+        Exception: As for `find`.
+    """
+    values = {name: json.dumps(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+    with connected() as connection:
+        row = _rows_in(connection).filter(storage=known.storage, host=known.host, identity=known.identity)
+        row.update(**values)
+
+
+def _create(rows: "QuerySet[Host]", storage: str, host: str, identity: str, mark: str) -> None:
+    marks, now = _marks({}, mark), leases.clock()
+    rows.create(storage=storage, host=host, identity=identity, mark=mark, marks=marks, looked=now)
+
+
+def _marks(before: Mapping[str, float], mark: str) -> str:
+    known = [*before.items(), (mark, leases.clock())] if mark else []
+    return json.dumps(dict(known[-_MAX_MARKS:]))
+
+
+def _known(row: "Host") -> Known:
+    return Known(
+        row.storage,
+        row.host,
+        row.identity,
+        row.mark,
+        row.next_mark,
+        json.loads(row.marks),
+        json.loads(row.places),
+        row.looked,
+    )
+
+
+def _rows_in(connection: Any) -> "QuerySet[Host]":
+    from resto.models import Host  # cannot be imported unless the application is installed
+
+    return Host._base_manager.using(connection.alias)  # noqa: SLF001 - as in `resto.record.queries`

@@ -1,0 +1,305 @@
+"""Whether a directory is the master copy: what its identity file says, against what the record knows of it.
+
+An unmounted disk, a copy, a backup, or the directory of another machine looks like a master copy from which much was deleted. Hosts
+that follow it lose files that nobody else has.
+
+Looking at the record each time would cost a save more than all else here. What was believed is believed for a minute, as long
+as the identity file has not changed in any way.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from django.db import DatabaseError
+
+from resto.exceptions import ConfigurationError
+from resto.master.identity import (
+    Found,
+    Identity,
+    Proof,
+    Seal,
+    keep_identity,
+    new_identity,
+    read_identity,
+    replace_identity,
+    require_exclusive_links,
+    seal_of,
+)
+from resto.master.places import find_places, has_files
+from resto.master.root import Root
+from resto.record import identities, leases
+from resto.record.identities import MASTER, Known
+
+
+__all__ = ["CODE", "Belief", "problem_of"]
+
+# Seconds for which what the record has said is not asked again.
+BELIEVED_FOR = 60
+
+# Seconds after which the mark is replaced.
+MARKED_FOR = 60 * 60
+
+# Of directories in which something was looked at.
+_MAX_PASSED = 10_000
+
+CODE = "E019"
+
+monotonic = time.monotonic  # injected by tests
+
+
+class Belief:
+    """Believes in a directory that proves to be the master copy, and in no other one; see `resto.master.identity.Believer`.
+
+    Args:
+        location: Returns the path of the directory.
+        applies: Tells whether there are identities at all: a record, and no test.
+        aliases: Returns under which storages the record may know the directory; none where it cannot be asked.
+        occupied: Asks hosts for files, and returns what speaks against the beginning of a new master copy, a sentence
+            fragment; None if nothing does.
+    """
+
+    def __init__(
+        self,
+        location: Callable[[], str],
+        applies: Callable[[], bool],
+        aliases: Callable[[], Sequence[str]],
+        occupied: Callable[[], str | None],
+    ) -> None:
+        self._location = location
+        self._applies = applies
+        self._aliases = aliases
+        self._occupied = occupied
+        self._believed: dict[Seal, str] = {}
+        self._known: Known | None = None
+        self._until = 0.0
+        self._passed: set[str] = set()
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the directory has proven what it is when it was looked at last."""
+        return self._known is not None
+
+    def forget(self) -> None:
+        """Ask the record again."""
+        self._believed, self._known, self._until = {}, None, 0.0
+
+    def examine(self) -> tuple[ConfigurationError | None, Known | None]:
+        """Return what is wrong with the directory, if anything, and what the record knows of it; change nothing.
+
+        Raises:
+            DatabaseError: The record cannot be read.
+        """
+        aliases = self._aliases() if self._applies() else []
+        if not aliases:
+            return None, None
+        try:
+            with Root(self._location()) as root:
+                found = read_identity(root.descriptor)
+        except (FileNotFoundError, NotADirectoryError):
+            found = None
+        known = _matching(identities.find(aliases), found)
+        return problem_of(self._location(), found, known), known if _is_made(known) else None
+
+    def adopt(self, root: int) -> None:
+        """Let a directory be the master copy from now on, and no other one.
+
+        Args:
+            root: A descriptor of the directory.
+        """
+        aliases = self._aliases()
+        row = _matching(identities.find(aliases), read_identity(root))
+        replace_identity(root, new_identity())
+        found = read_identity(root)
+        assert found is not None  # noqa: S101 - it was just written
+        # That of whoever has done the same meanwhile.
+        identities.put(aliases[0] if row is None else row.storage, MASTER, *found.identity)
+        self.forget()
+
+    def prove(self, root: int, proof: Proof, *, is_save: bool = False) -> None:
+        """Raise unless a directory is the master copy; see `Believer.prove`.
+
+        Args:
+            root: As for `Believer`.
+            proof: As for `Believer`.
+            is_save: As for `Believer`.
+        """
+        if not self._applies():
+            return
+        seal = seal_of(root)
+        if seal not in self._believed or monotonic() >= self._until:
+            seal = self._look(root, seal, is_save=is_save)
+        if seal is None:
+            return
+        mark = self._believed[seal]
+        if proof.seal is None:
+            proof.seal, proof.mark = seal, mark
+        elif seal != proof.seal and mark == proof.mark:
+            # Who replaces the file here gives it another mark.
+            raise ConfigurationError(f"{self._location()} was replaced, or emptied and restored", "Try again.", CODE)
+
+    def _look(self, root: int, seal: Seal | None, *, is_save: bool) -> Seal | None:
+        aliases = self._aliases()
+        if not aliases:
+            return None
+        found = read_identity(root)
+        try:
+            known = _matching(identities.find(aliases), found)
+        except DatabaseError:
+            if seal is not None and seal in self._believed:
+                return seal  # the same file as when it was believed
+            raise
+        if found is None and not _is_made(known):
+            if not is_save:
+                return None
+            found, known = self._begin(root, aliases)
+        elif known is not None and not _is_made(known):
+            found, known = self._complete(root, aliases)
+        problem = problem_of(self._location(), found, known)
+        if problem is not None:
+            raise problem
+        return self._believe(root, found, known)
+
+    def _begin(self, root: int, aliases: Sequence[str]) -> tuple[Found | None, Known | None]:
+        """Give an identity to a directory that has none: whoever does so at the same time, it is one in the end.
+
+        The file comes first: an identity that only the record has would say that something is lost. That one is about to be made is
+        recorded before, so that a file whose maker was killed is not taken for that of another site.
+        """
+        occupied = None if has_files(root) else self._occupied()
+        if occupied is not None:
+            hint = (
+                "Is it mounted? If its files are lost, run: manage.py resto_restore. If this is a new site, see: "
+                "manage.py resto_adopt."
+            )
+            raise ConfigurationError(f"{self._location()} has no files, and {occupied}", hint, CODE)
+        require_exclusive_links(root, self._location())
+        identities.add(aliases[0], MASTER, "")
+        keep_identity(root, new_identity())
+        return self._complete(root, aliases)
+
+    def _complete(self, root: int, aliases: Sequence[str]) -> tuple[Found | None, Known | None]:
+        """Record the identity that a directory has got, unless another one is recorded by now, and read both again."""
+        found = read_identity(root)
+        if found is not None:
+            identities.confirm(aliases, *found.identity)
+            found = read_identity(root)
+        return found, _matching(identities.find(aliases), found)
+
+    def _believe(self, root: int, found: Found | None, known: Known | None) -> Seal:
+        assert found is not None  # noqa: S101 - nothing else is without a problem, as for the next line
+        assert known is not None  # noqa: S101
+        now, mark = leases.clock(), found.identity.mark
+        if mark == known.next_mark:
+            identities.finish_mark(known, mark)
+        elif now - known.marks.get(mark, now) >= MARKED_FOR:
+            with suppress(OSError):  # this machine may only read it
+                found = _marked_anew(root, found, known)
+        if now - known.looked >= BELIEVED_FOR:
+            identities.note(known, looked=now)
+        self._known = known
+        self._believed = {found.seal: found.identity.mark}
+        self._until = monotonic() + BELIEVED_FOR
+        return found.seal
+
+    def require_unknown(self) -> None:
+        """Raise if there should be a directory; see `Believer.require_unknown`."""
+        aliases = self._aliases() if self._applies() else []
+        problem = problem_of(self._location(), None, _matching(identities.find(aliases), None)) if aliases else None
+        if problem is not None:
+            raise problem
+
+    def check_place(self, root: int, directory: str) -> None:
+        """Raise unless what was mounted on the way to a directory is; see `Believer.check_place`.
+
+        Args:
+            root: As for `Believer`.
+            directory: As for `Believer`.
+        """
+        known = self._known
+        if known is None or not directory or (directory in self._passed and not known.places):
+            return
+        places, is_there = find_places(root, directory)
+        for path in known.places:
+            if f"{directory}/".startswith(f"{path}/") and path not in places:
+                problem = f"{self._location()}/{path} was {known.places[path]}, and is none; is it mounted?"
+                raise ConfigurationError(problem, "If it shall be as it is, run: manage.py resto_adopt.", CODE)
+        if not places.keys() <= known.places.keys():
+            self._known = replace(known, places={**known.places, **places})
+            identities.note(known, places=self._known.places)
+        if is_there:
+            if len(self._passed) >= _MAX_PASSED:
+                self._passed.clear()
+            self._passed.add(directory)
+
+
+def problem_of(location: str, found: Found | None, known: Known | None) -> ConfigurationError | None:
+    """Return why a directory is not the master copy; None if it is, or if there is no identity at all.
+
+    Args:
+        location: Its path.
+        found: What its identity file says.
+        known: What the record knows of it.
+    """
+    if not _is_made(known):
+        return None if found is None else _problem(*_ONLY_THE_DIRECTORY, location)
+    assert known is not None  # noqa: S101 - it is made
+    if found is None:
+        return _problem(*_ONLY_THE_RECORD, location)
+    if found.identity.id != known.identity:
+        return _problem(*_ANOTHER, location)
+    mark = found.identity.mark
+    if mark in (known.mark, known.next_mark):
+        return None
+    if mark in known.marks:
+        return _problem(*_OLDER, location, f"{datetime.fromtimestamp(known.marks[mark], UTC):%Y-%m-%d %H:%M} UTC")
+    return _problem(*_UNKNOWN_MARK, location)
+
+
+_ONLY_THE_DIRECTORY = (
+    "the database does not know {}, which is a master copy",
+    "Was the database thrown away, or is it that of another site? If this is to be the master copy of this one, run: "
+    "manage.py resto_adopt.",
+)
+_ONLY_THE_RECORD = (
+    "{} is not the master copy: it has no file .resto.master",
+    "Is it mounted? If the disk is lost, run: manage.py resto_restore.",
+)
+_ANOTHER = (
+    "{} is the master copy of something else",
+    "Correct the directory, or the database; if this is to be the master copy from now on, run: manage.py resto_adopt.",
+)
+_OLDER = (
+    "{} is a copy or a backup of the master copy, as it was made on {}",
+    "Mount the master copy; or run: manage.py resto_restore, which brings what this one lacks.",
+)
+_UNKNOWN_MARK = (
+    "{} has gone on without this database, which may be a backup; or a copy of it has",
+    "If it is the master copy, run: manage.py resto_adopt.",
+)
+
+
+def _problem(problem: str, hint: str, *values: str) -> ConfigurationError:
+    return ConfigurationError(problem.format(*values), hint, CODE)
+
+
+def _is_made(known: Known | None) -> bool:
+    return known is not None and known.identity != ""
+
+
+def _matching(rows: Sequence[Known], found: Found | None) -> Known | None:
+    """Return what is known of a directory that several storages may share."""
+    mine = [row for row in rows if found is not None and row.identity == found.identity.id]
+    return next(iter([*mine, *rows]), None)
+
+
+def _marked_anew(root: int, found: Found, known: Known) -> Found:
+    """Replace the mark of a directory, so that copies which are made before are known for what they are."""
+    following = identities.change_mark(known, new_identity().mark)
+    if not following:
+        return found  # somebody else has just done so, and this is seen the next time
+    replace_identity(root, Identity(found.identity.id, following))
+    identities.finish_mark(known, following)
+    return read_identity(root) or found

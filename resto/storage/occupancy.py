@@ -1,0 +1,82 @@
+"""Whether hosts have files already, and storages a directory in common: before a master copy begins."""
+
+import os
+from collections.abc import Mapping
+from functools import partial
+
+from django.core.files.storage import storages
+
+from resto.courses import course_of, finish
+from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError
+from resto.executors import Job
+from resto.names import HOST_IDENTITY, is_temporary
+from resto.plugins import get_plugin_manager
+from resto.settings import storage_settings
+from resto.storage.composition import imported_backend
+from resto.transports import Directory, Transport
+
+
+__all__ = ["aliases_of_location", "occupied_host"]
+
+# Directories that are looked into for files; a host with more of them has some.
+_MAX_DIRECTORIES = 100
+
+
+def aliases_of_location(location: str) -> dict[str, object]:
+    """Return the storages in ``STORAGES`` that have their master copy in a directory, by their aliases.
+
+    Args:
+        location: Its path.
+    """
+    found: dict[str, object] = {}
+    real = os.path.realpath(location)
+    for alias, parameters in storage_settings().items():
+        if not hasattr(imported_backend(parameters.get("BACKEND")), "require_master"):
+            continue
+        try:
+            storage = storages[alias]
+        except Exception:  # noqa: BLE001, S112 - whatever its options raise: `manage.py check` says it
+            continue
+        if os.path.realpath(getattr(storage, "location", "")) == real:
+            found[alias] = storage
+    return found
+
+
+def occupied_host(transports: Mapping[str, Transport]) -> str | None:
+    """Ask hosts for files; return which one has some, a sentence fragment, or None if none of those that answer has.
+
+    Args:
+        transports: Of each host.
+    """
+    jobs = [Job("listdir", host, "", partial(_has_files, one, host)) for host, one in transports.items()]
+    for outcome in get_plugin_manager().executor("thread")().run(jobs):
+        if isinstance(outcome.error, HostUnavailableError):
+            continue
+        if outcome.error is not None:
+            return f"{outcome.host} does not say whether it has any: {outcome.error}"
+        if outcome.value:
+            return f"{outcome.host} has some"
+    return None
+
+
+def _has_files(transport: Transport, host: str) -> bool:
+    waiting = [""]
+    for _ in range(_MAX_DIRECTORIES):
+        if not waiting:
+            return False
+        name = waiting.pop()
+        there = _browsed(transport, host, name)
+        if there is None:
+            # It does not list its directories.
+            return bool(name) or finish(course_of(transport.exists, host, HOST_IDENTITY))
+        if not all(map(is_temporary, there.files)):
+            return True
+        waiting += [f"{name}/{directory}" if name else directory for directory in there.directories]
+    return True
+
+
+def _browsed(transport: Transport, host: str, name: str) -> Directory | None:
+    try:
+        return finish(course_of(transport.browse, host, name))
+    except RemoteFileNotFoundError:
+        return Directory()
