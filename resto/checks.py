@@ -73,7 +73,7 @@ def _check_master(where: str, storage: HybridStorage) -> Iterator[CheckMessage]:
                 hint="Give them the same hosts, or a directory each.",
                 id="resto.E021",
             )
-    problem, _ = storage.examine_master()
+    problem, _ = storage.belief.examine()
     if problem is not None:
         yield Error(f"{where}: {problem.problem}", hint=problem.hint, id=f"resto.{problem.code}")
     if storage.is_recorded() and Path(storage.location).is_dir() and os.access(storage.location, os.W_OK):

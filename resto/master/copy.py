@@ -99,19 +99,6 @@ class MasterCopy(FileSystemStorage):
         except ConfigurationError as error:
             raise ReplacedMeanwhileError(error.problem, error.hint, error.code) from error
 
-    def prove(self, *, is_save: bool = False) -> None:
-        """Raise unless the directory is the master copy.
-
-        Args:
-            is_save: Whether a new master copy may begin with this.
-
-        Raises:
-            ConfigurationError: It is not.
-            FileNotFoundError: It is missing, and nothing is known of it.
-        """
-        with self._opened(makes=is_save) as root:
-            self._prove(root, "", Proof(), is_save=is_save)
-
     # Writing.
 
     def store(

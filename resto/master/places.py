@@ -27,7 +27,7 @@ def find_places(root: int, directory: str) -> tuple[dict[str, str], bool]:
         path = f"{path}/{part}" if path else part
         try:
             status = os.stat(path, dir_fd=root)
-            is_link = stat.S_ISLNK(os.stat(path, dir_fd=root, follow_symlinks=False).st_mode)
+            is_link = _is_link(path, root)
         except (FileNotFoundError, NotADirectoryError):
             return places, False
         if is_link or status.st_dev != above:
@@ -37,10 +37,16 @@ def find_places(root: int, directory: str) -> tuple[dict[str, str], bool]:
 
 
 def has_files(root: int) -> bool:
-    """Return whether there is any file in a directory or below, but for resto's own.
+    """Return whether there is any file or link in a directory or below, but for resto's own.
 
     Args:
         root: A descriptor of the directory.
     """
-    found = os.fwalk(".", dir_fd=root, follow_symlinks=True)
-    return any(not is_temporary(name) for _, _, files, _ in found for name in files)
+    for _, directories, files, descriptor in os.fwalk(".", dir_fd=root):
+        if any(not is_temporary(name) for name in files) or any(_is_link(name, descriptor) for name in directories):
+            return True
+    return False
+
+
+def _is_link(name: str, root: int) -> bool:
+    return stat.S_ISLNK(os.stat(name, dir_fd=root, follow_symlinks=False).st_mode)

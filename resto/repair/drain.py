@@ -171,7 +171,7 @@ def _refused(aliases: Sequence[str]) -> dict[str, str]:
             continue
         if isinstance(found, HybridStorage):
             try:
-                found.require_master()
+                found.belief.require()
             except ConfigurationError as error:
                 refused[alias] = str(error)
     return refused

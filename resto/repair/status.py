@@ -117,7 +117,7 @@ def master_status(alias: str) -> MasterStatus | None:
     storage = replicated_storages([alias])[alias]
     if not isinstance(storage, HybridStorage):
         return None
-    problem, known = storage.examine_master()
+    problem, known = storage.belief.examine()
     looked = None if known is None else max(0.0, leases.clock() - known.looked)
     return MasterStatus(alias, storage.location, "" if problem is None else str(problem), looked)
 

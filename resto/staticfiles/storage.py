@@ -127,11 +127,11 @@ class StaticFilesStorage(HybridStorage):
 
     def _adopt_release(self) -> None:
         """Let this directory be the master copy, unless it is: each release may have its own, and fills it."""
-        if self._has_identity() and self.record_alias() is not None:
+        if self.belief.applies() and self.record_alias() is not None:
             make_root(Path(self.location), self._master.directory_permissions_mode)
-            problem, known = self.examine_master()
+            problem, known = self.belief.examine()
             if problem is not None or known is None:
-                self.adopt_master()
+                self.belief.adopt()
 
     def _publish(self, publication: Publication, progress: Callable[[int], object]) -> None:
         # Without a record nobody knows what hosts have missed before, so that all is sent.

@@ -8,10 +8,11 @@ as the identity file has not changed in any way.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Protocol
 
 from django.db import DatabaseError
 
@@ -30,8 +31,10 @@ from resto.master.identity import (
 )
 from resto.master.places import find_places, has_files
 from resto.master.root import Root
-from resto.record import identities, leases
+from resto.record import database, identities, leases
 from resto.record.identities import MASTER, Known
+from resto.storage.occupancy import aliases_of_location, occupied_host
+from resto.transports import Transport
 
 
 __all__ = ["CODE", "Belief", "problem_of"]
@@ -50,41 +53,68 @@ CODE = "E019"
 monotonic = time.monotonic  # injected by tests
 
 
+class Mastered(Protocol):
+    """What is asked of a storage with a master copy."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The addresses of the hosts."""
+
+    @property
+    def location(self) -> str:
+        """The path of the directory."""
+
+    def is_recorded(self) -> bool:
+        """Return whether changes are recorded, as far as the settings say."""
+
+    def record_alias(self) -> str | None:
+        """Return the alias under which changes are recorded; None where nothing is recorded."""
+
+    def transport_for(self, host: str) -> Transport:
+        """Return the transport that speaks to a host."""
+
+
 class Belief:
     """Believes in a directory that proves to be the master copy, and in no other one; see `resto.master.identity.Believer`.
 
     Args:
-        location: Returns the path of the directory.
-        applies: Tells whether there are identities at all: a record, and no test.
-        aliases: Returns under which storages the record may know the directory; none where it cannot be asked.
-        occupied: Asks hosts for files, and returns what speaks against the beginning of a new master copy, a sentence
-            fragment; None if nothing does.
+        storage: Whose master copy it is.
     """
 
-    def __init__(
-        self,
-        location: Callable[[], str],
-        applies: Callable[[], bool],
-        aliases: Callable[[], Sequence[str]],
-        occupied: Callable[[], str | None],
-    ) -> None:
-        self._location = location
-        self._applies = applies
-        self._aliases = aliases
-        self._occupied = occupied
+    def __init__(self, storage: Mastered) -> None:
+        self._storage = storage
         self._believed: dict[Seal, str] = {}
         self._known: Known | None = None
         self._until = 0.0
         self._passed: set[str] = set()
 
-    @property
-    def is_proven(self) -> bool:
-        """Whether the directory has proven what it is when it was looked at last."""
-        return self._known is not None
-
     def forget(self) -> None:
         """Ask the record again."""
         self._believed, self._known, self._until = {}, None, 0.0
+
+    def applies(self) -> bool:
+        """Return whether there are identities at all: a record, and no test."""
+        return self._storage.is_recorded() and not database.is_under_test()
+
+    def _aliases(self) -> list[str]:
+        """Return under which storages the record may know the directory; none where it cannot be asked."""
+        alias = self._storage.record_alias() if self.applies() else None
+        return [] if alias is None else [*aliases_of_location(self._storage.location)] or [alias]
+
+    def require(self) -> bool:
+        """Raise unless the directory proves to be the master copy, or has no identity yet; return whether it does prove it.
+
+        Raises:
+            ConfigurationError: It does not. Nothing is written, sent or removed on its account.
+            DatabaseError: The record cannot be read.
+        """
+        self.forget()
+        try:
+            with Root(self._storage.location) as root:
+                self.prove(root.descriptor, Proof())
+        except FileNotFoundError:  # if nothing is known of it, whoever needs it says so
+            self.require_unknown()
+        return self._known is not None
 
     def examine(self) -> tuple[ConfigurationError | None, Known | None]:
         """Return what is wrong with the directory, if anything, and what the record knows of it; change nothing.
@@ -92,27 +122,35 @@ class Belief:
         Raises:
             DatabaseError: The record cannot be read.
         """
-        aliases = self._aliases() if self._applies() else []
+        aliases = self._aliases()
         if not aliases:
             return None, None
         try:
-            with Root(self._location()) as root:
+            with Root(self._storage.location) as root:
                 found = read_identity(root.descriptor)
         except (FileNotFoundError, NotADirectoryError):
             found = None
         known = _matching(identities.find(aliases), found)
-        return problem_of(self._location(), found, known), known if _is_made(known) else None
+        return problem_of(self._storage.location, found, known), known if _is_made(known) else None
 
-    def adopt(self, root: int) -> None:
-        """Let a directory be the master copy from now on, and no other one.
+    def adopt(self) -> None:
+        """Let the directory be the master copy from now on, as it is, and no other one.
 
-        Args:
-            root: A descriptor of the directory.
+        Raises:
+            FileNotFoundError: It is missing.
+            OSError: It cannot be written to.
+            ConfigurationError: Nothing is recorded.
+            DatabaseError: It cannot be recorded.
         """
         aliases = self._aliases()
-        row = _matching(identities.find(aliases), read_identity(root))
-        replace_identity(root, new_identity())
-        found = read_identity(root)
+        if not aliases:
+            raise ConfigurationError(
+                "nothing is recorded of this storage", "Add it to STORAGES, and 'resto' to INSTALLED_APPS."
+            )
+        with Root(self._storage.location) as root:
+            row = _matching(identities.find(aliases), read_identity(root.descriptor))
+            replace_identity(root.descriptor, new_identity())
+            found = read_identity(root.descriptor)
         assert found is not None  # noqa: S101 - it was just written
         # That of whoever has done the same meanwhile.
         identities.put(aliases[0] if row is None else row.storage, MASTER, *found.identity)
@@ -126,7 +164,7 @@ class Belief:
             proof: As for `Believer`.
             is_save: As for `Believer`.
         """
-        if not self._applies():
+        if not self.applies():
             return
         seal = seal_of(root)
         if seal not in self._believed or monotonic() >= self._until:
@@ -138,7 +176,9 @@ class Belief:
             proof.seal, proof.mark = seal, mark
         elif seal != proof.seal and mark == proof.mark:
             # Who replaces the file here gives it another mark.
-            raise ConfigurationError(f"{self._location()} was replaced, or emptied and restored", "Try again.", CODE)
+            raise ConfigurationError(
+                f"{self._storage.location} was replaced, or emptied and restored", "Try again.", CODE
+            )
 
     def _look(self, root: int, seal: Seal | None, *, is_save: bool) -> Seal | None:
         aliases = self._aliases()
@@ -157,7 +197,7 @@ class Belief:
             found, known = self._begin(root, aliases)
         elif known is not None and not _is_made(known):
             found, known = self._complete(root, aliases)
-        problem = problem_of(self._location(), found, known)
+        problem = problem_of(self._storage.location, found, known)
         if problem is not None:
             raise problem
         return self._believe(root, found, known)
@@ -168,14 +208,18 @@ class Belief:
         The file comes first: an identity that only the record has would say that something is lost. That one is about to be made is
         recorded before, so that a file whose maker was killed is not taken for that of another site.
         """
-        occupied = None if has_files(root) else self._occupied()
+        occupied = (
+            None
+            if has_files(root)
+            else occupied_host({host: self._storage.transport_for(host) for host in self._storage.hosts})
+        )
         if occupied is not None:
             hint = (
                 "Is it mounted? If its files are lost, run: manage.py resto_restore. If this is a new site, see: "
                 "manage.py resto_adopt."
             )
-            raise ConfigurationError(f"{self._location()} has no files, and {occupied}", hint, CODE)
-        require_exclusive_links(root, self._location())
+            raise ConfigurationError(f"{self._storage.location} has no files, and {occupied}", hint, CODE)
+        require_exclusive_links(root, self._storage.location)
         identities.add(aliases[0], MASTER, "")
         keep_identity(root, new_identity())
         return self._complete(root, aliases)
@@ -206,8 +250,10 @@ class Belief:
 
     def require_unknown(self) -> None:
         """Raise if there should be a directory; see `Believer.require_unknown`."""
-        aliases = self._aliases() if self._applies() else []
-        problem = problem_of(self._location(), None, _matching(identities.find(aliases), None)) if aliases else None
+        aliases = self._aliases()
+        problem = (
+            problem_of(self._storage.location, None, _matching(identities.find(aliases), None)) if aliases else None
+        )
         if problem is not None:
             raise problem
 
@@ -224,7 +270,7 @@ class Belief:
         places, is_there = find_places(root, directory)
         for path in known.places:
             if f"{directory}/".startswith(f"{path}/") and path not in places:
-                problem = f"{self._location()}/{path} was {known.places[path]}, and is none; is it mounted?"
+                problem = f"{self._storage.location}/{path} was {known.places[path]}, and is none; is it mounted?"
                 raise ConfigurationError(problem, "If it shall be as it is, run: manage.py resto_adopt.", CODE)
         if not places.keys() <= known.places.keys():
             self._known = replace(known, places={**known.places, **places})

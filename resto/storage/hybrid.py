@@ -12,20 +12,17 @@ from resto.courses import Course, as_method, waiting
 from resto.exceptions import ConfigurationError, ReplicationError
 from resto.executors import Executor, Job
 from resto.master.copy import MasterCopy
-from resto.master.root import Root
 from resto.master.snapshots import sharing_snapshots
 from resto.master.writing import remove_upload
 from resto.names import clean_name, require_canonical, require_new
 from resto.outcomes import Outcome
-from resto.record import database, opening
+from resto.record import opening
 from resto.record.changes import Change, current_lease, holding, is_decided
-from resto.record.identities import Known
 from resto.record.leases import Lease
 from resto.storage.base import ReplicatedStorage
 from resto.storage.belief import Belief
 from resto.storage.composition import StorageOptions
 from resto.storage.jobs import leased_job
-from resto.storage.occupancy import aliases_of_location, occupied_host
 from resto.storage.opened import MasterFile, Writing, is_writing
 from resto.storage.repairs import Leases, recorded_jobs, run_repairs
 from resto.storage.replication import alone, catch_up, replicate
@@ -55,6 +52,9 @@ class HybridStorage(ReplicatedStorage):
         directory_permissions_mode: As for Django's `FileSystemStorage`.
         allow_overwrite: As for Django's `FileSystemStorage`.
         **options: As for `DistributedStorage`.
+
+    Attributes:
+        belief: Whether the directory is the master copy.
     """
 
     def __init__(
@@ -70,13 +70,13 @@ class HybridStorage(ReplicatedStorage):
     ) -> None:
         super().__init__(hosts, base_url, **options)
         self._allow_overwrite = allow_overwrite
-        self._belief = Belief(lambda: self.location, self._has_identity, self._sharing_aliases, self._occupied_host)
+        self.belief = Belief(self)
         self._master = MasterCopy(
             location,
             file_permissions_mode,
             directory_permissions_mode,
             allow_overwrite=allow_overwrite,
-            believer=self._belief,
+            believer=self.belief,
         )
 
     def _compose(self) -> Any:
@@ -85,52 +85,9 @@ class HybridStorage(ReplicatedStorage):
             raise ConfigurationError("MEDIA_ROOT is not set", "Set it, or the option 'location'.", "E017")
         return super()._compose()
 
-    # What the directory of the master copy has to prove.
-
-    def require_master(self) -> bool:
-        """Raise unless the directory of the master copy proves to be it, or has no identity yet; return whether it does prove it.
-
-        Raises:
-            ConfigurationError: It does not. Nothing is written, sent or removed on its account.
-            DatabaseError: The record cannot be read.
-        """
-        self._belief.forget()
-        with suppress(FileNotFoundError):  # whoever needs it says so
-            self._master.prove()
-        return self._belief.is_proven
-
-    def examine_master(self) -> tuple[ConfigurationError | None, Known | None]:
-        """Return why the directory is not believed to be the master copy, if so, and what the record knows of that; change nothing.
-
-        Raises:
-            DatabaseError: The record cannot be read.
-        """
-        return self._belief.examine()
-
-    def adopt_master(self) -> None:
-        """Let the directory be the master copy from now on, as it is, and no other one.
-
-        Raises:
-            FileNotFoundError: It is missing.
-            OSError: It cannot be written to.
-            DatabaseError: It cannot be recorded.
-        """
-        with Root(self.location) as root:
-            self._belief.adopt(root.descriptor)
-
-    def _has_identity(self) -> bool:
-        return self.is_recorded() and not database.is_under_test()
-
-    def _sharing_aliases(self) -> list[str]:
-        alias = self.record_alias()
-        return [] if alias is None else [*aliases_of_location(self.location)] or [alias]
-
-    def _occupied_host(self) -> str | None:
-        return occupied_host(self._composed().transports)
-
     def _forget_composition(self, *, setting: str, **kwargs: Any) -> None:
         super()._forget_composition(setting=setting, **kwargs)
-        self._belief.forget()
+        self.belief.forget()
 
     # What runs on one host. Each makes the host equal to the master copy, whatever that is by then.
 

@@ -31,7 +31,7 @@ def aliases_of_location(location: str) -> dict[str, object]:
     found: dict[str, object] = {}
     real = os.path.realpath(location)
     for alias, parameters in storage_settings().items():
-        if not hasattr(imported_backend(parameters.get("BACKEND")), "require_master"):
+        if not hasattr(imported_backend(parameters.get("BACKEND")), "record_alias"):  # it is not one of resto's
             continue
         try:
             storage = storages[alias]

@@ -81,7 +81,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
     def _prepare_removals(self) -> None:
         options = self._options
         top = self._storage.browse(options.prefix)
-        is_empty = not (self._storage.require_master() or top.files or top.directories)
+        is_empty = not (self._storage.belief.require() or top.files or top.directories)
         self._from_nothing = is_empty and options.force
         if options.delete and options.force:
             self._budgets = dict.fromkeys(self._hosts.reports, float("inf"))
