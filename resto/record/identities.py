@@ -53,6 +53,7 @@ class Known:
     next_mark: str
     marks: Mapping[str, float]
     places: Mapping[str, str]
+    state: str
     looked: float
 
 
@@ -133,7 +134,7 @@ def confirm(storages: Sequence[str], identity: str, mark: str) -> None:
 
 
 @outside_loops
-def put(storage: str, host: str, identity: str, mark: str = "") -> None:
+def put(storage: str, host: str, identity: str, mark: str = "", state: str = "") -> None:
     """Make something known in place of whatever was known before.
 
     Args:
@@ -141,12 +142,13 @@ def put(storage: str, host: str, identity: str, mark: str = "") -> None:
         host: As for `add`.
         identity: As for `add`.
         mark: As for `add`.
+        state: What is the matter with it; empty if nothing is.
 
     Raises:
         Exception: As for `find`.
     """
     values: dict[str, Any] = {"identity": identity, "mark": mark, "next_mark": "", "marks": _marks({}, mark)}
-    values |= {"places": "{}", "looked": leases.clock()}
+    values |= {"places": "{}", "state": state, "looked": leases.clock()}
     with connected() as connection:
         rows = _rows_in(connection)
         if not rows.filter(storage=storage, host=host).update(**values):
@@ -238,6 +240,7 @@ def _known(row: "Host") -> Known:
         row.next_mark,
         json.loads(row.marks),
         json.loads(row.places),
+        row.state,
         row.looked,
     )
 

@@ -166,12 +166,13 @@ class Belief:
         """
         if not self.applies():
             return
-        seal = seal_of(root)
-        if seal not in self._believed or monotonic() >= self._until:
-            seal = self._look(root, seal, is_save=is_save)
+        seal, believed = seal_of(root), self._believed
+        if seal not in believed or monotonic() >= self._until:
+            believed = self._look(root, seal, is_save=is_save)
+            seal = next(iter(believed), None)
         if seal is None:
             return
-        mark = self._believed[seal]
+        mark = believed[seal]
         if proof.seal is None:
             proof.seal, proof.mark = seal, mark
         elif seal != proof.seal and mark == proof.mark:
@@ -180,20 +181,21 @@ class Belief:
                 f"{self._storage.location} was replaced, or emptied and restored", "Try again.", CODE
             )
 
-    def _look(self, root: int, seal: Seal | None, *, is_save: bool) -> Seal | None:
+    def _look(self, root: int, seal: Seal | None, *, is_save: bool) -> dict[Seal, str]:
+        """Return the seal and the mark of what is believed; nothing where nothing is known on either side."""
         aliases = self._aliases()
         if not aliases:
-            return None
+            return {}
         found = read_identity(root)
         try:
             known = _matching(identities.find(aliases), found)
         except DatabaseError:
-            if seal is not None and seal in self._believed:
-                return seal  # the same file as when it was believed
+            if seal in self._believed:
+                return self._believed  # the same file as when it was
             raise
         if found is None and not _is_made(known):
             if not is_save:
-                return None
+                return {}
             found, known = self._begin(root, aliases)
         elif known is not None and not _is_made(known):
             found, known = self._complete(root, aliases)
@@ -232,7 +234,7 @@ class Belief:
             found = read_identity(root)
         return found, _matching(identities.find(aliases), found)
 
-    def _believe(self, root: int, found: Found | None, known: Known | None) -> Seal:
+    def _believe(self, root: int, found: Found | None, known: Known | None) -> dict[Seal, str]:
         assert found is not None  # noqa: S101 - nothing else is without a problem, as for the next line
         assert known is not None  # noqa: S101
         now, mark = leases.clock(), found.identity.mark
@@ -243,10 +245,9 @@ class Belief:
                 found = _marked_anew(root, found, known)
         if now - known.looked >= BELIEVED_FOR:
             identities.note(known, looked=now)
-        self._known = known
-        self._believed = {found.seal: found.identity.mark}
-        self._until = monotonic() + BELIEVED_FOR
-        return found.seal
+        believed = {found.seal: found.identity.mark}
+        self._known, self._believed, self._until = known, believed, monotonic() + BELIEVED_FOR
+        return believed
 
     def require_unknown(self) -> None:
         """Raise if there should be a directory; see `Believer.require_unknown`."""
