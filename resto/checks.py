@@ -59,7 +59,10 @@ def check_masters(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             storage = storages[alias]
             if isinstance(storage, HybridStorage):
                 messages += _check_master(f"STORAGES[{alias!r}]", storage)
-        except Exception:  # noqa: BLE001, S112 - `check_storages` says what is wrong with it; and the record may be out of reach
+        except KeyboardInterrupt:
+            raise
+        # `check_storages` says what is wrong with it; and the record may be out of reach.
+        except BaseException:  # noqa: BLE001, S112
             continue
     return messages
 

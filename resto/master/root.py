@@ -24,15 +24,17 @@ class Root:
 
     Attributes:
         descriptor: Of the directory.
+        path: Where it was, for messages.
 
     Raises:
         FileNotFoundError: It is missing.
         NotADirectoryError: It is none.
     """
 
-    __slots__ = ("descriptor",)
+    __slots__ = ("descriptor", "path")
 
     def __init__(self, path: str) -> None:
+        self.path = path
         self.descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
 
     def __enter__(self) -> Self:
@@ -58,6 +60,7 @@ class Root:
 
     def status(self, name: str, *, follows: bool = True) -> os.stat_result:
         """Return what the system says of a file, or of a link unless that is followed."""
+        _require_within(name)
         return os.stat(name, dir_fd=self.descriptor, follow_symlinks=follows)
 
     def has(self, name: str) -> bool:

@@ -114,10 +114,10 @@ def _present(root: Root, name: str, mode: str) -> os.stat_result | None:
     try:
         status = root.status(name)
     except FileNotFoundError:
-        if "r" in mode:
+        if not set(mode) & set("wxa"):
             raise FileNotFoundError(f"{name!r} does not exist") from None
         return None
-    require_plain(name, status)
+    require_plain(f"{root.path}/{name}", status)
     if "x" in mode:
         raise FileExistsError(f"{name!r} exists")
     return status

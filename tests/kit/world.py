@@ -13,6 +13,7 @@ from resto import health
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError
 from resto.executors import Lanes, thread
 from resto.master.copy import MasterCopy
+from resto.master.root import Root
 from resto.models import Pending
 from resto.record import backlog, database, leases
 from resto.storage import copying, distributed, listing
@@ -210,8 +211,8 @@ def live_in(world, patch):
 
 
 def pause_at_the_master_copy(patch, world):
-    for method in ("publish", "delete", "fingerprint"):
-        patch.setattr(MasterCopy, method, paused(world, getattr(MasterCopy, method)))
+    for cls, method in ((Root, "publish"), (MasterCopy, "delete"), (MasterCopy, "fingerprint")):
+        patch.setattr(cls, method, paused(world, getattr(cls, method)))
 
 
 def pause_at_the_database(patch, world):

@@ -18,6 +18,7 @@ from django.core.files.uploadedfile import TemporaryUploadedFile
 from kit.disk import fail_with, mode_of, store
 from resto.master import copy as master_module
 from resto.master.copy import ABANDONED_AFTER, MasterCopy
+from resto.master.root import Root
 
 
 # Storing.
@@ -84,7 +85,7 @@ def test_nothing_is_left_when_the_content_breaks_off(master, media_root):
 
 def test_nothing_is_left_when_the_file_cannot_get_its_name(master, media_root, monkeypatch):
     monkeypatch.setattr(os, "link", fail_with(errno.EPERM))
-    monkeypatch.setattr(Path, "replace", fail_with(errno.EIO))
+    monkeypatch.setattr(os, "replace", fail_with(errno.EIO))
 
     with pytest.raises(OSError, match="Input/output error"):
         store(master, "a")
@@ -118,10 +119,10 @@ def test_a_temporary_upload_is_not_copied(master, media_root, upload):
 def test_a_temporary_upload_is_copied_from_another_file_system(master, media_root, upload, monkeypatch):
     link = os.link
 
-    def link_within(source, target):
+    def link_within(source, target, **descriptors):
         if source == upload.temporary_file_path():
             raise OSError(errno.EXDEV, "Invalid cross-device link")
-        link(source, target)
+        link(source, target, **descriptors)
 
     monkeypatch.setattr(os, "link", link_within)
     store_upload(master, upload)
@@ -269,15 +270,14 @@ def test_sweeping_remembers_a_bounded_number_of_directories(master, monkeypatch)
     assert len(master._swept) == 1
 
 
-@pytest.mark.parametrize(("target", "attribute"), [(os, "scandir"), (Path, "unlink")])
-def test_sweeping_that_fails_does_not_keep_anybody_from_saving(
-    killed_writer, master, monkeypatch, later, target, attribute
-):
+@pytest.mark.parametrize("attribute", ["scandir", "unlink"])
+def test_sweeping_that_fails_does_not_keep_anybody_from_saving(killed_writer, master, monkeypatch, later, attribute):
     later(ABANDONED_AFTER + 60)
     with monkeypatch.context() as patch:
-        patch.setattr(target, attribute, fail_with(errno.EACCES))
-        temporary = master.create_temporary("b")
-    Path(temporary).unlink()
+        patch.setattr(os, attribute, fail_with(errno.EACCES))
+        temporary, file = master.open_beside("b", "wb")
+    file.close()
+    master.discard(temporary)
 
     assert len(list(killed_writer.iterdir())) == 1
 
@@ -364,9 +364,8 @@ def test_delete_removes_a_link_and_not_the_directory_behind_it(master, media_roo
 
 def test_listdir_leaves_out_temporary_files(master):
     store(master, "a")
-    master.create_temporary("b")
-
-    assert master.listdir("") == ([], ["a"])
+    with master.open_beside("b", "wb")[1]:
+        assert master.listdir("") == ([], ["a"])
 
 
 def test_location_follows_the_settings(master, tmp_path, settings):
@@ -382,12 +381,14 @@ def test_location_follows_the_settings(master, tmp_path, settings):
 
 
 @pytest.mark.parametrize("name", ["../settings.py", "d/../../settings.py", "../d/a"])
-@pytest.mark.parametrize("act", ["snapshot", "fingerprint", "create_temporary"])
+@pytest.mark.parametrize("act", ["snapshot", "fingerprint", "delete", "open_beside", "store"])
 def test_nothing_leads_out_of_the_master_copy(master, media_root, act, name):
     media_root.mkdir()
     (media_root.parent / "settings.py").write_bytes(b"SECRET_KEY")
+    arguments = {"open_beside": ["wb"], "store": [ContentFile(b""), None]}.get(act, [])
     with pytest.raises(SuspiciousFileOperation):
-        getattr(master, act)(name)
+        getattr(master, act)(name, *arguments)
+    assert (media_root.parent / "settings.py").read_bytes() == b"SECRET_KEY"
 
 
 @pytest.mark.parametrize("act", ["snapshot", "fingerprint"])
@@ -405,13 +406,13 @@ def test_pipes_and_devices_are_not_waited_for(master, media_root, act):
 def test_nobody_reads_a_temporary_file_who_may_not_read_the_file(media_root, settings, umask, links, mode, monkeypatch):
     settings.FILE_UPLOAD_PERMISSIONS = mode
     master, modes = MasterCopy(), []
-    original = master.set_permissions
+    original = Root.set_permissions
 
-    def watch(path, status):
+    def watch(root, name, status, final):
         modes.append(stat.S_IMODE(status.st_mode))
-        original(path, status)
+        original(root, name, status, final)
 
-    monkeypatch.setattr(master, "set_permissions", watch)
+    monkeypatch.setattr(Root, "set_permissions", watch)
     store(master, "a")
     readers, final = 0o444, mode_of(media_root / "a")
     assert modes[0] & readers & ~final == 0

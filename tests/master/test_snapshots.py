@@ -8,6 +8,7 @@ import pytest
 from kit.disk import fail_with, store
 from resto.master import snapshots
 from resto.master.copy import MasterCopy
+from resto.master.identity import Proof
 from resto.master.snapshots import shared_snapshot, sharing_snapshots
 
 
@@ -67,8 +68,7 @@ def change_time(master, path):
 def replace_by_twin(master, path):
     """Same size, same time, another file."""
     status = path.stat()
-    master.create_temporary("a")
-    temporary = next(path.parent.glob(".resto-*"))
+    temporary = path.parent / "twin"
     temporary.write_bytes(b"CONTENT")
     os.utime(temporary, ns=(status.st_mtime_ns, status.st_mtime_ns))
     temporary.replace(path)
@@ -110,9 +110,9 @@ def test_unreadable_file_is_no_deletion(master, monkeypatch):
 def test_snapshot_is_shared_as_long_as_somebody_holds_it(master, media_root):
     store(master, "a")
     with sharing_snapshots():
-        first, second = shared_snapshot(master, "a"), shared_snapshot(master, "a")
+        first, second = shared_snapshot(master, "a", Proof()), shared_snapshot(master, "a", Proof())
         (media_root / "a").unlink()
-        third = shared_snapshot(master, "a")
+        third = shared_snapshot(master, "a", Proof())
     assert first is second is third
     first.close()
     second.close()
@@ -128,18 +128,18 @@ def test_snapshots_of_different_names_and_masters_are_not_shared(master, tmp_pat
         store(where, "a", b"a")
         store(where, "b", b"b")
     with sharing_snapshots():
-        snapshots = [shared_snapshot(where, name) for where in (master, other) for name in ("a", "b")]
+        snapshots = [shared_snapshot(where, name, Proof()) for where in (master, other) for name in ("a", "b")]
         assert len({snapshot.fingerprint for snapshot in snapshots}) == 4
-        assert shared_snapshot(master, "missing") is None
+        assert shared_snapshot(master, "missing", Proof()) is None
     for snapshot in snapshots:
         snapshot.close()
 
 
 def test_nothing_is_shared_afterwards(master):
     store(master, "a")
-    with sharing_snapshots(), shared_snapshot(master, "a"):
+    with sharing_snapshots(), shared_snapshot(master, "a", Proof()):
         pass
-    with shared_snapshot(master, "a") as one, shared_snapshot(master, "a") as other:
+    with shared_snapshot(master, "a", Proof()) as one, shared_snapshot(master, "a", Proof()) as other:
         assert one is not other
 
 

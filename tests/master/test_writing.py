@@ -2,12 +2,11 @@
 
 import errno
 import os
-from pathlib import Path
 
 import pytest
 from django.core.files import File
 
-from kit.disk import fail_with, mode_of, store
+from kit.disk import fail_with
 
 
 @pytest.fixture
@@ -43,52 +42,3 @@ def test_full_disk_is_told_once(master, media_root, plain_file, monkeypatch):
         master.store("a", plain_file, None)
 
     assert list(media_root.iterdir()) == []
-
-
-def test_directories_get_the_mode_of_the_setting_on_each_level(master, media_root, settings, umask):
-    settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o775
-
-    store(master, "a/b/c")
-
-    assert [mode_of(path) for path in (media_root, media_root / "a", media_root / "a/b")] == [0o775] * 3
-
-
-def test_directories_get_the_mode_of_the_umask_without_a_setting(master, media_root, umask):
-    store(master, "a/b/c")
-
-    assert [mode_of(path) for path in (media_root, media_root / "a", media_root / "a/b")] == [0o755] * 3
-
-
-def test_directories_that_exist_keep_their_mode(master, media_root, settings):
-    settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o755
-    media_root.mkdir(0o700)
-
-    store(master, "a/b")
-
-    assert mode_of(media_root) == 0o700
-
-
-@pytest.mark.parametrize("mode", [None, 0o755])
-def test_directories_inherit_the_group(master, media_root, settings, umask, mode):
-    settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS = mode
-    media_root.mkdir()
-    media_root.chmod(0o2755)
-
-    store(master, "a/b")
-
-    assert mode_of(media_root / "a") == 0o2755
-
-
-def test_directory_that_somebody_else_makes_at_the_same_time_is_used(master, media_root, settings, monkeypatch):
-    settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o755
-    mkdir = Path.mkdir
-
-    def mkdir_second(path, *args):
-        mkdir(path, 0o700)
-        mkdir(path, *args)
-
-    monkeypatch.setattr(Path, "mkdir", mkdir_second)
-
-    store(master, "a/b")
-
-    assert mode_of(media_root / "a") == 0o700

@@ -27,6 +27,7 @@ from kit.servers import MediaServer
 from resto import health
 from resto.exceptions import ReplicationError
 from resto.master.copy import MasterCopy
+from resto.master.root import Root
 from resto.models import Pending
 from resto.record import leases, opening
 from resto.record.leases import Lease
@@ -149,8 +150,8 @@ def fill_master_disk(world):
     """What is written to a temporary file goes to a full disk."""
     create = MasterCopy._create_temporary
 
-    def create_on_full_disk(master, name):
-        path, descriptor = create(master, name)
+    def create_on_full_disk(master, root, name):
+        path, descriptor = create(master, root, name)
         os.close(descriptor)
         return path, os.open("/dev/full", os.O_WRONLY)
 
@@ -173,7 +174,7 @@ def lose_database(world):
 
 
 # Without a master copy, the change is that of the hosts.
-CHANGE = [(MasterCopy, "publish"), (MasterCopy, "delete"), (DistributedStorage, "execute")]
+CHANGE = [(Root, "publish"), (MasterCopy, "delete"), (DistributedStorage, "execute")]
 UNDO = [(MasterCopy, "delete"), (Lease, "revoke")]
 SETTLE, OPEN = [(Lease, "settle")], [(opening, "open_lease"), (opening, "open_change")]
 

@@ -1,5 +1,6 @@
 """Files of the master copy that a storage has opened."""
 
+import errno
 import gc
 import io
 import os
@@ -16,6 +17,7 @@ from django.core.files.storage import FileSystemStorage
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.disk import fail_with
 from resto.master.copy import MasterCopy
 from resto.record.changes import Change
 from resto.storage.opened import MasterFile, Writing
@@ -133,11 +135,8 @@ def test_nothing_is_left_of_a_master_file_in_an_impossible_mode(open_file, media
 def test_nothing_is_left_of_a_master_file_that_cannot_be_read(open_file, media_root, monkeypatch):
     (media_root / "a").write_bytes(b"before")
 
-    def fail(*args):
-        raise OSError(5, "broken disk")
-
-    monkeypatch.setattr("shutil.copyfile", fail)
-    with pytest.raises(OSError, match="broken disk"):
+    monkeypatch.setattr("shutil.copyfileobj", fail_with(errno.EIO))
+    with pytest.raises(OSError, match="Input/output error"):
         open_file("a", "r+b")
     assert [path.name for path in media_root.iterdir()] == ["a"]
 
@@ -145,11 +144,8 @@ def test_nothing_is_left_of_a_master_file_that_cannot_be_read(open_file, media_r
 def test_nothing_is_left_of_a_master_file_that_cannot_be_published(open_file, media_root, published, monkeypatch):
     file = open_file("a", "wb")
 
-    def fail(*args):
-        raise OSError(5, "broken disk")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="broken disk"):
+    monkeypatch.setattr(os, "replace", fail_with(errno.EIO))
+    with pytest.raises(OSError, match="Input/output error"):
         file.close()
     assert (list(media_root.iterdir()), published) == ([], [])
 
