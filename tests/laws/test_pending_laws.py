@@ -157,7 +157,7 @@ def forget_to_write_ahead(patch):
 
 
 def forget_to_look_again(patch):
-    patch.setattr(MasterCopy, "fingerprint", lambda self, name: ANY)
+    patch.setattr(MasterCopy, "fingerprint", lambda self, name, proof=None: ANY)
 
 
 def clear_the_rows_of_others(patch):

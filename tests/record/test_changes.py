@@ -9,6 +9,7 @@ from django.db import DatabaseError, transaction
 
 from resto.exceptions import ReplicationError
 from resto.master.copy import MasterCopy
+from resto.master.root import Root
 from resto.models import Pending
 from resto.record import changes, leases, opening, rows
 from resto.repair.drain import drain
@@ -49,17 +50,17 @@ def seen(monkeypatch):
     """What was recorded each time that the master copy changed."""
     found = []
 
-    def watch(method):
-        original = getattr(MasterCopy, method)
+    def watch(owner, method):
+        original = getattr(owner, method)
 
         def call(self, *args, **kwargs):
             found.append(recorded())
             return original(self, *args, **kwargs)
 
-        monkeypatch.setattr(MasterCopy, method, call)
+        monkeypatch.setattr(owner, method, call)
 
-    watch("publish")
-    watch("delete")
+    watch(Root, "publish")
+    watch(MasterCopy, "delete")
     return found
 
 
@@ -74,13 +75,13 @@ def test_row_is_there_before_the_master_copy_changes(make, servers, seen):
 
 
 def test_row_is_for_the_name_that_the_file_gets(make, monkeypatch):
-    storage, publish, names = make(), MasterCopy.publish, []
+    storage, publish, names = make(), Root.publish, []
 
     def taken_at_first(self, temporary, name, *, replace):
         names.append([row[1] for row in recorded()])
         return len(names) > 1 and publish(self, temporary, name, replace=replace)
 
-    monkeypatch.setattr(MasterCopy, "publish", taken_at_first)
+    monkeypatch.setattr(Root, "publish", taken_at_first)
     saved = storage.save("a", ContentFile(b"1"))
     assert names == [["a"] * 2, [saved] * 2]
     assert recorded() == []

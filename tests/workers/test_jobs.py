@@ -420,6 +420,6 @@ def test_the_law_of_workers_is_broken_if_they_do_not_look_again(separate_process
     master, hosts = play(BREAKING)
     assert hosts == [master]
 
-    monkeypatch.setattr(MasterCopy, "fingerprint", lambda self, name: ANY)
+    monkeypatch.setattr(MasterCopy, "fingerprint", lambda self, name, proof=None: ANY)
     master, hosts = play(BREAKING)
     assert hosts != [master]
