@@ -1,6 +1,7 @@
 """What `manage.py check` says, by code."""
 
 import inspect
+import os
 import re
 import socket
 from pathlib import Path
@@ -17,6 +18,7 @@ import resto
 from resto import checks as checks_module
 from resto.checks import check_record, check_secrets, check_storages
 from resto.executors.inline import InlineExecutor
+from resto.record import database, identities
 from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
 from resto.transports.http import HttpTransport
 
@@ -494,6 +496,56 @@ def test_secrets_without_names(check, settings, name):
     of_storage = check(HYBRID, hosts=HOSTS, transport_options={"auth": "media"})
     assert {message.id for message in of_storage if message.level == checks.ERROR} == {"resto.E018"}
     assert "hunter2" not in str(of_storage + found)
+
+
+# The directory of a master copy.
+
+
+@pytest.fixture
+def check_hybrid(check, tmp_path, monkeypatch):
+    """Check a storage as on a site, not as in a test, where identities are in memory."""
+    monkeypatch.setattr(database, "is_under_test", lambda: False)
+
+    def check_storage(location="media", hosts=HTTPS, kind=HYBRID):
+        return check(kind, hosts=hosts, location=str(tmp_path / location))
+
+    return check_storage
+
+
+@pytest.mark.django_db
+def test_directory_that_is_not_the_master_copy(check_hybrid, tmp_path):
+    assert check_hybrid() == []
+    identities.put("media", identities.MASTER, "id", "mark")
+    [message] = check_hybrid()
+    assert (message.id, message.level) == ("resto.E019", checks.ERROR)
+    assert message.msg == f"STORAGES['media']: {tmp_path}/media is not the master copy: it has no file .resto.master"
+    assert "Is it mounted?" in message.hint
+
+
+def test_record_that_cannot_be_read_is_no_error_of_the_settings(check_hybrid):
+    """This test may not use the database."""
+    assert check_hybrid() == []
+
+
+@pytest.mark.django_db
+def test_file_system_whose_links_replace_files(check_hybrid, tmp_path, monkeypatch):
+    (tmp_path / "media").mkdir()
+    assert check_hybrid() == []
+    monkeypatch.setattr(os, "link", lambda *args, **kwargs: None)
+    [message] = check_hybrid()
+    assert message.id == "resto.E020"
+    assert f"the file system of {tmp_path}/media lets a link replace a file" in message.msg
+    assert list((tmp_path / "media").iterdir()) == []
+
+
+@pytest.mark.parametrize("other", [HTTPS, HTTPS[:1]])
+def test_directory_of_two_storages(check_hybrid, settings, tmp_path, other):
+    options = {"hosts": other, "location": str(tmp_path / "media")}
+    settings.STORAGES = settings.STORAGES | {"later": {"BACKEND": ASYNC, "OPTIONS": options}}
+    messages = check_hybrid()
+    assert [message.id for message in messages] == ([] if other == HTTPS else ["resto.E021"] * 2)
+    for message in messages:
+        assert f"keeps its files in {tmp_path}/media, too, and has other hosts" in message.msg
 
 
 def test_codes_are_unique():

@@ -37,7 +37,8 @@ def aliases_of_location(location: str) -> dict[str, object]:
             storage = storages[alias]
         except Exception:  # noqa: BLE001, S112 - whatever its options raise: `manage.py check` says it
             continue
-        if os.path.realpath(getattr(storage, "location", "")) == real:
+        its = getattr(storage, "location", None)
+        if its is not None and os.path.realpath(its) == real:
             found[alias] = storage
     return found
 

@@ -8,7 +8,9 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
 from resto.exceptions import ConfigurationError
-from resto.models import Pending
+from resto.models import Host, Pending
+from resto.record import database
+from resto.repair.drain import drain
 from resto.staticfiles import ManifestStaticFilesStorage, StaticFilesStorage
 
 
@@ -163,3 +165,41 @@ def test_storage_pickles_and_deconstructs(settings, tmp_path, storage_class):
         (["media-1"], "/static/", tmp_path),
         {},
     )
+
+
+# Releases.
+
+
+@pytest.fixture
+def _as_no_test(monkeypatch):
+    """The identities of tests are in memory."""
+    monkeypatch.setattr(database, "is_under_test", lambda: False)
+
+
+def publish(storage, **files):
+    with storage.publishing():
+        save(storage, **files)
+
+
+@pytest.mark.usefixtures("_as_no_test")
+@pytest.mark.django_db(transaction=True)
+def test_each_release_adopts_its_directory(use, servers, tmp_path):
+    for release in ("1", "2"):
+        publish(use(location=str(tmp_path / release)), a=release.encode())
+    assert [server.files for server in servers] == [{"a.css": b"2"}] * 2
+    storage = use(location=str(tmp_path / "1"))
+    storage.open_lease("a.css", storage.hosts, present=True).release(0)
+    assert list(drain().refused) == ["staticfiles"]
+    assert [server.files for server in servers] == [{"a.css": b"2"}] * 2
+    use(location=str(tmp_path / "2"))
+    assert drain().done == 2
+
+
+@pytest.mark.usefixtures("_as_no_test")
+@pytest.mark.django_db(transaction=True)
+def test_release_that_is_published_again_keeps_its_identity(use):
+    identities = set()
+    for content in (b"1", b"2"):
+        publish(use(), a=content)
+        identities.add(Host.objects.get().identity)
+    assert len(identities) == 1

@@ -1,0 +1,65 @@
+"""What hosts have before a master copy begins, and storages in common."""
+
+import pytest
+from django.core.files.storage import storages
+
+from resto.storage.occupancy import aliases_of_location, occupied_host
+
+
+def occupied(storage):
+    return occupied_host({host: storage.transport_for(host) for host in storage.hosts})
+
+
+def test_host_with_a_file_is_named(storage, servers):
+    assert occupied(storage) is None
+    servers[2].create_file("d/e/a", b"")
+    assert occupied(storage) == f"{servers[2].url} has some"
+
+
+def test_files_of_resto_are_none_of_a_site(storage, servers):
+    for name in (".resto-1", "d/.resto-2", ".resto.host"):
+        servers[0].create_file(name, b"")
+    assert occupied(storage) is None
+
+
+def test_host_that_does_not_answer_is_left_out(storage, servers):
+    servers[0].refuse = True
+    servers[0].create_file("a", b"")
+    assert occupied(storage) is None
+
+
+def test_host_with_very_many_directories_has_files(storage, servers):
+    for number in range(101):
+        servers[0].create_file(f"{number}/.resto-1", b"")
+    assert occupied(storage) == f"{servers[0].url} has some"
+
+
+def test_storages_with_the_same_directory_are_found_whatever_leads_there(settings, tmp_path, servers):
+    (tmp_path / "media").mkdir()
+    (tmp_path / "link").symlink_to("media")
+    hosts = [servers[0].url]
+
+    def of(kind, location):
+        return {"BACKEND": kind, "OPTIONS": {"hosts": hosts, "location": str(tmp_path / location)}}
+
+    settings.STORAGES = {
+        "default": of("resto.storage.HybridStorage", "media"),
+        "later": of("resto.storage.AsyncStorage", "link"),
+        "other": of("resto.storage.HybridStorage", "other"),
+        "broken": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"nonsense": 1}},
+        "local": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": str(tmp_path / "media")},
+        },
+        "distributed": {"BACKEND": "resto.storage.DistributedStorage", "OPTIONS": {"hosts": hosts}},
+    }
+    assert aliases_of_location(storages["default"].location) == {
+        "default": storages["default"],
+        "later": storages["later"],
+    }
+
+
+@pytest.mark.parametrize("parameters", [{}, {"BACKEND": "missing.Storage"}])
+def test_storage_that_cannot_be_made_is_left_out(settings, parameters):
+    settings.STORAGES = {"default": parameters}
+    assert aliases_of_location("/media") == {}
