@@ -72,9 +72,12 @@ class MasterCopy(FileSystemStorage):
     @contextlib.contextmanager
     def _looking(self, name: str, proof: Proof | None) -> Iterator[Root]:
         """Open the directory to look at a file in it. It is proven afterwards: what was emptied and restored meanwhile is seen then."""
+        proof = proof or Proof()
         with self._opened() as root:
+            if proof.seal is None:  # else what the action has seen before is what it is compared with
+                self._prove(root, name, proof)
             yield root
-            self._prove(root, name, proof or Proof())
+            self._prove(root, name, proof)
 
     def _opened(self, *, makes: bool = False) -> Root:
         try:

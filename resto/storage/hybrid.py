@@ -137,7 +137,7 @@ class HybridStorage(ReplicatedStorage):
         """Return the job that makes one host equal to the master copy; it fails if that is empty and should not be."""
         is_there = present
         # Where that cannot be told, such as where this user may not look, the job fails, of what was to be done.
-        with suppress(OSError):
+        with suppress(OSError, ConfigurationError):
             is_there = self._master.fingerprint(name) is not None
         action = "upload" if is_there else "delete"
         with holding(lease):
