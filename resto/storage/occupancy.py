@@ -2,7 +2,10 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
+from queue import Empty, Queue
+from time import monotonic
 
 from django.core.files.storage import storages
 
@@ -10,6 +13,7 @@ from resto.courses import course_of, finish
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError
 from resto.executors import Job
 from resto.names import HOST_IDENTITY, is_temporary
+from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
 from resto.settings import storage_settings
 from resto.storage.composition import imported_backend
@@ -17,6 +21,9 @@ from resto.transports import Directory, Transport
 
 
 __all__ = ["aliases_of_location", "occupied_host"]
+
+# Seconds in which a host has to answer.
+PATIENCE = 2.0
 
 # Directories that are looked into for files; a host with more of them has some.
 _MAX_DIRECTORIES = 100
@@ -49,8 +56,7 @@ def occupied_host(transports: Mapping[str, Transport]) -> str | None:
     Args:
         transports: Of each host.
     """
-    jobs = [Job("listdir", host, "", partial(_has_files, one, host)) for host, one in transports.items()]
-    for outcome in get_plugin_manager().executor("thread")().run(jobs):
+    for outcome in _answers(transports):
         if isinstance(outcome.error, HostUnavailableError):
             continue
         if outcome.error is not None:
@@ -58,6 +64,22 @@ def occupied_host(transports: Mapping[str, Transport]) -> str | None:
         if outcome.value:
             return f"{outcome.host} has some"
     return None
+
+
+def _answers(transports: Mapping[str, Transport]) -> list[Outcome]:
+    """Return what hosts have answered in time; a save waits for this."""
+    answers: Queue[Outcome] = Queue()
+    jobs = [
+        Job("listdir", host, "", partial(_has_files, transport, host), answers.put)
+        for host, transport in transports.items()
+    ]
+    get_plugin_manager().executor("thread")().submit(jobs)
+    found: list[Outcome] = []
+    deadline = monotonic() + PATIENCE
+    with suppress(Empty):
+        while len(found) < len(jobs):
+            found.append(answers.get(timeout=max(0.0, deadline - monotonic())))
+    return found
 
 
 def _has_files(transport: Transport, host: str) -> bool:

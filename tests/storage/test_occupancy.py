@@ -3,6 +3,7 @@
 import pytest
 from django.core.files.storage import storages
 
+from resto.storage import occupancy
 from resto.storage.occupancy import aliases_of_location, occupied_host
 
 
@@ -63,3 +64,14 @@ def test_storages_with_the_same_directory_are_found_whatever_leads_there(setting
 def test_storage_that_cannot_be_made_is_left_out(settings, parameters):
     settings.STORAGES = {"default": parameters}
     assert aliases_of_location("/media") == {}
+
+
+def test_host_that_hangs_is_not_waited_for(storage, servers, monkeypatch):
+    monkeypatch.setattr(occupancy, "PATIENCE", 0.2)
+    servers[0].hang = True
+    try:
+        assert occupied(storage) is None
+        servers[1].create_file("a", b"")
+        assert occupied(storage) == f"{servers[1].url} has some"
+    finally:
+        servers[0].heal()
