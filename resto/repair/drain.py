@@ -50,7 +50,8 @@ class Drained:
             counted as often as the log says so.
         forgotten: Names on hosts that the settings do not have, after that week.
         dropped: Rows whose name is not that of a file.
-        refused: Storages of which nothing was drained, as the directory of their master copy does not prove to be it, and why.
+        refused: Storages of which nothing was drained, as the directory of their master copy does not prove to be it, each with
+            why.
     """
 
     done: int = 0
@@ -60,7 +61,7 @@ class Drained:
     kept: int = 0
     forgotten: int = 0
     dropped: int = 0
-    refused: dict[str, str] = field(default_factory=dict)
+    refused: tuple[tuple[str, str], ...] = ()
 
     @property
     def claimed(self) -> int:
@@ -139,9 +140,10 @@ def drain_into(
     so_far, end = _SoFar(total, direct), math.inf if limit is None else total.claimed + limit
     strangers = Strangers(_find_storage, storage, hosts)
     so_far.strangers = strangers.pairs
-    total.refused = _refused(storage)
-    if total.refused:
-        so_far.strangers.update(rows.pairs([*total.refused]))
+    refused = _refused(storage)
+    total.refused = tuple(refused.items())
+    if refused:
+        so_far.strangers.update(rows.pairs([*refused]))
     total.kept += strangers.kept
     total.forgotten += strangers.forgotten
     while total.claimed < end:

@@ -10,7 +10,7 @@ from time import monotonic
 from django.core.files.storage import storages
 
 from resto.courses import course_of, finish
-from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError
+from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError
 from resto.executors import Job
 from resto.names import HOST_IDENTITY, is_temporary
 from resto.outcomes import Outcome
@@ -51,16 +51,12 @@ def aliases_of_location(location: str) -> dict[str, object]:
 
 
 def occupied_host(transports: Mapping[str, Transport]) -> str | None:
-    """Ask hosts for files; return which one has some, a sentence fragment, or None if none of those that answer has.
+    """Ask hosts for files; return which one has some, a sentence fragment, or None if none of those that answer in time says so.
 
     Args:
         transports: Of each host.
     """
     for outcome in _answers(transports):
-        if isinstance(outcome.error, HostUnavailableError):
-            continue
-        if outcome.error is not None:
-            return f"{outcome.host} does not say whether it has any: {outcome.error}"
         if outcome.value:
             return f"{outcome.host} has some"
     return None
@@ -103,3 +99,7 @@ def _browsed(transport: Transport, host: str, name: str) -> Directory | None:
         return finish(course_of(transport.browse, host, name))
     except RemoteFileNotFoundError:
         return Directory()
+    except HostUnavailableError:
+        raise
+    except TransportError:
+        return None  # it may not list them for this site

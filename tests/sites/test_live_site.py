@@ -129,8 +129,9 @@ def copies(hosts: Sequence[str], name: str) -> list[bytes | str | None]:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Return every file below a folder."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """Return every file below a folder, but for what says which one it is."""
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {name: content for name, content in files.items() if not name.startswith(".resto.")}
 
 
 def assert_everywhere(site: Newsroom, name: str, content: bytes | None) -> None:

@@ -153,7 +153,7 @@ class Command(InterruptibleCommand):
         return total.claimed > before
 
     def _tell_refusals(self, drained: Drained) -> None:
-        for alias, problem in drained.refused.items():
+        for alias, problem in drained.refused:
             if monotonic() - self._told.get(problem, -math.inf) >= REFUSAL_INTERVAL:
                 self._told[problem] = monotonic()
                 self.stderr.write(shown(f"STORAGES[{alias!r}] is not drained: {problem}"))
