@@ -84,7 +84,7 @@ class MasterCopy(FileSystemStorage):
             return Root(str(self.location))
         except FileNotFoundError:
             if self._believer is not None:
-                self._believer.require_unknown()
+                self._believer.require_unknown(is_save=makes)
             if not makes:
                 problem = f"{self.location} is missing; is it mounted? Nothing is deleted on its account"
                 raise FileNotFoundError(problem) from None

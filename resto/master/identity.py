@@ -87,8 +87,12 @@ class Believer(Protocol):
             ConfigurationError: It is not. Nothing may be written, sent or removed on its account.
         """
 
-    def require_unknown(self) -> None:
-        """Raise `ConfigurationError` if there should be a directory, of which there is none."""
+    def require_unknown(self, *, is_save: bool = False) -> None:
+        """Raise `ConfigurationError` if there should be a directory, of which there is none.
+
+        Args:
+            is_save: As for `prove`.
+        """
 
     def check_place(self, root: int, directory: str) -> None:
         """Raise `ConfigurationError` unless all that was mounted on the way to a directory is, and remember what is.

@@ -28,6 +28,7 @@ __all__ = [
     "forget",
     "note",
     "put",
+    "reopen",
 ]
 
 # Stands for the master copy where a host has its address.
@@ -131,6 +132,20 @@ def confirm(storages: Sequence[str], identity: str, mark: str) -> None:
     with connected() as connection:
         row = _rows_in(connection).filter(storage__in=storages, host=MASTER, identity="")
         row.update(identity=identity, mark=mark, marks=_marks({}, mark), looked=leases.clock())
+
+
+@outside_loops
+def reopen(storages: Sequence[str]) -> None:
+    """Let another directory become the master copy, as if none was known.
+
+    Args:
+        storages: Aliases, by which it is known.
+
+    Raises:
+        Exception: As for `find`.
+    """
+    with connected() as connection:
+        _rows_in(connection).filter(storage__in=storages, host=MASTER).update(identity="", mark="", next_mark="")
 
 
 @outside_loops

@@ -31,9 +31,9 @@ from resto.master.identity import (
 )
 from resto.master.places import find_places, has_files
 from resto.master.root import Root
-from resto.record import database, identities, leases
+from resto.record import database, identities, leases, rows
 from resto.record.identities import MASTER, Known
-from resto.storage.occupancy import aliases_of_location, occupied_host
+from resto.storage.occupancy import aliases_of_location, are_empty, occupied_host
 from resto.transports import Transport
 
 
@@ -200,9 +200,25 @@ class Belief:
         elif known is not None and not _is_made(known):
             found, known = self._complete(root, aliases)
         problem = problem_of(self._storage.location, found, known)
+        if problem is not None and is_save and found is None and self._is_nothing_lost(aliases, root):
+            identities.reopen(aliases)
+            found, known = self._begin(root, aliases)
+            problem = problem_of(self._storage.location, found, known)
         if problem is not None:
             raise problem
         return self._believe(root, found, known)
+
+    def _is_nothing_lost(self, aliases: Sequence[str], root: int | None = None) -> bool:
+        """Tell whether the master copy that the record knows had no file: no host has one, and nothing is pending.
+
+        So it is where a site begins anew with a database that was kept.
+        """
+        if rows.pairs(aliases) or (root is not None and has_files(root)):
+            return False
+        return are_empty(self._transports())
+
+    def _transports(self) -> dict[str, Transport]:
+        return {host: self._storage.transport_for(host) for host in self._storage.hosts}
 
     def _begin(self, root: int, aliases: Sequence[str]) -> tuple[Found | None, Known | None]:
         """Give an identity to a directory that has none: whoever does so at the same time, it is one in the end.
@@ -210,11 +226,7 @@ class Belief:
         The file comes first: an identity that only the record has would say that something is lost. That one is about to be made is
         recorded before, so that a file whose maker was killed is not taken for that of another site.
         """
-        occupied = (
-            None
-            if has_files(root)
-            else occupied_host({host: self._storage.transport_for(host) for host in self._storage.hosts})
-        )
+        occupied = None if has_files(root) else occupied_host(self._transports())
         if occupied is not None:
             hint = (
                 "Is it mounted? If its files are lost, run: manage.py resto_restore. If this is a new site, see: "
@@ -249,13 +261,17 @@ class Belief:
         self._known, self._believed, self._until = known, believed, monotonic() + BELIEVED_FOR
         return believed
 
-    def require_unknown(self) -> None:
-        """Raise if there should be a directory; see `Believer.require_unknown`."""
+    def require_unknown(self, *, is_save: bool = False) -> None:
+        """Raise if there should be a directory; see `Believer.require_unknown`.
+
+        Args:
+            is_save: As for `Believer`.
+        """
         aliases = self._aliases()
         problem = (
             problem_of(self._storage.location, None, _matching(identities.find(aliases), None)) if aliases else None
         )
-        if problem is not None:
+        if problem is not None and not (is_save and self._is_nothing_lost(aliases)):
             raise problem
 
     def check_place(self, root: int, directory: str) -> None:

@@ -20,7 +20,7 @@ from resto.storage.composition import imported_backend
 from resto.transports import Directory, Transport
 
 
-__all__ = ["aliases_of_location", "occupied_host"]
+__all__ = ["aliases_of_location", "are_empty", "occupied_host"]
 
 # Seconds in which a host has to answer.
 PATIENCE = 2.0
@@ -62,6 +62,16 @@ def occupied_host(transports: Mapping[str, Transport]) -> str | None:
     return None
 
 
+def are_empty(transports: Mapping[str, Transport]) -> bool:
+    """Return whether all hosts say that they have no files; none that does not answer, or does not list them.
+
+    Args:
+        transports: Of each host.
+    """
+    outcomes = _answers(transports)
+    return len(outcomes) == len(transports) and all(outcome.value is False for outcome in outcomes)
+
+
 def _answers(transports: Mapping[str, Transport]) -> list[Outcome]:
     """Return what hosts have answered in time; a save waits for this."""
     answers: Queue[Outcome] = Queue()
@@ -78,7 +88,8 @@ def _answers(transports: Mapping[str, Transport]) -> list[Outcome]:
     return found
 
 
-def _has_files(transport: Transport, host: str) -> bool:
+def _has_files(transport: Transport, host: str) -> bool | None:
+    """Return whether a host has files; None if it does not list them, and has no identity either."""
     waiting = [""]
     for _ in range(_MAX_DIRECTORIES):
         if not waiting:
@@ -86,8 +97,7 @@ def _has_files(transport: Transport, host: str) -> bool:
         name = waiting.pop()
         there = _browsed(transport, host, name)
         if there is None:
-            # It does not list its directories.
-            return bool(name) or finish(course_of(transport.exists, host, HOST_IDENTITY))
+            return bool(name) or finish(course_of(transport.exists, host, HOST_IDENTITY)) or None
         if not all(map(is_temporary, there.files)):
             return True
         waiting += [f"{name}/{directory}" if name else directory for directory in there.directories]

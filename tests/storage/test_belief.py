@@ -379,6 +379,35 @@ def test_emptied_master_copy_is_empty(storage, servers):
     assert (files(servers), pending_for()) == ([{}, {}], [])
 
 
+@pytest.mark.parametrize("lose", [unmounted, missing])
+def test_database_that_was_kept_is_no_obstacle_where_nothing_can_be_lost(make, media_root, servers, lose):
+    save(make())
+    before = row().identity
+    for server in servers:
+        server.delete_file("a")
+    lose(media_root)
+    assert save(make(), "b") == "b"
+    assert before != row().identity == found_in(media_root).identity.id
+
+
+@pytest.mark.parametrize("obstacle", ["file on a host", "host that is down", "host that does not list", "row"])
+def test_database_that_was_kept_is_an_obstacle_where_something_may_be_lost(make, media_root, servers, obstacle):
+    storage = make(transport="http" if obstacle == "host that does not list" else "webdav")
+    save(storage)
+    for server in servers:
+        server.delete_file("a")
+    unmounted(media_root)
+    storage.belief.forget()
+    if obstacle == "file on a host":
+        servers[1].create_file("a", b"content")
+    elif obstacle == "host that is down":
+        servers[1].refuse = True
+    elif obstacle == "row":
+        storage.open_lease("other", storage.hosts[:1], present=True).release(0)
+    with pytest.raises(ConfigurationError, match="Is it mounted"):
+        save(storage, "b")
+
+
 # Within one action.
 
 
