@@ -15,6 +15,7 @@ from resto.record.database import connected, execute
 
 
 __all__ = [
+    "FILL",
     "Row",
     "add_keys",
     "assign",
@@ -31,6 +32,9 @@ __all__ = [
 Conditions = Mapping[str, Any]
 
 T = TypeVar("T")
+
+# What a row says of the change that has opened it, if none has: a host is being made equal to others.
+FILL = "fill"
 
 _TABLE = "resto_pending"
 

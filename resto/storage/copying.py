@@ -1,6 +1,6 @@
 """Repair where there is no master copy: a host is made equal to hosts that tell the truth."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,8 +12,9 @@ from resto.record.backlog import rows_of_name
 from resto.record.changes import current_lease, holding
 from resto.record.claims import PendingName, claim_name
 from resto.record.leases import Lease
-from resto.record.rows import Row
-from resto.record.truth import Truth, find_source, truth_of
+from resto.record.opening import open_fills
+from resto.record.rows import FILL, Row
+from resto.record.truth import LeftOut, Truth, find_source, truth_of
 from resto.storage.jobs import leased_job
 from resto.storage.reading import download
 from resto.storage.repairs import Leases
@@ -22,6 +23,8 @@ from resto.transports import Transport
 
 
 __all__ = ["Copying", "claimed_jobs"]
+
+_UNSETTLED = "something is pending for all hosts that it could be made equal to"
 
 _UNDER_WAY = "another save, delete or repair of it may still be under way"
 
@@ -36,6 +39,7 @@ class Copying:
         guarded: Returns a job that asks the breaker of its host first.
         exists: Tells whether a host has a file.
         withdraw: Deletes a file from a host.
+        left_out: Hosts that are left out, or were.
     """
 
     hosts: Sequence[str]
@@ -43,6 +47,7 @@ class Copying:
     guarded: Callable[..., Job]
     exists: Callable[[str, str], bool]
     withdraw: Callable[[str, str], bool]
+    left_out: LeftOut
 
     def job(self, claim: PendingName, rows: Sequence[Row]) -> Job:
         """Return the job that does what a drain has claimed.
@@ -52,13 +57,17 @@ class Copying:
             rows: Of the name, oldest first.
         """
         host, name, lease = claim.host, claim.name, claim.lease
-        if all(row.owner != lease.token for row in rows):
+        if _is_unknown(rows, lease):
             lease.make_findable(claim.storage, name)
             rows = rows_of_name(claim.storage, name)
         if _is_disturbed(rows, host, lease):
             return _not_yet(host, name)
+        truth = truth_of(self.hosts, rows, self.left_out)
+        if not truth.is_settled and (
+            host in truth.left_out or any(row.opened_by == FILL and row.host == host for row in rows)
+        ):
+            return _not_yet(host, name, _UNSETTLED)
         lease.expect(row.latest for row in rows if row.host == host)
-        truth = truth_of(self.hosts, rows)
         with holding(lease):
             return leased_job(Job("repair", host, name, partial(self._repair, host, name, truth)))
 
@@ -66,6 +75,8 @@ class Copying:
         require_canonical(name)
         source = find_source(truth, host, name, partial(self._ask, name))
         if source is None:
+            if truth.is_doubtful and truth.is_present and self._ask(name, host).value is not False:
+                raise UndecidedError(host, name, "repair", f"{truth.hosts[0]} would know it, but has lost its files")
             self.guarded("repair", self.withdraw, host, name).call()
         elif source != host:
             self._copy(source, host, name)
@@ -85,7 +96,11 @@ class Copying:
 
 
 def claimed_jobs(
-    alias: str, differences: Iterable[tuple[str, str]], leases: Leases, job: Callable[..., Job]
+    alias: str,
+    differences: Iterable[tuple[str, str]],
+    leases: Leases,
+    job: Callable[..., Job],
+    filled: Collection[str] = (),
 ) -> Iterator[Job]:
     """Claim what is pending for each difference, and yield the job that does it.
 
@@ -94,14 +109,24 @@ def claimed_jobs(
         differences: Pairs of a host and the name of a file.
         leases: Are added to.
         job: As `ReplicatedStorage.repair_job`.
+        filled: Hosts for which something differs although nothing is pending: a row is opened before anything is looked at.
     """
     for host, name in differences:
         claim = claim_name(alias, host, name)
-        if claim is None:
+        if claim is None and host in filled:
+            [leases[host, name]] = open_fills(alias, name, [host])
+            yield job(host, name, leases[host, name], present=False)
+        elif claim is None:
             yield _not_yet(host, name)
         else:
             leases[host, name] = claim.lease
             yield job(host, name, claim.lease, present=claim.present)
+
+
+def _is_unknown(rows: Sequence[Row], lease: Lease) -> bool:
+    """Tell whether what was claimed cannot be found with the other rows of its name: a storage with a master copy has left it."""
+    own = [row for row in rows if row.owner == lease.token]
+    return not own or not all(row.digest for row in own)
 
 
 def _is_disturbed(rows: Sequence[Row], host: str, lease: Lease) -> bool:
@@ -109,8 +134,8 @@ def _is_disturbed(rows: Sequence[Row], host: str, lease: Lease) -> bool:
     return any(row.host == host and row.owner != lease.token for row in rows)
 
 
-def _not_yet(host: str, name: str) -> Job:
+def _not_yet(host: str, name: str, why: str = _UNDER_WAY) -> Job:
     def refuse() -> None:
-        raise UndecidedError(host, name, "repair", _UNDER_WAY)
+        raise UndecidedError(host, name, "repair", why)
 
     return Job("repair", host, name, refuse)
