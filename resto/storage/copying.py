@@ -11,7 +11,7 @@ from resto.outcomes import Outcome
 from resto.record.backlog import rows_of_name
 from resto.record.changes import current_lease, holding
 from resto.record.claims import PendingName, claim_name
-from resto.record.leases import Lease
+from resto.record.leases import Lease, forget_leases
 from resto.record.opening import open_fills
 from resto.record.rows import FILL, Row
 from resto.record.truth import LeftOut, Truth, find_source, truth_of
@@ -22,7 +22,7 @@ from resto.storage.replication import leased
 from resto.transports import Transport
 
 
-__all__ = ["Copying", "claimed_jobs"]
+__all__ = ["Copying", "claimed_jobs", "decided_jobs"]
 
 _UNSETTLED = "something is pending for all hosts that it could be made equal to"
 
@@ -121,6 +121,29 @@ def claimed_jobs(
         else:
             leases[host, name] = claim.lease
             yield job(host, name, claim.lease, present=claim.present)
+
+
+def decided_jobs(
+    alias: str, wanted: Iterable[tuple[str, Sequence[str]]], leases: Leases, job: Callable[..., Job]
+) -> Iterator[Job]:
+    """Record which hosts are wrong about each name, as somebody has decided, and yield the jobs that put them right.
+
+    Args:
+        alias: Of the storage.
+        wanted: Names, and all hosts that are not known to be as it was decided. Each name is left alone if anything is pending.
+        leases: Are added to.
+        job: As `ReplicatedStorage.repair_job`.
+    """
+    for name, hosts in wanted:
+        opened = dict(zip(hosts, open_fills(alias, name, hosts), strict=True))
+        tokens = {lease.token for lease in opened.values()}
+        if any(row.owner not in tokens for row in rows_of_name(alias, name)):
+            forget_leases([*opened.values()])
+            yield from (_not_yet(host, name) for host in hosts)
+            continue
+        leases.update({(host, name): lease for host, lease in opened.items()})
+        for host, lease in opened.items():
+            yield job(host, name, lease, present=False)
 
 
 def _is_unknown(rows: Sequence[Row], lease: Lease) -> bool:

@@ -83,7 +83,7 @@ class DistributedStorage(ReplicatedStorage):
         self._write_quorum = write_quorum
         self._reservation = Reservation()
         self._search = NameSearch()
-        self._left_out = LeftOutHosts(self)
+        self.left_out_hosts = LeftOutHosts(self)
 
     @property
     def write_quorum(self) -> int:
@@ -134,7 +134,7 @@ class DistributedStorage(ReplicatedStorage):
 
     def truth(self, name: str) -> Truth:
         """Return which hosts tell the truth about a name."""
-        return truth_of(self.hosts, self._rows(name), self._left_out.known())
+        return truth_of(self.hosts, self._rows(name), self.left_out_hosts.known())
 
     def _rows(self, name: str) -> Sequence[Row]:
         seen = self._reservation.rows(name)
@@ -146,12 +146,12 @@ class DistributedStorage(ReplicatedStorage):
     def repair_job(self, host: str, name: str, lease: Lease, *, present: bool) -> Job:
         """Return the job that makes one host equal to those that tell the truth, whatever it has missed."""
         claim = PendingName(self.record_alias() or "", host, name, present, lease, leases.clock())
-        return self._copying(self._left_out.known()).job(claim, self._rows(name))
+        return self._copying(self.left_out_hosts.known()).job(claim, self._rows(name))
 
     def repair_jobs(self, claims: Sequence[PendingName]) -> list[Job]:
         """Return the jobs of `repair_job` for what a drain has claimed, after one look at the record."""
         found = backlog.rows_of_names(claims[0].storage, [one.name for one in claims]) if claims else {}
-        copying = self._copying(self._left_out.look())
+        copying = self._copying(self.left_out_hosts.look())
         return [copying.job(one, found.get(one.name, ())) for one in claims]
 
     def repair_each(self, differences: Iterable[tuple[str, str]]) -> Iterator[Outcome]:
@@ -174,7 +174,7 @@ class DistributedStorage(ReplicatedStorage):
         Args:
             lease: That of a change, for which it is looked up; None for names that nothing is pending for.
         """
-        return self._left_out.look().hosts(self.hosts, None if lease is None else lease.created)
+        return self.left_out_hosts.look().hosts(self.hosts, None if lease is None else lease.created)
 
     # Django's storage API: writing.
 
@@ -214,7 +214,7 @@ class DistributedStorage(ReplicatedStorage):
                 require_recorded(unrecorded)
                 return name
         # Not while the error is handled: what a transport raises meanwhile would seem to come from it.
-        if kept := kept_because(change, self._left_out.without(self.hosts, failure.outcomes)):
+        if kept := kept_because(change, self.left_out_hosts.without(self.hosts, failure.outcomes)):
             change.settle(failure.outcomes)
             raise with_consequence(failure, kept) from failure.__cause__
         raise undone(failure, change, lambda hosts: self._run(self.withdraw, hosts, name)) from failure.__cause__
@@ -240,7 +240,7 @@ class DistributedStorage(ReplicatedStorage):
         if action == "delete" and self._write_quorum is None and not self.fatal_exceptions:
             return False
         needs_all = self._write_quorum == "all" or (self._write_quorum is None and self.fatal_exceptions)
-        return not self._left_out.have_followed(self.hosts, outcomes, None if needs_all else self.write_quorum)
+        return not self.left_out_hosts.have_followed(self.hosts, outcomes, None if needs_all else self.write_quorum)
 
     # Django's storage API: reading.
 
@@ -276,7 +276,7 @@ class DistributedStorage(ReplicatedStorage):
             raise NotImplementedError(f"{type(self.transport).__name__} cannot list directories; WebDAV can")
         name = clean_directory(path)
         alias = self.record_alias()
-        left_out = self._left_out.known()
+        left_out = self.left_out_hosts.known()
         missed = missed_by_host(self.hosts, {} if alias is None else backlog.rows_below(alias, name), left_out)
         listed = partial(listed_by, self.transport_for)
         host, (directories, files) = self._read("listdir", name, listed, least_behind(missed))

@@ -216,22 +216,22 @@ def repair_while_another_has_a_row(patch):
 
 
 def ask_whoever_has_missed_something(patch):
-    replace_truth_of(patch, lambda hosts, rows: truth.Truth(tuple(hosts), is_settled=True, is_present=True))
+    replace_truth_of(patch, lambda hosts, rows, left_out: truth.Truth(tuple(hosts), is_settled=True, is_present=True))
 
 
 def ask_all_if_all_have_missed_something(patch):
     original = truth.truth_of
 
-    def truth_of(hosts, rows):
-        found = original(hosts, rows)
+    def truth_of(hosts, rows, left_out):
+        found = original(hosts, rows, left_out)
         return found if found.is_settled else replace(found, hosts=tuple(hosts))
 
     replace_truth_of(patch, truth_of)
 
 
 def ask_whoever_has_missed_something_last(patch):
-    def truth_of(hosts, rows):
-        found = original(hosts, rows)
+    def truth_of(hosts, rows, left_out):
+        found = original(hosts, rows, left_out)
         oldest = {host: next((row.opened_by for row in rows if row.host == host), None) for host in hosts}
         changes = list(dict.fromkeys(row.opened_by for row in rows))
         newest = max((changes.index(change) for change in oldest.values() if change), default=0)
