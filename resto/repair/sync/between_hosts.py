@@ -6,6 +6,7 @@ The record decides what it can, hosts that are left out are filled, somebody may
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import partial
 from typing import Literal
@@ -121,7 +122,8 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
         counting = {digest for host, digest in digests.items() if host not in self._left_out}
         if len(counting) != 1:
             return {*digests}
-        return {host for host in digests if host not in self._left_out or digests[host] not in counting}
+        first = next(host for host in digests if host not in self._left_out)
+        return {first, *(host for host in digests if digests[host] not in counting)}
 
     def _digest(self, host: str, name: str, size: int | None) -> bytes:
         """Return the digest of a file, of no more than one byte above its size: with that one, it differs from the others."""
@@ -148,24 +150,31 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
         behind: list[Difference] = []
         by_source: list[Difference] = []
         for disagreement in disagreements:
-            decided = self._decided(disagreement)
-            behind += decided
-            if not decided or _is_left(disagreement, {difference.host for difference in decided}):
-                by_source += self._left_to_source(disagreement, {difference.host for difference in decided})
+            judged, here = self._judged(disagreement)
+            if judged and not _is_left(disagreement, judged):
+                behind += self._differences(judged, disagreement, here)
+            elif not self._is_decided_by_source(disagreement, judged):
+                behind += self._differences(judged, disagreement, here)
+                self.report.disagreements += 1
+                self._found(disagreement)
+            else:
+                # What is filled gets what the named host has, or does not get it.
+                behind += self._differences(judged - self._left_out, disagreement, here)
+                by_source += self._wrong_by_source(disagreement, judged - self._left_out)
         # First: what is filled gets a copy of any of the others.
         self._repair(self._now(by_source, is_by_source=True), is_by_source=True)
         self._repair(self._now(behind))
 
-    def _left_to_source(self, disagreement: Disagreement, judged: set[str]) -> list[Difference]:
-        """Return how hosts differ from the one that was named as right; if none was, or it does not say, tell that they do."""
+    def _is_decided_by_source(self, disagreement: Disagreement, judged: AbstractSet[str]) -> bool:
+        source = self._options.source
+        return source in disagreement.sizes and source not in judged
+
+    def _wrong_by_source(self, disagreement: Disagreement, judged: AbstractSet[str]) -> list[Difference]:
+        """Return how hosts differ from the one that was named as right."""
         source, sizes = self._options.source, disagreement.sizes
-        if source not in sizes or source in judged or source in self._left_out:
-            self.report.disagreements += 1
-            self._found(disagreement)
-            return []
-        others = [host for host in sizes if host not in judged and host != source]
-        wrong = [host for host in others if disagreement.contents_differ or sizes[host] != sizes[source]]
-        return [self._difference(host, disagreement, sizes[source]) for host in wrong]
+        others = {host for host in sizes if host not in judged and host != source}
+        wrong = {host for host in others if disagreement.contents_differ or sizes[host] != sizes[source]}
+        return self._differences(wrong, disagreement, sizes[source])
 
     def _now(self, differences: Iterable[Difference], *, is_by_source: bool = False) -> Iterator[Difference]:
         """Yield what is to be repaired now: what is to go waits for the end, or stays, unless the record says so."""
@@ -179,15 +188,17 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
             else:
                 self._tell(replace(difference, state="kept"))
 
-    def _decided(self, disagreement: Disagreement) -> list[Difference]:
-        """Return how hosts differ from those that tell the truth, as the record says; nothing if it does not say."""
+    def _judged(self, disagreement: Disagreement) -> tuple[AbstractSet[str], int | None]:
+        """Return which hosts are wrong, as the record says, and the size that they should have; none if it does not say."""
         truth = self._storage.truth(disagreement.name)
         known = [size for host, size in disagreement.sizes.items() if host in truth.hosts]
         if truth.is_settled and not known:
-            return []
+            return frozenset(), None
         here = None if truth.is_gone else max((size for size in known if size is not None), default=None)
-        behind = [host for host in disagreement.sizes if not truth.is_settled or host not in truth.hosts]
-        return [self._difference(host, disagreement, here) for host in behind]
+        return {host for host in disagreement.sizes if not truth.is_settled or host not in truth.hosts}, here
+
+    def _differences(self, hosts: AbstractSet[str], disagreement: Disagreement, here: int | None) -> list[Difference]:
+        return [self._difference(host, disagreement, here) for host in disagreement.sizes if host in hosts]
 
     def _difference(self, host: str, disagreement: Disagreement, here: int | None) -> Difference:
         there = disagreement.sizes[host]
@@ -257,7 +268,7 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
             self._tell(difference)
 
 
-def _is_left(disagreement: Disagreement, judged: set[str]) -> bool:
+def _is_left(disagreement: Disagreement, judged: AbstractSet[str]) -> bool:
     """Tell whether hosts disagree that the record does not judge."""
     left = [size for host, size in disagreement.sizes.items() if host not in judged]
     return len(set(left)) > 1 or (disagreement.contents_differ and len(left) > 1)
