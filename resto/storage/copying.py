@@ -11,7 +11,7 @@ from resto.outcomes import Outcome
 from resto.record.backlog import rows_of_name
 from resto.record.changes import current_lease, holding
 from resto.record.claims import PendingName, claim_name
-from resto.record.leases import Lease, forget_leases
+from resto.record.leases import Lease, forget_leases, release_leases
 from resto.record.opening import open_fills
 from resto.record.rows import FILL, Row
 from resto.record.truth import LeftOut, Truth, find_source, truth_of
@@ -63,9 +63,7 @@ class Copying:
         if _is_disturbed(rows, host, lease):
             return _not_yet(host, name)
         truth = truth_of(self.hosts, rows, self.left_out)
-        if not truth.is_settled and (
-            host in truth.left_out or any(row.opened_by == FILL and row.host == host for row in rows)
-        ):
+        if not truth.is_settled and _is_filled(rows, host, truth):
             return _not_yet(host, name, _UNSETTLED)
         lease.expect(row.latest for row in rows if row.host == host)
         with holding(lease):
@@ -124,7 +122,11 @@ def claimed_jobs(
 
 
 def decided_jobs(
-    alias: str, wanted: Iterable[tuple[str, Sequence[str]]], leases: Leases, job: Callable[..., Job]
+    alias: str,
+    wanted: Iterable[tuple[str, Sequence[str]]],
+    leases: Leases,
+    job: Callable[..., Job],
+    truth: Callable[[str], Truth],
 ) -> Iterator[Job]:
     """Record which hosts are wrong about each name, as somebody has decided, and yield the jobs that put them right.
 
@@ -133,17 +135,29 @@ def decided_jobs(
         wanted: Names, and all hosts that are not known to be as it was decided. Each name is left alone if anything is pending.
         leases: Are added to.
         job: As `ReplicatedStorage.repair_job`.
+        truth: What the record says of a name.
     """
     for name, hosts in wanted:
         opened = dict(zip(hosts, open_fills(alias, name, hosts), strict=True))
         tokens = {lease.token for lease in opened.values()}
-        if any(row.owner not in tokens for row in rows_of_name(alias, name)):
+        others = {row.host for row in rows_of_name(alias, name) if row.owner not in tokens}
+        if others and not (truth(name).is_doubtful and _are_forgotten(alias, name, others)):
             forget_leases([*opened.values()])
             yield from (_not_yet(host, name) for host in hosts)
             continue
         leases.update({(host, name): lease for host, lease in opened.items()})
         for host, lease in opened.items():
             yield job(host, name, lease, present=False)
+
+
+def _are_forgotten(alias: str, name: str, hosts: Collection[str]) -> bool:
+    """Forget what is pending for a name that the record cannot decide; return False if somebody deals with it."""
+    claims = [claim_name(alias, host, name) for host in hosts]
+    if None in claims:
+        release_leases([claim.lease for claim in claims if claim is not None], 0)
+        return False
+    forget_leases([claim.lease for claim in claims if claim is not None])
+    return True
 
 
 def _is_unknown(rows: Sequence[Row], lease: Lease) -> bool:
@@ -155,6 +169,11 @@ def _is_unknown(rows: Sequence[Row], lease: Lease) -> bool:
 def _is_disturbed(rows: Sequence[Row], host: str, lease: Lease) -> bool:
     """Tell whether somebody else may be writing to a host."""
     return any(row.host == host and row.owner != lease.token for row in rows)
+
+
+def _is_filled(rows: Sequence[Row], host: str, truth: Truth) -> bool:
+    """Tell whether a host is made equal to others whatever it has: then these must be right."""
+    return host in truth.left_out or any(row.host == host and row.opened_by == FILL for row in rows)
 
 
 def _not_yet(host: str, name: str, why: str = _UNDER_WAY) -> Job:

@@ -21,12 +21,13 @@ from hypothesis import strategies as st
 from kit.staging import UnorderedExecutor
 from kit.world import World, WorldTransport, live_in, replace_truth_of
 from resto.exceptions import ReplicationError
-from resto.models import Pending
+from resto.models import Host, Pending
 from resto.plugins import PluginManager
-from resto.record import leases, opening, rows, truth
+from resto.record import database, identities, leases, left_out, opening, rows, truth
 from resto.record.changes import Change
 from resto.repair.drain import drain
 from resto.storage import copying, distributed, reservation
+from resto.storage.left_out import LeftOutHosts
 
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -45,7 +46,7 @@ SCENARIOS = st.fixed_dictionaries(
     {
         "hosts": st.integers(2, 3),
         "quorum": st.sampled_from([1, 2, "all", "majority"]),
-        "before": st.sampled_from([(), ("a",), ("a", "late")]),
+        "before": st.sampled_from([(), ("a",), ("a", "late"), ("a", "wiped")]),
         "scripts": st.lists(SCRIPTS, min_size=2, max_size=3),
         "times": st.lists(st.sampled_from([5, 40, 55, 100, 290, 310]), max_size=4),
         "arrives": st.lists(st.booleans(), min_size=4, max_size=4),
@@ -118,6 +119,13 @@ def opened(scenario, monkeypatch):
             for host in hosts[:-1]:
                 del world.hosts[host]["a"]
             opening.open_change("default", hosts[-1:], "a", present=False).release(0)
+        Host.objects.all().delete()
+        if "wiped" in scenario["before"]:  # the first host has lost its files, and everybody knows
+            patch.setattr(database, "is_under_test", lambda: False)
+            patch.setattr(identities, "connected", database.connected)
+            del world.hosts[hosts[0]]["a"]
+            identities.put("default", hosts[0], "new", state=identities.NEW)
+            world.now += 2 * identities.MARGIN
         yield world, hosts
 
 
@@ -178,8 +186,27 @@ def play(scenario, monkeypatch):
                 else:
                     delete("a" if action == "delete" else mine or "a")
 
+        def fill():
+            """As a comparison does."""
+            wiped, storage = hosts[0], storages["default"]
+            if wiped not in storage.left_out():
+                return
+            there = set().union(*(world.hosts[host] for host in hosts[1:]))
+            missing, extra = there.difference(world.hosts[wiped]), {*world.hosts[wiped]} - there
+            outcomes = [*storage.repair_each((wiped, name) for name in sorted(missing))]
+            if all(outcome.ok for outcome in outcomes) and not extra:
+                left_out.count_again("default", wiped)
+
+        def repair():
+            drain()
+            if not world.stage.is_acting():
+                fill()
+
         writers = [partial(write, number, script) for number, script in enumerate(scenario["scripts"], 1)]
-        world.play_out(scenario, writers, drain, rounds=12, pause=LEASE + GRACE)
+        if "wiped" in scenario["before"]:
+            writers.append(lambda: [fill(), fill()])
+        world.play_out(scenario, writers, repair, rounds=12, pause=LEASE + GRACE)
+        assert not Host.objects.filter(state=identities.NEW).exists()
         return history, [world.hosts[host] for host in hosts], Pending.objects.count()
 
 
@@ -277,6 +304,56 @@ def replace_files(patch):
 
 def take_names_that_are_pending(patch):
     patch.setattr(distributed.DistributedStorage, "is_name_available", Storage.is_name_available)
+
+
+# Of a host that is filled.
+
+
+def count_whoever_is_filled(patch):
+    def have_followed(self, hosts, outcomes, quorum):
+        return sum(outcome.ok for outcome in outcomes) >= (quorum or len(hosts))
+
+    patch.setattr(LeftOutHosts, "have_followed", have_followed)
+    let_those_that_are_filled_tell_no_truth(patch)
+
+
+def let_those_that_are_filled_tell_no_truth(patch):
+    """As if nobody had to know better: see rule 12."""
+
+    def truth_of(hosts, rows, left_out):
+        found = original(hosts, rows, left_out)
+        if not found.is_doubtful:
+            return found
+        counting = [host for host in hosts if host not in found.left_out]
+        return replace(original(counting, rows), left_out=found.left_out)
+
+    original = truth.truth_of
+    replace_truth_of(patch, truth_of)
+
+
+def ask_whoever_is_filled(patch):
+    original = truth.truth_of
+    replace_truth_of(patch, lambda hosts, rows, left_out: original(hosts, rows))
+
+
+def clear_the_row_of_a_host_that_is_filled_though_no_other_has_followed(patch):
+    patch.setattr(Change, "_kept_for_those_that_count", lambda self, lease, outcomes: outcomes)
+    let_those_that_are_filled_tell_no_truth(patch)
+
+
+def fill_from_hosts_that_are_not_settled(patch):
+    patch.setattr(copying, "_is_filled", lambda rows, host, truth: False)
+
+
+def fill_without_a_row(patch):
+    patch.setattr(copying, "open_fills", lambda storage, name, hosts: [leases.Lease(name, [host]) for host in hosts])
+
+
+def count_it_again_at_once(patch):
+    def count_again(storage, host):
+        identities.note(identities.find_all(storage)[host], state="", marks={})
+
+    patch.setattr(left_out, "count_again", count_again)
 
 
 # Found by a search, and made small. Whoever changes the steps of the protocol may have to search again: see below.

@@ -194,6 +194,8 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
         known = [size for host, size in disagreement.sizes.items() if host in truth.hosts]
         if truth.is_settled and not known:
             return frozenset(), None
+        if truth.is_doubtful and truth.is_present and not any(size is not None for size in known):
+            return frozenset(), None
         here = None if truth.is_gone else max((size for size in known if size is not None), default=None)
         return {host for host in disagreement.sizes if not truth.is_settled or host not in truth.hosts}, here
 
@@ -246,7 +248,7 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
     def _decide(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Outcome]:
         """Make hosts equal to the one that was named, and to those that already are."""
         storage, held = self._storage, Leases()
-        jobs = decided_jobs(storage.record_alias() or "", self._wrong(pairs), held, storage.repair_job)
+        jobs = decided_jobs(storage.record_alias() or "", self._wrong(pairs), held, storage.repair_job, storage.truth)
         return run_repairs(jobs, held, storage.report, at_once=1)
 
     def _wrong(self, pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
