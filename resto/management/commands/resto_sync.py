@@ -131,7 +131,7 @@ def _require_source(chosen: dict[str, ReplicatedStorage], options: dict[str, Any
         if not isinstance(storage, DistributedStorage):
             raise CommandError(f"STORAGES[{alias!r}] has a master copy, which is what is right.")
         if storage.record_alias() is None:
-            raise CommandError("--from needs the record: put 'resto' into INSTALLED_APPS.")
+            raise CommandError("--from needs the record, and nothing is recorded here.")
         if source in storage.left_out():
             raise CommandError(f"{source} has lost its files, and is filled from the others.")
 
