@@ -108,7 +108,7 @@ def rows_of_name(storage: str, name: str) -> list[Row]:
         storage: Alias of the storage in ``STORAGES``.
         name: The file's name.
     """
-    return rows.select({"name_key = %s": digest_of(storage, name)})
+    return rows.select(rows.of_name(storage, name))
 
 
 def rows_of_names(storage: str, names: Iterable[str]) -> dict[str, list[Row]]:
@@ -120,7 +120,10 @@ def rows_of_names(storage: str, names: Iterable[str]) -> dict[str, list[Row]]:
     """
     found: dict[str, list[Row]] = {}
     for part in in_parts(sorted({digest_of(storage, name) for name in names})):
-        for row in rows.select({"name_key IN %s": [*part]}):
+        rows_of_part = {
+            row.id: row for column in ("digest", "name_key") for row in rows.select({f"{column} IN %s": [*part]})
+        }
+        for _, row in sorted(rows_of_part.items()):
             found.setdefault(row.name, []).append(row)
     return found
 

@@ -204,7 +204,7 @@ class Lease:
             storage: Alias of the storage in ``STORAGES``.
             name: The file's name.
         """
-        others = {"name_key = %s": digest_of(storage, name), "owner <> %s": self.token}
+        others = {**rows.of_name(storage, name), "owner <> %s": self.token}
         rows.update(others, latest=self.token, present=False)
 
     def make_findable(self, storage: str, name: str) -> None:
@@ -233,7 +233,7 @@ class Lease:
             this: requests may be under way, and what is younger may be a deletion that counts already.
         """
         now = clock()
-        found = rows.select({"name_key = %s": digest_of(storage, name)})
+        found = rows.select(rows.of_name(storage, name))
         others = [row for row in found if row.owner != self.token]
         if not others:
             return found

@@ -4,6 +4,7 @@ import pytest
 from django.core.files.base import ContentFile
 
 from kit.record import files, pending_for
+from resto import health
 from resto.models import Pending
 from resto.record import opening
 from resto.repair.drain import drain
@@ -52,3 +53,15 @@ def test_deletion_tells_them_and_a_save_takes_another_name(left, servers, clock)
     clock[0] += 100
     drain()
     assert ("a" in servers[0].files, pending_for()) == (False, [])
+
+
+def test_rows_of_version_0_1_without_a_master_copy_count_at_once(storage, servers, clock):
+    servers[0].refuse = True
+    storage.save("b", ContentFile(b"1"))
+    servers[0].refuse = False
+    health.forget()
+    Pending.objects.update(key="")
+    assert storage.truth("b").hosts == tuple(server.url for server in servers[1:])
+    clock[0] += 100
+    drain()
+    assert (files(servers), pending_for()) == ([{"b": b"1"}] * 3, [])
