@@ -161,9 +161,7 @@ def put(storage: str, host: str, identity: str, mark: str = "", state: str = "")
         Exception: As for `find`.
     """
     values: dict[str, Any] = {"identity": identity, "mark": mark, "next_mark": "", "marks": _marks({}, mark)}
-    values |= {"places": "{}", "state": state, "looked": leases.clock()}
-    if state == NEW:
-        values["marks"] = json.dumps({LEFT_OUT: leases.clock() + MARGIN})
+    values |= {"places": "{}", "looked": leases.clock(), **_state(state)}
     with connected() as connection:
         rows = _rows_in(connection)
         if not rows.filter(storage=storage, host=host).update(**values):
@@ -230,10 +228,17 @@ def note(known: Known, **values: Any) -> None:
     Raises:
         Exception: As for `find`.
     """
+    values = _state(values.pop("state")) | values if "state" in values else values
     values = {name: json.dumps(value) if isinstance(value, Mapping) else value for name, value in values.items()}
     with connected() as connection:
         row = _rows_in(connection).filter(storage=known.storage, host=known.host, identity=known.identity)
         row.update(**values)
+
+
+def _state(state: str) -> dict[str, Any]:
+    """Return the columns that say a state: that of a host which is left out begins when all processes know."""
+    begun = {"marks": json.dumps({LEFT_OUT: leases.clock() + MARGIN})} if state == NEW else {}
+    return {"state": state, **begun}
 
 
 def _create(rows: "QuerySet[Host]", storage: str, host: str, identity: str, mark: str) -> None:

@@ -37,11 +37,12 @@ def test_changes_that_are_recorded_a_little_later_leave_out_a_host_and_count_it_
 
 
 @pytest.mark.django_db
-def test_host_that_was_only_noted_to_be_new_is_left_out_by_all_changes():
+def test_host_that_is_noted_to_be_new_is_left_out_from_then_on():
     identities.put("default", "h1", "x")
     assert known() == NOBODY
     identities.note(identities.find_all("default")["h1"], state=NEW)
-    assert known().hosts(HOSTS, 0.0) == known().hosts(HOSTS) == {"h1"}
+    assert (known().hosts(HOSTS, 1_000.0), known().hosts(HOSTS)) == (frozenset(), {"h1"})
+    assert known().hosts(HOSTS, 1_000.0 + MARGIN) == {"h1"}
 
 
 @pytest.mark.django_db

@@ -60,7 +60,7 @@ class Fill:
             return False
         except TransportError:
             return None
-        return None if found is None else bool(found.files or found.directories or found.others)
+        return None if found is None else bool(found.files or found.directories)
 
     def is_unknown(self, difference: Difference) -> bool:
         """Tell whether a host that is filled has a file of which the record says nothing."""

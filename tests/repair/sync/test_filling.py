@@ -323,3 +323,18 @@ def test_decision_that_was_interrupted_is_gone_on_with(differing, servers, clock
     drain()
     assert [server.files["sizes"] for server in servers] == [b"1"] * 3
     assert Pending.objects.count() == 0
+
+
+def test_identities_are_no_files(wiped, storage, servers):
+    for server in servers:
+        server.create_file(".resto.host", server.url.encode())
+    for checksum in (False, True):
+        report, events = compare(storage, checksum=checksum, delete=True, force=True)
+        assert report.agrees
+        assert [server.files[".resto.host"] for server in servers] == [server.url.encode() for server in servers]
+
+
+def test_host_that_has_nothing_but_its_identity_is_empty(storage, servers):
+    servers[0].create_file(".resto.host", b"x")
+    servers[1].create_file("a", b"1")
+    assert compare(storage)[0].hosts[0].fill == "filled"
