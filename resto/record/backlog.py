@@ -120,10 +120,7 @@ def rows_of_names(storage: str, names: Iterable[str]) -> dict[str, list[Row]]:
     """
     found: dict[str, list[Row]] = {}
     for part in in_parts(sorted({digest_of(storage, name) for name in names})):
-        rows_of_part = {
-            row.id: row for column in ("digest", "name_key") for row in rows.select({f"{column} IN %s": [*part]})
-        }
-        for _, row in sorted(rows_of_part.items()):
+        for row in rows.select(rows.of_keys(part)):
             found.setdefault(row.name, []).append(row)
     return found
 

@@ -24,6 +24,7 @@ __all__ = [
     "digest_of",
     "in_parts",
     "insert",
+    "of_keys",
     "of_name",
     "pairs",
     "select",
@@ -224,8 +225,19 @@ def of_name(storage: str, name: str) -> Conditions:
         storage: As for `digest_of`.
         name: As for `digest_of`.
     """
-    key = digest_of(storage, name)
-    return {"(name_key = %s OR digest = %s)": (key, key)}  # version 0.1 has written the one, or neither
+    return of_keys([digest_of(storage, name)])
+
+
+def of_keys(keys: Sequence[str]) -> Conditions:
+    """Return the condition for the rows of several names, as for `of_name`.
+
+    Args:
+        keys: As `digest_of` returns them.
+    """
+    either = "OR".join(
+        " {} IN ({}) ".format(column, ", ".join(["%s"] * len(keys))) for column in ("name_key", "digest")
+    )
+    return {f"({either})": (*keys, *keys)}  # version 0.1 has written the second, or neither
 
 
 def in_parts(many: Sequence[T]) -> Iterator[Sequence[T]]:
