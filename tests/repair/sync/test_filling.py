@@ -329,7 +329,7 @@ def test_identities_are_no_files(wiped, storage, servers):
     for server in servers:
         server.create_file(".resto.host", server.url.encode())
     for checksum in (False, True):
-        report, events = compare(storage, checksum=checksum, delete=True, force=True)
+        report, _events = compare(storage, checksum=checksum, delete=True, force=True)
         assert report.agrees
         assert [server.files[".resto.host"] for server in servers] == [server.url.encode() for server in servers]
 
