@@ -108,7 +108,7 @@ def rows_of_name(storage: str, name: str) -> list[Row]:
         storage: Alias of the storage in ``STORAGES``.
         name: The file's name.
     """
-    return rows.select({"digest = %s": digest_of(storage, name)})
+    return rows.select(rows.of_name(storage, name))
 
 
 def rows_of_names(storage: str, names: Iterable[str]) -> dict[str, list[Row]]:
@@ -120,7 +120,7 @@ def rows_of_names(storage: str, names: Iterable[str]) -> dict[str, list[Row]]:
     """
     found: dict[str, list[Row]] = {}
     for part in in_parts(sorted({digest_of(storage, name) for name in names})):
-        for row in rows.select({"digest IN %s": [*part]}):
+        for row in rows.select(rows.of_keys(part)):
             found.setdefault(row.name, []).append(row)
     return found
 

@@ -1,16 +1,19 @@
 """Changes of a name: each is recorded before it, and settled after the hosts have followed."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from django.db import DatabaseError
 
 from resto.courses import Course
-from resto.exceptions import LeaseLostError
+from resto.exceptions import ConfigurationError, LeaseLostError, UndecidedError
+from resto.names import shown
 from resto.outcomes import Outcome
 from resto.record.leases import Lease
 
@@ -26,6 +29,8 @@ __all__ = [
     "settled_together",
 ]
 
+logger = logging.getLogger("resto")
+
 T = TypeVar("T")
 
 
@@ -38,6 +43,9 @@ class Recorded(Protocol):
 
     def open_lease(self, name: str, hosts: tuple[str, ...], *, present: bool) -> Lease | None:
         """Record that hosts are about to differ for a name; return None where nothing is recorded."""
+
+    def left_out(self, lease: Lease) -> frozenset[str]:
+        """Return the hosts that do not count for a change; see `resto.record.left_out`."""
 
     def execute(self, func: Callable[..., Any], name: str, *args: Any) -> Iterable[Outcome] | None:
         """Run an action on all hosts; return None if nobody knows yet what comes of it."""
@@ -107,7 +115,31 @@ class Change:
 
     def settle(self, outcomes: Iterable[Any]) -> bool:
         """Record what became of the hosts; return whether the change counts."""
-        return self.lease is None or self.lease.settle(outcomes)
+        if self.lease is None:
+            return True
+        outcomes = list(outcomes)
+        try:
+            outcomes = self._kept_for_those_that_count(self.lease, outcomes)
+        except (DatabaseError, ConfigurationError):
+            logger.exception("Failed to record what became of %s.", shown(outcomes[0].name))
+            return False
+        return self.lease.settle(outcomes)
+
+    def _kept_for_those_that_count(self, lease: Lease, outcomes: list[Outcome]) -> list[Outcome]:
+        """Let the rows of hosts that are left out stay, if no other host has followed: it would be repaired from nothing."""
+        if all(outcome.ok for outcome in outcomes):
+            return outcomes
+        left_out = self._storage.left_out(lease)
+        if any(outcome.ok and outcome.host not in left_out for outcome in outcomes):
+            return outcomes
+        return [_alone(outcome) if outcome.ok else outcome for outcome in outcomes]
+
+
+def _alone(outcome: Outcome) -> Outcome:
+    error = UndecidedError(
+        outcome.host, outcome.name, outcome.action, "it is being filled, and no host that counts has followed"
+    )
+    return replace(outcome, error=error, value=None)
 
 
 # The lease under which what is called now may write to hosts; None where it was found that nothing is recorded of it.

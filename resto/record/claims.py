@@ -156,7 +156,7 @@ def claim_name(storage: str, host: str, name: str) -> PendingName | None:
         name: The file's name.
     """
     now = leases.clock()
-    found = rows.select({"digest = %s": digest_of(storage, name), "host = %s": host, "quiet_until <= %s": now})
+    found = rows.select({**rows.of_name(storage, name), "host = %s": host, "quiet_until <= %s": now})
     return next(iter(_claimed(found, now)), None)
 
 

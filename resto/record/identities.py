@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from resto.models import Host
 
 __all__ = [
+    "COUNTS",
+    "LEFT_OUT",
+    "MARGIN",
     "MASTER",
+    "NEW",
     "Known",
     "add",
     "change_mark",
@@ -33,6 +37,15 @@ __all__ = [
 
 # Stands for the master copy where a host has its address.
 MASTER = ""
+
+# The state of a host that has lost its files, or never had any. Without a master copy it is left out until it is filled.
+NEW = "new"
+
+# What the marks of such a host are called: when it has begun to be left out, and when that has ended. See `resto.record.left_out`.
+LEFT_OUT, COUNTS = "left out", "counts"
+
+# Seconds from when that is recorded: by then every process knows, whatever its clock says.
+MARGIN = 10.0
 
 # Marks that are kept: four days of them, if there is a save in each hour.
 _MAX_MARKS = 100
@@ -157,13 +170,13 @@ def put(storage: str, host: str, identity: str, mark: str = "", state: str = "")
         host: As for `add`.
         identity: As for `add`.
         mark: As for `add`.
-        state: What is the matter with it; empty if nothing is.
+        state: What is the matter with it, such as `NEW`; empty if nothing is.
 
     Raises:
         Exception: As for `find`.
     """
     values: dict[str, Any] = {"identity": identity, "mark": mark, "next_mark": "", "marks": _marks({}, mark)}
-    values |= {"places": "{}", "state": state, "looked": leases.clock()}
+    values |= {"places": "{}", "looked": leases.clock(), **_state(state)}
     with connected() as connection:
         rows = _rows_in(connection)
         if not rows.filter(storage=storage, host=host).update(**values):
@@ -230,10 +243,17 @@ def note(known: Known, **values: Any) -> None:
     Raises:
         Exception: As for `find`.
     """
+    values = _state(values.pop("state")) | values if "state" in values else values
     values = {name: json.dumps(value) if isinstance(value, Mapping) else value for name, value in values.items()}
     with connected() as connection:
         row = _rows_in(connection).filter(storage=known.storage, host=known.host, identity=known.identity)
         row.update(**values)
+
+
+def _state(state: str) -> dict[str, Any]:
+    """Return the columns that say a state: that of a host which is left out begins when all processes know."""
+    begun = {"marks": json.dumps({LEFT_OUT: leases.clock() + MARGIN})} if state == NEW else {}
+    return {"state": state, **begun}
 
 
 def _create(rows: "QuerySet[Host]", storage: str, host: str, identity: str, mark: str) -> None:

@@ -68,6 +68,7 @@ class Lease:
         settles_all: Whether nothing is settled unless all rows still belong to this. Without a master copy, a host is compared
             with others, and what somebody else has made of these after the lease had ended is not known.
         caught_up: Hosts for which nothing was pending when a worker came; see `adopt_lease`.
+        created: When its rows were opened, as they say.
     """
 
     def __init__(self, token: str, hosts: Iterable[str], attempts: int = 0, rests_until: float = 0.0) -> None:
@@ -80,6 +81,7 @@ class Lease:
         self.settles_all = False
         self._taken = 0  # rows of earlier deletions, of which a host may have several
         self.caught_up: frozenset[str] = frozenset()
+        self.created = 0.0
         self._lock = threading.Lock()
         self.seconds = lease_seconds()
         self._renewed = monotonic()
@@ -202,7 +204,7 @@ class Lease:
             storage: Alias of the storage in ``STORAGES``.
             name: The file's name.
         """
-        others = {"digest = %s": digest_of(storage, name), "owner <> %s": self.token}
+        others = {**rows.of_name(storage, name), "owner <> %s": self.token}
         rows.update(others, latest=self.token, present=False)
 
     def make_findable(self, storage: str, name: str) -> None:
@@ -212,7 +214,12 @@ class Lease:
             storage: Alias of the storage in ``STORAGES``.
             name: The file's name.
         """
-        rows.update(self._mine | {"digest = %s": ""}, digest=digest_of(storage, name), latest=self.token)
+        rows.update(
+            self._mine | {"digest = %s": ""},
+            digest=digest_of(storage, name),
+            name_key=digest_of(storage, name),
+            latest=self.token,
+        )
 
     def take_over(self, storage: str, name: str) -> list[Row] | None:
         """Make the rows of deletions that hosts have missed part of this change, which begins a new file of that name.
@@ -226,7 +233,7 @@ class Lease:
             this: requests may be under way, and what is younger may be a deletion that counts already.
         """
         now = clock()
-        found = rows.select({"digest = %s": digest_of(storage, name)})
+        found = rows.select(rows.of_name(storage, name))
         others = [row for row in found if row.owner != self.token]
         if not others:
             return found

@@ -6,10 +6,10 @@ from typing import Any
 
 from resto.record import leases, rows
 from resto.record.leases import Lease, lease_seconds
-from resto.record.rows import digest_of, in_parts
+from resto.record.rows import FILL, digest_of, in_parts
 
 
-__all__ = ["insert_rows", "open_change", "open_lease", "open_leases"]
+__all__ = ["insert_rows", "open_change", "open_fills", "open_lease", "open_leases"]
 
 
 def open_lease(storage: str, hosts: Sequence[str], name: str, *, present: bool) -> Lease:
@@ -76,6 +76,39 @@ def open_leases(storage: str, pairs: Sequence[tuple[str, str]]) -> list[Lease]:
     return opened
 
 
+def open_fills(storage: str, name: str, hosts: Sequence[str]) -> list[Lease]:
+    """Record that hosts are found to lack what others have, or to have what they lack, where there is no master copy.
+
+    These rows say that a host does not tell the truth, and nothing of what it is. It is made equal to hosts without any.
+
+    Args:
+        storage: As for `open_lease`.
+        name: The file's name.
+        hosts: The hosts as they stand in the settings.
+
+    Returns:
+        A lease for each host.
+
+    Raises:
+        ConfigurationError: As for `open_lease`.
+        DatabaseError: It could not be recorded, and nothing must be sent.
+    """
+    opened = [Lease(secrets.token_hex(16), [host]) for host in hosts]
+    key = digest_of(storage, name)
+    common = _opened(storage, lease_seconds(), present=False) | {
+        "name": name,
+        "name_key": key,
+        "digest": key,
+        "opened_by": FILL,
+    }
+    own = [
+        {"owner": lease.token, "latest": lease.token, "host": host} for lease, host in zip(opened, hosts, strict=True)
+    ]
+    for part in in_parts(own):
+        rows.insert(common, part)
+    return opened
+
+
 def insert_rows(lease: Lease, storage: str, hosts: Sequence[str], name: str, *, present: bool, **more: str) -> None:
     """Insert a row of a lease for each host.
 
@@ -93,6 +126,7 @@ def insert_rows(lease: Lease, storage: str, hosts: Sequence[str], name: str, *, 
     """
     which = {"owner": lease.token, "name": name, "name_key": digest_of(storage, name)}
     common = _opened(storage, lease.seconds, present=present) | which | more
+    lease.created = common["created"]
     for part in in_parts(hosts):
         rows.insert(common, [{"host": host} for host in part])
 

@@ -1,7 +1,7 @@
 """The rows of the record, in SQL: the ORM takes several times as long for statements that are part of any save.
 
 Each function is one statement in autocommit, repeated if the database has undone it. Conditions are SQL with one ``%s`` each,
-and the value that stands there, or a list of them after ``IN``; all of them must hold.
+and the value that stands there, or a list of them after ``IN``; or with several, and a tuple. All of them must hold.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from resto.record.database import connected, execute
 
 
 __all__ = [
+    "FILL",
     "Row",
     "add_keys",
     "assign",
@@ -23,6 +24,8 @@ __all__ = [
     "digest_of",
     "in_parts",
     "insert",
+    "of_keys",
+    "of_name",
     "pairs",
     "select",
     "update",
@@ -31,6 +34,9 @@ __all__ = [
 Conditions = Mapping[str, Any]
 
 T = TypeVar("T")
+
+# What a row says of the change that has opened it, if none has: a host is being made equal to others.
+FILL = "fill"
 
 _TABLE = "resto_pending"
 
@@ -165,6 +171,9 @@ def _condition(where: Conditions) -> tuple[str, list[Any]]:
             # A list must not be empty in SQL; nothing is equal to NULL.
             parts.append(part.replace("%s", f"({', '.join(['%s'] * len(value)) or 'NULL'})"))
             parameters += value
+        elif isinstance(value, tuple):
+            parts.append(part)
+            parameters += value
         else:
             parts.append(part)
             parameters.append(value)
@@ -207,6 +216,28 @@ def digest_of(storage: str, name: str) -> str:
         name: The file's name.
     """
     return hashlib.sha256(f"{storage}\0{name}".encode(errors="surrogatepass")).hexdigest()[:32]
+
+
+def of_name(storage: str, name: str) -> Conditions:
+    """Return the condition for the rows of a name, whichever storage class, and whichever version has written them.
+
+    Args:
+        storage: As for `digest_of`.
+        name: As for `digest_of`.
+    """
+    return of_keys([digest_of(storage, name)])
+
+
+def of_keys(keys: Sequence[str]) -> Conditions:
+    """Return the condition for the rows of several names, as for `of_name`.
+
+    Args:
+        keys: As `digest_of` returns them.
+    """
+    either = "OR".join(
+        " {} IN ({}) ".format(column, ", ".join(["%s"] * len(keys))) for column in ("name_key", "digest")
+    )
+    return {f"({either})": (*keys, *keys)}  # version 0.1 has written the second, or neither
 
 
 def in_parts(many: Sequence[T]) -> Iterator[Sequence[T]]:

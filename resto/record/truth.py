@@ -17,17 +17,57 @@ have not been told of another change in between. In addition to the rules of `re
 6. If a host has failed, a change counts only once it is recorded which ones have followed. Else the host that has failed may be
    the one that is asked.
 7. A file is never replaced under its name: there is no order of two uploads that hosts could agree on.
+
+A host that is known to have lost its files is left out until it has been filled (see `resto.record.left_out`):
+
+8. It tells no truth, and does not count for the quorum; it is written to. Who is left out depends on when the newest change of
+   the name was recorded, so that all who judge the same rows come to the same result.
+9. If no host that counts has followed a change, the row of one that is left out stays, even if it has followed.
+10. It is repaired only from a host that nothing is pending for, and so is any host that is being made equal to others by hand.
+11. Before a name of it is filled, a row is opened, which says nothing of a change, and then all rows are looked at. It goes only
+   if it was not told of another change meanwhile.
+12. If it has missed less than all that count, it has followed before it was known what it is. If it has the file, it is right;
+   if not, nobody knows, and nothing is removed.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf
 
 from resto.exceptions import RemoteFileNotFoundError, TransportError, UndecidedError
 from resto.outcomes import Outcome
-from resto.record.rows import Row
+from resto.record.rows import FILL, Row
 
 
-__all__ = ["Truth", "find_source", "truth_of"]
+__all__ = ["NOBODY", "LeftOut", "Truth", "find_source", "truth_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Hosts that are left out, or were.
+
+    Attributes:
+        periods: From when, and until when changes are recorded that do not count a host.
+    """
+
+    periods: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def hosts(self, hosts: Sequence[str], moment: float | None = None) -> frozenset[str]:
+        """Return which hosts are left out.
+
+        Args:
+            hosts: All hosts of the storage. If none of them is left, all count.
+            moment: When a change was recorded; None for names that none is pending for.
+        """
+        found = frozenset(host for host in hosts if self._is_left_out(host, moment))
+        return found if len(found) < len(hosts) else frozenset()
+
+    def _is_left_out(self, host: str, moment: float | None) -> bool:
+        begin, end = self.periods.get(host, (inf, 0.0))
+        return end == inf if moment is None else begin <= moment < end
+
+
+NOBODY = LeftOut()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +78,15 @@ class Truth:
         hosts: Those that tell the truth, in the order of the settings.
         is_settled: Whether nothing is pending for these.
         is_present: Whether the last change left a file, as far as anything is pending.
+        left_out: Hosts that do not count.
+        is_doubtful: Whether those that tell the truth are left out, and only believed if they have the file.
     """
 
     hosts: tuple[str, ...]
     is_settled: bool
     is_present: bool
+    left_out: frozenset[str] = frozenset()
+    is_doubtful: bool = False
 
     @property
     def is_gone(self) -> bool:
@@ -50,21 +94,41 @@ class Truth:
         return not self.is_settled and not self.is_present
 
 
-def truth_of(hosts: Sequence[str], rows: Sequence[Row]) -> Truth:
+def truth_of(hosts: Sequence[str], rows: Sequence[Row], left_out: LeftOut = NOBODY) -> Truth:
     """Find out where the truth of a name is.
 
     Args:
         hosts: All hosts of the storage.
         rows: All rows of the name, oldest first.
+        left_out: Hosts that are left out, or were.
     """
-    is_present = any(row.present for row in rows)
-    numbers = {change: number for number, change in enumerate(dict.fromkeys(row.opened_by for row in rows))}
+    changes = [row for row in rows if row.opened_by != FILL]
+    # Of a host that is being made equal to others, nothing says that there is no file.
+    is_present = any(row.present for row in changes) if changes else bool(rows)
+    out = left_out.hosts(hosts, changes[-1].created if changes else None)
+    newest_first = _missed_by_host(hosts, rows)
+    least = min((newest_first[host] for host in hosts if host not in out), default=[])
+    ahead = [newest_first[host] for host in out if newest_first[host] < least]
+    if ahead:
+        told = tuple(host for host in hosts if host in out and newest_first[host] == min(ahead))
+        return Truth(told, is_settled=False, is_present=is_present, left_out=out, is_doubtful=True)
+    told = tuple(host for host in hosts if host not in out and newest_first[host] == least)
+    return Truth(told, not least, is_present, out)
+
+
+def _missed_by_host(hosts: Sequence[str], rows: Sequence[Row]) -> dict[str, list[int]]:
+    """Return the numbers of the changes that each host has missed, newest first; what a fill has to do is older than all."""
+    changes = [_change_of(row) for row in rows]
+    numbers = {change: number for number, change in enumerate(dict.fromkeys([FILL, *changes]))}
     missed: dict[str, set[int]] = {host: set() for host in hosts}
-    for row in rows:
-        missed.setdefault(row.host, set()).add(numbers[row.opened_by])
-    newest_first = {host: sorted(missed[host], reverse=True) for host in hosts}
-    least = min(newest_first.values(), default=[])
-    return Truth(tuple(host for host in hosts if newest_first[host] == least), not least, is_present)
+    for row, change in zip(rows, changes, strict=True):
+        missed.setdefault(row.host, set()).add(numbers[change])
+    return {host: sorted(missed[host], reverse=True) for host in hosts}
+
+
+def _change_of(row: Row) -> str:
+    """Return which change a row is of. Those that a storage with a master copy has left have only their time in common."""
+    return row.opened_by if row.digest and row.opened_by else f"{row.created}"
 
 
 def find_source(truth: Truth, host: str, name: str, ask: Callable[[str], Outcome]) -> str | None:

@@ -197,6 +197,14 @@ class ReplicatedStorage(Storage):
         """
         raise NotImplementedError
 
+    def left_out(self, lease: Lease) -> frozenset[str]:
+        """Return the hosts that do not count for a change: none, unless there is no master copy.
+
+        Args:
+            lease: That of the change.
+        """
+        return frozenset()
+
     def repair_job(self, host: str, name: str, lease: Lease, *, present: bool) -> Job:
         """Return the job that makes one host equal to the truth, whatever was missed.
 

@@ -1,6 +1,6 @@
 """Repair where there is no master copy: a host is made equal to hosts that tell the truth."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,9 +11,10 @@ from resto.outcomes import Outcome
 from resto.record.backlog import rows_of_name
 from resto.record.changes import current_lease, holding
 from resto.record.claims import PendingName, claim_name
-from resto.record.leases import Lease
-from resto.record.rows import Row
-from resto.record.truth import Truth, find_source, truth_of
+from resto.record.leases import Lease, forget_leases, release_leases
+from resto.record.opening import open_fills
+from resto.record.rows import FILL, Row
+from resto.record.truth import LeftOut, Truth, find_source, truth_of
 from resto.storage.jobs import leased_job
 from resto.storage.reading import download
 from resto.storage.repairs import Leases
@@ -21,7 +22,9 @@ from resto.storage.replication import leased
 from resto.transports import Transport
 
 
-__all__ = ["Copying", "claimed_jobs"]
+__all__ = ["Copying", "claimed_jobs", "decided_jobs"]
+
+_UNSETTLED = "something is pending for all hosts that it could be made equal to"
 
 _UNDER_WAY = "another save, delete or repair of it may still be under way"
 
@@ -36,6 +39,7 @@ class Copying:
         guarded: Returns a job that asks the breaker of its host first.
         exists: Tells whether a host has a file.
         withdraw: Deletes a file from a host.
+        left_out: Hosts that are left out, or were.
     """
 
     hosts: Sequence[str]
@@ -43,6 +47,7 @@ class Copying:
     guarded: Callable[..., Job]
     exists: Callable[[str, str], bool]
     withdraw: Callable[[str, str], bool]
+    left_out: LeftOut
 
     def job(self, claim: PendingName, rows: Sequence[Row]) -> Job:
         """Return the job that does what a drain has claimed.
@@ -52,13 +57,15 @@ class Copying:
             rows: Of the name, oldest first.
         """
         host, name, lease = claim.host, claim.name, claim.lease
-        if all(row.owner != lease.token for row in rows):
+        if _is_unknown(rows, lease):
             lease.make_findable(claim.storage, name)
             rows = rows_of_name(claim.storage, name)
         if _is_disturbed(rows, host, lease):
             return _not_yet(host, name)
+        truth = truth_of(self.hosts, rows, self.left_out)
+        if not truth.is_settled and _is_filled(rows, host, truth):
+            return _not_yet(host, name, _UNSETTLED)
         lease.expect(row.latest for row in rows if row.host == host)
-        truth = truth_of(self.hosts, rows)
         with holding(lease):
             return leased_job(Job("repair", host, name, partial(self._repair, host, name, truth)))
 
@@ -66,6 +73,8 @@ class Copying:
         require_canonical(name)
         source = find_source(truth, host, name, partial(self._ask, name))
         if source is None:
+            if truth.is_doubtful and truth.is_present and self._ask(name, host).value is not False:
+                raise UndecidedError(host, name, "repair", f"{truth.hosts[0]} would know it, but has lost its files")
             self.guarded("repair", self.withdraw, host, name).call()
         elif source != host:
             self._copy(source, host, name)
@@ -85,7 +94,11 @@ class Copying:
 
 
 def claimed_jobs(
-    alias: str, differences: Iterable[tuple[str, str]], leases: Leases, job: Callable[..., Job]
+    alias: str,
+    differences: Iterable[tuple[str, str]],
+    leases: Leases,
+    job: Callable[..., Job],
+    filled: Collection[str] = (),
 ) -> Iterator[Job]:
     """Claim what is pending for each difference, and yield the job that does it.
 
@@ -94,14 +107,63 @@ def claimed_jobs(
         differences: Pairs of a host and the name of a file.
         leases: Are added to.
         job: As `ReplicatedStorage.repair_job`.
+        filled: Hosts for which something differs although nothing is pending: a row is opened before anything is looked at.
     """
     for host, name in differences:
         claim = claim_name(alias, host, name)
-        if claim is None:
+        if claim is None and host in filled:
+            [leases[host, name]] = open_fills(alias, name, [host])
+            yield job(host, name, leases[host, name], present=False)
+        elif claim is None:
             yield _not_yet(host, name)
         else:
             leases[host, name] = claim.lease
             yield job(host, name, claim.lease, present=claim.present)
+
+
+def decided_jobs(
+    alias: str,
+    wanted: Iterable[tuple[str, Sequence[str]]],
+    leases: Leases,
+    job: Callable[..., Job],
+    truth: Callable[[str], Truth],
+) -> Iterator[Job]:
+    """Record which hosts are wrong about each name, as somebody has decided, and yield the jobs that put them right.
+
+    Args:
+        alias: Of the storage.
+        wanted: Names, and all hosts that are not known to be as it was decided. Each name is left alone if anything is pending.
+        leases: Are added to.
+        job: As `ReplicatedStorage.repair_job`.
+        truth: What the record says of a name.
+    """
+    for name, hosts in wanted:
+        opened = dict(zip(hosts, open_fills(alias, name, hosts), strict=True))
+        tokens = {lease.token for lease in opened.values()}
+        others = {row.host for row in rows_of_name(alias, name) if row.owner not in tokens}
+        if others and not (truth(name).is_doubtful and _are_forgotten(alias, name, others)):
+            forget_leases([*opened.values()])
+            yield from (_not_yet(host, name) for host in hosts)
+            continue
+        leases.update({(host, name): lease for host, lease in opened.items()})
+        for host, lease in opened.items():
+            yield job(host, name, lease, present=False)
+
+
+def _are_forgotten(alias: str, name: str, hosts: Collection[str]) -> bool:
+    """Forget what is pending for a name that the record cannot decide; return False if somebody deals with it."""
+    claims = [claim_name(alias, host, name) for host in hosts]
+    if None in claims:
+        release_leases([claim.lease for claim in claims if claim is not None], 0)
+        return False
+    forget_leases([claim.lease for claim in claims if claim is not None])
+    return True
+
+
+def _is_unknown(rows: Sequence[Row], lease: Lease) -> bool:
+    """Tell whether what was claimed cannot be found with the other rows of its name: a storage with a master copy has left it."""
+    own = [row for row in rows if row.owner == lease.token]
+    return not own or not all(row.digest for row in own)
 
 
 def _is_disturbed(rows: Sequence[Row], host: str, lease: Lease) -> bool:
@@ -109,8 +171,13 @@ def _is_disturbed(rows: Sequence[Row], host: str, lease: Lease) -> bool:
     return any(row.host == host and row.owner != lease.token for row in rows)
 
 
-def _not_yet(host: str, name: str) -> Job:
+def _is_filled(rows: Sequence[Row], host: str, truth: Truth) -> bool:
+    """Tell whether a host is made equal to others whatever it has: then these must be right."""
+    return host in truth.left_out or any(row.host == host and row.opened_by == FILL for row in rows)
+
+
+def _not_yet(host: str, name: str, why: str = _UNDER_WAY) -> Job:
     def refuse() -> None:
-        raise UndecidedError(host, name, "repair", _UNDER_WAY)
+        raise UndecidedError(host, name, "repair", why)
 
     return Job("repair", host, name, refuse)

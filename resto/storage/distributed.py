@@ -19,12 +19,13 @@ from resto.record.changes import Change, current_lease
 from resto.record.claims import PendingName
 from resto.record.leases import Lease
 from resto.record.rows import Row
-from resto.record.truth import Truth, truth_of
+from resto.record.truth import LeftOut, Truth, truth_of
 from resto.settings import use_tz
 from resto.storage.base import ReplicatedStorage
 from resto.storage.composition import StorageOptions
 from resto.storage.copying import Copying, claimed_jobs
 from resto.storage.files import RemoteFile, SharedContent
+from resto.storage.left_out import LeftOutHosts
 from resto.storage.listing import corrected, least_behind, listed_by, missed_by_host
 from resto.storage.naming import NameSearch
 from resto.storage.reading import any_has, checked, download, first_answer, require_file, size_on
@@ -82,6 +83,7 @@ class DistributedStorage(ReplicatedStorage):
         self._write_quorum = write_quorum
         self._reservation = Reservation()
         self._search = NameSearch()
+        self.left_out_hosts = LeftOutHosts(self)
 
     @property
     def write_quorum(self) -> int:
@@ -132,7 +134,7 @@ class DistributedStorage(ReplicatedStorage):
 
     def truth(self, name: str) -> Truth:
         """Return which hosts tell the truth about a name."""
-        return truth_of(self.hosts, self._rows(name))
+        return truth_of(self.hosts, self._rows(name), self.left_out_hosts.known())
 
     def _rows(self, name: str) -> Sequence[Row]:
         seen = self._reservation.rows(name)
@@ -144,12 +146,12 @@ class DistributedStorage(ReplicatedStorage):
     def repair_job(self, host: str, name: str, lease: Lease, *, present: bool) -> Job:
         """Return the job that makes one host equal to those that tell the truth, whatever it has missed."""
         claim = PendingName(self.record_alias() or "", host, name, present, lease, leases.clock())
-        return self._copying().job(claim, self._rows(name))
+        return self._copying(self.left_out_hosts.known()).job(claim, self._rows(name))
 
     def repair_jobs(self, claims: Sequence[PendingName]) -> list[Job]:
         """Return the jobs of `repair_job` for what a drain has claimed, after one look at the record."""
         found = backlog.rows_of_names(claims[0].storage, [one.name for one in claims]) if claims else {}
-        copying = self._copying()
+        copying = self._copying(self.left_out_hosts.look())
         return [copying.job(one, found.get(one.name, ())) for one in claims]
 
     def repair_each(self, differences: Iterable[tuple[str, str]]) -> Iterator[Outcome]:
@@ -159,12 +161,20 @@ class DistributedStorage(ReplicatedStorage):
             differences: As for `HybridStorage`; something is pending for each pair.
         """
         held: Leases = {}
-        jobs = claimed_jobs(self.record_alias() or "", differences, held, self.repair_job)
+        jobs = claimed_jobs(self.record_alias() or "", differences, held, self.repair_job, self.left_out())
         # One by one: rows of a name that are not settled keep its other hosts waiting.
         return run_repairs(jobs, held, self.report, at_once=1)
 
-    def _copying(self) -> Copying:
-        return Copying(self.hosts, self.transport_for, self._guarded_job, self._exists, self.withdraw)
+    def _copying(self, left_out: LeftOut) -> Copying:
+        return Copying(self.hosts, self.transport_for, self._guarded_job, self._exists, self.withdraw, left_out)
+
+    def left_out(self, lease: Lease | None = None) -> frozenset[str]:
+        """Return the hosts that are left out until they are filled.
+
+        Args:
+            lease: That of a change, for which it is looked up; None for names that nothing is pending for.
+        """
+        return self.left_out_hosts.look().hosts(self.hosts, None if lease is None else lease.created)
 
     # Django's storage API: writing.
 
@@ -204,7 +214,7 @@ class DistributedStorage(ReplicatedStorage):
                 require_recorded(unrecorded)
                 return name
         # Not while the error is handled: what a transport raises meanwhile would seem to come from it.
-        if kept := kept_because(change, failure.outcomes):
+        if kept := kept_because(change, self.left_out_hosts.without(self.hosts, failure.outcomes)):
             change.settle(failure.outcomes)
             raise with_consequence(failure, kept) from failure.__cause__
         raise undone(failure, change, lambda hosts: self._run(self.withdraw, hosts, name)) from failure.__cause__
@@ -229,7 +239,8 @@ class DistributedStorage(ReplicatedStorage):
             return True
         if action == "delete" and self._write_quorum is None and not self.fatal_exceptions:
             return False
-        return sum(outcome.ok for outcome in outcomes) < self.write_quorum
+        needs_all = self._write_quorum == "all" or (self._write_quorum is None and self.fatal_exceptions)
+        return not self.left_out_hosts.have_followed(self.hosts, outcomes, None if needs_all else self.write_quorum)
 
     # Django's storage API: reading.
 
@@ -265,7 +276,8 @@ class DistributedStorage(ReplicatedStorage):
             raise NotImplementedError(f"{type(self.transport).__name__} cannot list directories; WebDAV can")
         name = clean_directory(path)
         alias = self.record_alias()
-        missed = missed_by_host(self.hosts, {} if alias is None else backlog.rows_below(alias, name))
+        left_out = self.left_out_hosts.known()
+        missed = missed_by_host(self.hosts, {} if alias is None else backlog.rows_below(alias, name), left_out)
         listed = partial(listed_by, self.transport_for)
         host, (directories, files) = self._read("listdir", name, listed, least_behind(missed))
         return corrected(name, directories, files, missed[host], self.exists)

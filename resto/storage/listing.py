@@ -4,26 +4,30 @@ from collections.abc import Callable, Mapping, Sequence
 
 from resto.names import is_canonical
 from resto.record.rows import Row
-from resto.record.truth import truth_of
+from resto.record.truth import NOBODY, LeftOut, truth_of
 from resto.transports import Transport
 
 
 __all__ = ["corrected", "least_behind", "listed_by", "missed_by_host"]
 
 
-def missed_by_host(hosts: Sequence[str], rows: Mapping[str, Sequence[Row]]) -> dict[str, set[str]]:
+def missed_by_host(
+    hosts: Sequence[str], rows: Mapping[str, Sequence[Row]], left_out: LeftOut = NOBODY
+) -> dict[str, set[str]]:
     """Return the names of which each host does not tell the truth.
 
     Args:
         hosts: All hosts of the storage.
         rows: Name -> its rows, oldest first.
+        left_out: Hosts that are left out: nobody knows what these do not tell.
     """
-    missed: dict[str, set[str]] = {host: set() for host in hosts}
+    counting = [host for host in hosts if host not in left_out.hosts(hosts)]
+    missed: dict[str, set[str]] = {host: set() for host in counting}
     for name, own in rows.items():
         if not is_canonical(name):
             continue  # whoever has written that row, it is about no file
-        truth = truth_of(hosts, own)
-        for host in hosts if truth.is_gone else set(hosts).difference(truth.hosts):
+        truth = truth_of(hosts, own, left_out)
+        for host in counting if truth.is_gone else set(counting).difference(truth.hosts):
             missed[host].add(name)
     return missed
 

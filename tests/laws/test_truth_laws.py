@@ -21,12 +21,13 @@ from hypothesis import strategies as st
 from kit.staging import UnorderedExecutor
 from kit.world import World, WorldTransport, live_in, replace_truth_of
 from resto.exceptions import ReplicationError
-from resto.models import Pending
+from resto.models import Host, Pending
 from resto.plugins import PluginManager
-from resto.record import leases, opening, rows, truth
+from resto.record import database, identities, leases, left_out, opening, rows, truth
 from resto.record.changes import Change
 from resto.repair.drain import drain
 from resto.storage import copying, distributed, reservation
+from resto.storage.left_out import LeftOutHosts
 
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -45,7 +46,7 @@ SCENARIOS = st.fixed_dictionaries(
     {
         "hosts": st.integers(2, 3),
         "quorum": st.sampled_from([1, 2, "all", "majority"]),
-        "before": st.sampled_from([(), ("a",), ("a", "late")]),
+        "before": st.sampled_from([(), ("a",), ("a", "late"), ("a", "wiped")]),
         "scripts": st.lists(SCRIPTS, min_size=2, max_size=3),
         "times": st.lists(st.sampled_from([5, 40, 55, 100, 290, 310]), max_size=4),
         "arrives": st.lists(st.booleans(), min_size=4, max_size=4),
@@ -118,6 +119,13 @@ def opened(scenario, monkeypatch):
             for host in hosts[:-1]:
                 del world.hosts[host]["a"]
             opening.open_change("default", hosts[-1:], "a", present=False).release(0)
+        Host.objects.all().delete()
+        if "wiped" in scenario["before"]:  # the first host has lost its files, and everybody knows
+            patch.setattr(database, "is_under_test", lambda: False)
+            patch.setattr(identities, "connected", database.connected)
+            del world.hosts[hosts[0]]["a"]
+            identities.put("default", hosts[0], "new", state=identities.NEW)
+            world.now += 2 * identities.MARGIN
         yield world, hosts
 
 
@@ -178,8 +186,27 @@ def play(scenario, monkeypatch):
                 else:
                     delete("a" if action == "delete" else mine or "a")
 
+        def fill():
+            """As a comparison does."""
+            wiped, storage = hosts[0], storages["default"]
+            if wiped not in storage.left_out():
+                return
+            there = set().union(*(world.hosts[host] for host in hosts[1:]))
+            missing, extra = there.difference(world.hosts[wiped]), {*world.hosts[wiped]} - there
+            outcomes = [*storage.repair_each((wiped, name) for name in sorted(missing))]
+            if all(outcome.ok for outcome in outcomes) and not extra:
+                left_out.count_again("default", wiped)
+
+        def repair():
+            drain()
+            if not world.stage.is_acting():
+                fill()
+
         writers = [partial(write, number, script) for number, script in enumerate(scenario["scripts"], 1)]
-        world.play_out(scenario, writers, drain, rounds=12, pause=LEASE + GRACE)
+        if "wiped" in scenario["before"]:
+            writers.append(lambda: [fill(), fill()])
+        world.play_out(scenario, writers, repair, rounds=12, pause=LEASE + GRACE)
+        assert not Host.objects.filter(state=identities.NEW).exists()
         return history, [world.hosts[host] for host in hosts], Pending.objects.count()
 
 
@@ -216,22 +243,22 @@ def repair_while_another_has_a_row(patch):
 
 
 def ask_whoever_has_missed_something(patch):
-    replace_truth_of(patch, lambda hosts, rows: truth.Truth(tuple(hosts), is_settled=True, is_present=True))
+    replace_truth_of(patch, lambda hosts, rows, left_out: truth.Truth(tuple(hosts), is_settled=True, is_present=True))
 
 
 def ask_all_if_all_have_missed_something(patch):
     original = truth.truth_of
 
-    def truth_of(hosts, rows):
-        found = original(hosts, rows)
+    def truth_of(hosts, rows, left_out):
+        found = original(hosts, rows, left_out)
         return found if found.is_settled else replace(found, hosts=tuple(hosts))
 
     replace_truth_of(patch, truth_of)
 
 
 def ask_whoever_has_missed_something_last(patch):
-    def truth_of(hosts, rows):
-        found = original(hosts, rows)
+    def truth_of(hosts, rows, left_out):
+        found = original(hosts, rows, left_out)
         oldest = {host: next((row.opened_by for row in rows if row.host == host), None) for host in hosts}
         changes = list(dict.fromkeys(row.opened_by for row in rows))
         newest = max((changes.index(change) for change in oldest.values() if change), default=0)
@@ -279,6 +306,29 @@ def take_names_that_are_pending(patch):
     patch.setattr(distributed.DistributedStorage, "is_name_available", Storage.is_name_available)
 
 
+# Of a host that is filled; what the other rules are for is told in the tests of the storage.
+
+
+def count_whoever_is_filled(patch):
+    def have_followed(self, hosts, outcomes, quorum):
+        return sum(outcome.ok for outcome in outcomes) >= (quorum or len(hosts))
+
+    patch.setattr(LeftOutHosts, "have_followed", have_followed)
+
+
+def ask_whoever_is_filled(patch):
+    original = truth.truth_of
+    replace_truth_of(patch, lambda hosts, rows, left_out: original(hosts, rows))
+
+
+def fill_without_a_row(patch):
+    patch.setattr(copying, "open_fills", lambda storage, name, hosts: [leases.Lease(name, [host]) for host in hosts])
+
+
+def clear_what_a_fill_has_not_seen(patch):
+    clear_whatever_has_followed(patch)
+
+
 # Found by a search, and made small. Whoever changes the steps of the protocol may have to search again: see below.
 QUIET = {
     "hosts": 2,
@@ -292,6 +342,7 @@ QUIET = {
     "schedule": [],
 }
 MISSED_DELETION = QUIET | {"before": ("a", "late")}
+WIPED = QUIET | {"before": ("a", "wiped")}
 BREAKING = {
     take_names_that_are_pending: QUIET
     | {"scripts": [["save"], ["save"]], "crashes": [0] * 11 + [1], "schedule": [0] * 2 + [1] * 20},
@@ -325,6 +376,10 @@ BREAKING = {
     | {"scripts": [["save"], ["ask"]], "faults": [0, 3], "times": [610, 700], "schedule": [0] * 8 + [4] * 3 + [2] * 10},
     replace_files: QUIET | {"before": ("a",), "scripts": [["over"], ["ask"]]},
     ask_whoever_has_missed_something: MISSED_DELETION | {"scripts": [["save"], ["save"]]},
+    count_whoever_is_filled: WIPED | {"scripts": [["save"]], "faults": [0, 0, 0, 3]},
+    ask_whoever_is_filled: WIPED | {"scripts": [["over"], ["save"]], "faults": [0, 2]},
+    fill_without_a_row: WIPED | {"scripts": [["delete"]], "schedule": [1] * 10},
+    clear_what_a_fill_has_not_seen: WIPED | {"scripts": [["delete"]], "schedule": [0] + [1] * 9},
     ask_all_if_all_have_missed_something: MISSED_DELETION
     | {"scripts": [["save"], ["save"]], "times": [310], "schedule": [2] * 6 + [0] * 2 + [4] * 4 + [2] * 8},
 }

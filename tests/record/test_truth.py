@@ -17,7 +17,7 @@ HOSTS = ("h1", "h2", "h3")
 def rows(*changes):
     """Rows of changes, each written as the hosts it is pending for, and whether it left a file."""
     return [
-        SimpleNamespace(host=f"h{digit}", opened_by=str(number), present=present)
+        SimpleNamespace(host=f"h{digit}", opened_by=str(number), present=present, created=number, digest="d")
         for number, (digits, present) in enumerate(changes)
         for digit in digits
     ]

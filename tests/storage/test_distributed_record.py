@@ -170,8 +170,9 @@ def clear_what_another_change_has_followed(patch):
 
 
 def ask_those_that_have_missed_more(patch):
-    def truth_of(hosts, rows):
-        return replace(original(hosts, rows), hosts=tuple(hosts)) if rows else original(hosts, rows)
+    def truth_of(hosts, rows, left_out):
+        found = original(hosts, rows, left_out)
+        return replace(found, hosts=tuple(hosts)) if rows else found
 
     original = truth.truth_of
     replace_truth_of(patch, truth_of)

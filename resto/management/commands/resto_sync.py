@@ -14,7 +14,7 @@ from resto.management.progress import ProgressBar
 from resto.names import clean_directory, shown
 from resto.repair.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport, synchronize
 from resto.settings import storage_settings
-from resto.storage import ReplicatedStorage
+from resto.storage import DistributedStorage, ReplicatedStorage
 from resto.storage.finding import replicated_storages
 
 
@@ -44,6 +44,13 @@ class Command(InterruptibleCommand):
             "--force", action="store_true", help="remove however many, even if the master copy is empty"
         )
         parser.add_argument("--checksum", action="store_true", help="compare contents too, and not only sizes")
+        parser.add_argument(
+            "--from",
+            default="",
+            dest="source",
+            metavar="HOST",
+            help="without a master copy: where hosts differ and the record does not say who is right, this one is",
+        )
         parser.add_argument("--json", action="store_true", help="report as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -94,6 +101,8 @@ def _sync_options(chosen: dict[str, ReplicatedStorage], options: dict[str, Any])
     unknown = sorted((hosts or frozenset()) - known)
     if unknown:
         raise CommandError(f"There is no host {', '.join(unknown)}; there are {', '.join(sorted(known))}.")
+    if options["source"]:
+        _require_source(chosen, options)
     try:
         prefix = clean_directory(options["prefix"])
     except SuspiciousFileOperation as error:
@@ -106,7 +115,25 @@ def _sync_options(chosen: dict[str, ReplicatedStorage], options: dict[str, Any])
         max_delete=options["max_delete"],
         force=options["force"],
         checksum=options["checksum"],
+        source=options["source"],
     )
+
+
+def _require_source(chosen: dict[str, ReplicatedStorage], options: dict[str, Any]) -> None:
+    """Refuse a host that cannot be the one that is right."""
+    source = options["source"]
+    if options["host"]:
+        raise CommandError("--from compares all hosts; leave out --host.")
+    without = [alias for alias, storage in chosen.items() if source not in storage.hosts]
+    if without:
+        raise CommandError(f"STORAGES[{without[0]!r}] has no host {source}; choose a storage with --storage.")
+    for alias, storage in chosen.items():
+        if not isinstance(storage, DistributedStorage):
+            raise CommandError(f"STORAGES[{alias!r}] has a master copy, which is what is right.")
+        if storage.record_alias() is None:
+            raise CommandError("--from needs the record, and nothing is recorded here.")
+        if source in storage.left_out():
+            raise CommandError(f"{source} has lost its files, and is filled from the others.")
 
 
 def _percentage(text: str) -> float:
@@ -145,7 +172,7 @@ class _TextReport:
         if report.disagreements:
             self._command.stdout.write(
                 f"{alias}: {_count(report.disagreements, 'file')} differ between hosts. "
-                "There is no master copy that could tell which host is right."
+                "There is no master copy that could tell which host is right; --from HOST does."
             )
 
 
@@ -196,6 +223,8 @@ def _summary(host: HostReport) -> str:
         parts.append(f"{host.repaired} repaired")
     if host.failed:
         parts.append(f"{host.failed} failed")
+    if host.fill:
+        parts.append("filled, and counts from now on" if host.fill == "filled" else "left out until it is filled")
     if host.unlisted:
         parts.append(
             f"{host.unlisted} {'directory' if host.unlisted == 1 else 'directories'} not listed by the host, "

@@ -34,6 +34,8 @@ class SyncOptions:
         max_delete: Percentage of a host's files; if more of them would be removed, none is.
         force: Whether files are removed however many, and even if the master copy is empty.
         checksum: Whether the contents of files of the same size are compared.
+        source: The host that the others are made equal to where nothing else says which is right; empty for none. Only without a
+            master copy.
     """
 
     hosts: frozenset[str] | None = None
@@ -43,6 +45,7 @@ class SyncOptions:
     max_delete: float = 10
     force: bool = False
     checksum: bool = False
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,8 @@ class HostReport:
         failed: How many files could not be compared or repaired.
         unlisted: How many directories the host does not list: extra files in them cannot be seen.
         problems: What went wrong with the host as a whole, sentence fragments.
+        fill: Whether the host is left out until it has been filled: ``"filling"`` if it still is at the end, and ``"filled"`` if it
+            counts again; empty for any other host.
     """
 
     host: str
@@ -123,12 +128,13 @@ class HostReport:
     failed: int = 0
     unlisted: int = 0
     problems: list[str] = field(default_factory=list)
+    fill: Literal["", "filling", "filled"] = ""
 
     @property
     def agrees(self) -> bool:
         """Whether the host has what it should have, as far as can be seen."""
         found = self.missing + self.different + self.extra
-        return not self.problems and not self.failed and found == self.repaired
+        return not self.problems and not self.failed and found == self.repaired and self.fill != "filling"
 
 
 @dataclass(slots=True)

@@ -104,14 +104,25 @@ class Walk:
         visit: Told what the truth and each host have in a directory.
         problems: Are added to.
         has_truth: Whether there is a truth; if not, directories count that more than one host has.
+        left_out: Hosts that are being filled: a directory that all others have is no lone one.
     """
 
-    def __init__(self, hosts: Hosts, browse: Browse, visit: Visit, problems: list[str], *, has_truth: bool) -> None:
+    def __init__(
+        self,
+        hosts: Hosts,
+        browse: Browse,
+        visit: Visit,
+        problems: list[str],
+        *,
+        has_truth: bool,
+        left_out: frozenset[str] = frozenset(),
+    ) -> None:
         self._hosts = hosts
         self._browse = browse
         self._visit = visit
         self._problems = problems
         self._has_truth = has_truth
+        self._left_out = left_out
         self._lone = _Lone(hosts, "the master copy lacks" if has_truth else "no other host lists")
         self._too_deep = 0
         self._pending: list[Node] = []
@@ -182,7 +193,11 @@ class Walk:
 
     def _add_children(self, node: Node, here: Directory, theres: Listings) -> None:
         owners = _owners(theres)
-        known = here.directories if self._has_truth else {part for part, hosts in owners.items() if len(hosts) > 1}
+        known = (
+            here.directories
+            if self._has_truth
+            else {part for part, hosts in owners.items() if self._is_shared(frozenset(hosts))}
+        )
         parts = (owners.keys() | here.directories) - here.others.keys()
         self._lone.share(len(known))
         for part in sorted(parts & known, reverse=True):
@@ -192,6 +207,10 @@ class Walk:
             if admitted:
                 refused = frozenset(owners[part]) - admitted
                 self._pending_lone += self._child(node, part, theres, refused)
+
+    def _is_shared(self, owners: frozenset[str]) -> bool:
+        counting = self._hosts.reports.keys() - self._left_out
+        return len(counting & owners) > 1 or bool(self._left_out and counting <= owners)
 
     def _child(self, node: Node, part: str, theres: Listings, refused: frozenset[str] = frozenset()) -> Iterator[Node]:
         name = node.join(part)
@@ -231,10 +250,11 @@ class Comparison(Generic[StorageT]):
         self._found = found
         self._compared = compared
         self._hosts = Hosts(storage, options.hosts)
+        self._left_out: frozenset[str] = frozenset()
         self.report = SyncReport(list(self._hosts.reports.values()))
 
     def _walk(self, browse: Browse, visit: Visit, after_group: Callable[[], None]) -> None:
-        walk = Walk(self._hosts, browse, visit, self.report.problems, has_truth=self.has_truth)
+        walk = Walk(self._hosts, browse, visit, self.report.problems, has_truth=self.has_truth, left_out=self._left_out)
         walk.go(self._options.prefix, after_group)
 
     def _notice(self, node: Node, here: Directory, theres: Listings) -> None:

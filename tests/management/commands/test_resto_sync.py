@@ -17,6 +17,7 @@ from django.core.management.base import SystemCheckError
 from kit import processes
 from kit.processes import interrupt
 from resto.management.progress import ProgressBar
+from resto.record import database
 
 
 @pytest.fixture
@@ -219,6 +220,57 @@ def test_hosts_without_a_master_copy_are_reported(settings, servers):
     assert f"a: {hosts[0]}: 1 byte, {hosts[1]}: 2 bytes" in printed
     assert f"b: contents differ: {hosts[0]}: 4 bytes, {hosts[1]}: 4 bytes" in printed
     assert "default: 2 files differ between hosts" in printed
+
+
+@pytest.fixture
+def distributed(settings, servers):
+    hosts = [server.url for server in servers]
+    options = {"hosts": hosts, "transport": "webdav"}
+    settings.STORAGES = {"default": {"BACKEND": "resto.storage.DistributedStorage", "OPTIONS": options}}
+    servers[0].create_file("a", b"1")
+    return hosts
+
+
+@pytest.mark.django_db
+def test_named_host_decides(distributed, servers):
+    agrees, printed = run("--from", distributed[0])
+    assert (agrees, servers[1].files) == (True, {"a": b"1"})
+    assert f"{distributed[1]}: missing a (repaired)" in printed
+
+
+@pytest.mark.django_db
+def test_host_that_has_lost_its_files_is_filled(distributed, servers, monkeypatch):
+    monkeypatch.setattr(database, "is_under_test", lambda: False)
+    agrees, printed = run("--prefix", "none")
+    assert (agrees, "1 file compared" in printed) == (False, False)
+    assert f"{distributed[1]}: 0 files compared, left out until it is filled." in printed
+    with pytest.raises(CommandError, match="has lost its files, and is filled from the others"):
+        call_command("resto_sync", "--from", distributed[1])
+    agrees, printed = run("--json")
+    assert [host["fill"] for host in json.loads(printed)["storages"]["default"]["hosts"]] == ["", "filled"]
+    assert (agrees, servers[1].files) == (True, {"a": b"1"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--from", "http://other/"],
+            "STORAGES['default'] has no host http://other/; choose a storage with --storage.",
+        ),
+        (["--from", "{0}", "--host", "{1}"], "--from compares all hosts; leave out --host."),
+        (["--from", "{0}"], "--from needs the record, and nothing is recorded here."),
+    ],
+)
+def test_host_that_cannot_be_the_one_that_is_right_is_refused(distributed, arguments, message):
+    with pytest.raises(CommandError) as caught:
+        call_command("resto_sync", *(argument.format(*distributed) for argument in arguments))
+    assert str(caught.value) == message
+
+
+def test_master_copy_is_what_is_right(site, servers):
+    with pytest.raises(CommandError, match="has a master copy, which is what is right"):
+        call_command("resto_sync", "--storage", "default", "--from", servers[0].url)
 
 
 def test_hosts_that_do_not_list_are_named(settings, resto_server_factory, media_root):

@@ -1,0 +1,98 @@
+"""A host that is left out is filled by a comparison of hosts with each other, and counts again in the end."""
+
+from collections.abc import Iterator
+
+from resto.exceptions import RemoteFileNotFoundError, TransportError
+from resto.outcomes import Outcome
+from resto.record import identities, leases, rows
+from resto.record.backlog import rows_of_name
+from resto.record.identities import NEW
+from resto.record.left_out import count_again
+from resto.repair.sync.report import Difference, HostReport, SyncOptions, SyncReport
+from resto.storage import DistributedStorage
+
+
+__all__ = ["Fill"]
+
+# How often is tried at the end what could not be decided before, as something was under way, and how many names at a time.
+ROUNDS, PART = 5, 1_000
+
+
+class Fill:
+    """The hosts of a comparison that are filled.
+
+    Args:
+        storage: Whose hosts they are.
+        reports: Of all hosts that are compared.
+        options: Of the comparison.
+    """
+
+    def __init__(self, storage: DistributedStorage, reports: dict[str, HostReport], options: SyncOptions) -> None:
+        self._storage = storage
+        self._reports = reports
+        self._options = options
+        self.hosts: frozenset[str] = frozenset()
+
+    def begin(self) -> None:
+        """Find out which hosts are left out; those are, too, that nothing is known of, and that have no files while others have.
+
+        Raises:
+            DatabaseError: The record cannot be read.
+        """
+        alias = self._storage.left_out_hosts.alias()
+        if alias is None:
+            return
+        known = identities.find_all(alias)
+        unknown = [host for host in self._storage.hosts if host not in known]
+        empty = [host for host in unknown if self._has_files(host) is False]
+        if empty and any(self._has_files(host) for host in self._storage.hosts if host not in empty):
+            for host in empty if not self._options.dry_run else ():
+                identities.put(alias, host, "", state=NEW)
+        self.hosts = self._storage.left_out().intersection(self._reports)
+        for host in self.hosts:
+            self._reports[host].fill = "filling"
+
+    def _has_files(self, host: str) -> bool | None:
+        """Tell whether a host has anything; None if it does not say."""
+        try:
+            found = self._storage.transport_for(host).browse(host, "")
+        except RemoteFileNotFoundError:
+            return False
+        except TransportError:
+            return None
+        return None if found is None else bool(found.files or found.directories)
+
+    def is_unknown(self, difference: Difference) -> bool:
+        """Tell whether a host that is filled has a file of which the record says nothing."""
+        if difference.host not in self.hosts:
+            return False
+        found = rows_of_name(self._storage.left_out_hosts.alias() or "", difference.name)
+        return all(row.host != difference.host for row in found)
+
+    def retry(self) -> Iterator[Outcome]:
+        """Repair what is pending for hosts that are filled, as far as nobody else does."""
+        alias = self._storage.left_out_hosts.alias() or ""
+        for host in sorted(self.hosts):
+            mine = {"storage = %s": alias, "host = %s": host}
+            for _ in range(ROUNDS):
+                found = rows.select({**mine, "quiet_until <= %s": leases.clock()}, PART)
+                yield from self._storage.repair_each((host, name) for name in dict.fromkeys(row.name for row in found))
+                if not found:
+                    break
+
+    def end(self, report: SyncReport) -> None:
+        """Let those count again that have all that others have.
+
+        Args:
+            report: What the comparison has come to.
+        """
+        if self._options.dry_run or self._options.prefix or report.problems:
+            return
+        if self._reports.keys() < {*self._storage.hosts} or any(one.problems for one in report.hosts):
+            return
+        for one in report.hosts:
+            if one.host in self.hosts:
+                one.fill = ""
+                is_filled = one.agrees and count_again(self._storage.left_out_hosts.alias() or "", one.host)
+                one.fill = "filled" if is_filled else "filling"
+        self._storage.left_out()
