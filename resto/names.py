@@ -1,5 +1,6 @@
 """File names: which ones are safe to send to a host, and how they stand in a URL."""
 
+import hashlib
 import posixpath
 import re
 import secrets
@@ -25,6 +26,7 @@ __all__ = [
     "require_canonical",
     "require_new",
     "require_storable",
+    "restored_name",
     "shown",
     "temporary_name",
     "unquote_name",
@@ -206,6 +208,17 @@ def is_temporary(name: str) -> bool:
     """Tell whether a name is that of a file of resto's own, which is never replicated or listed: an unfinished upload, or an identity."""
     part = posixpath.basename(name)
     return part.startswith(TEMPORARY_PREFIX) or part in (MASTER_IDENTITY, HOST_IDENTITY)
+
+
+def restored_name(name: str) -> str:
+    """Return under which name a file is brought back, until it is whole: it follows from the file's own, so that a deletion finds it.
+
+    Args:
+        name: In canonical form.
+    """
+    directory, slash, part = name.rpartition("/")
+    digest = hashlib.sha256(part.encode(errors="surrogatepass")).hexdigest()[:32]
+    return f"{directory}{slash}{TEMPORARY_PREFIX}restore-{digest}"
 
 
 def temporary_name(name: str) -> str:

@@ -33,6 +33,11 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.update(number)
 
+    def expect(self, number: int) -> None:
+        """Show that there are so many files in all, as far as is known by now."""
+        if self._bar is not None:
+            self._bar.total = number
+
     def beside(self) -> AbstractContextManager[None]:
         """Take the bar away while something else is written."""
         if self._bar is None:

@@ -17,7 +17,7 @@ from resto.master.listing import browse
 from resto.master.root import Root, make_root
 from resto.master.snapshots import Fingerprint, Snapshot, fingerprint_of
 from resto.master.writing import copy, link_over, open_beside, plain_file, write_all
-from resto.names import TEMPORARY_PREFIX, is_temporary, temporary_name
+from resto.names import TEMPORARY_PREFIX, is_temporary, restored_name, temporary_name
 from resto.transports import Directory
 
 
@@ -102,6 +102,24 @@ class MasterCopy(FileSystemStorage):
         except ConfigurationError as error:
             raise ReplacedMeanwhileError(error.problem, error.hint, error.code) from error
 
+    def changing(self, name: str) -> contextlib.AbstractContextManager[Root]:
+        """Return what opens the directory to change a name's file; it is proven before and after.
+
+        Raises:
+            ConfigurationError: As for `store`.
+            ReplacedMeanwhileError: As for `store`.
+        """
+        return self._writing(name)
+
+    def require_whole(self) -> None:
+        """Raise if files may be missing that have not been brought back yet, as the last access to the directory has shown.
+
+        Raises:
+            ConfigurationError: They may.
+        """
+        if self._believer is not None:
+            self._believer.require_whole()
+
     # Writing.
 
     def store(
@@ -109,7 +127,7 @@ class MasterCopy(FileSystemStorage):
         name: str,
         content: "File[Any]",
         alternative: Callable[[str], str],
-        announced: Callable[[str], object] = lambda name: None,
+        announced: Callable[[str], str] = lambda name: name,
     ) -> tuple[str, Snapshot]:
         """Write a new file, and return its name and what was written, to be closed.
 
@@ -117,7 +135,7 @@ class MasterCopy(FileSystemStorage):
             name: The name that the file should have.
             content: What to write, at any position, text or bytes. It stays as it was: see `remove_upload`.
             alternative: Returns another name, for the case that somebody else has just taken this one.
-            announced: Called with each name just before the file may get it.
+            announced: Called with each name just before the file may get it; returns that name, or another one.
 
         Raises:
             ConfigurationError: The directory is not the master copy, and nothing was written.
@@ -130,10 +148,9 @@ class MasterCopy(FileSystemStorage):
                 # Now: once the file has its name, somebody else may replace it.
                 written = Snapshot(root.open(temporary, os.O_RDONLY), proof)
                 root.set_permissions(temporary, written.status, self.file_permissions_mode)
-                announced(name)
+                name = announced(name)
                 while not root.publish(temporary, name, replace=self._replaces):
-                    name = alternative(name)
-                    announced(name)
+                    name = announced(alternative(name))
         except BaseException:
             if written is not None:
                 written.close()
@@ -237,6 +254,8 @@ class MasterCopy(FileSystemStorage):
         """
         try:
             with self._writing(name, proof) as root:
+                # First of all: a restore that finds it no more brings nothing back.
+                root.remove(restored_name(name))
                 try:
                     is_directory = stat.S_ISDIR(root.status(name, follows=False).st_mode)
                 except (FileNotFoundError, NotADirectoryError):

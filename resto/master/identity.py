@@ -94,6 +94,9 @@ class Believer(Protocol):
             is_save: As for `prove`.
         """
 
+    def require_whole(self) -> None:
+        """Raise `ConfigurationError` if the directory lacks files that are still to be brought back."""
+
     def check_place(self, root: int, directory: str) -> None:
         """Raise `ConfigurationError` unless all that was mounted on the way to a directory is, and remember what is.
 

@@ -10,7 +10,7 @@ from resto.record import leases, rows
 from resto.record.leases import Lease, lease_seconds
 from resto.record.opening import insert_rows, open_lease
 from resto.record.rests import call_back, delete_by_parts
-from resto.record.rows import Row, digest_of, in_parts
+from resto.record.rows import RESTORED, Row, digest_of, in_parts
 
 
 __all__ = ["STUCK_AFTER", "PendingName", "adopt_lease", "claim", "claim_name", "forget_before", "take_back"]
@@ -35,6 +35,7 @@ class PendingName:
         created: When the last of these changes was made.
         is_stuck: Whether it was handed to a task queue, and nobody has taken it from there for `STUCK_AFTER` leases; so is what
             a drain has begun to do for that reason. Only with a master copy.
+        is_restored: Whether all rows are those of a file that is being brought back to the master copy, or was.
     """
 
     storage: str
@@ -44,6 +45,7 @@ class PendingName:
     lease: Lease
     created: float
     is_stuck: bool = False
+    is_restored: bool = False
 
 
 def claim(
@@ -107,7 +109,8 @@ def _claim(piece: Sequence[Row]) -> PendingName:
     first, present = piece[0], all(row.present for row in piece)
     lease = Lease(secrets.token_hex(16), [first.host], max(row.attempts for row in piece))
     created, stuck = max(row.created for row in piece), any(map(_is_stuck, piece))
-    return PendingName(first.storage, first.host, first.name, present, lease, created, stuck)
+    restored = all(row.latest == RESTORED for row in piece)
+    return PendingName(first.storage, first.host, first.name, present, lease, created, stuck, restored)
 
 
 def _is_stuck(row: Row) -> bool:

@@ -33,6 +33,7 @@ __all__ = [
     "note",
     "put",
     "reopen",
+    "rows_in",
 ]
 
 # Stands for the master copy where a host has its address.
@@ -101,7 +102,7 @@ def find_all(storage: str) -> dict[str, Known]:
 @outside_loops
 def _read(choose: "Callable[[QuerySet[Host]], QuerySet[Host]]") -> list[Known]:
     with connected() as connection:
-        return [_known(row) for row in choose(_rows_in(connection))]
+        return [_known(row) for row in choose(rows_in(connection))]
 
 
 @outside_loops
@@ -118,11 +119,11 @@ def add(storage: str, host: str, identity: str, mark: str = "") -> bool:
         Exception: As for `find`.
     """
     with connected() as connection:
-        row = _rows_in(connection).filter(storage=storage, host=host)
+        row = rows_in(connection).filter(storage=storage, host=host)
         if row.exists():
             return False
         try:
-            _create(_rows_in(connection), storage, host, identity, mark)
+            _create(rows_in(connection), storage, host, identity, mark)
         except IntegrityError:
             if connection.in_atomic_block or not row.exists():
                 raise
@@ -143,7 +144,7 @@ def confirm(storages: Sequence[str], identity: str, mark: str) -> None:
         Exception: As for `find`.
     """
     with connected() as connection:
-        row = _rows_in(connection).filter(storage__in=storages, host=MASTER, identity="")
+        row = rows_in(connection).filter(storage__in=storages, host=MASTER, identity="")
         row.update(identity=identity, mark=mark, marks=_marks({}, mark), looked=leases.clock())
 
 
@@ -158,7 +159,7 @@ def reopen(storages: Sequence[str]) -> None:
         Exception: As for `find`.
     """
     with connected() as connection:
-        _rows_in(connection).filter(storage__in=storages, host=MASTER).update(identity="", mark="", next_mark="")
+        rows_in(connection).filter(storage__in=storages, host=MASTER).update(identity="", mark="", next_mark="")
 
 
 @outside_loops
@@ -178,7 +179,7 @@ def put(storage: str, host: str, identity: str, mark: str = "", state: str = "")
     values: dict[str, Any] = {"identity": identity, "mark": mark, "next_mark": "", "marks": _marks({}, mark)}
     values |= {"places": "{}", "looked": leases.clock(), **_state(state)}
     with connected() as connection:
-        rows = _rows_in(connection)
+        rows = rows_in(connection)
         if not rows.filter(storage=storage, host=host).update(**values):
             rows.create(storage=storage, host=host, **values)
 
@@ -195,7 +196,7 @@ def forget(storage: str, host: str) -> None:
         Exception: As for `find`.
     """
     with connected() as connection:
-        _rows_in(connection).filter(storage=storage, host=host).delete()
+        rows_in(connection).filter(storage=storage, host=host).delete()
 
 
 @outside_loops
@@ -210,7 +211,7 @@ def change_mark(known: Known, following: str) -> str:
         Exception: As for `find`.
     """
     with connected() as connection:
-        row = _rows_in(connection).filter(storage=known.storage, host=known.host, identity=known.identity)
+        row = rows_in(connection).filter(storage=known.storage, host=known.host, identity=known.identity)
         row.filter(mark=known.mark, next_mark="").update(next_mark=following)
         announced: str = row.filter(mark=known.mark).values_list("next_mark", flat=True).first() or ""
     return announced
@@ -228,7 +229,7 @@ def finish_mark(known: Known, following: str) -> None:
         Exception: As for `find`.
     """
     with connected() as connection:
-        row = _rows_in(connection).filter(storage=known.storage, host=known.host, next_mark=following)
+        row = rows_in(connection).filter(storage=known.storage, host=known.host, next_mark=following)
         row.update(mark=following, next_mark="", marks=_marks(known.marks, following))
 
 
@@ -246,7 +247,7 @@ def note(known: Known, **values: Any) -> None:
     values = _state(values.pop("state")) | values if "state" in values else values
     values = {name: json.dumps(value) if isinstance(value, Mapping) else value for name, value in values.items()}
     with connected() as connection:
-        row = _rows_in(connection).filter(storage=known.storage, host=known.host, identity=known.identity)
+        row = rows_in(connection).filter(storage=known.storage, host=known.host, identity=known.identity)
         row.update(**values)
 
 
@@ -280,7 +281,12 @@ def _known(row: "Host") -> Known:
     )
 
 
-def _rows_in(connection: Any) -> "QuerySet[Host]":
+def rows_in(connection: Any) -> "QuerySet[Host]":
+    """Return all rows of hosts and master copies.
+
+    Args:
+        connection: As `connected` gives it.
+    """
     from resto.models import Host  # cannot be imported unless the application is installed
 
     return Host._base_manager.using(connection.alias)  # noqa: SLF001 - as in `resto.record.queries`

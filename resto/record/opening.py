@@ -6,10 +6,10 @@ from typing import Any
 
 from resto.record import leases, rows
 from resto.record.leases import Lease, lease_seconds
-from resto.record.rows import FILL, digest_of, in_parts
+from resto.record.rows import FILL, RESTORED, digest_of, in_parts
 
 
-__all__ = ["insert_rows", "open_change", "open_fills", "open_lease", "open_leases"]
+__all__ = ["insert_rows", "open_change", "open_fills", "open_lease", "open_leases", "open_restored"]
 
 
 def open_lease(storage: str, hosts: Sequence[str], name: str, *, present: bool) -> Lease:
@@ -106,6 +106,34 @@ def open_fills(storage: str, name: str, hosts: Sequence[str]) -> list[Lease]:
     ]
     for part in in_parts(own):
         rows.insert(common, part)
+    return opened
+
+
+def open_restored(storage: str, hosts: Sequence[str], names: Sequence[str]) -> dict[str, Lease]:
+    """Record that hosts may differ for names whose files are being brought back to the master copy; a row for each of both.
+
+    Until it is there, a drain that finds these rows must not take it for deleted: they say that they are a restore's.
+
+    Args:
+        storage: As for `open_leases`.
+        hosts: The hosts as they stand in the settings.
+        names: Of the files.
+
+    Returns:
+        A lease for each name.
+
+    Raises:
+        ConfigurationError: As for `open_leases`.
+        DatabaseError: As for `open_leases`.
+    """
+    opened = {name: Lease(secrets.token_hex(16), hosts) for name in names}
+    own = [
+        {"owner": lease.token, "host": host, "name": name, "name_key": digest_of(storage, name)}
+        for name, lease in opened.items()
+        for host in hosts
+    ]
+    for part in in_parts(own):
+        rows.insert(_opened(storage, lease_seconds(), present=True) | {"latest": RESTORED}, part)
     return opened
 
 

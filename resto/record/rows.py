@@ -16,6 +16,7 @@ from resto.record.database import connected, execute
 
 __all__ = [
     "FILL",
+    "RESTORED",
     "Row",
     "add_keys",
     "assign",
@@ -37,6 +38,9 @@ T = TypeVar("T")
 
 # What a row says of the change that has opened it, if none has: a host is being made equal to others.
 FILL = "fill"
+
+# What the rows of a file that is being brought back to the master copy have as their last change, until it is there.
+RESTORED = "restored"
 
 _TABLE = "resto_pending"
 

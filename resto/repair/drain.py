@@ -13,7 +13,7 @@ from resto.executors.queue import retry_delay
 from resto.names import is_canonical, shown
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
-from resto.record import claims, leases, rows
+from resto.record import claims, leases, restores, rows
 from resto.record.backlog import NOTHING, backlog_of
 from resto.record.claims import PendingName
 from resto.record.leases import Lease
@@ -50,6 +50,7 @@ class Drained:
             counted as often as the log says so.
         forgotten: Names on hosts that the settings do not have, after that week.
         dropped: Rows whose name is not that of a file.
+        left: Names on hosts that are left as they are, as the master copy is being restored, and lacks the file so far.
         refused: Storages of which nothing was drained, as the directory of their master copy does not prove to be it, each with
             why.
     """
@@ -61,12 +62,13 @@ class Drained:
     kept: int = 0
     forgotten: int = 0
     dropped: int = 0
+    left: int = 0
     refused: tuple[tuple[str, str], ...] = ()
 
     @property
     def claimed(self) -> int:
         """How many names on hosts were due, of those that the settings have."""
-        return self.done + self.failed + self.skipped + self.queued + self.dropped
+        return self.done + self.failed + self.skipped + self.queued + self.dropped + self.left
 
 
 @dataclass(slots=True)
@@ -231,6 +233,9 @@ def _find_storage(alias: str) -> object:
 
 def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> Iterable[int]:
     total, down = so_far.total, so_far.down
+    given = len(work)
+    work = _with_a_truth(storage, work, so_far)
+    yield given - len(work)
     if storage.executor.needs_alias and so_far.direct is not True:
         given = len(work)
         work = _left_by_the_queue(storage, work, so_far)
@@ -247,6 +252,34 @@ def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], so_far: 
             leases.skip_leases([one.lease for one in skipped if one.host == host], down[host])
         total.skipped += len(skipped)
         yield len(part)
+
+
+def _with_a_truth(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> list[PendingName]:
+    """Return what can be drained while files are brought back to the master copy, or were: see `record.restores`."""
+    if not isinstance(storage, HybridStorage):
+        return work
+    is_restoring = storage.belief.is_restoring
+    missing = {one.name: _is_missing(storage, one.name) for one in work if is_restoring or one.is_restored}
+    forgotten = [one for one in work if one.is_restored and missing[one.name]]
+    as_others = [one for one in work if one.is_restored and missing[one.name] is False]
+    going_on = [one for one in work if missing.get(one.name, False) is False]
+    left = [one for one in work if one not in forgotten and one not in going_on]
+    for one in [*forgotten, *left]:
+        so_far.untouched.pop(one.lease.token)
+    leases.forget_leases([one.lease for one in forgotten])
+    restores.claim_as_others([one.lease for one in as_others])
+    leases.release_leases([one.lease for one in left], leases.lease_seconds())
+    so_far.total.left += len(left)
+    so_far.total.done += len(forgotten)
+    return going_on
+
+
+def _is_missing(storage: HybridStorage, name: str) -> bool | None:
+    """Return whether the master copy lacks a file; None if that cannot be told."""
+    try:
+        return storage.lacks(name)
+    except (OSError, ConfigurationError):
+        return None
 
 
 def _settle_strangers(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> Iterable[int]:

@@ -147,6 +147,8 @@ class AsyncStorage(HybridStorage):
         try:
             if is_write:
                 self._master.require_mounted(name)
+            elif self.lacks(name):
+                self._master.require_whole()
         except (OSError, ConfigurationError) as error:  # it is missing, another one, or a shared disk that has failed
             outcomes = [self._job(func, host, name).fail(error) for host in hosts]
             for outcome in outcomes:

@@ -37,7 +37,7 @@ from resto.storage.occupancy import aliases_of_location, are_empty, occupied_hos
 from resto.transports import Transport
 
 
-__all__ = ["CODE", "Belief", "problem_of"]
+__all__ = ["CODE", "RESTORING", "Belief", "matching", "problem_of"]
 
 # Seconds for which what the record has said is not asked again.
 BELIEVED_FOR = 60
@@ -49,6 +49,12 @@ MARKED_FOR = 60 * 60
 _MAX_PASSED = 10_000
 
 CODE = "E019"
+
+# The state of a master copy that lacks files which hosts have, and which are being brought back.
+RESTORING = "restoring"
+
+# Seconds for which it is not looked again whether files that are not here may be on hosts.
+_LOOKED_FOR = 1
 
 monotonic = time.monotonic  # injected by tests
 
@@ -87,16 +93,52 @@ class Belief:
         self._known: Known | None = None
         self._until = 0.0
         self._passed: set[str] = set()
+        self._lacks_until = (0.0, False)
+
+    @property
+    def is_restoring(self) -> bool:
+        """Whether files are being brought back, as the last access to the directory has shown."""
+        return self._known is not None and self._known.state == RESTORING
+
+    def require_whole(self) -> None:
+        """Raise if files are being brought back; see `Believer.require_whole`."""
+        if self.is_restoring:
+            problem = f"{self._storage.location} is being restored; what it lacks may be on its way back"
+            raise ConfigurationError(problem, "Let manage.py resto_restore come to its end.", CODE)
+
+    def may_lack_files(self, *, is_asked_often: bool = False) -> bool:
+        """Return whether files that are not here may be on hosts: they are being brought back, or this is another directory.
+
+        Args:
+            is_asked_often: Whether an answer of a moment ago will do, as nothing is changed on its account.
+        """
+        until, lacks = self._lacks_until
+        if not is_asked_often or monotonic() >= until:
+            lacks = self._look_whether_files_are_lacking()
+            self._lacks_until = monotonic() + _LOOKED_FOR, lacks
+        return lacks
+
+    def _look_whether_files_are_lacking(self) -> bool:
+        if not self.applies():
+            return False
+        try:
+            with Root(self._storage.location) as root:
+                self.prove(root.descriptor, Proof())
+        except (ConfigurationError, OSError):
+            return True
+        except DatabaseError:
+            return self.is_restoring
+        return self.is_restoring
 
     def forget(self) -> None:
         """Ask the record again."""
-        self._believed, self._known, self._until = {}, None, 0.0
+        self._believed, self._known, self._until, self._lacks_until = {}, None, 0.0, (0.0, False)
 
     def applies(self) -> bool:
         """Return whether there are identities at all: a record, and no test."""
         return self._storage.is_recorded() and not database.is_under_test()
 
-    def _aliases(self) -> list[str]:
+    def aliases(self) -> list[str]:
         """Return under which storages the record may know the directory; none where it cannot be asked."""
         alias = self._storage.record_alias() if self.applies() else None
         return [] if alias is None else [*aliases_of_location(self._storage.location)] or [alias]
@@ -122,7 +164,7 @@ class Belief:
         Raises:
             DatabaseError: The record cannot be read.
         """
-        aliases = self._aliases()
+        aliases = self.aliases()
         if not aliases:
             return None, None
         try:
@@ -130,7 +172,7 @@ class Belief:
                 found = read_identity(root.descriptor)
         except (FileNotFoundError, NotADirectoryError):
             found = None
-        known = _matching(identities.find(aliases), found)
+        known = matching(identities.find(aliases), found)
         return problem_of(self._storage.location, found, known), known if _is_made(known) else None
 
     def adopt(self) -> None:
@@ -142,13 +184,13 @@ class Belief:
             ConfigurationError: Nothing is recorded.
             DatabaseError: It cannot be recorded.
         """
-        aliases = self._aliases()
+        aliases = self.aliases()
         if not aliases:
             raise ConfigurationError(
                 "nothing is recorded of this storage", "Add it to STORAGES, and 'resto' to INSTALLED_APPS."
             )
         with Root(self._storage.location) as root:
-            row = _matching(identities.find(aliases), read_identity(root.descriptor))
+            row = matching(identities.find(aliases), read_identity(root.descriptor))
             replace_identity(root.descriptor, new_identity())
             found = read_identity(root.descriptor)
         assert found is not None  # noqa: S101 - it was just written
@@ -183,12 +225,12 @@ class Belief:
 
     def _look(self, root: int, seal: Seal | None, *, is_save: bool) -> dict[Seal, str]:
         """Return the seal and the mark of what is believed; nothing where nothing is known on either side."""
-        aliases = self._aliases()
+        aliases = self.aliases()
         if not aliases:
             return {}
         found = read_identity(root)
         try:
-            known = _matching(identities.find(aliases), found)
+            known = matching(identities.find(aliases), found)
         except DatabaseError:
             if seal in self._believed:
                 return self._believed  # the same file as when it was
@@ -244,7 +286,7 @@ class Belief:
         if found is not None:
             identities.confirm(aliases, *found.identity)
             found = read_identity(root)
-        return found, _matching(identities.find(aliases), found)
+        return found, matching(identities.find(aliases), found)
 
     def _believe(self, root: int, found: Found | None, known: Known | None) -> dict[Seal, str]:
         assert found is not None  # noqa: S101 - nothing else is without a problem, as for the next line
@@ -267,9 +309,9 @@ class Belief:
         Args:
             is_save: As for `Believer`.
         """
-        aliases = self._aliases()
+        aliases = self.aliases()
         problem = (
-            problem_of(self._storage.location, None, _matching(identities.find(aliases), None)) if aliases else None
+            problem_of(self._storage.location, None, matching(identities.find(aliases), None)) if aliases else None
         )
         if problem is not None and not (is_save and self._is_nothing_lost(aliases)):
             raise problem
@@ -352,8 +394,13 @@ def _is_made(known: Known | None) -> bool:
     return known is not None and known.identity != ""
 
 
-def _matching(rows: Sequence[Known], found: Found | None) -> Known | None:
-    """Return what is known of a directory that several storages may share."""
+def matching(rows: Sequence[Known], found: Found | None) -> Known | None:
+    """Return what is known of a directory that several storages may share.
+
+    Args:
+        rows: What is known of the master copies of these storages.
+        found: What the identity file says.
+    """
     mine = [row for row in rows if found is not None and row.identity == found.identity.id]
     return next(iter([*mine, *rows]), None)
 

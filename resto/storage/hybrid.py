@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -19,10 +18,10 @@ from resto.outcomes import Outcome
 from resto.record import opening
 from resto.record.changes import Change, current_lease, holding, is_decided
 from resto.record.leases import Lease
-from resto.storage.base import ReplicatedStorage
 from resto.storage.belief import Belief
 from resto.storage.composition import StorageOptions
 from resto.storage.jobs import leased_job
+from resto.storage.mastered import MasteredStorage
 from resto.storage.opened import MasterFile, Writing, is_writing
 from resto.storage.repairs import Leases, recorded_jobs, run_repairs
 from resto.storage.replication import alone, catch_up, replicate
@@ -39,10 +38,10 @@ __all__ = ["HybridStorage"]
 
 
 @deconstructible(path="resto.storage.HybridStorage")
-class HybridStorage(ReplicatedStorage):
+class HybridStorage(MasteredStorage):
     """Keeps files locally, in the master copy, and on all hosts; waits for the hosts.
 
-    Files are read locally. A failed save of a new name is undone when ``fatal_exceptions`` is set.
+    Files are read locally; those that are being restored from hosts as long as they are not here. A failed save of a new name is undone when ``fatal_exceptions`` is set.
 
     Args:
         hosts: Addresses of the media servers: ``"media-1:8080"``, a full URL, or ``{"url": ..., **options for it}``.
@@ -147,6 +146,8 @@ class HybridStorage(ReplicatedStorage):
     def _repair_missed(self, host: str, name: str, action: str, *, present: bool) -> Course[bool]:
         if present:
             self._master.require_mounted(name)
+        if action == "delete":
+            self._master.require_whole()
         return (yield from self._replicate(host, name, action))
 
     def _run_on(
@@ -154,6 +155,19 @@ class HybridStorage(ReplicatedStorage):
     ) -> list[Outcome]:
         with sharing_snapshots():  # the same file goes to all hosts
             return super()._run_on(executor, func, hosts, name, *args, **kwargs)
+
+    def restored_job(self, host: str, name: str, lease: Lease | None) -> Job:
+        """Return the job that makes one host equal to a file which was brought back, mostly from there: it looks first.
+
+        Args:
+            host: The host as it stands in the settings.
+            name: The file's name.
+            lease: Holds the rows of the name; None where nothing is recorded.
+        """
+        if lease is not None:
+            lease.caught_up = lease.hosts
+        with holding(lease):
+            return self._job(self.repair, host, name)
 
     # The full comparison.
 
@@ -192,7 +206,7 @@ class HybridStorage(ReplicatedStorage):
         replaces = self._allow_overwrite and self._master.exists(name)
         change = Change(self, present=True)
         with forgetting(change):
-            name, written = self._master.store(name, content, self._alternative, change.announce)
+            name, written = self._master.store(name, content, self._alternative, partial(self._announce, change))
         with sharing_snapshots((self._master, name, written)):
             change.confirm(name)
             try:
@@ -208,6 +222,13 @@ class HybridStorage(ReplicatedStorage):
             raise with_consequence(failure, "the master copy is replaced, and was not undone") from failure.__cause__
         withdraw = partial(self._run, self.withdraw, name=name)
         raise undone_here(failure, change, self._master, written.fingerprint, withdraw) from failure.__cause__
+
+    def _announce(self, change: Change, name: str) -> str:
+        """Record that a name is about to get a file, or another one if a file of that name is still to be restored."""
+        while self.belief.is_restoring and not self._allow_overwrite and self.is_on_hosts(name):
+            name = self._alternative(name)
+        change.announce(name)
+        return name
 
     def _alternative(self, name: str) -> str:
         name = clean_name(self.get_available_name(name))
@@ -244,6 +265,8 @@ class HybridStorage(ReplicatedStorage):
         self.require_sound_options()
         self._master.require_mounted(name)
         is_there = self._master.fingerprint(name) is not None
+        if not is_there:
+            self._master.require_whole()
         change = Change(self, present=is_there)
         change.announce(name)
         follow(change, self.update if is_there else self.remove, name, "the master copy stays as it is")
@@ -251,51 +274,16 @@ class HybridStorage(ReplicatedStorage):
     def _open(self, name: str, mode: str = "rb") -> "File[Any]":
         if is_writing(mode):
             name = clean_name(name)
-        return MasterFile(self._master.path(name), mode, partial(self._start_writing, name))
+        try:
+            return MasterFile(self._master.path(name), mode, partial(self._start_writing, name))
+        except FileNotFoundError:
+            if is_writing(mode) or not self.belief.may_lack_files():
+                raise
+            return self._opened_elsewhere(name, mode)
 
     def _start_writing(self, name: str, mode: str) -> Writing:
         require_new(name)
         self.require_sound_options()
+        if "w" not in mode:
+            self._require_restored(name, mode)
         return Writing(self._master, name, mode, Change(self, present=True), self.update)
-
-    # Django's storage API: reading, all of it from the master copy.
-
-    @property
-    def base_location(self) -> Any:
-        """The directory of the master copy, as configured."""
-        return self._master.base_location
-
-    @property
-    def location(self) -> str:
-        """The absolute path of the directory of the master copy."""
-        return str(self._master.location)
-
-    def path(self, name: str) -> str:
-        return self._master.path(name)
-
-    def exists(self, name: str) -> bool:
-        return self._master.exists(name)
-
-    def is_name_available(self, name: str, max_length: int | None = None) -> bool:
-        """Return whether a name can be used for a new file."""
-        if self._allow_overwrite:
-            return self._master.is_name_available(name, max_length=max_length)
-        return super().is_name_available(name, max_length=max_length)  # asks `exists`, which a subclass may refine
-
-    def get_alternative_name(self, file_root: str, file_ext: str) -> str:
-        return self._master.get_alternative_name(file_root, file_ext)
-
-    def listdir(self, path: str) -> tuple[list[str], list[str]]:
-        return self._master.listdir(path)
-
-    def size(self, name: str) -> int:
-        return self._master.size(name)
-
-    def get_accessed_time(self, name: str) -> datetime:
-        return self._master.get_accessed_time(name)
-
-    def get_created_time(self, name: str) -> datetime:
-        return self._master.get_created_time(name)
-
-    def get_modified_time(self, name: str) -> datetime:
-        return self._master.get_modified_time(name)

@@ -49,13 +49,15 @@ def replicate(
     Raises:
         TransportError: The host failed, or the master copy kept changing.
         FileNotFoundError: The directory of the master copy is missing.
-        ConfigurationError: It is not the master copy.
+        ConfigurationError: It is not the master copy, or is being restored, and lacks the file although it was not deleted.
         LeaseLostError: Somebody else may replicate the file by now.
     """
     existed: bool | None = None
     overtaken, proof = 0, Proof()
     for number in range(MAX_ROUNDS):
         snapshot = master.snapshot(name, proof) if number else shared_snapshot(master, name, proof)
+        if snapshot is None and action != "delete":
+            master.require_whole()
         proof = proof if snapshot is None else snapshot.proof
         try:
             told = yield from _told(transport, snapshot, host, name, lease)

@@ -10,7 +10,7 @@ from resto.exceptions import TransportError
 from resto.names import problem_of_part, problems_of_parts
 
 
-__all__ = ["Directory", "Entry", "Transport"]
+__all__ = ["Directory", "Entry", "Transport", "modified_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,3 +244,14 @@ class Transport(ABC):
 
     def _unsupported(self, host: str, name: str, action: str) -> TransportError:
         return TransportError(host, name, action, f"{type(self).__name__} cannot do this")
+
+
+def modified_of(stream: BinaryIO) -> datetime | None:
+    """Return when the file that a stream brings was last modified, aware; None if the stream does not say.
+
+    Args:
+        stream: As `Transport.open` returns it. It says so in an attribute ``modified`` of its own, or of its ``raw`` stream.
+    """
+    raw = getattr(stream, "raw", stream)
+    modified = getattr(raw, "modified", None)
+    return modified if isinstance(modified, datetime) else None

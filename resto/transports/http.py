@@ -23,7 +23,7 @@ from resto.transports import steps
 from resto.transports.base import Directory, Transport
 from resto.transports.bodies import BLOCK_SIZE, Body, UnreadableBodyError, is_rewindable
 from resto.transports.credentials import ReactiveAuthenticator, authenticator
-from resto.transports.limits import MAX_DOWNLOAD, MAX_LISTING, LongAnswerError, checked_limit
+from resto.transports.limits import MAX_DOWNLOAD, MAX_LISTING, LimitedStream, LongAnswerError, checked_limit
 from resto.transports.listings import parse_autoindex
 from resto.transports.messages import NoAnswerError, Request, Response, Steps, Stream, Wire, run_steps
 from resto.transports.steps import Action
@@ -285,10 +285,15 @@ class _AttentiveWire:
 class _Download(io.RawIOBase):
     """The stream of a download, with the errors of the contract."""
 
-    def __init__(self, action: Action, stream: Stream) -> None:
+    def __init__(self, action: Action, stream: LimitedStream) -> None:
         super().__init__()
         self._action = action
         self._stream = stream
+
+    @property
+    def modified(self) -> datetime | None:
+        """When the file was modified last; None if the host does not say."""
+        return steps.parse_http_date(self._stream.modified)
 
     def readable(self) -> bool:
         return True

@@ -66,7 +66,12 @@ class LimitedStream:
         stream: The body.
         limit: In bytes.
         problem: What it means that there is more, and what to do; a sentence fragment.
+
+    Attributes:
+        modified: When the host says that the file was modified last, as it says it; None if it does not.
     """
+
+    modified: str | None = None
 
     def __init__(self, stream: Readable, limit: int, problem: str) -> None:
         self._stream = stream

@@ -193,7 +193,7 @@ def modified_time(action: Action) -> Steps[datetime]:
     return moment
 
 
-def download(action: Action, limit: int = MAX_DOWNLOAD) -> Steps[Stream]:
+def download(action: Action, limit: int = MAX_DOWNLOAD) -> Steps[LimitedStream]:
     """Return a stream of the file's content, which never brings more than the host has announced.
 
     Args:
@@ -214,7 +214,9 @@ def download(action: Action, limit: int = MAX_DOWNLOAD) -> Steps[Stream]:
     problem = f"it sent more than max_download allows, {limit} bytes; {_RAISE}"
     if length is not None:
         problem = f"it sent more than the {length} bytes that it had announced"
-    return LimitedStream(response.stream, limit if length is None else length, problem)
+    stream = LimitedStream(response.stream, limit if length is None else length, problem)
+    stream.modified = headers.get("Last-Modified")
+    return stream
 
 
 def put(action: Action, target: str, body: Body) -> Steps[Response]:

@@ -72,9 +72,10 @@ class _Request:
 class _Lone:
     """Counts the directories of each host that others lack, so that a host which makes them up does not keep a walk busy."""
 
-    def __init__(self, hosts: Hosts, owner: str) -> None:
+    def __init__(self, hosts: Hosts, owner: str, most: int) -> None:
         self._hosts = hosts
         self._owner = owner
+        self._most = most
         self._counts: Counter[str] = Counter()
         self._shared = 0
 
@@ -84,7 +85,7 @@ class _Lone:
 
     def admitted(self, owners: Sequence[str]) -> set[str]:
         """Return the hosts in which another such directory is still to be looked into, of those that have it."""
-        most = MAX_LONE + LONE_SHARE * self._shared
+        most = self._most + LONE_SHARE * self._shared
         for host in owners:
             self._counts[host] += 1
             if self._counts[host] == most + 1:
@@ -105,6 +106,7 @@ class Walk:
         problems: Are added to.
         has_truth: Whether there is a truth; if not, directories count that more than one host has.
         left_out: Hosts that are being filled: a directory that all others have is no lone one.
+        most: How many directories that nobody else has are looked into on a host in any case.
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class Walk:
         *,
         has_truth: bool,
         left_out: frozenset[str] = frozenset(),
+        most: int = MAX_LONE,
     ) -> None:
         self._hosts = hosts
         self._browse = browse
@@ -123,7 +126,7 @@ class Walk:
         self._problems = problems
         self._has_truth = has_truth
         self._left_out = left_out
-        self._lone = _Lone(hosts, "the master copy lacks" if has_truth else "no other host lists")
+        self._lone = _Lone(hosts, "the master copy lacks" if has_truth else "no other host lists", most)
         self._too_deep = 0
         self._pending: list[Node] = []
         # Those that others lack: how many there may be is known best when all others have been looked into.

@@ -83,7 +83,11 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
         top = self._storage.browse(options.prefix)
         is_empty = not (self._storage.belief.require() or top.files or top.directories)
         self._from_nothing = is_empty and options.force
-        if options.delete and options.force:
+        if options.delete and self._storage.belief.is_restoring:
+            self.report.problems.append(
+                f"{self._storage.location} is being restored; nothing is removed on its account until then"
+            )
+        elif options.delete and options.force:
             self._budgets = dict.fromkeys(self._hosts.reports, float("inf"))
         elif options.delete and is_empty:
             path = self._storage.path(options.prefix)

@@ -1,0 +1,215 @@
+"""``manage.py resto_restore``: bring back to the master copy what hosts have and it has lost."""
+
+import dataclasses
+import json
+import sys
+from argparse import ArgumentParser
+from typing import Any, Protocol
+
+from django.core.checks import Tags
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.management import BaseCommand, CommandError
+
+from resto.management.choices import require_known
+from resto.management.interruption import INTERRUPTED, InterruptibleCommand
+from resto.management.progress import ProgressBar
+from resto.names import clean_directory, shown
+from resto.repair.restore import Finding, RestoreOptions, RestoreReport, restore
+from resto.storage import HybridStorage
+from resto.storage.finding import find_host, replicated_storages
+
+
+__all__ = ["Command"]
+
+
+class Command(InterruptibleCommand):
+    """Brings files that hosts have to the master copy, which lacks them."""
+
+    help = "Brings back what hosts have and the master copy has lost. Replaces and removes nothing. Ends with 0 if nothing is in doubt."
+    requires_system_checks = [Tags.files]  # noqa: RUF012 - as Django has it
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--storage", metavar="ALIAS", help="this storage of STORAGES; may be left out if there is only one"
+        )
+        parser.add_argument("--prefix", default="", metavar="DIRECTORY", help="only what is below this directory")
+        parser.add_argument("--from", dest="source", metavar="HOST", help="the host that decides where hosts disagree")
+        parser.add_argument(
+            "--any",
+            action="store_true",
+            help="bring files, too, that some hosts have and others lack; perhaps deleted ones",
+        )
+        parser.add_argument(
+            "--checksum", action="store_true", help="compare the contents that hosts have, and not only sizes"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="report, and change nothing")
+        parser.add_argument("--no-input", action="store_true", help="do not ask")
+        parser.add_argument("--json", action="store_true", help="report as JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self._handle(options)
+        except KeyboardInterrupt:
+            text = "Interrupted. What was restored stays; run the command again for the rest."
+            raise CommandError(text, returncode=INTERRUPTED) from None
+
+    def _handle(self, options: dict[str, Any]) -> None:
+        alias, storage = _chosen(options["storage"])
+        restore_options = _restore_options(storage, options)
+        if not options["dry_run"] and not options["no_input"]:
+            self._ask(alias, storage)
+        report: _Report = _JsonReport(self) if options["json"] else _TextReport(self, options["verbosity"])
+        with ProgressBar(alias, leave=False) as bar:
+
+            def progress(done: int, total: int) -> None:
+                bar.expect(total)
+                bar.update(done)
+
+            result = restore(storage, restore_options, lambda finding: report.add(finding, bar), progress)
+        report.conclude(alias, result)
+        if not result.is_complete:
+            raise CommandError("Something is left in doubt.")
+
+    def _ask(self, alias: str, storage: HybridStorage) -> None:
+        """Let somebody who sees the directory agree.
+
+        Raises:
+            CommandError: Nobody does.
+        """
+        if not sys.stdin.isatty():
+            raise CommandError("Nobody can be asked here; run it with --no-input, or try --dry-run first.")
+        self.stderr.write(f"Files of STORAGES[{alias!r}] that hosts have are brought to {storage.location}.")
+        self.stderr.write("If it is not the master copy yet, it becomes that, and the one that was lost is it no more.")
+        self.stderr.write("Go on? [y/N] ", ending="")
+        self.stderr.flush()
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise CommandError("Nothing was changed.")
+
+
+def _chosen(alias: str | None) -> tuple[str, HybridStorage]:
+    if alias is not None:
+        require_known([alias])
+    found = replicated_storages([] if alias is None else [alias])
+    with_master = {one: storage for one, storage in found.items() if isinstance(storage, HybridStorage)}
+    if not with_master:
+        what = "resto's storages in STORAGES" if alias is None else f"STORAGES[{alias!r}]"
+        raise CommandError(f"Of {what} there is no master copy.")
+    if len(with_master) > 1:
+        raise CommandError(f"Which one? --storage must be one of {', '.join(with_master)}.")
+    return next(iter(with_master.items()))
+
+
+def _restore_options(storage: HybridStorage, options: dict[str, Any]) -> RestoreOptions:
+    for problem in storage.problems():  # where checks are skipped
+        raise CommandError(f"{problem}.")
+    source = options["source"] and find_host(storage, options["source"])
+    if options["source"] and source is None:
+        raise CommandError(f"There is no host {options['source']}; there are {', '.join(storage.hosts)}.")
+    try:
+        prefix = clean_directory(options["prefix"])
+    except SuspiciousFileOperation as error:
+        raise CommandError(f"--prefix: {error}.") from error
+    return RestoreOptions(
+        prefix=prefix,
+        dry_run=options["dry_run"],
+        source=source,
+        from_any=options["any"],
+        checksum=options["checksum"],
+    )
+
+
+class _Report(Protocol):
+    def add(self, finding: Finding, bar: ProgressBar) -> None: ...
+
+    def conclude(self, alias: str, report: RestoreReport) -> None: ...
+
+
+class _TextReport:
+    """A line for each file of which something is to be said, and one for the storage."""
+
+    def __init__(self, command: BaseCommand, verbosity: int) -> None:
+        self._command = command
+        self._verbosity = verbosity
+
+    def add(self, finding: Finding, bar: ProgressBar) -> None:
+        if self._verbosity > (finding.kind == "restored"):
+            with bar.beside():
+                self._command.stdout.write(shown(_line(finding)))
+
+    def conclude(self, alias: str, report: RestoreReport) -> None:
+        for problem in report.problems:
+            self._command.stdout.write(shown(f"{alias}: {problem}."))
+        for host in report.hosts:
+            for problem in host.problems:
+                self._command.stdout.write(shown(f"{host.host}: {problem}."))
+        self._command.stdout.write(f"{alias}: {_summary(report)}.")
+        if report.is_restoring:
+            self._command.stdout.write(
+                f"{alias} is still being restored: nothing is removed from hosts on its account until this command has come to "
+                "its end without doubt."
+            )
+
+
+class _JsonReport:
+    """One JSON object, written bit by bit: it may be large."""
+
+    def __init__(self, command: BaseCommand) -> None:
+        self._command = command
+        self._separator = '{"files": [\n'
+
+    def add(self, finding: Finding, bar: ProgressBar) -> None:
+        self._write(self._separator + json.dumps(dataclasses.asdict(finding)))
+        self._separator = ",\n"
+
+    def conclude(self, alias: str, report: RestoreReport) -> None:
+        before = self._separator if self._separator.startswith("{") else ""
+        fields = {
+            "storage": alias,
+            "present": report.present,
+            "counts": report.counts,
+            "bytes": report.size,
+            "in_doubt": report.in_doubt,
+            "is_restoring": report.is_restoring,
+            "problems": report.problems,
+            "hosts": {host.host: host.problems for host in report.hosts},
+            "complete": report.is_complete,
+        }
+        self._write(f"{before}\n], {json.dumps(fields)[1:]}\n")
+
+    def _write(self, text: str) -> None:
+        self._command.stdout.write(text, ending="")
+
+
+_WORDS = {
+    "restored": "restored",
+    "found": "to be restored",
+    "different": "on which hosts disagree",
+    "partial": "that some hosts lack",
+    "lost": "lost",
+    "left": "left, as they were changed meanwhile",
+    "failed": "failed",
+}
+
+_WHY = {
+    "different": "hosts disagree; --from HOST decides",
+    "partial": "some hosts lack it, as if it had been deleted; --from HOST or --any brings it",
+    "lost": "what was saved last is on no host",
+}
+
+
+def _line(finding: Finding) -> str:
+    parts = [finding.problem or _WHY.get(finding.kind, "")]
+    if finding.kind in ("different", "partial", "lost"):
+        parts += [f"{host}: {_size(size)}" for host, size in finding.sizes.items()]
+    elif finding.host:
+        parts.append(f"from {finding.host}")
+    return f"{finding.name}: {_WORDS[finding.kind].partition(',')[0]}: {', '.join(part for part in parts if part)}"
+
+
+def _summary(report: RestoreReport) -> str:
+    found = [f"{report.counts[kind]:,} {words}" for kind, words in _WORDS.items() if report.counts[kind]]
+    return ", ".join([f"{report.present:,} files were there", *(found or ["nothing is missing"])])
+
+
+def _size(size: int | None) -> str:
+    return "missing" if size is None else f"{size:,} byte{'' if size == 1 else 's'}"

@@ -1,0 +1,85 @@
+"""Turns: of what goes through all files of a storage, one goes on at a time."""
+
+import secrets
+from typing import Self
+
+from django.db import IntegrityError
+
+from resto.exceptions import ConfigurationError, LeaseLostError
+from resto.record import leases
+from resto.record.database import connected, outside_loops
+from resto.record.identities import rows_in
+
+
+__all__ = ["Turn"]
+
+# In the place of a host's address: no host has this one.
+_PLACE = "*"
+
+
+class Turn:
+    """The right to go through all files of a storage. It ends by itself some time after the process that has it was killed.
+
+    Args:
+        storage: Alias of the storage in ``STORAGES``.
+        what: What is done with it, such as ``"restore"``.
+    """
+
+    def __init__(self, storage: str, what: str) -> None:
+        self._storage = storage
+        self._what = what
+        self._token = secrets.token_hex(16)
+        self._renewed = leases.monotonic()
+
+    def __enter__(self) -> Self:
+        """Take the turn.
+
+        Raises:
+            ConfigurationError: Somebody else has it.
+            DatabaseError: The record cannot be used.
+        """
+        self._take()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._leave()
+
+    @outside_loops
+    def _take(self) -> None:
+        now, seconds = leases.clock(), leases.lease_seconds()
+        with connected() as connection:
+            row = rows_in(connection).filter(storage=self._storage, host=_PLACE)
+            values = {"identity": self._token, "state": self._what, "looked": now + seconds}
+            if row.filter(looked__lte=now).update(**values):
+                return
+            try:
+                if not row.exists():
+                    rows_in(connection).create(storage=self._storage, host=_PLACE, **values)
+                    return
+            except IntegrityError:
+                if connection.in_atomic_block:
+                    raise
+            state, until = row.values_list("state", "looked").first() or (self._what, now)
+        problem = f"another {state} of STORAGES[{self._storage!r}] is under way"
+        hint = f"If its process was killed, try again in {max(until - now, 1):.0f} seconds."
+        raise ConfigurationError(problem, hint)
+
+    @outside_loops
+    def keep(self) -> None:
+        """Make sure that it is still this one's turn; costs nothing most of the time.
+
+        Raises:
+            LeaseLostError: It is not, as this process has stood still.
+        """
+        if leases.monotonic() - self._renewed <= leases.lease_seconds() / 3:
+            return
+        began, until = leases.monotonic(), leases.clock() + leases.lease_seconds()
+        with connected() as connection:
+            if not rows_in(connection).filter(host=_PLACE, identity=self._token).update(looked=until):
+                raise LeaseLostError("somebody else has taken over, as this process has stood still")
+        self._renewed = began
+
+    @outside_loops
+    def _leave(self) -> None:
+        with connected() as connection:
+            rows_in(connection).filter(host=_PLACE, identity=self._token).delete()

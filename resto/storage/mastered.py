@@ -1,0 +1,143 @@
+"""What a storage with a master copy reads: from there, and from hosts what the master copy may lack."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from resto.exceptions import ConfigurationError
+from resto.master.copy import MasterCopy
+from resto.names import clean_name
+from resto.outcomes import Outcome
+from resto.plugins import get_plugin_manager
+from resto.record.restores import pending_of
+from resto.storage.base import ReplicatedStorage
+from resto.storage.belief import Belief
+from resto.storage.files import RemoteFile
+from resto.storage.reading import download, first_answer, size_on
+
+
+if TYPE_CHECKING:
+    from django.core.files import File
+
+
+__all__ = ["MasteredStorage"]
+
+T = TypeVar("T")
+
+
+class MasteredStorage(ReplicatedStorage):
+    """A storage that reads from its master copy. Subclasses write.
+
+    What is missing there is read from hosts as long as it is being restored, or the directory is not the master copy.
+
+    Attributes:
+        belief: Whether the directory is the master copy.
+    """
+
+    belief: Belief
+    _master: MasterCopy
+    _allow_overwrite: bool
+
+    @property
+    def master(self) -> MasterCopy:
+        """The local files."""
+        return self._master
+
+    # Files that may be missing here.
+
+    def lacks(self, name: str) -> bool:
+        """Return whether the master copy has no file of a name.
+
+        Raises:
+            FileNotFoundError: The directory of the master copy is missing.
+            ConfigurationError: It is not the master copy.
+        """
+        return self._master.fingerprint(name) is None
+
+    def is_on_hosts(self, name: str) -> bool:
+        """Return whether any host that answers has a file, whatever is pending."""
+        return any(outcome.ok and outcome.value for outcome in self._asked(self.hosts, name))
+
+    def _asked(self, hosts: tuple[str, ...], name: str) -> list[Outcome]:
+        return self._run_on(get_plugin_manager().executor("thread")(), self._exists, hosts, name)
+
+    def _exists(self, host: str, name: str) -> bool:
+        return self.transport_for(host).exists(host, name)
+
+    def _require_restored(self, name: str, mode: str) -> None:
+        """Raise if a file is to be changed, or created exclusively, that is still on its way back."""
+        if not self.belief.may_lack_files() or not self.lacks(name) or not self.is_on_hosts(name):
+            return
+        if "x" in mode:
+            raise FileExistsError(f"{name!r} exists")
+        raise ConfigurationError(f"{name!r} is still to be restored", "Try again later; or write it anew.", "E019")
+
+    def _truthful_hosts(self, name: str) -> tuple[str, ...]:
+        """Return the hosts that have missed nothing of a name, or all if none has."""
+        alias = self.record_alias()
+        pending = pending_of([alias], [name]).get(name, ()) if alias is not None else ()
+        behind = {row.host for row in pending}
+        return tuple(host for host in self.hosts if host not in behind) or self.hosts
+
+    def _read(self, action: str, name: str, func: Callable[[str, str], T]) -> T:
+        name = clean_name(name)
+        jobs = (self._guarded_job(action, func, host, name) for host in self._truthful_hosts(name))
+        answer: T = first_answer(action, name, jobs, self.report, self.hosts)
+        return answer
+
+    def _opened_elsewhere(self, name: str, mode: str) -> "File[Any]":
+        return RemoteFile(name, mode, partial(self._read, "download", name, partial(download, self.transport_for)))
+
+    # Django's storage API: reading.
+
+    @property
+    def base_location(self) -> Any:
+        """The directory of the master copy, as configured."""
+        return self._master.base_location
+
+    @property
+    def location(self) -> str:
+        """The absolute path of the directory of the master copy."""
+        return str(self._master.location)
+
+    def path(self, name: str) -> str:
+        return self._master.path(name)
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is a file; while files are being restored, a host may have it."""
+        if self._master.exists(name):
+            return True
+        if not self.belief.may_lack_files(is_asked_often=True):
+            return False
+        name = clean_name(name)
+        return any(outcome.ok and outcome.value for outcome in self._asked(self._truthful_hosts(name), name))
+
+    def is_name_available(self, name: str, max_length: int | None = None) -> bool:
+        """Return whether a name can be used for a new file."""
+        if self._allow_overwrite:
+            return self._master.is_name_available(name, max_length=max_length)
+        return super().is_name_available(name, max_length=max_length)  # asks `exists`, which a subclass may refine
+
+    def get_alternative_name(self, file_root: str, file_ext: str) -> str:
+        return self._master.get_alternative_name(file_root, file_ext)
+
+    def listdir(self, path: str) -> tuple[list[str], list[str]]:
+        return self._master.listdir(path)
+
+    def size(self, name: str) -> int:
+        try:
+            return self._master.size(name)
+        except FileNotFoundError:
+            if not self.belief.may_lack_files():
+                raise
+            return self._read("size", name, partial(size_on, self.transport_for))
+
+    def get_accessed_time(self, name: str) -> datetime:
+        return self._master.get_accessed_time(name)
+
+    def get_created_time(self, name: str) -> datetime:
+        return self._master.get_created_time(name)
+
+    def get_modified_time(self, name: str) -> datetime:
+        return self._master.get_modified_time(name)
