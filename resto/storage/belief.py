@@ -119,7 +119,10 @@ class Belief:
         return lacks
 
     def _look_whether_files_are_lacking(self) -> bool:
-        if not self.applies():
+        try:
+            if not self.applies():
+                return False
+        except ConfigurationError:  # of the options: whoever writes is told
             return False
         try:
             with Root(self._storage.location) as root:

@@ -118,7 +118,7 @@ class Walk:
         *,
         has_truth: bool,
         left_out: frozenset[str] = frozenset(),
-        most: int = MAX_LONE,
+        most: int | None = None,
     ) -> None:
         self._hosts = hosts
         self._browse = browse
@@ -126,7 +126,9 @@ class Walk:
         self._problems = problems
         self._has_truth = has_truth
         self._left_out = left_out
-        self._lone = _Lone(hosts, "the master copy lacks" if has_truth else "no other host lists", most)
+        self._lone = _Lone(
+            hosts, "the master copy lacks" if has_truth else "no other host lists", MAX_LONE if most is None else most
+        )
         self._too_deep = 0
         self._pending: list[Node] = []
         # Those that others lack: how many there may be is known best when all others have been looked into.
