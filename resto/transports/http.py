@@ -126,9 +126,10 @@ class HttpTransport(Transport):
         shows_secret = self._authenticator is not None and self._authenticator.shows_secret
         return shows_secret and url.scheme == "http" and not url.is_loopback
 
-    def open(self, host: str, name: str) -> BinaryIO:
+    @as_method
+    def open(self, host: str, name: str) -> Course[BinaryIO]:
         action = self._action(host, name, "download")
-        stream = finish(self._perform(action, steps.download(action, self._max_download)))
+        stream = yield from self._perform(action, steps.download(action, self._max_download))
         return io.BufferedReader(_Download(action, stream), BLOCK_SIZE)
 
     @as_method

@@ -66,8 +66,8 @@ def set_credentials(servers, text):
 
 # What the sites of other machines, or of root, are told to do.
 ELSEWHERE = {
-    *("/opt/wsgidav/bin/pip", "/opt/wsgidav/bin/wsgidav", "apachectl", "apt-get", "chown", "cp", "htdigest"),
-    *("lighttpd", "ls", "mv", "pip", "printf", "python3"),
+    *("/opt/wsgidav/bin/pip", "/opt/wsgidav/bin/wsgidav", "apachectl", "apt-get", "chown", "htdigest"),
+    *("lighttpd", "ls", "pip", "printf", "python3"),
 }
 
 
@@ -278,6 +278,12 @@ class Reader:
         return self.substitute_back(done.stdout)
 
     run_echo = run_mkdir = run_django_admin = succeed
+
+    def run_mv(self, command, expected):
+        """What is of the site is moved; other pages move what is of the system."""
+        return None if " /" in command else self.succeed(command, expected)
+
+    run_cp = run_mv
 
     def run_python(self, command, expected):
         if " -m pip " in command:

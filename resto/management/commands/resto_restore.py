@@ -6,7 +6,6 @@ import sys
 from argparse import ArgumentParser
 from typing import Any, Protocol
 
-from django.core.checks import Tags
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.management import BaseCommand, CommandError
 
@@ -26,7 +25,7 @@ class Command(InterruptibleCommand):
     """Brings files that hosts have to the master copy, which lacks them."""
 
     help = "Brings back what hosts have and the master copy has lost. Replaces and removes nothing. Ends with 0 if nothing is in doubt."
-    requires_system_checks = [Tags.files]  # noqa: RUF012 - as Django has it
+    requires_system_checks = []  # noqa: RUF012 - as Django has it; one of them says that the directory is not the master copy
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -193,7 +192,7 @@ _WORDS = {
 _WHY = {
     "different": "hosts disagree; --from HOST decides",
     "partial": "some hosts lack it, as if it had been deleted; --from HOST or --any brings it",
-    "lost": "what was saved last is on no host",
+    "lost": "lost: what was saved last is on no host",
 }
 
 
@@ -203,12 +202,14 @@ def _line(finding: Finding) -> str:
         parts += [f"{host}: {_size(size)}" for host, size in finding.sizes.items()]
     elif finding.host:
         parts.append(f"from {finding.host}")
-    return f"{finding.name}: {_WORDS[finding.kind].partition(',')[0]}: {', '.join(part for part in parts if part)}"
+    what = [finding.name] if finding.kind in _WHY else [finding.name, _WORDS[finding.kind].partition(",")[0]]
+    return f"{': '.join(what)}: {', '.join(part for part in parts if part)}"
 
 
 def _summary(report: RestoreReport) -> str:
     found = [f"{report.counts[kind]:,} {words}" for kind, words in _WORDS.items() if report.counts[kind]]
-    return ", ".join([f"{report.present:,} files were there", *(found or ["nothing is missing"])])
+    present = "1 file was" if report.present == 1 else f"{report.present:,} files were"
+    return ", ".join([f"{present} there", *(found or ["nothing is missing"])])
 
 
 def _size(size: int | None) -> str:

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO
 
+from resto.courses import Course, course_of, has_course
 from resto.exceptions import ConfigurationError, TransportError
 from resto.executors import Job
 from resto.master.restoring import begin_restored, give_up_restored, publish_restored
@@ -111,8 +112,7 @@ class Bringing:
         while part := list(islice(wanted, BATCH)):
             self._keep()
             for begun in self._begin(part):
-                name, host = begun.wanted.name, begun.wanted.host
-                yield Job("download", host, name, partial(self._download, begun))
+                yield self._job(begun)
 
     def _begin(self, part: Sequence[Wanted]) -> list[_Begun]:
         for wanted in part:
@@ -146,11 +146,27 @@ class Bringing:
 
     # The download.
 
+    def _job(self, begun: _Begun) -> Job:
+        wanted, course = begun.wanted, None
+        # A small file is there when its answer is: not worth a thread.
+        is_small = (wanted.sizes[wanted.host] or 0) <= BLOCK and not wanted.alike
+        if is_small and has_course(self._storage.transport_for(wanted.host).open):
+            course = partial(self._download_small, begun)
+        return Job("download", wanted.host, wanted.name, partial(self._download, begun), course=course)
+
     def _download(self, begun: _Begun) -> None:
+        self._read(begun, self._hosts.open(begun.wanted.host, begun.wanted.name))
+
+    def _download_small(self, begun: _Begun) -> Course[None]:
+        transport = self._storage.transport_for(begun.wanted.host)
+        stream = yield from course_of(transport.open, begun.wanted.host, begun.wanted.name)
+        self._read(begun, stream)
+
+    def _read(self, begun: _Begun, opened: BinaryIO) -> None:
         wanted, descriptor = begun.wanted, begun.descriptor
         assert descriptor is not None  # noqa: S101 - it is closed when this has ended
         digest = hashlib.sha256()
-        with self._hosts.open(wanted.host, wanted.name) as stream:
+        with opened as stream:
             begun.modified = modified_of(stream)
             for block in self._blocks(stream, begun.lease):
                 write_all(descriptor, block)

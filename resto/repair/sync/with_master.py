@@ -1,13 +1,15 @@
 """The comparison with a master copy: hosts are made equal to it, and what only they have is removed if that was asked for."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
 
-from resto.exceptions import ConfigurationError, RemoteFileNotFoundError, TransportError
+from resto.exceptions import ConfigurationError, LeaseLostError, RemoteFileNotFoundError, TransportError
 from resto.executors import Job
+from resto.record.turns import Turn
 from resto.repair.sync.hosts import BLOCK, Listings, in_turn, tells
 from resto.repair.sync.report import (
     Compared,
@@ -48,6 +50,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
         # How many files may yet be removed from each host.
         self._budgets: dict[str, float] = dict.fromkeys(self._hosts.reports, 0)
         self._from_nothing = False
+        self._keep: Callable[[], None] = lambda: None
         # What the directories of a group have brought: files of which listings do not tell, and such whose contents are to
         # be compared; then what differs.
         self._doubtful: list[_File] = []
@@ -58,13 +61,21 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
     def run(self) -> SyncReport:
         """Compare, repair, and return what it came to."""
         try:
-            self._prepare_removals()
-            self._walk(self._browse, self._compare, self._settle)
-            self._repair_all(0)
-        except (FileNotFoundError, ConfigurationError) as error:
+            with self._turn() as turn:
+                self._keep = turn.keep if turn is not None else self._keep
+                self._prepare_removals()
+                self._walk(self._browse, self._compare, self._settle)
+                self._repair_all(0)
+        except (FileNotFoundError, ConfigurationError, LeaseLostError) as error:
             # The directory of the master copy is missing, or is another one; a host that lacks something has been dealt with.
             self.report.problems.append(str(error))
         return self.report
+
+    def _turn(self) -> AbstractContextManager[Any]:
+        """Return what keeps others from going through all files meanwhile, where some are to be removed."""
+        alias = self._storage.record_alias()
+        removes = self._options.delete and not self._options.dry_run
+        return Turn(alias, "comparison") if removes and alias is not None else nullcontext()
 
     def _browse(self, node: Node) -> Directory | None:
         try:
@@ -186,6 +197,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
     # What is done about it, after each group of directories.
 
     def _settle(self) -> None:
+        self._keep()
         self._ask_sizes()
         self._compare_contents()
         # At once: such a file may have the name of a directory that is looked into next.
