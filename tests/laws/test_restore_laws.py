@@ -7,13 +7,14 @@ who takes the next step. Without any one of the rules of `resto.repair.restore`,
 import logging
 import tempfile
 from contextlib import ExitStack, contextmanager
+from itertools import chain, product
 from pathlib import Path
 
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.test import override_settings
-from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kit.staging import UnorderedExecutor
@@ -202,35 +203,46 @@ def replace_what_is_there(patch):
     patch.setattr(Root, "publish", publish)
 
 
-QUIET = {"times": [], "arrives": [False] * 4, "faults": [], "crashes": [], "schedule": []}
+# Found by the search below, which is done again where the steps have become other ones.
+QUIET = {"script": ["delete"], "times": [], "arrives": [False] * 4, "faults": [], "crashes": []}
+WRITER, RESTORE = 0, 1
+
+
+def turns(*pairs):
+    """A schedule in which one makes so many steps, then another one."""
+    return [actor for actor, steps in pairs for _ in range(steps)]
+
+
 BREAKING = {
-    deletions_leave_the_temporary_file: QUIET | {"script": ["delete"]},
-    deletions_remove_the_temporary_file_too_late: QUIET | {"script": ["delete"]},
-    look_at_the_rows_before_the_temporary_file_exists: QUIET | {"script": ["delete"]},
-    look_at_no_rows: QUIET | {"script": ["delete"]},
-    open_rows_as_others_do: QUIET | {"script": []},
-    open_no_rows: QUIET | {"script": []},
-    leave_rows_marked_while_sending: QUIET | {"script": ["delete"]},
-    replace_what_is_there: QUIET | {"script": ["save"]},
+    deletions_leave_the_temporary_file: QUIET | {"schedule": turns((RESTORE, 4), (WRITER, 4), (RESTORE, 40))},
+    deletions_remove_the_temporary_file_too_late: QUIET | {"schedule": turns((RESTORE, 4), (WRITER, 4), (RESTORE, 40))},
+    look_at_the_rows_before_the_temporary_file_exists: QUIET
+    | {"schedule": turns((RESTORE, 2), (WRITER, 4), (RESTORE, 40))},
+    look_at_no_rows: QUIET | {"schedule": turns((WRITER, 4), (RESTORE, 40))},
+    open_rows_as_others_do: QUIET | {"script": [], "crashes": [0] * 4 + [1], "schedule": turns((RESTORE, 60))},
+    open_no_rows: QUIET | {"script": [], "crashes": [0] * 6 + [1], "schedule": turns((RESTORE, 60))},
+    leave_rows_marked_while_sending: QUIET
+    | {"faults": [0, 0, 0, 2], "arrives": [True] * 4, "schedule": turns((RESTORE, 45))},
+    replace_what_is_there: QUIET | {"script": ["save"], "schedule": turns((RESTORE, 4), (WRITER, 3), (RESTORE, 40))},
 }
+
+
+def alike(scenario):
+    """Scenarios with the same actors, in which others make more or fewer steps."""
+    for steps in range(60) if scenario["crashes"] else ():
+        yield scenario | {"crashes": [0] * steps + [1]}
+    for first, second in product(range(45), range(40)) if not scenario["crashes"] else ():
+        yield scenario | {"schedule": turns((RESTORE, first), (WRITER, second), (RESTORE, 40))}
 
 
 @pytest.mark.parametrize("mutate", BREAKING, ids=lambda mutate: mutate.__name__)
 def test_the_law_is_broken_without_a_rule(monkeypatch, mutate):
     """This is what makes the test above worth something: eight faults."""
-    assert play(BREAKING[mutate], monkeypatch) == ""
 
     def breaks_the_law(scenario):
+        assert play(scenario, monkeypatch) == ""
         with monkeypatch.context() as patch:
             mutate(patch)
             return play(scenario, patch) != ""
 
-    if not breaks_the_law(BREAKING[mutate]):
-        found = find(
-            SCENARIOS,
-            breaks_the_law,
-            settings=settings(
-                max_examples=100 * BUDGET, database=None, phases=[Phase.generate], suppress_health_check=[*HealthCheck]
-            ),
-        )
-        print(f"\nFOUND {mutate.__name__} {found}")
+    assert any(map(breaks_the_law, chain([BREAKING[mutate]], alike(BREAKING[mutate]))))
