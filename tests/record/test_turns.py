@@ -1,0 +1,53 @@
+"""Turns: one at a time."""
+
+import pytest
+
+from resto.exceptions import ConfigurationError, LeaseLostError
+from resto.models import Host
+from resto.record import leases
+from resto.record.turns import Turn
+
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    now = [1_000_000.0]
+    monkeypatch.setattr(leases, "clock", lambda: now[0])
+    monkeypatch.setattr(leases, "monotonic", lambda: now[0])
+
+    def passes(seconds):
+        now[0] += seconds
+
+    return passes
+
+
+def test_nobody_else_gets_it_until_its_end(passes):
+    with Turn("default", "restore"):
+        passes(100)
+        with (
+            pytest.raises(
+                ConfigurationError, match=r"another restore of STORAGES\['default'\] is under way \(.* 200 sec"
+            ),
+            Turn("default", "comparison"),
+        ):
+            pass
+        with Turn("other", "restore"):
+            pass
+    with Turn("default", "comparison"):
+        pass
+    assert not Host.objects.exists()
+
+
+def test_it_ends_by_itself_unless_it_is_kept(passes):
+    with Turn("default", "restore") as turn:
+        for _ in range(5):
+            passes(200)
+            turn.keep()
+        passes(leases.lease_seconds() + 1)  # it stands still
+        with Turn("default", "restore") as other:
+            with pytest.raises(LeaseLostError):
+                turn.keep()
+            other.keep()
+            assert Host.objects.count() == 1
