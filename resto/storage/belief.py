@@ -53,9 +53,6 @@ CODE = "E019"
 # The state of a master copy that lacks files which hosts have, and which are being brought back.
 RESTORING = "restoring"
 
-# Seconds for which it is not looked again whether files that are not here may be on hosts.
-_LOOKED_FOR = 1
-
 monotonic = time.monotonic  # injected by tests
 
 
@@ -93,7 +90,6 @@ class Belief:
         self._known: Known | None = None
         self._until = 0.0
         self._passed: set[str] = set()
-        self._lacks_until = (0.0, False)
 
     @property
     def is_restoring(self) -> bool:
@@ -106,36 +102,9 @@ class Belief:
             problem = f"{self._storage.location} is being restored; what it lacks may be on its way back"
             raise ConfigurationError(problem, "Let manage.py resto_restore come to its end.", CODE)
 
-    def may_lack_files(self, *, is_asked_often: bool = False) -> bool:
-        """Return whether files that are not here may be on hosts: they are being brought back, or this is another directory.
-
-        Args:
-            is_asked_often: Whether an answer of a moment ago will do, as nothing is changed on its account.
-        """
-        until, lacks = self._lacks_until
-        if not is_asked_often or monotonic() >= until:
-            lacks = self._look_whether_files_are_lacking()
-            self._lacks_until = monotonic() + _LOOKED_FOR, lacks
-        return lacks
-
-    def _look_whether_files_are_lacking(self) -> bool:
-        try:
-            if not self.applies():
-                return False
-        except ConfigurationError:  # of the options: whoever writes is told
-            return False
-        try:
-            with Root(self._storage.location) as root:
-                self.prove(root.descriptor, Proof())
-        except (ConfigurationError, OSError):
-            return True
-        except DatabaseError:
-            return self.is_restoring
-        return self.is_restoring
-
     def forget(self) -> None:
         """Ask the record again."""
-        self._believed, self._known, self._until, self._lacks_until = {}, None, 0.0, (0.0, False)
+        self._believed, self._known, self._until = {}, None, 0.0
 
     def applies(self) -> bool:
         """Return whether there are identities at all: a record, and no test."""
@@ -146,14 +115,18 @@ class Belief:
         alias = self._storage.record_alias() if self.applies() else None
         return [] if alias is None else [*aliases_of_location(self._storage.location)] or [alias]
 
-    def require(self) -> bool:
+    def require(self, *, anew: bool = True) -> bool:
         """Raise unless the directory proves to be the master copy, or has no identity yet; return whether it does prove it.
+
+        Args:
+            anew: Whether the record is asked, whatever it has said a moment ago.
 
         Raises:
             ConfigurationError: It does not. Nothing is written, sent or removed on its account.
             DatabaseError: The record cannot be read.
         """
-        self.forget()
+        if anew:
+            self.forget()
         try:
             with Root(self._storage.location) as root:
                 self.prove(root.descriptor, Proof())

@@ -277,7 +277,7 @@ class HybridStorage(MasteredStorage):
         try:
             return MasterFile(self._master.path(name), mode, partial(self._start_writing, name))
         except FileNotFoundError:
-            if is_writing(mode) or not self.belief.may_lack_files():
+            if is_writing(mode) or not self._may_lack_files():
                 raise
             return self._opened_elsewhere(name, mode)
 

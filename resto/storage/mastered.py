@@ -1,9 +1,13 @@
 """What a storage with a master copy reads: from there, and from hosts what the master copy may lack."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.db import DatabaseError
 
 from resto.exceptions import ConfigurationError
 from resto.master.copy import MasterCopy
@@ -25,6 +29,9 @@ __all__ = ["MasteredStorage"]
 
 T = TypeVar("T")
 
+# Seconds for which it is not looked again whether files that are not here may be on hosts.
+_LOOKED_FOR = 1
+
 
 class MasteredStorage(ReplicatedStorage):
     """A storage that reads from its master copy. Subclasses write.
@@ -38,6 +45,7 @@ class MasteredStorage(ReplicatedStorage):
     belief: Belief
     _master: MasterCopy
     _allow_overwrite: bool
+    _lacks_until = (0.0, False)
 
     @property
     def master(self) -> MasterCopy:
@@ -45,6 +53,31 @@ class MasteredStorage(ReplicatedStorage):
         return self._master
 
     # Files that may be missing here.
+
+    def _may_lack_files(self, *, is_asked_often: bool = False) -> bool:
+        """Return whether files that are not here may be on hosts: they are being brought back, or this is another directory.
+
+        Args:
+            is_asked_often: Whether an answer of a moment ago will do, as nothing is changed on its account.
+        """
+        until, lacks = self._lacks_until
+        if not is_asked_often or monotonic() >= until:
+            lacks = self._looks_incomplete()
+            self._lacks_until = monotonic() + _LOOKED_FOR, lacks
+        return lacks
+
+    def _looks_incomplete(self) -> bool:
+        with suppress(ConfigurationError):  # of the options: whoever writes is told
+            if not self.belief.applies():
+                return False
+            try:
+                self.belief.require(anew=False)
+            except ConfigurationError:
+                return True
+            except (OSError, DatabaseError):
+                pass
+            return self.belief.is_restoring
+        return False
 
     def lacks(self, name: str) -> bool:
         """Return whether the master copy has no file of a name.
@@ -67,7 +100,7 @@ class MasteredStorage(ReplicatedStorage):
 
     def _require_restored(self, name: str, mode: str) -> None:
         """Raise if a file is to be changed, or created exclusively, that is still on its way back."""
-        if not self.belief.may_lack_files() or not self.lacks(name) or not self.is_on_hosts(name):
+        if not self._may_lack_files() or not self.lacks(name) or not self.is_on_hosts(name):
             return
         if "x" in mode:
             raise FileExistsError(f"{name!r} exists")
@@ -108,7 +141,7 @@ class MasteredStorage(ReplicatedStorage):
         """Return whether there is a file; while files are being restored, a host may have it."""
         if self._master.exists(name):
             return True
-        if not self.belief.may_lack_files(is_asked_often=True):
+        if not self._may_lack_files(is_asked_often=True):
             return False
         name = clean_name(name)
         return any(outcome.ok and outcome.value for outcome in self._asked(self._truthful_hosts(name), name))
@@ -129,7 +162,7 @@ class MasteredStorage(ReplicatedStorage):
         try:
             return self._master.size(name)
         except FileNotFoundError:
-            if not self.belief.may_lack_files():
+            if not self._may_lack_files():
                 raise
             return self._read("size", name, partial(size_on, self.transport_for))
 

@@ -342,9 +342,9 @@ def test_worker_is_refused_too(make, servers):
 
 def test_reading_goes_on(refused):
     storage, _ = refused
-    assert storage.exists("a")  # wherever it is
-    with storage.open("a") as file:
+    with storage.open("a") as file:  # wherever it is
         assert file.read() == b"content"
+    assert storage.exists("a")
 
 
 def test_status_says_so(refused, capsys):
