@@ -21,6 +21,9 @@ TESTS = Path(__file__).parent
 
 # Modules whose tests have another name, or none of their own.
 TESTED_ELSEWHERE = {
+    "resto.repair.restore": "repair/restore/test_run.py",
+    "resto.storage.mastered": "repair/restore/test_meanwhile.py",
+    "resto.storage.restoring": "repair/restore/test_run.py",
     "resto.repair.sync": "repair/sync/test_sync.py",
     "resto": "test_exports.py",
     "resto.settings": "test_settings_module.py",  # tests/settings.py is the Django settings of the tests
