@@ -22,6 +22,7 @@ __all__ = [
     "MARGIN",
     "MASTER",
     "NEW",
+    "TURN",
     "Known",
     "add",
     "change_mark",
@@ -36,8 +37,8 @@ __all__ = [
     "rows_in",
 ]
 
-# Stands for the master copy where a host has its address.
-MASTER = ""
+# Stands for the master copy where a host has its address, and for who goes through all files; no host has these addresses.
+MASTER, TURN = "", "*"
 
 # The state of a host that has lost its files, or never had any. Without a master copy it is left out until it is filled.
 NEW = "new"
@@ -96,7 +97,7 @@ def find_all(storage: str) -> dict[str, Known]:
     Raises:
         Exception: As for `find`.
     """
-    return {one.host: one for one in _read(lambda hosts: hosts.filter(storage=storage))}
+    return {one.host: one for one in _read(lambda hosts: hosts.filter(storage=storage).exclude(host=TURN))}
 
 
 @outside_loops

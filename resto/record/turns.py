@@ -8,13 +8,10 @@ from django.db import IntegrityError
 from resto.exceptions import ConfigurationError, LeaseLostError
 from resto.record import leases
 from resto.record.database import connected, outside_loops
-from resto.record.identities import rows_in
+from resto.record.identities import TURN, rows_in
 
 
 __all__ = ["Turn"]
-
-# In the place of a host's address: no host has this one.
-_PLACE = "*"
 
 
 class Turn:
@@ -48,13 +45,13 @@ class Turn:
     def _take(self) -> None:
         now, seconds = leases.clock(), leases.lease_seconds()
         with connected() as connection:
-            row = rows_in(connection).filter(storage=self._storage, host=_PLACE)
+            row = rows_in(connection).filter(storage=self._storage, host=TURN)
             values = {"identity": self._token, "state": self._what, "looked": now + seconds}
             if row.filter(looked__lte=now).update(**values):
                 return
             try:
                 if not row.exists():
-                    rows_in(connection).create(storage=self._storage, host=_PLACE, **values)
+                    rows_in(connection).create(storage=self._storage, host=TURN, **values)
                     return
             except IntegrityError:
                 if connection.in_atomic_block:
@@ -75,11 +72,11 @@ class Turn:
             return
         began, until = leases.monotonic(), leases.clock() + leases.lease_seconds()
         with connected() as connection:
-            if not rows_in(connection).filter(host=_PLACE, identity=self._token).update(looked=until):
+            if not rows_in(connection).filter(host=TURN, identity=self._token).update(looked=until):
                 raise LeaseLostError("somebody else has taken over, as this process has stood still")
         self._renewed = began
 
     @outside_loops
     def _leave(self) -> None:
         with connected() as connection:
-            rows_in(connection).filter(host=_PLACE, identity=self._token).delete()
+            rows_in(connection).filter(host=TURN, identity=self._token).delete()

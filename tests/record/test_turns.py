@@ -4,7 +4,7 @@ import pytest
 
 from resto.exceptions import ConfigurationError, LeaseLostError
 from resto.models import Host
-from resto.record import leases
+from resto.record import identities, leases
 from resto.record.turns import Turn
 
 
@@ -51,3 +51,9 @@ def test_it_ends_by_itself_unless_it_is_kept(passes):
                 turn.keep()
             other.keep()
             assert Host.objects.count() == 1
+
+
+def test_it_is_not_taken_for_a_host():
+    identities.put("default", "http://one/", "1" * 32)
+    with Turn("default", "restore"):
+        assert [*identities.find_all("default")] == ["http://one/"]

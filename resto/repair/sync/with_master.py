@@ -75,7 +75,9 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
         """Return what keeps others from going through all files meanwhile, where some are to be removed."""
         alias = self._storage.record_alias()
         removes = self._options.delete and not self._options.dry_run
-        return Turn(alias, "comparison") if removes and alias is not None else nullcontext()
+        if not removes or alias is None:
+            return nullcontext()
+        return Turn(min(self._storage.belief.aliases() or [alias]), "comparison")
 
     def _browse(self, node: Node) -> Directory | None:
         try:

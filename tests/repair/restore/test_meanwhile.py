@@ -7,6 +7,7 @@ from kit.record import pending_for
 from resto.exceptions import ConfigurationError
 from resto.models import Host, Pending
 from resto.record import leases
+from resto.record.turns import Turn
 from resto.repair.drain import drain
 from resto.repair.sync import SyncOptions, synchronize
 from resto.storage.restoring import begin_restore
@@ -125,3 +126,12 @@ def test_comparison_removes_nothing(restoring, servers):
     assert not report.agrees
     assert "is being restored" in report.problems[0]
     assert [server.files for server in servers] == [ALL] * 2
+
+
+def test_no_comparison_removes_anything_while_somebody_restores(lost, run):
+    run(lost)
+    with Turn("default", "restore"):
+        report = synchronize(lost, SyncOptions(delete=True), lambda event: None)
+        assert "another restore of STORAGES['default'] is under way" in report.problems[0]
+        assert synchronize(lost, SyncOptions(), lambda event: None).agrees
+    assert synchronize(lost, SyncOptions(delete=True), lambda event: None).agrees
