@@ -6,15 +6,14 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from django.core.files.storage import FileSystemStorage
 
-from resto.exceptions import ConfigurationError
-from resto.master.identity import Believer, Proof, ReplacedMeanwhileError, seal_of
+from resto.master.identity import Believer, Proof, seal_of
 from resto.master.listing import browse
-from resto.master.root import Root, make_root
+from resto.master.proven import ProvenDirectory
+from resto.master.root import Root
 from resto.master.snapshots import Fingerprint, Snapshot, fingerprint_of
 from resto.master.writing import copy, link_over, open_beside, plain_file, write_all
 from resto.names import TEMPORARY_PREFIX, is_temporary, restored_name, temporary_name
@@ -42,6 +41,9 @@ class MasterCopy(FileSystemStorage):
 
     Whatever is written, sent or removed is in the directory that a believer takes for the master copy, which each access opens
     once. Reading for the site, as Django's API has it, goes by path, and on in any case.
+
+    Attributes:
+        proven: The directory, for whoever changes or looks at a file in another way.
     """
 
     def __init__(
@@ -55,70 +57,8 @@ class MasterCopy(FileSystemStorage):
     ) -> None:
         super().__init__(location, None, file_permissions_mode, directory_permissions_mode, allow_overwrite)
         self._replaces = allow_overwrite
-        self._believer = believer
+        self.proven = ProvenDirectory(self, believer)
         self._swept: set[str] = set()
-
-    # The directory, proven.
-
-    @contextlib.contextmanager
-    def _writing(self, name: str, proof: Proof | None = None, *, makes: bool = False) -> Iterator[Root]:
-        """Open the directory to change a file in it; it is proven before and after."""
-        proof = proof or Proof()
-        with self._opened(makes=makes) as root:
-            self._prove(root, name, proof, is_save=makes)
-            yield root
-            self._prove_after_writing(root, name, proof)
-
-    @contextlib.contextmanager
-    def _looking(self, name: str, proof: Proof | None) -> Iterator[Root]:
-        """Open the directory to look at a file in it. It is proven afterwards: what was emptied and restored meanwhile is seen then."""
-        proof = proof or Proof()
-        with self._opened() as root:
-            if proof.seal is None:  # else what the action has seen before is what it is compared with
-                self._prove(root, name, proof)
-            yield root
-            self._prove(root, name, proof)
-
-    def _opened(self, *, makes: bool = False) -> Root:
-        try:
-            return Root(str(self.location))
-        except FileNotFoundError:
-            if self._believer is not None:
-                self._believer.require_unknown(is_save=makes)
-            if not makes:
-                problem = f"{self.location} is missing; is it mounted? Nothing is deleted on its account"
-                raise FileNotFoundError(problem) from None
-        make_root(Path(self.location), self.directory_permissions_mode)
-        return Root(str(self.location))
-
-    def _prove(self, root: Root, name: str, proof: Proof, *, is_save: bool = False) -> None:
-        if self._believer is not None:
-            self._believer.prove(root.descriptor, proof, is_save=is_save)
-            self._believer.check_place(root.descriptor, name.rpartition("/")[0])
-
-    def _prove_after_writing(self, root: Root, name: str, proof: Proof) -> None:
-        try:
-            self._prove(root, name, proof)
-        except ConfigurationError as error:
-            raise ReplacedMeanwhileError(error.problem, error.hint, error.code) from error
-
-    def changing(self, name: str) -> contextlib.AbstractContextManager[Root]:
-        """Return what opens the directory to change a name's file; it is proven before and after.
-
-        Raises:
-            ConfigurationError: As for `store`.
-            ReplacedMeanwhileError: As for `store`.
-        """
-        return self._writing(name)
-
-    def require_whole(self) -> None:
-        """Raise if files may be missing that have not been brought back yet, as the last access to the directory has shown.
-
-        Raises:
-            ConfigurationError: They may.
-        """
-        if self._believer is not None:
-            self._believer.require_whole()
 
     # Writing.
 
@@ -143,7 +83,10 @@ class MasterCopy(FileSystemStorage):
         """
         proof, written = Proof(), None
         try:
-            with self._writing(name, proof, makes=True) as root, self._temporary(root, name) as (temporary, descriptor):
+            with (
+                self.proven.changing(name, proof, makes=True) as root,
+                self._temporary(root, name) as (temporary, descriptor),
+            ):
                 self._write(root, temporary, descriptor, content)
                 # Now: once the file has its name, somebody else may replace it.
                 written = Snapshot(root.open(temporary, os.O_RDONLY), proof)
@@ -225,7 +168,7 @@ class MasterCopy(FileSystemStorage):
             FileNotFoundError: There is none, and the mode is for updating.
             ConfigurationError: The directory is not the master copy.
         """
-        with self._writing(name, makes=True) as root:
+        with self.proven.changing(name, makes=True) as root:
             return open_beside(root, name, mode, self._create_temporary)
 
     def publish_beside(self, temporary: str, name: str, *, replace: bool) -> bool:
@@ -235,7 +178,7 @@ class MasterCopy(FileSystemStorage):
             ConfigurationError: The directory is not the master copy, and nothing was changed.
             ReplacedMeanwhileError: It has ceased to be meanwhile.
         """
-        with self._writing(name) as root:
+        with self.proven.changing(name) as root:
             root.set_permissions(temporary, root.status(temporary), self.file_permissions_mode)
             return root.publish(temporary, name, replace=replace)
 
@@ -253,7 +196,7 @@ class MasterCopy(FileSystemStorage):
             ReplacedMeanwhileError: It has ceased to be meanwhile.
         """
         try:
-            with self._writing(name, proof) as root:
+            with self.proven.changing(name, proof) as root:
                 # First of all: a restore that finds it no more brings nothing back.
                 root.remove(restored_name(name))
                 try:
@@ -280,7 +223,7 @@ class MasterCopy(FileSystemStorage):
                 and must not be taken for the deletion of everything.
             ConfigurationError: It is not the master copy.
         """
-        with self._looking(name, proof) as root:
+        with self.proven.looking(name, proof) as root:
             descriptor = _opened_file(root, name)
             try:
                 return None if descriptor is None else Snapshot(descriptor, proof)
@@ -298,7 +241,7 @@ class MasterCopy(FileSystemStorage):
             FileNotFoundError: As for `snapshot`.
             ConfigurationError: As for `snapshot`.
         """
-        with self._looking(name, proof) as root:
+        with self.proven.looking(name, proof) as root:
             descriptor = _opened_file(root, name)  # not stat: NFS serves that from a cache, and looks again for an open
             if descriptor is None:
                 return None
@@ -321,7 +264,7 @@ class MasterCopy(FileSystemStorage):
 
     def require_files(self) -> None:
         """Raise, as `require_mounted` does, unless the master copy has an identity, or any files or directories."""
-        with self._looking("", None) as root:
+        with self.proven.looking("", None) as root:
             if seal_of(root.descriptor) is None and root.is_empty():
                 raise FileNotFoundError(f"{self.location} is empty; is it mounted? Nothing is deleted on its account")
 
@@ -340,7 +283,7 @@ class MasterCopy(FileSystemStorage):
             ConfigurationError: It is not the master copy.
             OSError: The directory cannot be read.
         """
-        with self._looking(f"{name}/", None) as root:
+        with self.proven.looking(f"{name}/", None) as root:
             try:
                 return browse(root, str(self.location), name)
             except (FileNotFoundError, NotADirectoryError):

@@ -29,7 +29,7 @@ def begin_restored(master: MasterCopy, name: str) -> int | None:
     """
     temporary, will = restored_name(name), master.file_permissions_mode
     mode = (0o666 if will is None else will) & 0o666 | 0o600
-    with master.changing(name) as root:
+    with master.proven.changing(name) as root:
         # That of a restore which was killed. It may be one with the file that it has published, and must not be written to.
         root.remove(temporary)
         try:
@@ -65,7 +65,7 @@ def publish_restored(master: MasterCopy, name: str, descriptor: int, modified: d
         status = os.fstat(descriptor)
     finally:
         os.close(descriptor)  # readers on other machines see what was written when it is closed, with NFS
-    with master.changing(name) as root:
+    with master.proven.changing(name) as root:
         try:
             root.set_permissions(temporary, status, master.file_permissions_mode)
             return "" if root.publish(temporary, name, replace=False) else "it was saved meanwhile"

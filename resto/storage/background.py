@@ -148,7 +148,7 @@ class AsyncStorage(HybridStorage):
             if is_write:
                 self._master.require_mounted(name)
             elif self.lacks(name):
-                self._master.require_whole()
+                self._master.proven.require_whole()
         except (OSError, ConfigurationError) as error:  # it is missing, another one, or a shared disk that has failed
             outcomes = [self._job(func, host, name).fail(error) for host in hosts]
             for outcome in outcomes:

@@ -147,7 +147,7 @@ class HybridStorage(MasteredStorage):
         if present:
             self._master.require_mounted(name)
         if action == "delete":
-            self._master.require_whole()
+            self._master.proven.require_whole()
         return (yield from self._replicate(host, name, action))
 
     def _run_on(
@@ -266,7 +266,7 @@ class HybridStorage(MasteredStorage):
         self._master.require_mounted(name)
         is_there = self._master.fingerprint(name) is not None
         if not is_there:
-            self._master.require_whole()
+            self._master.proven.require_whole()
         change = Change(self, present=is_there)
         change.announce(name)
         follow(change, self.update if is_there else self.remove, name, "the master copy stays as it is")

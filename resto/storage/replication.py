@@ -57,7 +57,7 @@ def replicate(
     for number in range(MAX_ROUNDS):
         snapshot = master.snapshot(name, proof) if number else shared_snapshot(master, name, proof)
         if snapshot is None and action != "delete":
-            master.require_whole()
+            master.proven.require_whole()
         proof = proof if snapshot is None else snapshot.proof
         try:
             told = yield from _told(transport, snapshot, host, name, lease)

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from kit.staging import UnorderedExecutor
 from kit.world import World, WorldTransport, live_in, pause_at_the_master_copy, paused
 from resto.exceptions import ConfigurationError, ReplicationError
-from resto.master.copy import MasterCopy
 from resto.master.identity import Proof
+from resto.master.proven import ProvenDirectory
 from resto.master.root import Root
 from resto.models import Host, Pending
 from resto.record import database
@@ -243,16 +243,23 @@ def take_the_same_content_for_the_same_file(patch):
 
 def prove_before_looking(patch):
     @contextmanager
-    def looking(self, name, proof):
+    def looking(self, name, proof=None):
         with self._opened() as root:
             self._prove(root, name, proof or Proof())
             yield root
 
-    patch.setattr(MasterCopy, "_looking", looking)
+    patch.setattr(ProvenDirectory, "looking", looking)
 
 
 def acknowledge_without_a_look_at_the_identity(patch):
-    patch.setattr(MasterCopy, "_prove_after_writing", lambda self, root, name, proof: None)
+    @contextmanager
+    def changing(self, name, proof=None, *, makes=False):
+        proof = proof or Proof()
+        with self._opened(makes=makes) as root:
+            self._prove(root, name, proof, is_save=makes)
+            yield root
+
+    patch.setattr(ProvenDirectory, "changing", changing)
 
 
 def know_no_marks(patch):
