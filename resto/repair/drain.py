@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from django.core.files.storage import storages
@@ -21,6 +21,7 @@ from resto.repair.strangers import Strangers
 from resto.settings import storage_settings
 from resto.storage import HybridStorage, ReplicatedStorage
 from resto.storage.finding import find_host, hosts_of, replicated_aliases
+from resto.storage.host_findings import Finding, problem_of
 
 
 __all__ = ["Drained", "drain", "drain_into"]
@@ -32,6 +33,12 @@ BATCH = 200
 
 # Seconds in which a drain that watches says once that a queue is of no use.
 SAID_EACH = 3_600
+
+# Seconds after which a drain that watches looks at hosts again.
+LOOKED_EACH = 60
+
+# When storages and hosts were looked at, and what these were.
+_looked: dict[tuple[str, str], tuple[float, Finding | None]] = {}
 
 # What was said of the queues of storages, and when.
 _warned: dict[tuple[str, str], float] = {}
@@ -51,6 +58,7 @@ class Drained:
         forgotten: Names on hosts that the settings do not have, after that week.
         dropped: Rows whose name is not that of a file.
         refused: Storages of which nothing was drained, as the directory of their master copy does not prove to be it, and why.
+        refused_hosts: Storages and hosts, to which nothing was sent, as they are not the hosts that they were, and why.
     """
 
     done: int = 0
@@ -61,6 +69,7 @@ class Drained:
     forgotten: int = 0
     dropped: int = 0
     refused: dict[str, str] = field(default_factory=dict)
+    refused_hosts: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def claimed(self) -> int:
@@ -124,6 +133,7 @@ def drain_into(
     hosts: Sequence[str] = (),
     limit: int | None = None,
     direct: bool | None = None,
+    watches: bool = False,
     progress: Callable[[int], object] = lambda count: None,
 ) -> None:
     """Do what `drain` does, for whoever wants to know what was done even if it is interrupted.
@@ -134,14 +144,18 @@ def drain_into(
         hosts: As for `drain`.
         limit: As for `drain`.
         direct: As for `drain`.
+        watches: Whether this is done again and again: hosts are looked at even if nothing is pending for them.
         progress: As for `drain`.
     """
     so_far, end = _SoFar(total, direct), math.inf if limit is None else total.claimed + limit
     strangers = Strangers(_find_storage, storage, hosts)
     so_far.strangers = strangers.pairs
-    total.refused = _refused(storage)
+    total.refused, total.refused_hosts = _refused(storage), {}
     if total.refused:
         so_far.strangers.update(rows.pairs([*total.refused]))
+    looked_at = None if watches else {*rows.pairs(storage)}
+    total.refused_hosts = _refused_hosts(storage, hosts, total.refused, looked_at)
+    so_far.strangers.update(total.refused_hosts)
     total.kept += strangers.kept
     total.forgotten += strangers.forgotten
     while total.claimed < end:
@@ -175,6 +189,43 @@ def _refused(aliases: Sequence[str]) -> dict[str, str]:
             except ConfigurationError as error:
                 refused[alias] = str(error)
     return refused
+
+
+def _refused_hosts(
+    aliases: Sequence[str], hosts: Sequence[str], refused: Collection[str], pairs: Collection[tuple[str, str]] | None
+) -> dict[tuple[str, str], str]:
+    """Return the hosts that are not what they were; their rows stay until somebody has decided what they are.
+
+    Args:
+        aliases: As for `drain`.
+        hosts: As for `drain`.
+        refused: Storages that are not looked at.
+        pairs: Storages and hosts that are; None for all.
+    """
+    found = {}
+    for alias in replicated_aliases(aliases):
+        try:
+            storage = None if alias in refused else _find_storage(alias)
+        except Exception:  # noqa: BLE001, S112 - as above
+            continue
+        if isinstance(storage, ReplicatedStorage):
+            chosen = [host for host in storage.hosts if not hosts or host in hosts]
+            chosen = [host for host in chosen if pairs is None or (alias, host) in pairs]
+            for host, finding in _looked_at(alias, storage, chosen).items():
+                if finding.is_left_alone:
+                    found[alias, host] = problem_of(finding)
+    return found
+
+
+def _looked_at(alias: str, storage: ReplicatedStorage, hosts: Sequence[str]) -> dict[str, Finding]:
+    """Return what hosts were found to be in the last minute; look at the others, and give those an identity that are new."""
+    now = leases.monotonic()
+    due = [host for host in hosts if now - _looked.get((alias, host), (-math.inf, None))[0] >= LOOKED_EACH]
+    if due:
+        findings = storage.recognition.examine(due, begins=True)
+        _looked.update({(alias, host): (now, findings.get(host)) for host in due})
+    latest = {host: _looked[alias, host][1] for host in hosts}
+    return {host: finding for host, finding in latest.items() if finding is not None}
 
 
 def _drop_what_is_no_name(work: list[PendingName], so_far: _SoFar) -> int:

@@ -36,6 +36,7 @@ class Copying:
         guarded: Returns a job that asks the breaker of its host first.
         exists: Tells whether a host has a file.
         withdraw: Deletes a file from a host.
+        require: Raises unless a host may be written to.
     """
 
     hosts: Sequence[str]
@@ -43,6 +44,7 @@ class Copying:
     guarded: Callable[..., Job]
     exists: Callable[[str, str], bool]
     withdraw: Callable[[str, str], bool]
+    require: Callable[[str, str, str], None] = lambda host, name, action: None
 
     def job(self, claim: PendingName, rows: Sequence[Row]) -> Job:
         """Return the job that does what a drain has claimed.
@@ -74,6 +76,7 @@ class Copying:
         return self.guarded("exists", self.exists, host, name).run()
 
     def _copy(self, source: str, host: str, name: str) -> None:
+        self.require(host, name, "repair")
         read = self.guarded("download", partial(download, self.transport_for), source, name).run()
         if read.error is not None:
             raise UndecidedError(

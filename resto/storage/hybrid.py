@@ -89,6 +89,12 @@ class HybridStorage(ReplicatedStorage):
         super()._forget_composition(setting=setting, **kwargs)
         self.belief.forget()
 
+    def _owner_of_hosts(self) -> str:
+        return self.belief.identity()
+
+    def _directory(self) -> str | None:
+        return self.location
+
     # What runs on one host. Each makes the host equal to the master copy, whatever that is by then.
 
     @as_method
@@ -119,11 +125,21 @@ class HybridStorage(ReplicatedStorage):
 
     def _replicate(self, host: str, name: str, action: str) -> Course[bool]:
         require_canonical(name)
-        lease = current_lease()
         if not is_decided() and self.record_alias() is not None:
             # Whoever writes to a host holds a lease, and nobody has opened one for this.
             change = Change(self, present=action != "delete")
             return waiting(alone, change, host, name, action, partial(self._replicate, host, name, action))
+        if self.recognition.is_due(host):
+            return self._replicate_at_first(host, name, action)
+        return self._replicate_now(host, name, action)
+
+    def _replicate_at_first(self, host: str, name: str, action: str) -> Course[bool]:
+        yield from waiting(self.recognition.recognize, (host,), is_admitted=True)
+        return (yield from self._replicate_now(host, name, action))
+
+    def _replicate_now(self, host: str, name: str, action: str) -> Course[bool]:
+        self.recognition.require(host, name, action)
+        lease = current_lease()
         follow_up = catch_up if lease is not None and host in lease.caught_up else replicate
         return follow_up(self.transport_for(host), self._master, host, name, action, lease)
 
@@ -131,6 +147,9 @@ class HybridStorage(ReplicatedStorage):
         alias = self._alias_for_change(name)
         if alias is None:
             return None
+        if self.waits_for_hosts:
+            # Here, as the caller may be in a transaction that keeps other threads from the record.
+            self.recognition.recognize(hosts)
         return opening.open_lease(alias, hosts, name, present=present)
 
     def repair_job(self, host: str, name: str, lease: Lease, *, present: bool) -> Job:

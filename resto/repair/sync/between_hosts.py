@@ -42,6 +42,7 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
 
     def run(self) -> SyncReport:
         """Compare, repair what can be repaired, and return what it came to."""
+        self._hosts.recognize(is_dry_run=self._options.dry_run)
         self._walk(lambda node: Directory(), self._compare, self._settle)
         if not self._listed and self._hosts.active():
             problem = "none of its hosts lists its directories, so that nothing can be compared"

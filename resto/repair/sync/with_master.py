@@ -58,6 +58,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
     def run(self) -> SyncReport:
         """Compare, repair, and return what it came to."""
         try:
+            self._hosts.recognize(is_dry_run=self._options.dry_run)
             self._prepare_removals()
             self._walk(self._browse, self._compare, self._settle)
             self._repair_all(0)
