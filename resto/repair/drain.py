@@ -153,8 +153,7 @@ def drain_into(
     total.refused, total.refused_hosts = _refused(storage), {}
     if total.refused:
         so_far.strangers.update(rows.pairs([*total.refused]))
-    looked_at = None if watches else {*rows.pairs(storage)}
-    total.refused_hosts = _refused_hosts(storage, hosts, total.refused, looked_at)
+    total.refused_hosts = _refused_hosts(storage, hosts, total.refused, watches=watches)
     so_far.strangers.update(total.refused_hosts)
     total.kept += strangers.kept
     total.forgotten += strangers.forgotten
@@ -192,7 +191,7 @@ def _refused(aliases: Sequence[str]) -> dict[str, str]:
 
 
 def _refused_hosts(
-    aliases: Sequence[str], hosts: Sequence[str], refused: Collection[str], pairs: Collection[tuple[str, str]] | None
+    aliases: Sequence[str], hosts: Sequence[str], refused: Collection[str], *, watches: bool
 ) -> dict[tuple[str, str], str]:
     """Return the hosts that are not what they were; their rows stay until somebody has decided what they are.
 
@@ -200,7 +199,7 @@ def _refused_hosts(
         aliases: As for `drain`.
         hosts: As for `drain`.
         refused: Storages that are not looked at.
-        pairs: Storages and hosts that are; None for all.
+        watches: Whether hosts are looked at for which nothing is pending.
     """
     found = {}
     for alias in replicated_aliases(aliases):
@@ -208,9 +207,11 @@ def _refused_hosts(
             storage = None if alias in refused else _find_storage(alias)
         except Exception:  # noqa: BLE001, S112 - as above
             continue
-        if isinstance(storage, ReplicatedStorage):
+        if isinstance(storage, ReplicatedStorage) and storage.recognition.applies():
             chosen = [host for host in storage.hosts if not hosts or host in hosts]
-            chosen = [host for host in chosen if pairs is None or (alias, host) in pairs]
+            if not watches:
+                pending = {host for _, host in rows.pairs([alias])}
+                chosen = [host for host in chosen if host in pending]
             for host, finding in _looked_at(alias, storage, chosen).items():
                 if finding.is_left_alone:
                     found[alias, host] = problem_of(finding)

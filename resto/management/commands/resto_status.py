@@ -225,6 +225,8 @@ def _record_of_stranger(alias: str, stranger: Stranger) -> dict[str, Any]:
         "oldest": backlog.oldest,
         "due": backlog.due,
         "error": backlog.error,
+        "identity_problem": "",
+        "identity_remark": "",
     }
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from kit import forks
 from kit.servers import VENV_PROGRAMS, clean_environment
+from resto.names import is_temporary
 
 
 TESTS = Path(__file__).resolve().parents[2]
@@ -235,7 +236,7 @@ def files_below(directory: Path) -> dict[str, bytes]:
     """Return the content of all complete files, by name."""
     found = {}
     for path in directory.rglob("*"):
-        if not path.name.startswith(".resto-"):
+        if not is_temporary(path.name):
             try:
                 found[path.relative_to(directory).as_posix()] = path.read_bytes()
             except (IsADirectoryError, FileNotFoundError):  # a directory, or gone in the meantime
