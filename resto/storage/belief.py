@@ -139,7 +139,7 @@ class Belief:
         Raises:
             DatabaseError: The record cannot be read.
         """
-        known = self._known or self.examine()[1]
+        _, known = self.examine()  # not what was believed a moment ago: another one may have been adopted
         return "" if known is None else known.identity
 
     def adopt(self) -> tuple[str, str]:

@@ -216,6 +216,17 @@ class Recognition:
             _verdicts[alias, outcome.host] = _Verdict(finding, look.owner, until)
         return findings
 
+    def known(self) -> dict[str, Known]:
+        """Return what the record knows of each host; nothing where hosts have no identities.
+
+        Raises:
+            DatabaseError: The record cannot be read.
+        """
+        alias = self._storage.record_alias() if self.applies() else None
+        return (
+            {} if alias is None else {host: one for host, one in identities.find_all(alias).items() if host != MASTER}
+        )
+
     # What people decide.
 
     def adopt(self, host: str, aliases: Collection[str], state: str = "") -> None:

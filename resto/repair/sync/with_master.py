@@ -69,7 +69,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
 
     def _browse(self, node: Node) -> Directory | None:
         try:
-            return self._storage.browse(node.name)
+            return self._browsed(node.name)
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -77,12 +77,15 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
             self.report.problems.append(problem)
             return None
 
+    def _browsed(self, name: str) -> Directory:
+        return self._storage.browse(name, is_proven=not self._options.dry_run)
+
     # How much may be removed.
 
     def _prepare_removals(self) -> None:
         options = self._options
-        top = self._storage.browse(options.prefix)
-        is_empty = not (self._storage.belief.require() or top.files or top.directories)
+        top = self._browsed(options.prefix)
+        is_empty = not (self._is_believed() or top.files or top.directories)
         self._from_nothing = is_empty and options.force
         if options.delete and options.force:
             self._budgets = dict.fromkeys(self._hosts.reports, float("inf"))
@@ -91,6 +94,16 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
             self.report.problems.append(f"{path} is empty or missing; is it mounted? Nothing is removed on its account")
         elif options.delete:
             self._set_budgets()
+
+    def _is_believed(self) -> bool:
+        """Return whether the directory proves to be the master copy; one that is something else can be compared all the same."""
+        try:
+            return self._storage.belief.require()
+        except ConfigurationError as error:
+            if not self._options.dry_run:
+                raise
+            self.report.problems.append(str(error))
+            return False
 
     def _set_budgets(self) -> None:
         """Look how many files would be removed, before any is."""
