@@ -176,20 +176,20 @@ class HybridStorage(ReplicatedStorage):
 
     # The full comparison.
 
-    def browse(self, name: str, *, is_proven: bool = True) -> Directory:
+    def browse(self, name: str) -> Directory:
         """Return what a directory of the master copy holds, with the sizes of the files; ``""`` is the root.
 
         A directory that is missing holds nothing.
-
-        Args:
-            name: Of the directory.
-            is_proven: Whether it has to be in the master copy; if not, nothing may be done about what it lacks.
 
         Raises:
             FileNotFoundError: The directory of the master copy is missing.
             OSError: The directory cannot be read.
         """
-        return self._master.browse(name, is_proven=is_proven)
+        return self._master.browse(name)
+
+    def browse_unproven(self, name: str) -> Directory:
+        """Do the same, whether the directory proves to be the master copy or not; nothing may be done about what it lacks."""
+        return self._master.browse(name, is_proven=False)
 
     def repair_each(self, differences: Iterable[tuple[str, str]], *, from_nothing: bool = False) -> Iterator[Outcome]:
         """Make hosts equal to the master copy, whatever that is by then, many files at a time.

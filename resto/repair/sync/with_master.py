@@ -48,6 +48,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
         # How many files may yet be removed from each host.
         self._budgets: dict[str, float] = dict.fromkeys(self._hosts.reports, 0)
         self._from_nothing = False
+        self._is_proven = True
         # What the directories of a group have brought: files of which listings do not tell, and such whose contents are to
         # be compared; then what differs.
         self._doubtful: list[_File] = []
@@ -78,14 +79,15 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
             return None
 
     def _browsed(self, name: str) -> Directory:
-        return self._storage.browse(name, is_proven=not self._options.dry_run)
+        return self._storage.browse(name) if self._is_proven else self._storage.browse_unproven(name)
 
     # How much may be removed.
 
     def _prepare_removals(self) -> None:
         options = self._options
+        is_believed = self._is_believed()
         top = self._browsed(options.prefix)
-        is_empty = not (self._is_believed() or top.files or top.directories)
+        is_empty = not (is_believed or top.files or top.directories)
         self._from_nothing = is_empty and options.force
         if options.delete and options.force:
             self._budgets = dict.fromkeys(self._hosts.reports, float("inf"))
@@ -103,6 +105,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
             if not self._options.dry_run:
                 raise
             self.report.problems.append(str(error))
+            self._is_proven = False
             return False
 
     def _set_budgets(self) -> None:
