@@ -232,6 +232,11 @@ def wait_until(condition: Callable[[], object], explanation: Callable[[], str] =
         pause = min(1.2 * pause, 0.1)  # who looks all the time takes the processor from what is waited for
 
 
+def held(server: Any) -> dict[str, bytes]:
+    """Return what a test server has, by name, but for the file that says which host it is."""
+    return {name: content for name, content in server.files.items() if not is_temporary(name)}
+
+
 def files_below(directory: Path) -> dict[str, bytes]:
     """Return the content of all complete files, by name."""
     found = {}
