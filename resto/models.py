@@ -74,7 +74,7 @@ class Host(models.Model):
         storage: Alias of the storage in ``STORAGES``.
         host: The host as it stands in the settings.
         identity: What its identity file says, and that of no other directory or server; it stays. Empty while it is being made.
-        mark: What the identity file of a master copy says, too; another one each hour.
+        mark: What the identity file of a master copy says, too; another one each hour. Of a host: whose it is, hashed.
         next_mark: What it is about to say; empty most of the time.
         marks: The last ones and when they came, as JSON, so that an old copy or backup is known for what it is.
         places: Directories below that are on another device, or links, and on what, as JSON.

@@ -14,6 +14,9 @@ from hypothesis import HealthCheck, settings
 
 from kit.clock import Clock
 from resto import health
+from resto.record import database
+from resto.repair import drain
+from resto.storage import recognition
 
 
 # A job in the background of a script ignores Ctrl-C, and so would the tests of what Ctrl-C does, and their processes.
@@ -118,3 +121,14 @@ def media_root(tmp_path, settings):
     """An empty master copy, as `MEDIA_ROOT`."""
     settings.MEDIA_ROOT = str(tmp_path / "media")
     return tmp_path / "media"
+
+
+@pytest.fixture
+def identities_apply(monkeypatch):
+    """A site as in production: what directories and hosts say of themselves is asked for, and believed."""
+    monkeypatch.setattr(database, "is_under_test", lambda: False)
+    recognition._verdicts.clear()
+    drain._looked.clear()
+    yield
+    recognition._verdicts.clear()
+    drain._looked.clear()

@@ -272,18 +272,22 @@ class MasterCopy(FileSystemStorage):
         directories, files = super().listdir(path)
         return directories, [name for name in files if not is_temporary(name)]
 
-    def browse(self, name: str) -> Directory:
+    def browse(self, name: str, *, is_proven: bool = True) -> Directory:
         """Return what a directory holds, with the sizes of the files; ``""`` is the root.
 
         Links are followed, as Django does when it opens a file, but not to a directory above. A directory that is missing
         holds nothing.
+
+        Args:
+            name: Of the directory.
+            is_proven: Whether it has to be in the master copy; if not, nothing may be done about what it lacks.
 
         Raises:
             FileNotFoundError: The directory of the master copy is missing.
             ConfigurationError: It is not the master copy.
             OSError: The directory cannot be read.
         """
-        with self.proven.looking(f"{name}/", None) as root:
+        with self.proven.looking(f"{name}/") if is_proven else self.proven.opened() as root:
             try:
                 return browse(root, str(self.location), name)
             except (FileNotFoundError, NotADirectoryError):

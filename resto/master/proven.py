@@ -53,7 +53,7 @@ class ProvenDirectory:
             ReplacedMeanwhileError: It has ceased to be meanwhile.
         """
         proof = proof or Proof()
-        with self._opened(makes=makes) as root:
+        with self.opened(makes=makes) as root:
             self._prove(root, name, proof, is_save=makes)
             yield root
             try:
@@ -74,13 +74,22 @@ class ProvenDirectory:
             ConfigurationError: It is not the master copy, and what was seen must not be believed.
         """
         proof = proof or Proof()
-        with self._opened() as root:
+        with self.opened() as root:
             if proof.seal is None:  # else what the action has seen before is what it is compared with
                 self._prove(root, name, proof)
             yield root
             self._prove(root, name, proof)
 
-    def _opened(self, *, makes: bool = False) -> Root:
+    def opened(self, *, makes: bool = False) -> Root:
+        """Return the directory as it is, without proof.
+
+        Args:
+            makes: As for `changing`.
+
+        Raises:
+            FileNotFoundError: As for `changing`.
+            ConfigurationError: It is missing, and should be there.
+        """
         location = str(self._master.location)
         try:
             return Root(location)

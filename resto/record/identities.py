@@ -107,14 +107,15 @@ def _read(choose: "Callable[[QuerySet[Host]], QuerySet[Host]]") -> list[Known]:
 
 
 @outside_loops
-def add(storage: str, host: str, identity: str, mark: str = "") -> bool:
+def add(storage: str, host: str, identity: str, mark: str = "", state: str = "") -> bool:
     """Make something known, unless it is; return whether it was not.
 
     Args:
         storage: Alias of the storage.
         host: As for `find`.
         identity: Of the host, or of the master copy.
-        mark: Of the master copy.
+        mark: Of the master copy; of a host its owner.
+        state: As for `put`.
 
     Raises:
         Exception: As for `find`.
@@ -124,7 +125,7 @@ def add(storage: str, host: str, identity: str, mark: str = "") -> bool:
         if row.exists():
             return False
         try:
-            _create(rows_in(connection), storage, host, identity, mark)
+            _create(rows_in(connection), storage, host, identity, mark, state)
         except IntegrityError:
             if connection.in_atomic_block or not row.exists():
                 raise
@@ -258,9 +259,9 @@ def _state(state: str) -> dict[str, Any]:
     return {"state": state, **begun}
 
 
-def _create(rows: "QuerySet[Host]", storage: str, host: str, identity: str, mark: str) -> None:
+def _create(rows: "QuerySet[Host]", storage: str, host: str, identity: str, mark: str, state: str) -> None:
     marks, now = _marks({}, mark), leases.clock()
-    rows.create(storage=storage, host=host, identity=identity, mark=mark, marks=marks, looked=now)
+    rows.create(storage=storage, host=host, identity=identity, mark=mark, marks=marks, state=state, looked=now)
 
 
 def _marks(before: Mapping[str, float], mark: str) -> str:

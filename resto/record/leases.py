@@ -69,6 +69,7 @@ class Lease:
             with others, and what somebody else has made of these after the lease had ended is not known.
         caught_up: Hosts for which nothing was pending when a worker came; see `adopt_lease`.
         created: When its rows were opened, as they say.
+        staying: Hosts whose rows stay even if they have followed, as they have lost their files, and may get them back; and why.
     """
 
     def __init__(self, token: str, hosts: Iterable[str], attempts: int = 0, rests_until: float = 0.0) -> None:
@@ -82,6 +83,7 @@ class Lease:
         self._taken = 0  # rows of earlier deletions, of which a host may have several
         self.caught_up: frozenset[str] = frozenset()
         self.created = 0.0
+        self.staying: dict[str, str] = {}
         self._lock = threading.Lock()
         self.seconds = lease_seconds()
         self._renewed = monotonic()
@@ -140,8 +142,8 @@ class Lease:
             Whether the change counts. Without a master copy, one that a host has missed counts only if that is recorded.
         """
         outcomes = list(outcomes)
-        done = [outcome.host for outcome in outcomes if is_done(outcome)]
-        failed = [outcome for outcome in outcomes if not is_done(outcome)]
+        done = [outcome.host for outcome in outcomes if self._is_done(outcome)]
+        failed = [outcome for outcome in outcomes if not self._is_done(outcome)]
         is_recorded = False
         try:
             with self._lock:
@@ -161,6 +163,9 @@ class Lease:
         _unreachable.update(outcome.host for outcome in failed if isinstance(outcome.error, HostUnavailableError))
         return is_recorded or not failed or not self.settles_all
 
+    def _is_done(self, outcome: Outcome) -> bool:
+        return is_done(outcome) and outcome.host not in self.staying
+
     def _clear(self, mine: dict[str, Any], hosts: int) -> None:
         if self._rests_until > clock():
             rows.update(mine, quiet_until=self._rests_until, due=self._rests_until)
@@ -179,7 +184,9 @@ class Lease:
             delay = min(delay, _UNDECIDED_DELAY)  # it is not this host that is waited for
         times = {"quiet_until": quiet_until, "due": max(quiet_until, now + delay)}
         cause = cause_of_refusal(outcome.error)
-        if cause is None:
+        if outcome.error is None:
+            rows.update(mine, "attempts = attempts + 1", **times, error=self.staying[outcome.host][:_MAX_ERROR])
+        elif cause is None:
             rows.update(mine, "attempts = attempts + 1", **times, error=problem_of(outcome.error)[:_MAX_ERROR])
         else:
             rows.update(mine, "attempts = attempts + 1", **times)
@@ -315,7 +322,7 @@ def settle_leases(settled: Sequence[tuple[Lease, Outcome]]) -> None:
     Args:
         settled: Leases, and what happened to the hosts that they are for.
     """
-    done = {lease: outcome.host for lease, outcome in settled if outcome.ok}
+    done = {lease: outcome.host for lease, outcome in settled if lease._is_done(outcome)}  # noqa: SLF001
     try:
         for leases in in_parts([*done]):
             _clear_all(leases)
@@ -325,7 +332,7 @@ def settle_leases(settled: Sequence[tuple[Lease, Outcome]]) -> None:
         logger.exception("Failed to record what became of %s.", shown(settled[0][1].name))
     _unreachable.difference_update(done.values())
     for lease, outcome in settled:
-        if not outcome.ok:
+        if lease not in done:
             lease.settle([outcome])
 
 

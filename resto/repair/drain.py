@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from django.core.files.storage import storages
@@ -21,6 +21,7 @@ from resto.repair.strangers import Strangers
 from resto.settings import storage_settings
 from resto.storage import HybridStorage, ReplicatedStorage
 from resto.storage.finding import find_host, hosts_of, replicated_aliases
+from resto.storage.host_findings import Finding, problem_of
 
 
 __all__ = ["Drained", "drain", "drain_into"]
@@ -32,6 +33,12 @@ BATCH = 200
 
 # Seconds in which a drain that watches says once that a queue is of no use.
 SAID_EACH = 3_600
+
+# Seconds after which a drain that watches looks at hosts again.
+LOOKED_EACH = 60
+
+# When storages and hosts were looked at, and what these were.
+_looked: dict[tuple[str, str], tuple[float, Finding | None]] = {}
 
 # What was said of the queues of storages, and when.
 _warned: dict[tuple[str, str], float] = {}
@@ -53,6 +60,7 @@ class Drained:
         left: Names on hosts that are left as they are, as the master copy is being restored, and lacks the file so far.
         refused: Storages of which nothing was drained, as the directory of their master copy does not prove to be it, each with
             why.
+        refused_hosts: Storages and hosts, to which nothing was sent, as they are not the hosts that they were, each with why.
     """
 
     done: int = 0
@@ -64,6 +72,7 @@ class Drained:
     dropped: int = 0
     left: int = 0
     refused: tuple[tuple[str, str], ...] = ()
+    refused_hosts: tuple[tuple[tuple[str, str], str], ...] = ()
 
     @property
     def claimed(self) -> int:
@@ -127,6 +136,7 @@ def drain_into(
     hosts: Sequence[str] = (),
     limit: int | None = None,
     direct: bool | None = None,
+    watches: bool = False,
     progress: Callable[[int], object] = lambda count: None,
 ) -> None:
     """Do what `drain` does, for whoever wants to know what was done even if it is interrupted.
@@ -137,15 +147,19 @@ def drain_into(
         hosts: As for `drain`.
         limit: As for `drain`.
         direct: As for `drain`.
+        watches: Whether this is done again and again: hosts are looked at even if nothing is pending for them.
         progress: As for `drain`.
     """
     so_far, end = _SoFar(total, direct), math.inf if limit is None else total.claimed + limit
     strangers = Strangers(_find_storage, storage, hosts)
     so_far.strangers = strangers.pairs
     refused = _refused(storage)
-    total.refused = tuple(refused.items())
+    total.refused, total.refused_hosts = tuple(refused.items()), ()
     if refused:
         so_far.strangers.update(rows.pairs([*refused]))
+    refused_hosts = _refused_hosts(storage, hosts, refused, watches=watches)
+    total.refused_hosts = tuple(refused_hosts.items())
+    so_far.strangers.update(refused_hosts)
     total.kept += strangers.kept
     total.forgotten += strangers.forgotten
     while total.claimed < end:
@@ -179,6 +193,45 @@ def _refused(aliases: Sequence[str]) -> dict[str, str]:
             except ConfigurationError as error:
                 refused[alias] = str(error)
     return refused
+
+
+def _refused_hosts(
+    aliases: Sequence[str], hosts: Sequence[str], refused: Collection[str], *, watches: bool
+) -> dict[tuple[str, str], str]:
+    """Return the hosts that are not what they were; their rows stay until somebody has decided what they are.
+
+    Args:
+        aliases: As for `drain`.
+        hosts: As for `drain`.
+        refused: Storages that are not looked at.
+        watches: Whether hosts are looked at for which nothing is pending.
+    """
+    found = {}
+    for alias in replicated_aliases(aliases):
+        try:
+            storage = None if alias in refused else _find_storage(alias)
+        except Exception:  # noqa: BLE001, S112 - as above
+            continue
+        if isinstance(storage, ReplicatedStorage) and storage.recognition.applies():
+            chosen = [host for host in storage.hosts if not hosts or host in hosts]
+            if not watches:
+                pending = {host for _, host in rows.pairs([alias])}
+                chosen = [host for host in chosen if host in pending]
+            for host, finding in _looked_at(alias, storage, chosen).items():
+                if finding.is_left_alone:
+                    found[alias, host] = problem_of(finding)
+    return found
+
+
+def _looked_at(alias: str, storage: ReplicatedStorage, hosts: Sequence[str]) -> dict[str, Finding]:
+    """Return what hosts were found to be in the last minute; look at the others, and give those an identity that are new."""
+    now = leases.monotonic()
+    due = [host for host in hosts if now - _looked.get((alias, host), (-math.inf, None))[0] >= LOOKED_EACH]
+    if due:
+        findings = storage.recognition.examine(due, begins=True)
+        _looked.update({(alias, host): (now, findings.get(host)) for host in due})
+    latest = {host: _looked[alias, host][1] for host in hosts}
+    return {host: finding for host, finding in latest.items() if finding is not None}
 
 
 def _drop_what_is_no_name(work: list[PendingName], so_far: _SoFar) -> int:

@@ -1,17 +1,17 @@
 """The probe: uses a host as the site will, with small files of its own, and says what is misconfigured there."""
 
 import io
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from secrets import token_bytes, token_hex
 
-from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError, UnexpectedStatusCode
+from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError
 from resto.executors import Job
 from resto.names import TEMPORARY_PREFIX, temporary_name
 from resto.plugins import get_plugin_manager
+from resto.repair.advice import DELETE, LIST, READ, REPLACE, WRITE, WRITE_BELOW, explained
 from resto.storage.finding import replicated_storages
 from resto.transports import Transport
 from resto.transports.http import HttpTransport
@@ -36,70 +36,12 @@ _DIRECTORY_STAYS = (
     "each probe uses the same."
 )
 
-# What the probe does. Each is the beginning of a sentence.
-_WRITE = "A file cannot be written"
-_READ = "A file that was written cannot be read"
-_DELETE = "A file cannot be deleted"
-_WRITE_BELOW = "A file cannot be written into a new directory"
-_REPLACE = "A file cannot be replaced by one of 2 MiB"
-_LIST = "Its directories cannot be listed"
-
-_REDIRECT = "redirects are not followed, so give the URL that it redirects to, perhaps with https://"
-_OTHER = "something else than the media server answers, such as an application, or a site for unknown hostnames; correct the URL"
-_PARENTS = "let the server make missing directories (nginx: create_full_put_path on), or take the transport 'webdav' and let it MKCOL"
-
-_ADVICE: Mapping[tuple[str, int], str] = {
-    (_WRITE, 404): "does the directory of the host's URL exist, and does the server take uploads there?",
-    (_WRITE, 409): "make the directory of the host's URL on the server, or correct the URL",
-    (
-        _WRITE,
-        500,
-    ): "may the server's user write to the directory of the host's URL, is there one, and is the disk full? Its error log tells",
-    (_WRITE_BELOW, 403): _PARENTS,
-    (_WRITE_BELOW, 404): _PARENTS,
-    (_WRITE_BELOW, 409): _PARENTS,
-    (_WRITE_BELOW, 500): _PARENTS,
-    (_DELETE, 405): "let the server DELETE (nginx: dav_methods)",
-    (_DELETE, 409): "let the server delete files at this depth (nginx: a smaller min_delete_depth)",
-    (_READ, 403): "let the server's user read what it writes, and this machine read from the server",
-}
-
-_ADVICE_FOR_ALL: Mapping[int, str] = {
-    200: _OTHER,
-    202: _OTHER,
-    301: _REDIRECT,
-    302: _REDIRECT,
-    303: _REDIRECT,
-    307: _REDIRECT,
-    308: _REDIRECT,
-    400: "does the server want https://, a client certificate, or another hostname?",
-    401: "name its credentials in the transport option 'auth', let RESTO_SECRETS hold what the server's password file has, and set 'auth_scheme' to 'digest' if it wants that",
-    403: "let the server take this from this machine's address, and with these credentials, if it has any; and its user write to its directory",
-    405: "let the server do this (nginx: dav_methods PUT DELETE MKCOL MOVE; Apache: Dav On), or free its disk (rclone and Caddy say so when it is full)",
-    413: "raise the limit of the server, or of the proxy before it (nginx: client_max_body_size 0; Apache: LimitRequestBody)",
-    501: "the server has no such method: is it a media server?",
-}
-
-# For hosts that give no answer.
-_ADVICE_FOR_SILENCE: Mapping[str, str] = {
-    _WRITE: "is the server running, and is this its address?",
-    _REPLACE: "does the server, or a proxy before it, end long uploads, or is the 'timeout' too short?",
-}
-
 _SUSPICION = "; does a cache, a proxy or an application answer in the place of the media server?"
 
 # By whether the host is a server.
 _AGAINST_IN_PLACE = {
     True: "take the transport 'webdav' with 'publish': 'move'.",
     False: "does its transport have an option against that?",
-}
-
-# OpenSSL's codes (X509_V_ERR_*).
-_ADVICE_FOR_CERTIFICATES: Mapping[int, str] = {
-    9: "the clocks of the two machines differ, or it is not in force yet",
-    10: "renew it",
-    62: "give the host the name that its certificate is for",
-    64: "give the host the name that its certificate is for",
 }
 
 
@@ -132,7 +74,7 @@ def probe_hosts(aliases: Sequence[str] = ()) -> list[HostProbe]:
         ConfigurationError: The settings of a storage are wrong.
     """
     probes = [
-        _Probe(alias, host, storage.transport_for(host))
+        _Probe(alias, host, {one: storage.transport_for(one) for one in storage.hosts})
         for alias, storage in replicated_storages(aliases).items()
         for host in storage.hosts
     ]
@@ -147,10 +89,11 @@ class _MisconfiguredError(Exception):
 class _Probe:
     """Uses one host, and keeps in mind what is to be removed from it."""
 
-    def __init__(self, storage: str, host: str, transport: Transport) -> None:
+    def __init__(self, storage: str, host: str, transports: Mapping[str, Transport]) -> None:
         self._storage = storage
         self.host = host
-        self._transport = transport
+        self._transport = transport = transports[host]
+        self._others = {one: other for one, other in transports.items() if one != host}
         self._is_server = isinstance(transport, HttpTransport)  # of others it is not known what to look at
         self._content = token_bytes(64)
         self._directory = temporary_name("")
@@ -183,15 +126,16 @@ class _Probe:
 
     def _use(self) -> None:
         name = temporary_name("")
-        self._write(_WRITE, name, self._content)
+        self._write(WRITE, name, self._content)
         self._read(name)
+        self._look_elsewhere(name)
         self._delete(name)
         # A host says whether it removes directories when it is asked for one that is not there.
         if not self._succeeds(self._transport.remove_directory, self._directory):
             self._directory = _KEPT_DIRECTORY
         below = f"{self._directory}/{self._listed}"
         self._left[self._directory] = False
-        self._write(_WRITE_BELOW, below, self._content)
+        self._write(WRITE_BELOW, below, self._content)
         self._left[self._directory] = True
         self._list()
         self._replace(below)
@@ -210,11 +154,20 @@ class _Probe:
         self._left[name] = True
 
     def _read(self, name: str) -> None:
-        with self._explaining(_READ):
+        with self._explaining(READ):
             self._transport.size(self.host, name)
             content = self._read_start(name)
         if content != self._content:
-            raise _MisconfiguredError(f"{_READ}: the host answers something else{self._suspicion()}")
+            raise _MisconfiguredError(f"{READ}: the host answers something else{self._suspicion()}")
+
+    def _look_elsewhere(self, name: str) -> None:
+        """Ask all other hosts for a file that only this one should have."""
+        showing = [host for host, transport in self._others.items() if _shows(transport, host, name)]
+        if showing:
+            raise _MisconfiguredError(
+                f"A file that was written here only is shown by {' and '.join(showing)}, too: is that the same server, or does a "
+                "fallback or a balancer answer there for this one? Give the address of each server itself."
+            )
 
     def _read_start(self, name: str) -> bytes:
         content = b""
@@ -224,12 +177,12 @@ class _Probe:
         return content
 
     def _delete(self, name: str) -> None:
-        with self._explaining(_DELETE):
+        with self._explaining(DELETE):
             self._transport.delete(self.host, name)
             is_there = self._transport.exists(self.host, name)
         if is_there:
             raise _MisconfiguredError(
-                f"{_DELETE}: the host says that {name!r} is gone, and that it is there{self._suspicion()}"
+                f"{DELETE}: the host says that {name!r} is gone, and that it is there{self._suspicion()}"
             )
         del self._left[name]
 
@@ -237,10 +190,10 @@ class _Probe:
         try:
             files = self._listed_files()
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-            self._remarks.append(self._explained(_LIST, error))
+            self._remarks.append(self._explained(LIST, error))
             return
         if files is not None and self._listed not in files:
-            self._remarks.append(f"{_LIST}: a file that is there is not listed.")
+            self._remarks.append(f"{LIST}: a file that is there is not listed.")
 
     def _listed_files(self) -> list[str] | None:
         if self._transport.supports_listdir:
@@ -250,11 +203,11 @@ class _Probe:
 
     def _replace(self, name: str) -> None:
         seen: list[bool] = []
-        self._write(_REPLACE, name, _WatchedContent(bytes(_LARGE), lambda: seen.append(self._keeps(name))))
-        with self._explaining(_REPLACE):
+        self._write(REPLACE, name, _WatchedContent(bytes(_LARGE), lambda: seen.append(self._keeps(name))))
+        with self._explaining(REPLACE):
             stored = self._transport.size(self.host, name)
         if stored != _LARGE:
-            raise _MisconfiguredError(f"{_REPLACE}: the host has kept {stored} of {_LARGE} bytes; is its disk full?")
+            raise _MisconfiguredError(f"{REPLACE}: the host has kept {stored} of {_LARGE} bytes; is its disk full?")
         if seen == [False]:
             self._remarks.append(
                 "While a file is replaced, the old one is not served: uploads seem to be written in place, so that readers may "
@@ -302,7 +255,7 @@ class _Probe:
             raise _MisconfiguredError(self._explained(step, error)) from error
 
     def _explained(self, step: str, error: Exception) -> str:
-        return _explained(step, error, is_server=self._is_server)
+        return explained(step, error, is_server=self._is_server)
 
     def _suspicion(self) -> str:
         return _SUSPICION if self._is_server else "."
@@ -341,6 +294,13 @@ class _Probe:
             return False
 
 
+def _shows(transport: Transport, host: str, name: str) -> bool:
+    try:
+        return transport.exists(host, name)
+    except Exception:  # noqa: BLE001 - what is wrong with that host is told by its own probe
+        return False
+
+
 class _WatchedContent(io.BytesIO):
     """Content that calls a function once, when more than half of it was taken to be sent."""
 
@@ -356,40 +316,3 @@ class _WatchedContent(io.BytesIO):
             self._watch = None
             watch()
         return block
-
-
-def _explained(step: str, error: Exception, *, is_server: bool) -> str:
-    """Return what happened, and what to do about it, as one sentence."""
-    if not isinstance(error, TransportError):
-        # Without its text, which may hold a secret.
-        return (
-            f"{step}: the transport raised {type(error).__name__}, which it must not; look for a newer version of it."
-        )
-    happened, advice = error.problem, _advice(step, error, is_server=is_server)
-    if isinstance(error, UnexpectedStatusCode) and advice:
-        happened = happened.partition(": ")[0]  # what follows is what may have caused it in general
-    sentence = f"{step}: {happened}; {advice}" if advice else f"{step}: {happened}"
-    return sentence if sentence.endswith(("?", ".")) else f"{sentence}."
-
-
-def _advice(step: str, error: TransportError, *, is_server: bool) -> str:
-    if isinstance(error, UnexpectedStatusCode):
-        return _ADVICE.get((step, error.status)) or ("" if step == _LIST else _ADVICE_FOR_ALL.get(error.status, ""))
-    if isinstance(error, RemoteFileNotFoundError):
-        place = ("server", "directory") if is_server else ("host", "place")
-        return "does the {} read from another {} than it writes to?".format(*place)
-    for cause in _causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return _ADVICE_FOR_CERTIFICATES.get(cause.verify_code, "give its authority as 'ca_bundle'")
-        if isinstance(cause, ssl.SSLError):
-            return "does the server speak http:// there, or does it want a client certificate ('client_cert')?"
-    # Whether it runs, and has this address, may be no question: of a disk, for example. Its transport has said what is wrong.
-    if isinstance(error, HostUnavailableError) and (is_server or step != _WRITE):
-        return _ADVICE_FOR_SILENCE.get(step, "")
-    return ""
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__

@@ -14,6 +14,7 @@ from resto.record import database, leases
 from resto.record.backlog import NOTHING, Backlog, backlog_of
 from resto.storage import HybridStorage, ReplicatedStorage
 from resto.storage.finding import find_host, replicated_storages
+from resto.storage.host_findings import Finding, problem_of
 
 
 __all__ = ["HostStatus", "MasterStatus", "Stranger", "host_statuses", "master_status", "strangers"]
@@ -40,6 +41,8 @@ class HostStatus:
         due: Seconds until the next of them is due, that is, may be sent; negative if it has been due for a while, which
             is a drain's to change. None if there is none.
         error: Why the last of them failed; empty if none has.
+        identity_problem: What is wrong with what the host has shown to be, and what to do, a sentence; empty if nothing is.
+        identity_remark: Why that is not known, a sentence fragment; empty if it is known, or if hosts have no identities.
     """
 
     storage: str
@@ -53,6 +56,8 @@ class HostStatus:
     oldest: float | None
     due: float | None
     error: str
+    identity_problem: str = ""
+    identity_remark: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the attributes, for JSON."""
@@ -140,7 +145,10 @@ def strangers(alias: str) -> list[Stranger]:
 
 def _statuses(alias: str, storage: ReplicatedStorage) -> list[HostStatus]:
     found = backlog_of(alias) if database.is_active() else None
-    return [_status(alias, storage, outcome, found) for outcome in _ask_hosts(storage)]
+    outcomes = _ask_hosts(storage)
+    answering = [one.host for one in outcomes if not isinstance(one.error, HostUnavailableError)]
+    findings = storage.recognition.examine(answering)
+    return [_status(alias, storage, outcome, found, findings.get(outcome.host)) for outcome in outcomes]
 
 
 def _ask_hosts(storage: ReplicatedStorage) -> list[Outcome]:
@@ -155,7 +163,13 @@ def _ask_hosts(storage: ReplicatedStorage) -> list[Outcome]:
     return outcomes
 
 
-def _status(alias: str, storage: ReplicatedStorage, outcome: Outcome, backlog: dict[str, Backlog] | None) -> HostStatus:
+def _status(
+    alias: str,
+    storage: ReplicatedStorage,
+    outcome: Outcome,
+    backlog: dict[str, Backlog] | None,
+    finding: Finding | None,
+) -> HostStatus:
     error = outcome.error
     problem = error.problem if isinstance(error, HostUnavailableError) else ""
     one = (backlog or {}).get(outcome.host, NOTHING)
@@ -173,4 +187,6 @@ def _status(alias: str, storage: ReplicatedStorage, outcome: Outcome, backlog: d
         oldest=one.oldest,
         due=one.due,
         error=one.error,
+        identity_problem="" if finding is None else problem_of(finding),
+        identity_remark="" if finding is None else finding.remark,
     )

@@ -131,7 +131,7 @@ class StaticFilesStorage(HybridStorage):
             make_root(Path(self.location), self._master.directory_permissions_mode)
             problem, known = self.belief.examine()
             if problem is not None or known is None:
-                self.belief.adopt()
+                self.recognition.follow(self.belief.adopt())
 
     def _publish(self, publication: Publication, progress: Callable[[int], object]) -> None:
         # Without a record nobody knows what hosts have missed before, so that all is sent.

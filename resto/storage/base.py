@@ -20,6 +20,7 @@ from resto.record.leases import Lease
 from resto.settings import media_url
 from resto.storage.composition import Composition, Options, StorageOptions, find_alias
 from resto.storage.jobs import action_of, guarded_job, leased_job, run_jobs
+from resto.storage.recognition import Recognition, owner_in_record
 from resto.storage.reporting import forget_frames, log_failure, log_outcome, log_unrecorded
 from resto.transports import Transport
 
@@ -31,6 +32,9 @@ class ReplicatedStorage(Storage):
     """A storage composed of hosts, a transport and an executor.
 
     Options that are not given fall back to settings, each time they are used. Nothing is sent by the constructor.
+
+    Attributes:
+        recognition: Whether hosts are what they were.
     """
 
     waits_for_hosts = True
@@ -48,6 +52,7 @@ class ReplicatedStorage(Storage):
         self._options = Options(hosts, options)
         self._base_url = base_url
         self._composition: Composition | None = None
+        self.recognition = Recognition(self, self._owner_of_hosts, self._directory)
         setting_changed.connect(self._forget_composition)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -140,6 +145,15 @@ class ReplicatedStorage(Storage):
     def _forget_composition(self, *, setting: str, **kwargs: Any) -> None:
         if setting.startswith("RESTO_") or setting in ("MEDIA_ROOT", "MEDIA_URL", "STORAGES"):
             self._composition = None
+            self.recognition.forget()
+
+    def _owner_of_hosts(self) -> str:
+        """Return whose the hosts are: an id; empty if there is none yet."""
+        return owner_in_record(self)
+
+    def _directory(self) -> str | None:
+        """Return the path of the master copy; None if there is none."""
+        return None
 
     def require_sound_options(self) -> None:
         """Raise `ConfigurationError` before anything is written."""

@@ -151,8 +151,20 @@ class Belief:
         known = matching(identities.find(aliases), found)
         return problem_of(self._storage.location, found, known), known if _is_made(known) else None
 
-    def adopt(self) -> None:
+    def identity(self) -> str:
+        """Return the id of the master copy, as the record knows it; empty if it knows none.
+
+        Raises:
+            DatabaseError: The record cannot be read.
+        """
+        _, known = self.examine()  # not what was believed a moment ago: another one may have been adopted
+        return "" if known is None else known.identity
+
+    def adopt(self) -> tuple[str, str]:
         """Let the directory be the master copy from now on, as it is, and no other one.
+
+        Returns:
+            The id that the directory had, and that of the master copy whose place it takes; empty where there was none.
 
         Raises:
             FileNotFoundError: It is missing.
@@ -166,13 +178,15 @@ class Belief:
                 "nothing is recorded of this storage", "Add it to STORAGES, and 'resto' to INSTALLED_APPS."
             )
         with Root(self._storage.location) as root:
-            row = matching(identities.find(aliases), read_identity(root.descriptor))
+            before = read_identity(root.descriptor)
+            row = matching(identities.find(aliases), before)
             replace_identity(root.descriptor, new_identity())
             found = read_identity(root.descriptor)
         assert found is not None  # noqa: S101 - it was just written
         # That of whoever has done the same meanwhile.
         identities.put(aliases[0] if row is None else row.storage, MASTER, *found.identity)
         self.forget()
+        return "" if before is None else before.identity.id, "" if row is None else row.identity
 
     def prove(self, root: int, proof: Proof, *, is_save: bool = False) -> None:
         """Raise unless a directory is the master copy; see `Believer.prove`.

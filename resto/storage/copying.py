@@ -40,6 +40,7 @@ class Copying:
         exists: Tells whether a host has a file.
         withdraw: Deletes a file from a host.
         left_out: Hosts that are left out, or were.
+        require: Raises unless a host may be written to.
     """
 
     hosts: Sequence[str]
@@ -48,6 +49,7 @@ class Copying:
     exists: Callable[[str, str], bool]
     withdraw: Callable[[str, str], bool]
     left_out: LeftOut
+    require: Callable[[str, str, str], None] = lambda host, name, action: None
 
     def job(self, claim: PendingName, rows: Sequence[Row]) -> Job:
         """Return the job that does what a drain has claimed.
@@ -83,6 +85,7 @@ class Copying:
         return self.guarded("exists", self.exists, host, name).run()
 
     def _copy(self, source: str, host: str, name: str) -> None:
+        self.require(host, name, "repair")
         read = self.guarded("download", partial(download, self.transport_for), source, name).run()
         if read.error is not None:
             raise UndecidedError(

@@ -101,6 +101,7 @@ class DistributedStorage(ReplicatedStorage):
     def upload(self, host: str, name: str, content: SharedContent) -> Course[bool]:
         """Send a file to one host; return whether a file had its name there."""
         require_canonical(name)
+        self.recognition.require(host, name, "upload")
         existed = yield from course_of(self.transport_for(host).create, host, name, _leased_content(content))
         return uploaded(host, name, existed)
 
@@ -113,6 +114,7 @@ class DistributedStorage(ReplicatedStorage):
     def withdraw(self, host: str, name: str) -> Course[bool]:
         """Delete from one host what a failed save may have left there."""
         require_canonical(name)
+        self.recognition.require(host, name, "delete")
         _keep_lease()
         return (yield from course_of(self.transport_for(host).delete, host, name))
 
@@ -127,6 +129,7 @@ class DistributedStorage(ReplicatedStorage):
         alias = self._alias_for_change(name)
         if alias is None:
             return None
+        self.recognition.recognize(hosts)
         lease = opening.open_change(alias, hosts, name, present=present)
         if not present:  # a save looks whether there are others
             lease.overrule(alias, name)
@@ -166,7 +169,10 @@ class DistributedStorage(ReplicatedStorage):
         return run_repairs(jobs, held, self.report, at_once=1)
 
     def _copying(self, left_out: LeftOut) -> Copying:
-        return Copying(self.hosts, self.transport_for, self._guarded_job, self._exists, self.withdraw, left_out)
+        require = self.recognition.require
+        return Copying(
+            self.hosts, self.transport_for, self._guarded_job, self._exists, self.withdraw, left_out, require
+        )
 
     def left_out(self, lease: Lease | None = None) -> frozenset[str]:
         """Return the hosts that are left out until they are filled.

@@ -88,6 +88,12 @@ class HybridStorage(MasteredStorage):
         super()._forget_composition(setting=setting, **kwargs)
         self.belief.forget()
 
+    def _owner_of_hosts(self) -> str:
+        return self.belief.identity()
+
+    def _directory(self) -> str | None:
+        return self.location
+
     # What runs on one host. Each makes the host equal to the master copy, whatever that is by then.
 
     @as_method
@@ -118,11 +124,21 @@ class HybridStorage(MasteredStorage):
 
     def _replicate(self, host: str, name: str, action: str) -> Course[bool]:
         require_canonical(name)
-        lease = current_lease()
         if not is_decided() and self.record_alias() is not None:
             # Whoever writes to a host holds a lease, and nobody has opened one for this.
             change = Change(self, present=action != "delete")
             return waiting(alone, change, host, name, action, partial(self._replicate, host, name, action))
+        if self.recognition.is_due(host):
+            return self._replicate_at_first(host, name, action)
+        return self._replicate_now(host, name, action)
+
+    def _replicate_at_first(self, host: str, name: str, action: str) -> Course[bool]:
+        yield from waiting(self.recognition.recognize, (host,), is_admitted=True)
+        return (yield from self._replicate_now(host, name, action))
+
+    def _replicate_now(self, host: str, name: str, action: str) -> Course[bool]:
+        self.recognition.require(host, name, action)
+        lease = current_lease()
         follow_up = catch_up if lease is not None and host in lease.caught_up else replicate
         return follow_up(self.transport_for(host), self._master, host, name, action, lease)
 
@@ -130,6 +146,9 @@ class HybridStorage(MasteredStorage):
         alias = self._alias_for_change(name)
         if alias is None:
             return None
+        if self.waits_for_hosts:
+            # Here, as the caller may be in a transaction that keeps other threads from the record.
+            self.recognition.recognize(hosts)
         return opening.open_lease(alias, hosts, name, present=present)
 
     def repair_job(self, host: str, name: str, lease: Lease, *, present: bool) -> Job:
@@ -181,6 +200,10 @@ class HybridStorage(MasteredStorage):
             OSError: The directory cannot be read.
         """
         return self._master.browse(name)
+
+    def browse_unproven(self, name: str) -> Directory:
+        """Do the same, whether the directory proves to be the master copy or not; nothing may be done about what it lacks."""
+        return self._master.browse(name, is_proven=False)
 
     def repair_each(self, differences: Iterable[tuple[str, str]], *, from_nothing: bool = False) -> Iterator[Outcome]:
         """Make hosts equal to the master copy, whatever that is by then, many files at a time.

@@ -21,6 +21,7 @@ COMMANDS = {
     "resto_drain": "resto",
     "resto_sync": "resto",
     "resto_status": "resto",
+    "resto_adopt": "resto",
     "resto_plugins": "resto",
     "collectstatic": "resto.staticfiles",
 }

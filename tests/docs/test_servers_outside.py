@@ -175,6 +175,24 @@ def test_no_upload_can_answer_for_its_folder(path):
     assert is_temporary(name)
 
 
+# Which host this is, and whose, is told to the application servers alone.
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", [".resto.host", ".resto.master"])
+def test_identity_is_not_shown_to_outsiders(kind, name, media_servers):
+    server = media_servers(kind)
+    folder = server.new_folder()[1].name
+    server.write(f"{folder}/{name}", b"id")
+    server.write(f"{folder}/{name}.txt", b"a file of the site")
+    for method in ("GET", "HEAD"):
+        for path in (f"/{folder}/{name}", f"/{folder}/%2e{name[1:]}", f"//{folder}//{name}?a=b"):
+            assert server.request(method, path, source=OUTSIDER).status == 404
+        assert server.request(method, f"/{folder}/{name}.txt", source=OUTSIDER).status == 200
+        assert server.request(method, f"/{folder}/{name}").status == 200
+    assert server.request("GET", f"/{folder}/{name}").body == b"id"
+
+
 # What is uploaded is never script.
 
 

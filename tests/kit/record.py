@@ -2,6 +2,7 @@
 
 from resto.exceptions import HostUnavailableError, UnexpectedStatusCode
 from resto.models import Pending
+from resto.names import HOST_IDENTITY
 from resto.outcomes import Outcome
 from resto.record import opening
 
@@ -13,7 +14,8 @@ FULL = UnexpectedStatusCode("media-1", "a", "upload", 507, "full")
 
 
 def files(servers):
-    return [dict(server.files) for server in servers]
+    """What hosts have, but for the files that say which hosts they are."""
+    return [{name: content for name, content in server.files.items() if name != HOST_IDENTITY} for server in servers]
 
 
 def pending_for():

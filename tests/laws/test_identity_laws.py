@@ -244,7 +244,7 @@ def take_the_same_content_for_the_same_file(patch):
 def prove_before_looking(patch):
     @contextmanager
     def looking(self, name, proof=None):
-        with self._opened() as root:
+        with self.opened() as root:
             self._prove(root, name, proof or Proof())
             yield root
 
@@ -255,7 +255,7 @@ def acknowledge_without_a_look_at_the_identity(patch):
     @contextmanager
     def changing(self, name, proof=None, *, makes=False):
         proof = proof or Proof()
-        with self._opened(makes=makes) as root:
+        with self.opened(makes=makes) as root:
             self._prove(root, name, proof, is_save=makes)
             yield root
 

@@ -230,6 +230,32 @@ def test_nginx_before_a_server_that_writes_in_place(start_server, media_servers,
     assert list(folder.iterdir()) == []
 
 
+# One host must not answer for another.
+
+
+def test_fallback_to_another_host(start_server, resto_server_factory, configure):
+    other = resto_server_factory()
+    answer = f"location @other {{ proxy_pass {other.url.rstrip('/')}; }} location / {{ error_page 404 = @other;"
+    server = start_server("nginx-dav", {"location / {": answer})
+    configure(server.url, other.url)
+    first, second = probe_hosts()
+    assert first.problem == ""
+    assert second.problem.startswith(f"A file that was written here only is shown by {server.url}, too")
+    assert "a fallback or a balancer" in second.problem
+    assert dict(other.files) == {}
+
+
+def test_two_names_of_one_server(resto_server, configure):
+    configure(resto_server.url, resto_server.url.replace("127.0.0.1", "localhost"))
+    assert all("is that the same server" in found.problem for found in probe_hosts())
+    assert dict(resto_server.files) == {}
+
+
+def test_hosts_of_their_own(resto_server_factory, configure):
+    configure(*[resto_server_factory().url for _ in range(3)])
+    assert [found.problem for found in probe_hosts()] == [""] * 3
+
+
 # TLS.
 
 

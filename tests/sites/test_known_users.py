@@ -9,6 +9,7 @@ import pytest
 from kit import forks
 from kit.documents import ROOT
 from kit.servers import clean_environment
+from sites.workshop.site import held
 
 
 PAGE = (ROOT / "docs" / "known-users.md").read_text()
@@ -59,7 +60,7 @@ def test_package_does_its_work(package, storage, run_site, resto_server_factory)
     servers = [resto_server_factory(webdav=False) for _ in range(2)]
     run_site(package, storage, [server.url for server in servers])
     assert any(method == "DELETE" and status == 204 for method, _, status in servers[0].log)
-    assert [server.files for server in servers] == [{}, {}]
+    assert [held(server) for server in servers] == [{}, {}]
 
 
 @pytest.mark.parametrize("package", ["sorl-thumbnail", "django-filer"])

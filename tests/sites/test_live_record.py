@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from sites.workshop.site import Workshop, files_below, wait_until
+from sites.workshop.site import Workshop, files_below, held, wait_until
 
 
 KILLS = 150 if os.environ.get("HYPOTHESIS_PROFILE") == "explore" else 8
@@ -237,10 +237,10 @@ def test_any_end_of_a_transaction_with_a_host_down(end, action, kind, resto_serv
         site.run("-c", TRANSACTION, "save", "commit")
     servers[1].refuse = True
     site.start("python", "-c", TRANSACTION, action, end, ready="").process.wait(300)
-    assert servers[1].files != files_below(site.media)
+    assert held(servers[1]) != files_below(site.media)
     servers[1].refuse = False
     site.manage("resto_drain", "--watch", ready="Watching")
-    wait_until(lambda: all(server.files == files_below(site.media) for server in servers) and site.pending() == 0)
+    wait_until(lambda: all(held(server) == files_below(site.media) for server in servers) and site.pending() == 0)
 
 
 def test_drain_outlives_a_database_that_is_restarted(mariadb, resto_server_factory, open_record_site):
@@ -253,7 +253,7 @@ def test_drain_outlives_a_database_that_is_restarted(mariadb, resto_server_facto
     server.refuse = True
     site.run("-c", TRANSACTION, "save", "commit")
     server.refuse = False
-    wait_until(lambda: server.files == files_below(site.media), lambda: site.log)
+    wait_until(lambda: held(server) == files_below(site.media), lambda: site.log)
 
 
 TRANSACTION = """

@@ -20,7 +20,9 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from kit.browser import running_browser, submit
+from resto.names import is_temporary
 from sites.newsroom.server import DEADLINE, EDITOR, Newsroom, Visitor, wait_until
+from sites.workshop.site import held
 
 
 KINDS = ("nginx-dav", "apache", "rclone")
@@ -129,9 +131,9 @@ def copies(hosts: Sequence[str], name: str) -> list[bytes | str | None]:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Return every file below a folder, but for what says which one it is."""
-    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    return {name: content for name, content in files.items() if not name.startswith(".resto.")}
+    """Return every file below a folder."""
+    found = [path for path in folder.rglob("*") if path.is_file() and not is_temporary(path.name)]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 def assert_everywhere(site: Newsroom, name: str, content: bytes | None) -> None:
@@ -385,11 +387,11 @@ def test_asynchronous_uploads_outlive_a_request_to_stop(start_site, media_server
         for number, content in enumerate([SMALL] * 20 + [BIG]):
             visitor.add("articles/", f"{headline} {number}", "a.bin", content)
     site.terminate()
-    assert not resto_server.files
+    assert not held(resto_server)
     stopping.set()
     assert site.wait() == 0
     assert len(tree(site.media)) == 22  # with the one that was saved before the fork
-    assert tree(folder) == resto_server.files == tree(site.media)
+    assert tree(folder) == held(resto_server) == tree(site.media)
 
 
 # Media servers that fail.

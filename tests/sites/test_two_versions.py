@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kit.servers import clean_environment
+from sites.workshop.site import held
 
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,7 +125,7 @@ def test_what_one_version_has_recorded_the_other_one_drains(site, first):
     servers[1].refuse = False
     output = site.run(second, f"{DRAIN}\n{PENDING}")
     names = {f"{alias}/{name}": b"1" for alias in ("default", "copied") for name in ("first", "second")}
-    assert [server.files for server in servers] == [names] * 3
+    assert [held(server) for server in servers] == [names] * 3
     assert "pending 0" in output
 
 
@@ -147,6 +148,6 @@ for number in range(10):
     servers[2].refuse = False
     site.run("old", DRAIN)
     output = site.run("new", f"{DRAIN}\n{PENDING}")
-    assert servers[0].files == servers[1].files == servers[2].files
-    assert len(servers[0].files) == 40
+    assert held(servers[0]) == held(servers[1]) == held(servers[2])
+    assert len(held(servers[0])) == 40
     assert "pending 0" in output

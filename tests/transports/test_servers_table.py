@@ -7,6 +7,7 @@ import pytest
 
 from kit.servers import KINDS
 from resto.exceptions import TransportError, UnexpectedStatusCode
+from resto.names import HOST_IDENTITY
 from resto.transports.base import Transport
 from resto.transports.http import HttpTransport
 from resto.transports.webdav import WebDAVTransport
@@ -175,3 +176,11 @@ def test_credentials_are_needed_where_they_are_asked_for(media_servers, transpor
             with pytest.raises(UnexpectedStatusCode, match="credentials") as info:
                 transport.create(server.new_folder()[0], "a.txt", b"content")
             assert info.value.status == 401
+
+
+def test_host_can_be_given_an_identity(site):
+    """Configurations hide it from others, and the site must be able to write and read it all the same."""
+    for number in range(2):
+        site.create(HOST_IDENTITY, str(number).encode())
+        assert site.exists(HOST_IDENTITY)
+        assert site.content(HOST_IDENTITY) == str(number).encode()

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import pytest
 
 from kit.documents import ROOT, read_blocks
-from sites.workshop.site import Workshop, wait_until
+from sites.workshop.site import Workshop, held, wait_until
 
 
 MISS_A_FILE = """
@@ -42,7 +42,7 @@ def open_site(resto_server_factory):
             server.refuse = True
             site.run("-c", MISS_A_FILE)
             server.refuse = False
-            assert server.files == {}
+            assert held(server) == {}
             return site, server
 
         yield open_one
@@ -53,7 +53,7 @@ def test_rq_cron(open_site, start_redis):
     (site.folder / "rq_cron.py").write_text(recipe("# rq_cron.py"))
     site.start("rq", "cron", "rq_cron.py", "--url", url, ready="Enqueued job drain to queue media")
     site.rq(url, "media", "--worker-class", "resto.workers.rq.DjangoWorker")
-    wait_until(lambda: server.files == {"a": b"missed"}, lambda: site.log)
+    wait_until(lambda: held(server) == {"a": b"missed"}, lambda: site.log)
 
 
 def test_celery_beat(open_site, start_redis):
@@ -63,4 +63,4 @@ def test_celery_beat(open_site, start_redis):
     schedule["drain media"]["schedule"] = 1  # a minute is too long for a test
     site, server = open_site(CELERY_BROKER_URL=start_redis().url, CELERY_BEAT_SCHEDULE=schedule)
     site.celery("-B", "-P", "solo")
-    wait_until(lambda: server.files == {"a": b"missed"}, lambda: site.log)
+    wait_until(lambda: held(server) == {"a": b"missed"}, lambda: site.log)

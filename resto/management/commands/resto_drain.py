@@ -98,10 +98,12 @@ class Command(InterruptibleCommand):
             )
             raise CommandError(text, returncode=INTERRUPTED) from None
         self._tell_refusals(drained)
-        if drained.claimed or not drained.refused:
+        if drained.claimed or not (drained.refused or drained.refused_hosts):
             self._report(drained)
         if drained.refused:
             raise CommandError("A directory is not the master copy. What is pending stays so.")
+        if drained.refused_hosts:
+            raise CommandError("A host is not the one that it was. What is pending for it stays so.")
         if drained.failed or drained.skipped:
             raise CommandError("Some hosts are not up to date. They will be tried again when it is time.")
 
@@ -144,7 +146,7 @@ class Command(InterruptibleCommand):
         before = total.claimed
         try:
             # Few at a time, so that a signal does not have to wait for long.
-            drain_into(total, **what, limit=50)
+            drain_into(total, **what, limit=50, watches=True)
         except (OperationalError, InterfaceError) as error:
             close_old_connections()
             self.stderr.write(f"The record cannot be reached, and is tried again: {error}")
@@ -153,10 +155,12 @@ class Command(InterruptibleCommand):
         return total.claimed > before
 
     def _tell_refusals(self, drained: Drained) -> None:
-        for alias, problem in drained.refused:
+        hosts = {f"{host} of STORAGES[{alias!r}]": problem for (alias, host), problem in drained.refused_hosts}
+        storages = {f"STORAGES[{alias!r}]": problem for alias, problem in drained.refused}
+        for what, problem in {**storages, **hosts}.items():
             if monotonic() - self._told.get(problem, -math.inf) >= REFUSAL_INTERVAL:
                 self._told[problem] = monotonic()
-                self.stderr.write(shown(f"STORAGES[{alias!r}] is not drained: {problem}"))
+                self.stderr.write(shown(f"{what} is not drained: {problem}"))
 
     def _report(self, drained: Drained) -> None:
         self.stdout.write(f"{_summary(drained) or 'Nothing is due'}.")

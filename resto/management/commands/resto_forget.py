@@ -11,7 +11,7 @@ from resto.exceptions import ConfigurationError
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 from resto.management.progress import ProgressBar
 from resto.names import shown
-from resto.record import database
+from resto.record import database, identities
 from resto.record.chosen import forget_host, names_by_storage
 from resto.storage.finding import find_host, replicated_storages
 
@@ -70,6 +70,8 @@ class Command(InterruptibleCommand):
                 for number in forget_host(alias, host):
                     forgotten.append(number)
                     bar.update(number)
+                # What has its address from now on is another one.
+                identities.forget(alias, host)
         left = {alias: number for alias, number in names_by_storage(host).items() if alias in gone}
         self.stdout.write("Forgotten." if not left else _left(sum(left.values())))
 

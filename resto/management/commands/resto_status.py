@@ -34,7 +34,7 @@ class Command(InterruptibleCommand):
 
     help = (
         "Say which hosts answer, and what they have missed. Ends with 0 if all is fine, 1 if something is pending, "
-        "2 if a host is down or fails the probe, or if a directory is not the master copy that it should be."
+        "2 if a host is down or fails the probe, or if a directory or a host is not what it should be."
     )
     requires_system_checks: list[str] = []  # noqa: RUF012 - as Django types it; monitoring asks often
 
@@ -113,7 +113,8 @@ class Command(InterruptibleCommand):
                 if master is not None and (master.problem or master.looked is not None):
                     self.stdout.write(shown(_sentence_of_master(master)))
             for status, probe in pairs:
-                self.stdout.write("\n  ".join(map(shown, [_sentence(status), *_findings(probe)])))
+                lines = [_sentence(status), *_identity(status), *_findings(probe)]
+                self.stdout.write("\n  ".join(map(shown, lines)))
             for other in others:
                 self.stdout.write(shown(_sentence_of_stranger(*other)))
         broken = broken or any(master is not None and master.problem for master in masters.values())
@@ -179,9 +180,11 @@ def exit_code(statuses: Sequence[HostStatus], probes: Sequence[HostProbe] = ()) 
     """Return what monitoring wants to know.
 
     Returns:
-        0 if all is fine, 1 if something is pending, 2 if a host is down or fails the probe.
+        0 if all is fine, 1 if something is pending, 2 if a host is down, is not what it should be, or fails the probe.
     """
-    if not all(status.reachable for status in statuses) or any(probe.problem for probe in probes):
+    if any(not status.reachable or status.identity_problem for status in statuses) or any(
+        one.problem for one in probes
+    ):
         return DOWN
     return BACKLOG if any(status.pending for status in statuses) else FINE
 
@@ -222,7 +225,15 @@ def _record_of_stranger(alias: str, stranger: Stranger) -> dict[str, Any]:
         "oldest": backlog.oldest,
         "due": backlog.due,
         "error": backlog.error,
+        "identity_problem": "",
+        "identity_remark": "",
     }
+
+
+def _identity(status: HostStatus) -> list[str]:
+    remark = status.identity_remark
+    unknown = [f"It is not known whether this is the host that it was: {remark}."] if remark else []
+    return [status.identity_problem] if status.identity_problem else unknown
 
 
 def _findings(probe: HostProbe | None) -> list[str]:

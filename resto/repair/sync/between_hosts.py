@@ -55,6 +55,7 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
 
     def run(self) -> SyncReport:
         """Compare, repair what can be repaired, and return what it came to."""
+        self._hosts.recognize(is_dry_run=self._options.dry_run)
         self._fill.begin()
         self._left_out = self._fill.hosts
         if self._left_out >= {*self._hosts.active()}:

@@ -15,6 +15,7 @@ from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
 from resto.repair.sync.report import HostReport, problem_of
 from resto.storage import ReplicatedStorage
+from resto.storage.host_findings import problem_of as problem_of_host
 from resto.transports import Directory
 
 
@@ -61,6 +62,21 @@ class Hosts:
     def is_active(self, host: str) -> bool:
         """Return whether a host has not been given up."""
         return host not in self._given_up
+
+    def recognize(self, *, is_dry_run: bool) -> None:
+        """Report hosts that are not what they were; give them up, unless nothing is sent or removed anyway.
+
+        Args:
+            is_dry_run: Whether nothing is changed.
+
+        Raises:
+            DatabaseError: The record cannot be read.
+        """
+        for host, finding in self._storage.recognition.examine(self.active(), begins=not is_dry_run).items():
+            if finding.problem is not None:
+                self.reports[host].problems.append(str(finding.problem) if is_dry_run else problem_of_host(finding))
+                if finding.is_left_alone and not is_dry_run:
+                    self._given_up.add(host)
 
     # Listings.
 

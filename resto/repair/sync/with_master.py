@@ -51,6 +51,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
         self._budgets: dict[str, float] = dict.fromkeys(self._hosts.reports, 0)
         self._from_nothing = False
         self._keep: Callable[[], None] = lambda: None
+        self._is_proven = True
         # What the directories of a group have brought: files of which listings do not tell, and such whose contents are to
         # be compared; then what differs.
         self._doubtful: list[_File] = []
@@ -61,6 +62,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
     def run(self) -> SyncReport:
         """Compare, repair, and return what it came to."""
         try:
+            self._hosts.recognize(is_dry_run=self._options.dry_run)
             with self._turn() as turn:
                 self._keep = turn.keep if turn is not None else self._keep
                 self._prepare_removals()
@@ -81,7 +83,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
 
     def _browse(self, node: Node) -> Directory | None:
         try:
-            return self._storage.browse(node.name)
+            return self._browsed(node.name)
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -89,12 +91,16 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
             self.report.problems.append(problem)
             return None
 
+    def _browsed(self, name: str) -> Directory:
+        return self._storage.browse(name) if self._is_proven else self._storage.browse_unproven(name)
+
     # How much may be removed.
 
     def _prepare_removals(self) -> None:
         options = self._options
-        top = self._storage.browse(options.prefix)
-        is_empty = not (self._storage.belief.require() or top.files or top.directories)
+        is_believed = self._is_believed()
+        top = self._browsed(options.prefix)
+        is_empty = not (is_believed or top.files or top.directories)
         self._from_nothing = is_empty and options.force
         if options.delete and self._storage.belief.is_restoring:
             self.report.problems.append(
@@ -107,6 +113,17 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
             self.report.problems.append(f"{path} is empty or missing; is it mounted? Nothing is removed on its account")
         elif options.delete:
             self._set_budgets()
+
+    def _is_believed(self) -> bool:
+        """Return whether the directory proves to be the master copy; one that is something else can be compared all the same."""
+        try:
+            return self._storage.belief.require()
+        except ConfigurationError as error:
+            if not self._options.dry_run:
+                raise
+            self.report.problems.append(str(error))
+            self._is_proven = False
+            return False
 
     def _set_budgets(self) -> None:
         """Look how many files would be removed, before any is."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from kit import forks
 from kit.servers import VENV_PROGRAMS, clean_environment
+from resto.names import is_temporary
 
 
 TESTS = Path(__file__).resolve().parents[2]
@@ -231,11 +232,16 @@ def wait_until(condition: Callable[[], object], explanation: Callable[[], str] =
         pause = min(1.2 * pause, 0.1)  # who looks all the time takes the processor from what is waited for
 
 
+def held(server: Any) -> dict[str, bytes]:
+    """Return what a test server has, by name, but for the file that says which host it is."""
+    return {name: content for name, content in server.files.items() if not is_temporary(name)}
+
+
 def files_below(directory: Path) -> dict[str, bytes]:
     """Return the content of all complete files, by name."""
     found = {}
     for path in directory.rglob("*"):
-        if not path.name.startswith(".resto-"):
+        if not is_temporary(path.name):
             try:
                 found[path.relative_to(directory).as_posix()] = path.read_bytes()
             except (IsADirectoryError, FileNotFoundError):  # a directory, or gone in the meantime

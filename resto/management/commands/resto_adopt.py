@@ -1,0 +1,132 @@
+"""Says which directory is the master copy, or which server a host, where that cannot be found out."""
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.db import DatabaseError
+
+from resto.exceptions import ConfigurationError, TransportError
+from resto.management.choices import require_known
+from resto.management.interruption import INTERRUPTED, InterruptibleCommand
+from resto.management.progress import ProgressBar
+from resto.names import shown
+from resto.record import database
+from resto.repair.adoption import Adoption
+from resto.repair.sync import HostReport
+from resto.storage.finding import replicated_storages
+
+
+__all__ = ["Command"]
+
+
+class Command(InterruptibleCommand):
+    """``manage.py resto_adopt``."""
+
+    help = (
+        "Say that the directory of a storage, as it is, is the master copy from now on, or that a server, as it is, is a host. Shows "
+        "what differs, and asks before."
+    )
+    requires_system_checks: list[str] = []  # noqa: RUF012 - as Django types it; they say what this is to mend
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--storage", metavar="ALIAS", help="which storage of STORAGES, if resto has several")
+        parser.add_argument(
+            "--host", action="append", default=[], help="this host, not the directory; may be given several times"
+        )
+        parser.add_argument(
+            "--although-files-are-missing",
+            action="store_true",
+            help="adopt a directory that lacks files which hosts have; a comparison may then remove them there",
+        )
+        parser.add_argument(
+            "--no-input", "--noinput", action="store_false", dest="interactive", help="adopt without asking"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self._handle(options)
+        except (ConfigurationError, TransportError) as error:
+            raise CommandError(shown(str(error))) from error
+        except DatabaseError as error:
+            raise CommandError(f"The record cannot be reached: {error}") from error
+        except OSError as error:
+            raise CommandError(shown(f"The directory cannot be adopted: {error}.")) from error
+        except KeyboardInterrupt:
+            raise CommandError("Interrupted. Nothing was adopted.", returncode=INTERRUPTED) from None
+
+    def _handle(self, options: dict[str, Any]) -> None:
+        if not database.is_installed():
+            raise CommandError('Nothing is recorded: "resto" is not in INSTALLED_APPS.')
+        adoption = Adoption(*_chosen(options["storage"], options["host"]), options["host"])
+        adoption.require_possible()
+        missing = self._show(adoption)
+        if missing and not options["although_files_are_missing"]:
+            raise CommandError(
+                f"Nothing was adopted: {adoption.location} lacks {_count(missing)} that hosts have. manage.py resto_restore "
+                "brings them; give --although-files-are-missing to adopt it without them."
+            )
+        if options["interactive"] and not self._agrees(adoption):
+            raise CommandError("Nothing was adopted.")
+        problems = adoption.carry_out()
+        self.stdout.write("Adopted.")
+        for problem in problems:
+            self.stdout.write(shown(problem))
+        if adoption.hosts:
+            self.stdout.write("Run manage.py resto_sync, which sends what is missing there.")
+
+    def _show(self, adoption: Adoption) -> int:
+        """Say what differs; return how many files hosts have that the directory lacks, if that is what is to be adopted."""
+        with ProgressBar(adoption.alias, leave=False) as bar:
+            report = adoption.compare(bar.update)
+        for problem in report.problems:
+            self.stdout.write(shown(f"{adoption.alias}: {problem}"))
+        for host in report.hosts:
+            for problem in host.problems:
+                self.stdout.write(shown(f"{host.host}: {problem}"))
+            self.stdout.write(shown(f"{adoption.alias}: {', '.join(_compared(host, adoption.location))}."))
+        if adoption.hosts or adoption.location is None:
+            return 0
+        return max((host.extra for host in report.hosts), default=0)
+
+    def _agrees(self, adoption: Adoption) -> bool:
+        if not sys.stdin.isatty():
+            raise CommandError(
+                "Nothing was adopted: nobody can be asked here. Give --no-input to adopt without asking."
+            )
+        what = " and ".join(adoption.hosts) or adoption.location or "these hosts"
+        answer = input(shown(f"Let {what} be {adoption.role} from now on, as it is? [y/N] "))
+        return answer.strip().lower() in ("y", "yes")
+
+
+def _chosen(alias: str | None, hosts: Sequence[str]) -> tuple[str, Any]:
+    """Return the storage that is meant; of several with one directory, the first."""
+    require_known([] if alias is None else [alias], hosts)
+    found = replicated_storages([] if alias is None else [alias])
+    having = {one: storage for one, storage in found.items() if {*hosts} <= {*storage.hosts}}
+    places = {getattr(storage, "location", one): one for one, storage in reversed(having.items())}
+    if len(places) != 1:
+        some = f"one of {', '.join(having)}" if having else "a storage that has all of these hosts"
+        raise CommandError(f"Give --storage: {some}." if found else "STORAGES has none of resto.")
+    (chosen,) = places.values()
+    return chosen, having[chosen]
+
+
+def _compared(host: HostReport, location: str | None) -> Iterator[str]:
+    common = host.compared - host.missing - host.different - host.failed
+    here = "elsewhere" if location is None else f"in {location}"
+    yield f"{host.host} has {_count(common)} in common with what is {here}"
+    if host.different:
+        yield f"{host.different:,} of another size"
+    yield f"lacks {host.missing:,}"
+    yield f"has {host.extra:,} that are not {here}"
+    if host.failed:
+        yield f"does not tell of {host.failed:,}"
+    if host.unlisted:
+        yield f"and may have more, as it does not list {host.unlisted:,} of its directories"
+
+
+def _count(number: int) -> str:
+    return "1 file" if number == 1 else f"{number:,} files"

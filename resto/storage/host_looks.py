@@ -1,0 +1,207 @@
+"""A look at hosts: what each one is, by its identity; what is new or has changed is noted, in the record and on the host."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from resto.exceptions import HostUnavailableError, TransportError
+from resto.executors import Job
+from resto.names import HOST_IDENTITY, temporary_name
+from resto.outcomes import Outcome
+from resto.plugins import get_plugin_manager
+from resto.record import identities, leases
+from resto.record.chosen import make_due
+from resto.record.identities import Known
+from resto.storage.host_findings import BEING_MADE, GONE, NEW, Finding, finding_of, served_finding
+from resto.storage.host_identity import (
+    HostIdentity,
+    host_identity_in,
+    new_host_id,
+    read_host_identity,
+    write_host_identity,
+)
+from resto.storage.occupancy import occupied_host
+from resto.storage.reporting import described
+from resto.transports import Transport
+
+
+__all__ = ["Look", "Recognizable", "read_identities"]
+
+# Seconds after which the record is told again that a host is what it was.
+_NOTED_EACH = 60
+
+
+class Recognizable(Protocol):
+    """What is asked of a storage with hosts."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The addresses of the hosts."""
+
+    def is_recorded(self) -> bool:
+        """Return whether changes are recorded, as far as the settings say."""
+
+    def record_alias(self) -> str | None:
+        """Return the alias under which changes are recorded; None where nothing is recorded."""
+
+    def transport_for(self, host: str) -> Transport:
+        """Return the transport that speaks to a host."""
+
+
+class Look:
+    """One look at hosts: what each one is, and what the record, and they themselves, are told of that.
+
+    Args:
+        storage: Whose hosts they are.
+        alias: Under which the record knows them.
+        owner: Whose they should be, hashed.
+        location: The path of the master copy; None if there is none.
+        begins: Whether a host that has no identity, and of which nothing is known, gets one.
+    """
+
+    def __init__(self, storage: Recognizable, alias: str, owner: str, location: str | None, *, begins: bool) -> None:
+        self._storage = storage
+        self._alias = alias
+        self.owner = owner
+        self._location = location
+        self._begins = begins
+        self._known = identities.find_all(alias)
+        self._at_first = dict(self._known)
+
+    def at(self, outcome: Outcome) -> Finding:
+        """Return what a host is.
+
+        Args:
+            outcome: What came of the question for its identity.
+        """
+        host, error = outcome.host, outcome.error
+        if error is not None:
+            return Finding(host, "unread", remark=_reason(error), error=_silence(error))
+        finding = self._judged(host, outcome.value)
+        if finding.kind == "unknown" and self._begins:
+            finding = self._begin(host)
+        elif finding.kind == "follows" and self._begins:
+            finding = self._rewritten(finding)
+        self._note(finding)
+        return finding
+
+    def _judged(self, host: str, found: HostIdentity | None) -> Finding:
+        if found is not None and found.id and self._location is not None and self._is_served(host, found):
+            return served_finding(host, found.id, self._location)
+        return finding_of(host, found, self._known, self._storage.hosts, self.owner)
+
+    def _is_served(self, host: str, found: HostIdentity) -> bool:
+        """Tell whether a host is the directory of the master copy; a copy of its file may lie there, too."""
+        if host_identity_in(self._location or "") != found:
+            return False
+        name, transport = temporary_name(""), self._storage.transport_for(host)
+        try:
+            transport.create(host, name, b"Is this the master copy?")
+            return (Path(self._location or "") / name).exists()
+        except TransportError:
+            return True
+        finally:
+            with suppress(TransportError):
+                transport.delete(host, name)
+
+    def _begin(self, host: str) -> Finding:
+        """Give a host an identity: that of the record, which decides between two that do so at the same time."""
+        transport = self._storage.transport_for(host)
+        try:
+            found = read_host_identity(transport, host)  # another name of the same server may have got one a moment ago
+            state = NEW if found is None and self._is_to_be_filled(host) else ""
+            if found is None:
+                identities.add(self._alias, host, new_host_id(), self.owner, BEING_MADE)
+                self._look_again(host)
+                found = HostIdentity(self._known[host].identity, self.owner)
+                write_host_identity(transport, host, found)
+        except TransportError as error:
+            self._forget(host)
+            return Finding(host, "unread", remark=_reason(error), error=_silence(error))
+        finding = self._judged(host, found)
+        if finding.is_refused:
+            self._forget(host)
+        elif state:
+            identities.note(self._known[host], state=state)
+            self._look_again(host)
+        return finding
+
+    def _is_to_be_filled(self, host: str) -> bool:
+        """Tell whether a host without a master copy has come to others that have files: it has none, and knows nothing."""
+        others = [one for one, row in self._at_first.items() if one in self._storage.hosts and not row.state]
+        if self._location is not None or not others:
+            return False
+        there = self._storage.transport_for(host).browse(host, "")
+        if there is None or there.files or there.directories:
+            return False
+        return occupied_host({one: self._storage.transport_for(one) for one in others}) is not None
+
+    def _rewritten(self, finding: Finding) -> Finding:
+        """Tell a host that its master copy has another id by now."""
+        host, owned = finding.host, HostIdentity(finding.identity, self.owner)
+        try:
+            write_host_identity(self._storage.transport_for(host), host, owned)
+        except TransportError as error:
+            return Finding(host, "unread", remark=_reason(error), error=_silence(error))
+        return Finding(host, "sound", finding.identity)
+
+    def _note(self, finding: Finding) -> None:
+        """Let the record know."""
+        known = self._known.get(finding.host)
+        if known is None:
+            if finding.kind in ("sound", "same"):
+                identities.add(self._alias, finding.host, finding.identity, self.owner)
+                self._look_again(finding.host)
+            return
+        values = dict(_changes(finding, known, self.owner))
+        if values:
+            identities.note(known, **values)
+            self._look_again(finding.host)
+        if known.state == GONE and values.get("state") == "":
+            make_due([self._alias], [finding.host])
+
+    def _look_again(self, host: str) -> None:
+        self._known |= {one.host: one for one in identities.find([self._alias], host)}
+
+    def _forget(self, host: str) -> None:
+        known = self._known.pop(host, None)
+        if known is not None and known.state == BEING_MADE:
+            identities.forget(self._alias, host)
+
+
+def _changes(finding: Finding, known: Known, owner: str) -> Iterator[tuple[str, Any]]:
+    """Yield what is to be changed in what the record knows of a host."""
+    if finding.is_lost and known.state != GONE:
+        yield "state", GONE
+    if finding.kind in ("sound", "same"):
+        if known.state in (GONE, BEING_MADE):
+            yield "state", ""
+        if known.mark != owner or known.next_mark:
+            yield from {"mark": owner, "next_mark": ""}.items()
+        now = leases.clock()
+        if now - known.looked >= _NOTED_EACH:
+            yield "looked", now
+
+
+def read_identities(storage: Recognizable, hosts: Sequence[str]) -> list[Outcome]:
+    """Ask hosts for their identities, all at once, whatever their breakers say; failures are not logged.
+
+    Args:
+        storage: Whose hosts they are.
+        hosts: As they stand in the settings.
+    """
+    jobs = [
+        Job("download", host, HOST_IDENTITY, partial(read_host_identity, storage.transport_for(host), host))
+        for host in hosts
+    ]
+    return get_plugin_manager().executor("thread")().run(jobs)
+
+
+def _reason(error: Exception) -> str:
+    return error.problem if isinstance(error, TransportError) else described(error)
+
+
+def _silence(error: Exception) -> HostUnavailableError | None:
+    return error if isinstance(error, HostUnavailableError) else None

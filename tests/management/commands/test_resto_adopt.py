@@ -1,0 +1,196 @@
+"""The command that says which directory is the master copy, or which server a host."""
+
+import io
+import shutil
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.core.management import CommandError, call_command
+
+from kit.record import files
+from resto.exceptions import ReplicationError
+from resto.models import Host, Pending
+from resto.names import HOST_IDENTITY, MASTER_IDENTITY
+from resto.repair.drain import drain
+from resto.repair.status import host_statuses, master_status
+from resto.storage import recognition
+
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("identities_apply")]
+
+
+@pytest.fixture
+def servers(resto_server_factory):
+    return [resto_server_factory() for _ in range(2)]
+
+
+@pytest.fixture
+def make(settings, media_root, servers):
+    def make(kind="Hybrid", **options):
+        settings.RESTO_MEDIA_HOSTS = [server.url for server in servers]
+        options = {"transport": "webdav", "fatal_exceptions": False} | options
+        settings.STORAGES = {"default": {"BACKEND": f"resto.storage.{kind}Storage", "OPTIONS": options}}
+        recognition._verdicts.clear()
+        return storages["default"]
+
+    return make
+
+
+@pytest.fixture
+def storage(make):
+    """A storage with one file."""
+    storage = make()
+    save(storage, "a")
+    return storage
+
+
+def save(storage, name):
+    return storage.save(name, ContentFile(name.encode()))
+
+
+def adopt(*args, **options):
+    output = io.StringIO()
+    call_command("resto_adopt", *args, interactive=False, stdout=output, **options)
+    return output.getvalue()
+
+
+def wipe(server):
+    for name in list(server.files):
+        server.delete_file(name)
+
+
+def problems():
+    return [status.identity_problem for status in host_statuses()]
+
+
+def test_database_was_thrown_away(storage, make, servers):
+    Host.objects.all().delete()
+    storage = make()
+    with pytest.raises(Exception, match="resto_adopt"):
+        save(storage, "b")
+    text = adopt()
+    assert (
+        f"{servers[0].url} has 1 file in common with what is in {storage.location}, lacks 0, has 0 that are not" in text
+    )
+    assert text.endswith("Adopted.\n")
+    save(storage, "b")
+    assert files(servers) == [{"a": b"a", "b": b"b"}] * 2
+    assert (problems(), master_status("default").problem) == (["", ""], "")
+
+
+def test_directory_that_lacks_what_hosts_have(storage, make, servers, media_root):
+    shutil.rmtree(media_root)
+    media_root.mkdir()
+    with pytest.raises(CommandError, match=r"lacks 1 file that hosts have\. manage.py resto_restore"):
+        adopt()
+    assert not (media_root / MASTER_IDENTITY).exists()
+    text = adopt("--although-files-are-missing")
+    assert "has 1 that are not in" in text
+    assert (media_root / MASTER_IDENTITY).exists()
+    # It has not proven to be that of these hosts, which may be in use by the site that this is a copy of.
+    assert text.count("manage.py resto_adopt --host") == 2
+    save(make(), "b")
+    assert files(servers) == [{"a": b"a"}] * 2
+    adopt(host=[server.url for server in servers])
+    Pending.objects.update(due=0, quiet_until=0)
+    assert drain().done == 2
+    assert files(servers) == [{"a": b"a", "b": b"b"}] * 2
+
+
+def test_directory_that_is_missing(storage, media_root):
+    shutil.rmtree(media_root)
+    with pytest.raises(CommandError, match="The directory cannot be adopted"):
+        adopt()
+
+
+def test_host_that_has_lost_its_disk_for_good(storage, make, servers):
+    wipe(servers[0])
+    make()
+    assert "resto_adopt --host" in problems()[0]
+    text = adopt(host=[servers[0].url])
+    assert f"{servers[0].url} has 0 files in common" in text
+    assert "lacks 1" in text
+    assert servers[1].url not in text
+    assert problems() == ["", ""]
+    call_command("resto_sync", verbosity=0, stdout=io.StringIO())
+    assert files(servers) == [{"a": b"a"}] * 2
+
+
+def test_host_that_is_the_master_copy_is_refused(make, media_root, servers, resto_server_factory):
+    media_root.mkdir()
+    servers[0] = resto_server_factory(root=media_root)
+    (media_root / "a").write_bytes(b"a")
+    save(make(), "b")
+    with pytest.raises(CommandError, match="which is the master copy itself"):
+        adopt(host=[servers[0].url])
+
+
+def test_host_without_a_master_copy_is_a_new_one(make, servers):
+    save(make("Distributed"), "a")
+    wipe(servers[0])
+    make("Distributed")
+    assert "resto_adopt" in problems()[0]
+    with pytest.raises(CommandError, match="no host would be left"):
+        adopt(host=[server.url for server in servers])
+    assert "lacks 1" in adopt(host=[servers[0].url])
+    assert Host.objects.get(host=servers[0].url).state == "new"
+    assert problems() == ["", ""]
+
+
+def test_hosts_without_a_master_copy_whose_database_was_thrown_away(make, servers):
+    save(make("Distributed"), "a")
+    Host.objects.all().delete()
+    with pytest.raises(ReplicationError, match="belongs to something else"):
+        save(make("Distributed"), "b")
+    assert all("resto_adopt" in problem for problem in problems())
+    assert adopt().count("1 file in common") == 2
+    assert problems() == ["", ""]
+    assert {host.state for host in Host.objects.all()} == {""}
+
+
+def test_nobody_can_be_asked(storage):
+    with pytest.raises(CommandError, match="nobody can be asked here"):
+        call_command("resto_adopt", stdout=io.StringIO())
+
+
+@pytest.mark.parametrize(("answer", "outcome"), [("y", "Adopted."), ("", None)])
+def test_somebody_is_asked(storage, monkeypatch, capsys, answer, outcome):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda question: questions.append(question) or answer)
+    questions = []
+    before = Host.objects.get(host="").identity
+    if outcome is None:
+        with pytest.raises(CommandError, match="Nothing was adopted"):
+            call_command("resto_adopt")
+    else:
+        call_command("resto_adopt")
+        assert outcome in capsys.readouterr().out
+    assert questions == [f"Let {storage.location} be the master copy from now on, as it is? [y/N] "]
+    assert (Host.objects.get(host="").identity == before) == (outcome is None)
+
+
+def test_wrong_choices(storage, settings, servers, tmp_path):
+    with pytest.raises(CommandError, match="There is no host http://other/"):
+        adopt(host=["http://other/"])
+    with pytest.raises(CommandError, match="resto has no storage 'other'"):
+        adopt(storage="other")
+    options = {**settings.STORAGES["default"]["OPTIONS"], "location": str(tmp_path / "other")}
+    other = {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": options}
+    settings.STORAGES = {**settings.STORAGES, "other": other}
+    with pytest.raises(CommandError, match="Give --storage: one of default, other"):
+        adopt()
+
+
+def test_storages_that_share_a_directory_are_adopted_together(storage, settings, servers):
+    default = settings.STORAGES["default"]
+    later = {**default, "BACKEND": "resto.storage.AsyncStorage"}
+    settings.STORAGES = {"default": default, "later": later}
+    save(storages["later"], "b")
+    wipe(servers[0])
+    storages["default"].recognition.examine()
+    adopt(host=[servers[0].url])
+    assert problems() == [""] * 4
+    adopt("--although-files-are-missing")
+    assert problems() == [""] * 4
+    assert HOST_IDENTITY in servers[0].files
