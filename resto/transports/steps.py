@@ -55,6 +55,9 @@ LISTS_NOT = frozenset({301, 302, 307, 308, 400, 403, 405, 406, 501})
 # rclone and Caddy delete the whole tree.
 SPARE_DIRECTORIES = frozenset({"nginx", "apache", "lighttpd", "wsgidav", "resto-testing"})
 
+# What servers of `SPARE_DIRECTORIES` answer to a DELETE below the name of a file: Apache, lighttpd, nginx.
+_BELOW_A_FILE = frozenset({400, 403, 409})
+
 # Seconds to wait before each new try when a file is locked: rclone and Caddy say so while another upload of it runs.
 LOCK_DELAYS = (0.05, 0.1, 0.2, 0.4, 0.8)
 
@@ -262,10 +265,39 @@ def delete(action: Action, *, spares_directories: bool) -> Steps[bool]:
     if response.status in ABSENT:
         return False
     if response.status not in (200, 204):
-        if spares_directories and _is_directory(action, (yield Request("HEAD", action.target))):
-            raise action.directory()
+        if spares_directories and (yield from _is_no_name_of_a_file(action, response)):
+            return False
         raise action.unexpected(response, "DELETE")
     return True
+
+
+def _is_no_name_of_a_file(action: Action, response: Response) -> Steps[bool]:
+    """Find out, after a DELETE was refused, whether nothing can be there, as a part of the name is that of a file.
+
+    Else such a deletion would be tried for ever.
+
+    Args:
+        action: What to delete.
+        response: What the server has answered.
+
+    Raises:
+        RemoteDirectoryError: A directory is there.
+    """
+    if _is_directory(action, (yield Request("HEAD", action.target))):
+        raise action.directory()
+    if response.status not in _BELOW_A_FILE:
+        return False
+    parent = action.name.rpartition("/")[0]
+    while parent:
+        told = yield Request("HEAD", action.target_of(parent))
+        if told.status == 200 and "Last-Modified" in told.headers:
+            return True
+        parent = parent.rpartition("/")[0]
+    if server_product(response) == "apache":  # without mod_dir, it answers to HEAD that it has no such thing
+        told = yield Request("PROPFIND", action.target, {"Depth": "0"})
+        if told.status == 207:
+            raise action.directory()
+    return False
 
 
 def _is_directory(action: Action, response: Response) -> bool:

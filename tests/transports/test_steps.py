@@ -1,5 +1,6 @@
 """What answers mean, without a network: steps are given answers and asked what they want."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -7,7 +8,7 @@ from django.core.exceptions import SuspiciousFileOperation
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resto.exceptions import RemoteFileNotFoundError, TransportError, UnexpectedStatusCode
+from resto.exceptions import RemoteDirectoryError, RemoteFileNotFoundError, TransportError, UnexpectedStatusCode
 from resto.hosts import parse_url
 from resto.transports import steps
 from resto.transports.bodies import Body
@@ -212,8 +213,25 @@ def test_delete(status, existed):
 @pytest.mark.parametrize("status", [201, 202, 207, 301, 400, 401, 403, 405, 409, 423, 500])
 def test_a_delete_that_failed(status):
     tries = len(steps.LOCK_DELAYS) + 1 if status == 423 else 1
+    parents = [301] if status in (400, 403, 409) else []
     with pytest.raises(UnexpectedStatusCode):
-        run(steps.delete(ACTION, spares_directories=True), *[status] * tries, 404)  # it is no directory
+        run(steps.delete(ACTION, spares_directories=True), *[status] * tries, 404, *parents)  # it is no directory
+
+
+@pytest.mark.parametrize("status", [400, 403, 409])
+def test_nothing_is_deleted_below_a_file(status):
+    action = replace(ACTION, name="a/b.txt/c/d")
+    result, requests = run(steps.delete(action, spares_directories=True), status, 404, 404, (200, DATE))
+    assert result is False
+    assert sent(requests)[1:] == [("HEAD", f"/media/{name}") for name in ("a/b.txt/c/d", "a/b.txt/c", "a/b.txt")]
+
+
+def test_apache_says_only_in_a_listing_that_it_has_a_directory():
+    refused = (400, {"Server": "Apache"})
+    with pytest.raises(RemoteDirectoryError):
+        run(steps.delete(ACTION, spares_directories=True), refused, 404, 404, 207)
+    with pytest.raises(UnexpectedStatusCode):
+        run(steps.delete(ACTION, spares_directories=True), refused, 404, 404, 403)
 
 
 def test_delete_makes_sure_that_it_is_a_file():
