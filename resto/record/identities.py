@@ -33,7 +33,7 @@ __all__ = [
     "forget",
     "note",
     "put",
-    "reopen",
+    "restart",
     "rows_in",
 ]
 
@@ -151,17 +151,19 @@ def confirm(storages: Sequence[str], identity: str, mark: str) -> None:
 
 
 @outside_loops
-def reopen(storages: Sequence[str]) -> None:
-    """Let another directory become the master copy, as if none was known.
+def restart(known: Known, mark: str) -> None:
+    """Let another directory take the place of a master copy, of which the mark tells, unless somebody else was first.
 
     Args:
-        storages: Aliases, by which it is known.
+        known: What was read a moment ago.
+        mark: That the directory is about to get.
 
     Raises:
         Exception: As for `find`.
     """
     with connected() as connection:
-        rows_in(connection).filter(storage__in=storages, host=MASTER).update(identity="", mark="", next_mark="")
+        row = rows_in(connection).filter(storage=known.storage, host=known.host, identity=known.identity)
+        row.filter(mark=known.mark).update(mark=mark, next_mark="", marks=_marks(known.marks, mark), places="{}")
 
 
 @outside_loops

@@ -6,7 +6,8 @@ from resto.master.root import Root
 from resto.names import MASTER_IDENTITY
 from resto.record import identities
 from resto.record.identities import MASTER, Known
-from resto.storage.belief import RESTORING, Belief, matching, problem_of
+from resto.storage.belief import RESTORING, Belief
+from resto.storage.verdict import matching, problem_of
 
 
 __all__ = ["begin_restore", "end_restore"]
