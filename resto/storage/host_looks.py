@@ -14,9 +14,11 @@ from resto.plugins import get_plugin_manager
 from resto.record import identities, leases
 from resto.record.chosen import make_due
 from resto.record.identities import Known
+from resto.settings import storage_settings
 from resto.storage.host_findings import BEING_MADE, GONE, NEW, Finding, finding_of, served_finding
 from resto.storage.host_identity import (
     HostIdentity,
+    hashed_owner,
     host_identity_in,
     new_host_id,
     read_host_identity,
@@ -69,6 +71,7 @@ class Look:
         self._begins = begins
         self._known = identities.find_all(alias)
         self._at_first = dict(self._known)
+        self._others = {hashed_owner(one.identity) for one in identities.find([*storage_settings()]) if one.identity}
 
     def at(self, outcome: Outcome) -> Finding:
         """Return what a host is.
@@ -90,7 +93,7 @@ class Look:
     def _judged(self, host: str, found: HostIdentity | None) -> Finding:
         if found is not None and found.id and self._location is not None and self._is_served(host, found):
             return served_finding(host, found.id, self._location)
-        return finding_of(host, found, self._known, self._storage.hosts, self.owner)
+        return finding_of(host, found, self._known, self._storage.hosts, self.owner, self._others)
 
     def _is_served(self, host: str, found: HostIdentity) -> bool:
         """Tell whether a host is the directory of the master copy; a copy of its file may lie there, too."""
