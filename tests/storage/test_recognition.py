@@ -120,6 +120,14 @@ def test_new_process_knows_the_hosts_again(storage, make, servers):
     assert set(servers[1].files) == {HOST_IDENTITY, "a", "b"}
 
 
+def test_comparison_says_nothing_of_identities(storage, servers):
+    save(storage, "a")
+    events = []
+    report = synchronize(storage, SyncOptions(delete=True), events.append)
+    assert (report.agrees, events) == (True, [])
+    assert HOST_IDENTITY in servers[0].files
+
+
 def test_status_gives_no_identity(storage, servers):
     save(storage, "a")
     Host.objects.exclude(host="").delete()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from resto.names import HOST_IDENTITY
 from resto.outcomes import Outcome
 from resto.repair.sync.hosts import Hosts, Listings, lacks
 from resto.repair.sync.report import Compared, Difference, Found, Notice, SyncOptions, SyncReport
@@ -268,7 +269,7 @@ class Comparison(Generic[StorageT]):
             self._found(Notice("", node.join(part), reason))
         for host, there in theres.items():
             for part, reason in there.others.items() if there else ():
-                if part not in here.others:
+                if part not in here.others and node.join(part) != HOST_IDENTITY:
                     self._found(Notice(host, node.join(part), reason))
 
     def _count(self, difference: Difference) -> None:
