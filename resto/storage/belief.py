@@ -194,10 +194,10 @@ class Belief:
             proof: As for `Believer`.
             is_save: As for `Believer`.
         """
-        if not self.applies():
-            return
         seal, believed = seal_of(root), self._believed
         if seal not in believed or monotonic() >= self._until:
+            if not self.applies():
+                return
             believed = self._look(root, seal, is_save=is_save)
             seal = next(iter(believed), None)
         if seal is None:
