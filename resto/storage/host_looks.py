@@ -116,8 +116,7 @@ class Look:
             found = read_host_identity(transport, host)  # another name of the same server may have got one a moment ago
             state = NEW if found is None and self._is_to_be_filled(host) else ""
             if found is None:
-                identities.add(self._alias, host, new_host_id(), self.owner, BEING_MADE)
-                self._look_again(host)
+                self._name(host)
                 found = HostIdentity(self._known[host].identity, self.owner)
                 write_host_identity(transport, host, found)
         except TransportError as error:
@@ -127,9 +126,18 @@ class Look:
         if finding.is_refused:
             self._forget(host)
         elif state:
-            identities.note(self._known[host], state=state)
+            identities.put(self._alias, host, self._known[host].identity, self.owner, state)
             self._look_again(host)
         return finding
+
+    def _name(self, host: str) -> None:
+        """Record an identity for a host, unless there is one."""
+        known = self._known.get(host)
+        if known is None:
+            identities.add(self._alias, host, new_host_id(), self.owner, BEING_MADE)
+        elif not known.identity:
+            identities.note(known, identity=new_host_id(), mark=self.owner)
+        self._look_again(host)
 
     def _is_to_be_filled(self, host: str) -> bool:
         """Tell whether a host without a master copy has come to others that have files: it has none, and knows nothing."""
@@ -179,6 +187,8 @@ def _changes(finding: Finding, known: Known, owner: str) -> Iterator[tuple[str, 
     if finding.is_lost and known.state != GONE:
         yield "state", GONE
     if finding.kind in ("sound", "same"):
+        if not known.identity:
+            yield "identity", finding.identity
         if known.state in (GONE, BEING_MADE):
             yield "state", ""
         if known.mark != owner or known.next_mark:

@@ -5,11 +5,12 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
 from kit.comparison import compare, found
+from kit.record import files
 from resto import health
 from resto.exceptions import ReplicationError
 from resto.models import Pending
-from resto.record import database, identities, leases, opening
-from resto.record.identities import MARGIN, NEW
+from resto.record import identities, leases, opening
+from resto.record.identities import MARGIN, MASTER, NEW
 from resto.repair.drain import drain
 from resto.repair.sync import Disagreement
 
@@ -20,11 +21,10 @@ FILES = {"a": b"1", "d/b": b"22", "d/e/c": b"333"}
 
 
 @pytest.fixture(autouse=True)
-def clock(monkeypatch):
+def clock(monkeypatch, identities_apply):
     clock = [1_000_000.0]
     monkeypatch.setattr(leases, "clock", lambda: clock[0])
     monkeypatch.setattr(leases, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(database, "is_under_test", lambda: False)
     return clock
 
 
@@ -52,9 +52,9 @@ def storage(make):
 def wiped(storage, servers, clock):
     """The first host has lost all its files, and everybody knows."""
     for server in servers:
-        identities.put("default", server.url, server.url[-32:])
         for name, content in FILES.items():
             server.create_file(name, content)
+    storage.recognition.examine(begins=True)
     wipe(servers[0])
     clock[0] += 2 * MARGIN
     return servers[0]
@@ -68,10 +68,6 @@ def wipe(server):
 
 def state_of(server):
     return identities.find_all("default")[server.url].state
-
-
-def files(servers):
-    return [dict(server.files) for server in servers]
 
 
 def test_host_is_filled_and_counts_again(wiped, storage, servers, clock):
@@ -117,7 +113,7 @@ def test_drain_goes_on_with_what_was_interrupted(wiped, storage, servers, clock)
     opening.open_fills("default", "a", [wiped.url])
     clock[0] += 301
     drain()
-    assert wiped.files == {"a": b"1"}
+    assert files([wiped]) == [{"a": b"1"}]
     assert Pending.objects.count() == 0
 
 
@@ -142,23 +138,22 @@ def test_host_that_nothing_is_known_of_and_that_is_empty_is_new(storage, servers
     for server in servers[1:]:
         server.create_file("a", b"1")
     report, _ = compare(storage, dry_run=True)
-    assert (report.hosts[0].fill, identities.find_all("default")) == ("", {})
+    assert (report.hosts[0].fill, [*identities.find_all("default")]) == ("", [MASTER])
     report, _ = compare(storage)
     assert (report.hosts[0].fill, files(servers)) == ("filled", [{"a": b"1"}] * 3)
 
 
 def test_empty_host_that_is_known_is_not_filled(storage, servers):
-    for server in servers:
-        identities.put("default", server.url, "known")
+    storage.recognition.examine(begins=True)
     servers[1].create_file("a", b"1")
     report, events = compare(storage)
     assert [type(event) for event in events] == [Disagreement]
-    assert (report.agrees, servers[0].files) == (False, {})
+    assert (report.agrees, files(servers)[0]) == (False, {})
 
 
 def test_new_site_has_no_hosts_that_are_left_out(storage, servers):
     assert compare(storage)[0].agrees
-    assert identities.find_all("default") == {}
+    assert {one.state for one in identities.find_all("default").values()} == {""}
 
 
 def test_if_all_hosts_are_new_all_count(storage, servers, clock):
@@ -175,7 +170,7 @@ def test_file_that_only_the_new_host_has_stays_unless_it_is_to_be_deleted(wiped,
     assert storage.exists("old") is False
     report, events = compare(storage)
     assert ("extra", "old", "kept") in found(events)
-    assert (report.hosts[0].fill, wiped.files) == ("filling", FILES | {"old": b"x"})
+    assert (report.hosts[0].fill, files([wiped])) == ("filling", [FILES | {"old": b"x"}])
     report, events = compare(storage, delete=True)
     assert ("extra", "old", "kept") in found(events)
     assert "more than 10 %: none is, unless forced" in report.hosts[0].problems[0]
