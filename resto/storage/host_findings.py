@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from resto.exceptions import ConfigurationError
-from resto.record.identities import Known
+from resto.record.identities import BEING_MADE, Known
 from resto.storage.host_identity import HostIdentity
 
 
-__all__ = ["BEING_MADE", "GONE", "NEW", "Finding", "Kind", "finding_of", "problem_of", "served_finding"]
-
-# States of a host in the record: its first identity is on its way; it has lost that; or it is one that is yet to be filled.
-BEING_MADE, GONE, NEW = "making", "gone", "new"
+__all__ = ["Finding", "Kind", "finding_of", "problem_of", "served_finding"]
 
 # "sound" is the host that it was; one of "unknown" has no identity, on neither side; one that "follows" has that of the master
 # copy of before; what one that is "unread" has is not known. The others are faults.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,8 +13,8 @@ from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
 from resto.record import identities, leases
 from resto.record.chosen import make_due
-from resto.record.identities import Known
-from resto.storage.host_findings import BEING_MADE, GONE, NEW, Finding, finding_of, served_finding
+from resto.record.identities import BEING_MADE, GONE, NEW, Known
+from resto.storage.host_findings import Finding, finding_of, served_finding
 from resto.storage.host_identity import (
     HostIdentity,
     host_identity_in,
@@ -22,7 +22,7 @@ from resto.storage.host_identity import (
     read_host_identity,
     write_host_identity,
 )
-from resto.storage.occupancy import occupied_host
+from resto.storage.occupancy import are_empty, occupied_host
 from resto.storage.reporting import described
 from resto.transports import Transport
 
@@ -111,9 +111,9 @@ class Look:
         transport = self._storage.transport_for(host)
         try:
             found = read_host_identity(transport, host)  # another name of the same server may have got one a moment ago
-            state = NEW if found is None and self._is_to_be_filled(host) else ""
             if found is None:
-                identities.add(self._alias, host, new_host_id(), self.owner, BEING_MADE)
+                is_left_out = self._is_to_be_filled(host)
+                identities.add(self._alias, host, new_host_id(), self.owner, BEING_MADE, is_left_out=is_left_out)
                 self._look_again(host)
                 found = HostIdentity(self._known[host].identity, self.owner)
                 write_host_identity(transport, host, found)
@@ -123,20 +123,18 @@ class Look:
         finding = self._judged(host, found)
         if finding.is_refused:
             self._forget(host)
-        elif state:
-            identities.note(self._known[host], state=state)
-            self._look_again(host)
         return finding
 
     def _is_to_be_filled(self, host: str) -> bool:
-        """Tell whether a host without a master copy has come to others that have files: it has none, and knows nothing."""
-        others = [one for one, row in self._at_first.items() if one in self._storage.hosts and not row.state]
-        if self._location is not None or not others:
+        """Tell whether a host has come, without a master copy, to others that have files: it has none, and is not known."""
+        if self._location is not None or not are_empty({host: self._storage.transport_for(host)}):
             return False
-        there = self._storage.transport_for(host).browse(host, "")
-        if there is None or there.files or there.directories:
-            return False
-        return occupied_host({one: self._storage.transport_for(one) for one in others}) is not None
+        return self._others_have_files
+
+    @cached_property
+    def _others_have_files(self) -> bool:
+        sound = [one for one in self._storage.hosts if one not in self._at_first or not self._at_first[one].state]
+        return occupied_host({one: self._storage.transport_for(one) for one in sound}) is not None
 
     def _rewritten(self, finding: Finding) -> Finding:
         """Tell a host that its master copy has another id by now."""
@@ -159,7 +157,7 @@ class Look:
         if values:
             identities.note(known, **values)
             self._look_again(finding.host)
-        if known.state == GONE and values.get("state") == "":
+        if known.state == GONE and "state" in values:
             make_due([self._alias], [finding.host])
 
     def _look_again(self, host: str) -> None:
@@ -177,7 +175,7 @@ def _changes(finding: Finding, known: Known, owner: str) -> Iterator[tuple[str, 
         yield "state", GONE
     if finding.kind in ("sound", "same"):
         if known.state in (GONE, BEING_MADE):
-            yield "state", ""
+            yield "state", NEW if known.is_left_out else ""
         if known.mark != owner or known.next_mark:
             yield from {"mark": owner, "next_mark": ""}.items()
         now = leases.clock()

@@ -14,7 +14,7 @@ from kit.world import replace_truth_of
 from resto import health
 from resto.exceptions import ReplicationError
 from resto.plugins import PluginManager
-from resto.record import database, identities, leases, opening, truth
+from resto.record import identities, leases, opening, truth
 from resto.record.changes import Change
 from resto.record.identities import MARGIN, NEW
 from resto.record.left_out import count_again
@@ -34,12 +34,13 @@ def servers(resto_server_factory):
 
 
 @pytest.fixture
-def storage(make, servers, clock, monkeypatch):
+def storage(make, servers, clock, identities_apply):
     """The first of two hosts has lost a file, and is left out."""
-    monkeypatch.setattr(database, "is_under_test", lambda: False)
     storage = make(write_quorum=1)
+    storage.recognition.examine(begins=True)
     servers[1].create_file("a", b"1")
-    identities.put("default", servers[0].url, "x", state=NEW)
+    storage.recognition.adopt(servers[0].url, ["default"], NEW)
+    storage.recognition.examine()
     clock[0] += 2 * MARGIN
     return storage
 
@@ -166,7 +167,7 @@ def test_left_out_host_is_repaired_only_from_one_that_is_settled(storage, server
     opening.open_change("default", storage.hosts, "a", present=True)
     clock[0] += 301
     assert fill(storage, servers) == [False]
-    assert (servers[0].files, len(pending_for())) == ({}, 2)
+    assert (files(servers)[0], len(pending_for())) == ({}, 2)
     for _ in range(3):
         clock[0] += 100
         drain()
@@ -177,7 +178,7 @@ def test_it_is_decided_by_hand_what_only_a_host_that_has_lost_it_would_know(stor
     opening.open_change("default", [servers[1].url], "a", present=True).release(0)
     report, events = compare(storage)
     assert [type(event) for event in events] == [Disagreement]
-    assert servers[1].files == {"a": b"1"}
+    assert files(servers)[1] == {"a": b"1"}
     report, _ = compare(storage, source=servers[1].url)
     assert (files(servers), pending_for(), report.agrees) == ([{"a": b"1"}] * 2, [], True)
 
@@ -188,7 +189,7 @@ def test_nothing_is_removed_on_account_of_a_host_that_has_lost_what_only_it_had_
     for _ in range(3):
         clock[0] += 100
         drain()
-    assert servers[1].files == {"a": b"1"}
+    assert files(servers)[1] == {"a": b"1"}
     assert [host for host, *_ in pending_for()] == [servers[1].url]
     assert "would know it, but has lost its files" in caplog.text
 

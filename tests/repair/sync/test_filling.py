@@ -5,16 +5,17 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
 from kit.comparison import compare, found
+from kit.record import files
 from resto import health
 from resto.exceptions import ReplicationError
 from resto.models import Pending
-from resto.record import database, identities, leases, opening
+from resto.record import identities, leases, opening
 from resto.record.identities import MARGIN, NEW
 from resto.repair.drain import drain
 from resto.repair.sync import Disagreement
 
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("identities_apply")]
 
 FILES = {"a": b"1", "d/b": b"22", "d/e/c": b"333"}
 
@@ -24,7 +25,6 @@ def clock(monkeypatch):
     clock = [1_000_000.0]
     monkeypatch.setattr(leases, "clock", lambda: clock[0])
     monkeypatch.setattr(leases, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(database, "is_under_test", lambda: False)
     return clock
 
 
@@ -51,27 +51,31 @@ def storage(make):
 @pytest.fixture
 def wiped(storage, servers, clock):
     """The first host has lost all its files, and everybody knows."""
+    storage.recognition.examine(begins=True)
     for server in servers:
-        identities.put("default", server.url, server.url[-32:])
         for name, content in FILES.items():
             server.create_file(name, content)
-    wipe(servers[0])
+    wipe(storage, servers[0])
     clock[0] += 2 * MARGIN
     return servers[0]
 
 
-def wipe(server):
+def wipe(storage, server):
     for name in [*server.files]:
         server.delete_file(name)
-    identities.put("default", server.url, "another", state=NEW)
+    adopt(storage, server)
+
+
+def adopt(storage, server):
+    storage.recognition.adopt(server.url, ["default"], NEW)
+
+
+def known_states():
+    return {host: one.state for host, one in identities.find_all("default").items() if host != identities.MASTER}
 
 
 def state_of(server):
     return identities.find_all("default")[server.url].state
-
-
-def files(servers):
-    return [dict(server.files) for server in servers]
 
 
 def test_host_is_filled_and_counts_again(wiped, storage, servers, clock):
@@ -117,7 +121,7 @@ def test_drain_goes_on_with_what_was_interrupted(wiped, storage, servers, clock)
     opening.open_fills("default", "a", [wiped.url])
     clock[0] += 301
     drain()
-    assert wiped.files == {"a": b"1"}
+    assert files(servers)[0] == {"a": b"1"}
     assert Pending.objects.count() == 0
 
 
@@ -142,28 +146,28 @@ def test_host_that_nothing_is_known_of_and_that_is_empty_is_new(storage, servers
     for server in servers[1:]:
         server.create_file("a", b"1")
     report, _ = compare(storage, dry_run=True)
-    assert (report.hosts[0].fill, identities.find_all("default")) == ("", {})
+    assert (report.hosts[0].fill, known_states()) == ("", {})
     report, _ = compare(storage)
     assert (report.hosts[0].fill, files(servers)) == ("filled", [{"a": b"1"}] * 3)
 
 
 def test_empty_host_that_is_known_is_not_filled(storage, servers):
-    for server in servers:
-        identities.put("default", server.url, "known")
+    storage.recognition.examine(begins=True)
     servers[1].create_file("a", b"1")
     report, events = compare(storage)
     assert [type(event) for event in events] == [Disagreement]
-    assert (report.agrees, servers[0].files) == (False, {})
+    assert (report.agrees, files(servers)[0]) == (False, {})
 
 
 def test_new_site_has_no_hosts_that_are_left_out(storage, servers):
     assert compare(storage)[0].agrees
-    assert identities.find_all("default") == {}
+    assert known_states() == dict.fromkeys(storage.hosts, "")
+    assert storage.left_out() == frozenset()
 
 
 def test_if_all_hosts_are_new_all_count(storage, servers, clock):
     for server in servers:
-        identities.put("default", server.url, "x", state=NEW)
+        adopt(storage, server)
     clock[0] += 2 * MARGIN
     assert storage.left_out() == frozenset()
     storage.save("a", ContentFile(b"1"))
@@ -175,7 +179,7 @@ def test_file_that_only_the_new_host_has_stays_unless_it_is_to_be_deleted(wiped,
     assert storage.exists("old") is False
     report, events = compare(storage)
     assert ("extra", "old", "kept") in found(events)
-    assert (report.hosts[0].fill, wiped.files) == ("filling", FILES | {"old": b"x"})
+    assert (report.hosts[0].fill, files(servers)[0]) == ("filling", FILES | {"old": b"x"})
     report, events = compare(storage, delete=True)
     assert ("extra", "old", "kept") in found(events)
     assert "more than 10 %: none is, unless forced" in report.hosts[0].problems[0]
@@ -257,7 +261,7 @@ def test_what_only_the_wiped_host_has_got_before_it_was_known_is_copied_from_it(
     for server in servers[1:]:
         server.heal()
     health.forget()
-    identities.put("default", servers[0].url, "x", state=NEW)
+    adopt(storage, servers[0])
     for _ in range(2):
         clock[0] += 400
         assert storage.open("n").read() == b"1"
@@ -310,7 +314,7 @@ def test_name_that_something_is_pending_for_is_left_alone(differing, servers, cl
 
 
 def test_wiped_host_is_filled_from_the_named_one(differing, servers, clock):
-    wipe(servers[0])
+    wipe(differing, servers[0])
     clock[0] += 2 * MARGIN
     report, _ = compare(differing, source=servers[2].url, delete=True, force=True)
     assert files(servers) == [{"same": b"1", "other": b"333"}] * 3
