@@ -16,8 +16,8 @@ from django.core.management.base import SystemCheckError
 
 from kit import processes
 from kit.processes import interrupt
+from kit.record import files
 from resto.management.progress import ProgressBar
-from resto.record import database
 
 
 @pytest.fixture
@@ -239,8 +239,8 @@ def test_named_host_decides(distributed, servers):
 
 
 @pytest.mark.django_db
-def test_host_that_has_lost_its_files_is_filled(distributed, servers, monkeypatch):
-    monkeypatch.setattr(database, "is_under_test", lambda: False)
+@pytest.mark.usefixtures("identities_apply")
+def test_host_that_has_lost_its_files_is_filled(distributed, servers):
     agrees, printed = run("--prefix", "none")
     assert (agrees, "1 file compared" in printed) == (False, False)
     assert f"{distributed[1]}: 0 files compared, left out until it is filled." in printed
@@ -248,7 +248,7 @@ def test_host_that_has_lost_its_files_is_filled(distributed, servers, monkeypatc
         call_command("resto_sync", "--from", distributed[1])
     agrees, printed = run("--json")
     assert [host["fill"] for host in json.loads(printed)["storages"]["default"]["hosts"]] == ["", "filled"]
-    assert (agrees, servers[1].files) == (True, {"a": b"1"})
+    assert (agrees, files(servers)) == (True, [{"a": b"1"}] * 2)
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,13 @@ from kit.comparison import compare, found
 from kit.record import files
 from resto import health
 from resto.exceptions import ReplicationError
-from resto.models import Pending
+from resto.models import Host, Pending
+from resto.names import HOST_IDENTITY
 from resto.record import identities, leases, opening
-from resto.record.identities import MARGIN, NEW
+from resto.record.identities import BEING_MADE, GONE, MARGIN, NEW
+from resto.record.left_out import count_again
 from resto.repair.drain import drain
-from resto.repair.sync import Disagreement
+from resto.repair.sync import Disagreement, Notice
 
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("identities_apply")]
@@ -330,15 +332,55 @@ def test_decision_that_was_interrupted_is_gone_on_with(differing, servers, clock
 
 
 def test_identities_are_no_files(wiped, storage, servers):
-    for server in servers:
-        server.create_file(".resto.host", server.url.encode())
+    before = [server.files[HOST_IDENTITY] for server in servers]
+    servers[1].create_file("d/.resto.host", before[1])
     for checksum in (False, True):
-        report, _events = compare(storage, checksum=checksum, delete=True, force=True)
+        report, events = compare(storage, checksum=checksum, delete=True, force=True)
         assert report.agrees
-        assert [server.files[".resto.host"] for server in servers] == [server.url.encode() for server in servers]
+        assert [server.files[HOST_IDENTITY] for server in servers] == before
+        assert [event.name for event in events if isinstance(event, Notice)] == ["d/.resto.host"]
 
 
-def test_host_that_has_nothing_but_its_identity_is_empty(storage, servers):
-    servers[0].create_file(".resto.host", b"x")
+# A host that is left out, and what it says of itself.
+
+
+def test_host_that_was_to_get_its_identity_when_all_stopped_is_filled(storage, servers):
     servers[1].create_file("a", b"1")
+    storage.recognition.examine(begins=True)
+    Host.objects.filter(host=servers[0].url).update(state=BEING_MADE)
+    servers[0].delete_file(HOST_IDENTITY)
+    report, _ = compare(storage)
+    assert (report.hosts[0].fill, files(servers)) == ("filled", [{"a": b"1"}] * 3)
+
+
+def test_looks_change_nothing_about_a_host_that_is_left_out(wiped, storage, servers, clock):
+    before = identities.find_all("default")[wiped.url]
+    for _ in range(2):
+        clock[0] += 100
+        storage.recognition.examine(begins=True)
+    after = identities.find_all("default")[wiped.url]
+    assert (after.state, after.identity, after.marks) == (NEW, before.identity, before.marks)
+
+
+def test_host_that_is_gone_before_it_is_filled_stays_left_out(wiped, storage, servers, clock):
+    """Its disk was not mounted for a while."""
+    begun, identity = identities.find_all("default")[wiped.url].marks, wiped.files[HOST_IDENTITY]
+    wiped.delete_file(HOST_IDENTITY)
+    report, _ = compare(storage)
+    assert (report.agrees, report.hosts[0].fill, state_of(wiped)) == (False, "filling", GONE)
+    assert storage.left_out() == {wiped.url}
+    assert not count_again("default", wiped.url)
+    wiped.create_file(HOST_IDENTITY, identity)
+    storage.recognition.examine()
+    assert (state_of(wiped), identities.find_all("default")[wiped.url].marks) == (NEW, begun)
     assert compare(storage)[0].hosts[0].fill == "filled"
+    assert storage.left_out() == frozenset()
+
+
+def test_host_that_has_been_filled_and_is_gone_is_left_out_once_it_is_adopted(wiped, storage, servers, clock):
+    compare(storage)
+    wiped.delete_file(HOST_IDENTITY)
+    storage.recognition.examine()
+    assert (state_of(wiped), storage.left_out()) == (GONE, frozenset())
+    wipe(storage, wiped)
+    assert storage.left_out() == {wiped.url}
