@@ -211,11 +211,11 @@ class ReplicatedStorage(Storage):
         """
         raise NotImplementedError
 
-    def left_out(self, lease: Lease) -> frozenset[str]:
-        """Return the hosts that do not count for a change: none, unless there is no master copy.
+    def left_out(self, lease: Lease | None = None) -> frozenset[str]:
+        """Return the hosts that are left out until they are filled: none, unless there is no master copy.
 
         Args:
-            lease: That of the change.
+            lease: That of a change, for which it is looked up; None for names that nothing is pending for.
         """
         return frozenset()
 

@@ -175,11 +175,6 @@ class DistributedStorage(ReplicatedStorage):
         )
 
     def left_out(self, lease: Lease | None = None) -> frozenset[str]:
-        """Return the hosts that are left out until they are filled.
-
-        Args:
-            lease: That of a change, for which it is looked up; None for names that nothing is pending for.
-        """
         return self.left_out_hosts.look().hosts(self.hosts, None if lease is None else lease.created)
 
     # Django's storage API: writing.
