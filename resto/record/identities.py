@@ -116,9 +116,7 @@ def _read(choose: "Callable[[QuerySet[Host]], QuerySet[Host]]") -> list[Known]:
 
 
 @outside_loops
-def add(
-    storage: str, host: str, identity: str, mark: str = "", state: str = "", *, is_left_out: bool = False
-) -> bool:
+def add(storage: str, host: str, identity: str, mark: str = "", state: str = "", *, is_left_out: bool = False) -> bool:
     """Make something known, unless it is; return whether it was not.
 
     Args:
