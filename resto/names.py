@@ -1,6 +1,8 @@
 """File names: which ones are safe to send to a host, and how they stand in a URL."""
 
+import errno
 import hashlib
+import os
 import posixpath
 import re
 import secrets
@@ -25,6 +27,7 @@ __all__ = [
     "quote_name",
     "require_canonical",
     "require_new",
+    "require_possible",
     "require_storable",
     "restored_name",
     "shown",
@@ -40,6 +43,9 @@ MASTER_IDENTITY, HOST_IDENTITY = ".resto.master", ".resto.host"
 
 # Common file systems stop at 255 bytes; lighttpd keeps some of them for its temporary name.
 MAX_PART_BYTES = 240
+
+# What no file system of a media server goes beyond: bytes of a part of a path, and of all of it.
+_LONGEST_PART, _LONGEST_PATH = 255, 4095
 
 _CONTROL_CHARACTERS = frozenset(map(chr, [*range(0x20), 0x7F]))
 
@@ -120,6 +126,29 @@ def require_storable(name: str) -> None:
             raise SuspiciousFileOperation(f"{part!r} is {length} bytes long, media servers take {MAX_PART_BYTES}")
 
 
+def require_possible(name: str) -> None:
+    """Refuse a name that no file can have, wherever it may come from: servers do not say that they lack it, but that it is wrong.
+
+    Args:
+        name: A canonical name.
+
+    Raises:
+        OSError: It is too long, as Django's `FileSystemStorage` says it.
+    """
+    _require_short_path(name)
+    if len(name) * 4 > _LONGEST_PART and max(len(part.encode()) for part in name.split("/")) > _LONGEST_PART:
+        raise _too_long(name)
+
+
+def _require_short_path(name: str) -> None:
+    if len(name) * 4 > _LONGEST_PATH and len(name.encode()) > _LONGEST_PATH:
+        raise _too_long(name)
+
+
+def _too_long(name: str) -> OSError:
+    return OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), name)
+
+
 def require_new(name: str) -> None:
     """Refuse a name that no new file may get. One that has such a name already can be read, replicated and deleted.
 
@@ -129,7 +158,9 @@ def require_new(name: str) -> None:
     Raises:
         SuspiciousFileOperation: As for `require_storable`; or the name contains a character that misleads whoever reads it, or
             a part of it is for resto's own files, or means something to the servers.
+        OSError: It is too long on the whole.
     """
+    _require_short_path(name)
     if _ALL_ORDINARY.fullmatch(f"{name}/"):
         return
     require_storable(name)

@@ -1,3 +1,6 @@
+import errno
+from contextlib import nullcontext
+
 import pytest
 from django.core.exceptions import SuspiciousFileOperation
 from hypothesis import given
@@ -15,6 +18,7 @@ from resto.names import (
     quote_name,
     require_canonical,
     require_new,
+    require_possible,
     require_storable,
     shown,
     temporary_name,
@@ -284,3 +288,19 @@ def test_any_text_is_shown_in_one_printable_line(text):
     assert len(shown(text).splitlines()) <= 1
     if text.isprintable():
         assert shown(text) == text
+
+
+@given(st.lists(st.text(characters, min_size=1, max_size=300), min_size=1, max_size=30).map("/".join))
+def test_name_that_no_file_can_have_is_refused(name):
+    is_too_long = len(name.encode()) > 4095 or any(len(part.encode()) > 255 for part in name.split("/"))
+    with pytest.raises(OSError, match="File name too long") if is_too_long else nullcontext() as info:
+        require_possible(name)
+    if info is not None:
+        assert (info.value.errno, info.value.filename) == (errno.ENAMETOOLONG, name)
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "/".join(["a" * 255] * 15) + "/" + "b" * 255])
+def test_name_that_a_file_can_have_just_so(name):
+    require_possible(name)
+    with pytest.raises(OSError, match="File name too long"):
+        require_possible(f"{name}éé")

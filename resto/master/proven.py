@@ -105,7 +105,9 @@ class ProvenDirectory:
     def _prove(self, root: Root, name: str, proof: Proof, *, is_save: bool = False) -> None:
         if self._believer is not None:
             self._believer.prove(root.descriptor, proof, is_save=is_save)
-            self._believer.check_place(root.descriptor, name.rpartition("/")[0])
+            directory = name.rpartition("/")[0]
+            if directory:
+                self._believer.check_place(root.descriptor, directory)
 
     def require_whole(self) -> None:
         """Raise if files may be missing that have not been brought back yet, as the last access to the directory has shown.

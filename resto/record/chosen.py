@@ -54,7 +54,7 @@ def make_due(storages: Sequence[str] = (), hosts: Sequence[str] = ()) -> None:
     resting = {"due > %s": now, "quiet_until <= %s": now}
     for storage, host in _pairs(storages, hosts):
         mine = {"storage = %s": storage, "host = %s": host, **resting}
-        while found := rows.select(mine, rests.PART, "due, id"):
+        while found := rows.select(mine, rests.PART, "due"):
             for part in rows.in_parts([row.id for row in found]):
                 rows.update({"id IN %s": [*part], **resting}, due=now)
 
@@ -82,7 +82,7 @@ def forget_host(storage: str, host: str) -> Iterator[int]:
         host: As for `names_by_storage`.
     """
     free = {"storage = %s": storage, "host = %s": host, "quiet_until <= %s": leases.clock()}
-    for _, number in delete_by_parts(free, "due, id"):
+    for _, number in delete_by_parts(free, "due"):
         yield number
 
 

@@ -78,7 +78,7 @@ def claim(
 
 
 def _due(limit: int, now: float, wanted: Sequence[dict[str, Any]]) -> list[Row]:
-    due = [row for which in wanted for row in rows.select({**which, "due <= %s": now}, limit, "due, id")]
+    due = [row for which in wanted for row in rows.select({**which, "due <= %s": now}, limit, "due")]
     return sorted(due, key=lambda row: (row.due, row.id))[:limit]
 
 
@@ -144,7 +144,7 @@ def forget_before(storage: str, host: str, moment: float) -> int:
         moment: Seconds since the epoch; changes are old that were made before, or then.
     """
     free = {"created <= %s": moment, "quiet_until <= %s": leases.clock()}
-    parts = delete_by_parts({"storage = %s": storage, "host = %s": host, **free}, "created, id")
+    parts = delete_by_parts({"storage = %s": storage, "host = %s": host, **free}, "created")
     return len({row.name for part, _ in parts for row in part})
 
 

@@ -35,7 +35,7 @@ __all__ = [
     "forget",
     "note",
     "put",
-    "reopen",
+    "restart",
     "rows_in",
 ]
 
@@ -125,7 +125,7 @@ def add(storage: str, host: str, identity: str, mark: str = "", state: str = "",
         identity: Of the host, or of the master copy.
         mark: Of the master copy; of a host its owner.
         state: As for `put`.
-        is_left_out: Whether it is a host that is to be filled.
+        is_left_out: Whether it is a host that will be `NEW` once it has its identity.
 
     Raises:
         Exception: As for `find`.
@@ -162,17 +162,19 @@ def confirm(storages: Sequence[str], identity: str, mark: str) -> None:
 
 
 @outside_loops
-def reopen(storages: Sequence[str]) -> None:
-    """Let another directory become the master copy, as if none was known.
+def restart(known: Known, mark: str) -> None:
+    """Let another directory take the place of a master copy, of which the mark tells, unless somebody else was first.
 
     Args:
-        storages: Aliases, by which it is known.
+        known: What was read a moment ago.
+        mark: That the directory is about to get.
 
     Raises:
         Exception: As for `find`.
     """
     with connected() as connection:
-        rows_in(connection).filter(storage__in=storages, host=MASTER).update(identity="", mark="", next_mark="")
+        row = rows_in(connection).filter(storage=known.storage, host=known.host, identity=known.identity)
+        row.filter(mark=known.mark).update(mark=mark, next_mark="", marks=_marks(known.marks, mark), places="{}")
 
 
 @outside_loops
@@ -189,7 +191,7 @@ def put(storage: str, host: str, identity: str, mark: str = "", state: str = "")
     Raises:
         Exception: As for `find`.
     """
-    values = _values(identity, mark, state, is_left_out=state == NEW) | {"next_mark": "", "places": "{}"}
+    values = _values(identity, mark, state, is_left_out=False) | {"next_mark": "", "places": "{}"}
     with connected() as connection:
         rows = rows_in(connection)
         if not rows.filter(storage=storage, host=host).update(**values):
@@ -265,7 +267,7 @@ def note(known: Known, **values: Any) -> None:
 def _values(identity: str, mark: str, state: str, *, is_left_out: bool) -> dict[str, Any]:
     """Return the columns of something new; it begins to be left out when all processes know."""
     now = leases.clock()
-    marks = json.dumps({LEFT_OUT: now + MARGIN}) if is_left_out else _marks({}, mark)
+    marks = json.dumps({LEFT_OUT: now + MARGIN}) if is_left_out or state == NEW else _marks({}, mark)
     return {"identity": identity, "mark": mark, "marks": marks, "state": state, "looked": now}
 
 

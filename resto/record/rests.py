@@ -87,7 +87,7 @@ def hasten(host: str, now: float, reached: Reached | None = None) -> Reached | N
         which = {"storage = %s": storage, "host = %s": host, **resting, "due >= %s": after}
         if reached.until is not None:
             which["due <= %s"] = reached.until
-        found = rows.select(which, PART, "due, id")
+        found = rows.select(which, PART, "due")
         for part in in_parts(found):
             rows.update({"id IN %s": [row.id for row in part], **resting}, due=now)
         if len(found) == PART:
@@ -98,8 +98,7 @@ def hasten(host: str, now: float, reached: Reached | None = None) -> Reached | N
 
 def _last_due(storages: Sequence[str], host: str) -> float:
     latest = [
-        rows.select({"storage = %s": storage, "host = %s": host, "due > %s": 0}, 1, "due DESC, id DESC")
-        for storage in storages
+        rows.select({"storage = %s": storage, "host = %s": host, "due > %s": 0}, 1, "due DESC") for storage in storages
     ]
     return max((row.due for found in latest for row in found), default=0.0)
 
@@ -113,7 +112,7 @@ def call_back(now: float) -> bool:
         now: Seconds since the epoch.
     """
     far = {"due > %s": now + longest_rest()}
-    found = rows.select(far, PART, "due, id")
+    found = rows.select(far, PART, "due")
     if not found or not _is_right(now):
         return False
     for part in in_parts(found):

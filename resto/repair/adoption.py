@@ -90,12 +90,10 @@ class Adoption:
         """
         if self._master is not None and not self.hosts:
             self._adopt_directory(self._master)
-        elif self._master is not None:
-            for host in self.hosts:
-                self._storage.recognition.adopt(host, self._aliases_of(host, self._master))
         else:
+            state = NEW if self._master is None and self.hosts else ""
             for host in self.hosts or self._storage.hosts:
-                self._storage.recognition.adopt(host, [self.alias], NEW if self.hosts else "")
+                self._storage.recognition.adopt(host, state)
         findings = self._storage.recognition.examine(begins=True).values()
         return [problem_of(finding) for finding in findings if finding.problem is not None]
 
@@ -105,10 +103,6 @@ class Adoption:
         for storage in aliases_of_location(master.location).values():
             if isinstance(storage, HybridStorage):
                 storage.recognition.follow([had])
-
-    def _aliases_of(self, host: str, master: HybridStorage) -> list[str]:
-        sharing = aliases_of_location(master.location).items()
-        return [alias for alias, storage in sharing if host in getattr(storage, "hosts", ())]
 
 
 def _count(disagreement: Disagreement, reports: dict[str, HostReport]) -> None:

@@ -1,6 +1,7 @@
 """What is known about single files: which are pending, and what each host has of one."""
 
 import os
+import stat
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -125,4 +126,7 @@ def _master_copy(storage: ReplicatedStorage, name: str) -> Copy | None:
         return Copy("")
     except OSError as error:
         return Copy("", problem=f"it cannot be read: {error.strerror}")
+    if not stat.S_ISREG(status.st_mode):
+        what = "a directory" if stat.S_ISDIR(status.st_mode) else "no plain file"
+        return Copy("", problem=f"it has {what} of this name")
     return Copy("", size=status.st_size, modified=datetime.fromtimestamp(status.st_mtime, UTC))

@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Protocol
 
 from django.db import DatabaseError
@@ -34,10 +33,11 @@ from resto.master.root import Root
 from resto.record import database, identities, leases, rows
 from resto.record.identities import MASTER, Known
 from resto.storage.occupancy import aliases_of_location, are_empty, occupied_host
+from resto.storage.verdict import CODE, is_made, matching, problem_of
 from resto.transports import Transport
 
 
-__all__ = ["CODE", "RESTORING", "Belief", "matching", "problem_of"]
+__all__ = ["RESTORING", "Belief"]
 
 # Seconds for which what the record has said is not asked again.
 BELIEVED_FOR = 60
@@ -47,8 +47,6 @@ MARKED_FOR = 60 * 60
 
 # Of directories in which something was looked at.
 _MAX_PASSED = 10_000
-
-CODE = "E019"
 
 # The state of a master copy that lacks files which hosts have, and which are being brought back.
 RESTORING = "restoring"
@@ -149,7 +147,7 @@ class Belief:
         except (FileNotFoundError, NotADirectoryError):
             found = None
         known = matching(identities.find(aliases), found)
-        return problem_of(self._storage.location, found, known), known if _is_made(known) else None
+        return problem_of(self._storage.location, found, known), known if is_made(known) else None
 
     def identity(self) -> str:
         """Return the id of the master copy, as the record knows it; empty if it knows none.
@@ -196,10 +194,10 @@ class Belief:
             proof: As for `Believer`.
             is_save: As for `Believer`.
         """
-        if not self.applies():
-            return
         seal, believed = seal_of(root), self._believed
         if seal not in believed or monotonic() >= self._until:
+            if not self.applies():
+                return
             believed = self._look(root, seal, is_save=is_save)
             seal = next(iter(believed), None)
         if seal is None:
@@ -225,16 +223,15 @@ class Belief:
             if seal in self._believed:
                 return self._believed  # the same file as when it was
             raise
-        if found is None and not _is_made(known):
+        if found is None and not is_made(known):
             if not is_save:
                 return {}
             found, known = self._begin(root, aliases)
-        elif known is not None and not _is_made(known):
+        elif known is not None and not is_made(known):
             found, known = self._complete(root, aliases)
         problem = problem_of(self._storage.location, found, known)
         if problem is not None and is_save and found is None and self._is_nothing_lost(aliases, root):
-            identities.reopen(aliases)
-            found, known = self._begin(root, aliases)
+            found, known = self._begin_anew(root, aliases, known)
             problem = problem_of(self._storage.location, found, known)
         if problem is not None:
             raise problem
@@ -248,6 +245,15 @@ class Belief:
         if rows.pairs(aliases) or (root is not None and has_files(root)):
             return False
         return are_empty(self._transports())
+
+    def _begin_anew(self, root: int, aliases: Sequence[str], known: Known | None) -> tuple[Found | None, Known | None]:
+        """Give a directory the id that the record knows, to which hosts belong, and a new mark: the place of another one is taken."""
+        assert known is not None  # noqa: S101 - else nothing could be lost
+        mark = new_identity().mark
+        identities.restart(known, mark)
+        keep_identity(root, Identity(known.identity, mark))
+        found = read_identity(root)
+        return found, matching(identities.find(aliases), found)
 
     def _transports(self) -> dict[str, Transport]:
         return {host: self._storage.transport_for(host) for host in self._storage.hosts}
@@ -328,71 +334,6 @@ class Belief:
             if len(self._passed) >= _MAX_PASSED:
                 self._passed.clear()
             self._passed.add(directory)
-
-
-def problem_of(location: str, found: Found | None, known: Known | None) -> ConfigurationError | None:
-    """Return why a directory is not the master copy; None if it is, or if there is no identity at all.
-
-    Args:
-        location: Its path.
-        found: What its identity file says.
-        known: What the record knows of it.
-    """
-    if not _is_made(known):
-        return None if found is None else _problem(*_ONLY_THE_DIRECTORY, location)
-    assert known is not None  # noqa: S101 - it is made
-    if found is None:
-        return _problem(*_ONLY_THE_RECORD, location)
-    if found.identity.id != known.identity:
-        return _problem(*_ANOTHER, location)
-    mark = found.identity.mark
-    if mark in (known.mark, known.next_mark):
-        return None
-    if mark in known.marks:
-        return _problem(*_OLDER, location, f"{datetime.fromtimestamp(known.marks[mark], UTC):%Y-%m-%d %H:%M} UTC")
-    return _problem(*_UNKNOWN_MARK, location)
-
-
-_ONLY_THE_DIRECTORY = (
-    "the database does not know {}, which is a master copy",
-    "Was the database thrown away, or is it that of another site? If this is to be the master copy of this one, run: "
-    "manage.py resto_adopt.",
-)
-_ONLY_THE_RECORD = (
-    "{} is not the master copy: it has no file .resto.master",
-    "Is it mounted? If the disk is lost, run: manage.py resto_restore.",
-)
-_ANOTHER = (
-    "{} is the master copy of something else",
-    "Correct the directory, or the database; if this is to be the master copy from now on, run: manage.py resto_adopt.",
-)
-_OLDER = (
-    "{} is a copy or a backup of the master copy, as it was made on {}",
-    "Mount the master copy; or run: manage.py resto_restore, which brings what this one lacks.",
-)
-_UNKNOWN_MARK = (
-    "{} has gone on without this database, which may be a backup; or a copy of it has",
-    "If it is the master copy, run: manage.py resto_adopt.",
-)
-
-
-def _problem(problem: str, hint: str, *values: str) -> ConfigurationError:
-    return ConfigurationError(problem.format(*values), hint, CODE)
-
-
-def _is_made(known: Known | None) -> bool:
-    return known is not None and known.identity != ""
-
-
-def matching(rows: Sequence[Known], found: Found | None) -> Known | None:
-    """Return what is known of a directory that several storages may share.
-
-    Args:
-        rows: What is known of the master copies of these storages.
-        found: What the identity file says.
-    """
-    mine = [row for row in rows if found is not None and row.identity == found.identity.id]
-    return next(iter([*mine, *rows]), None)
 
 
 def _marked_anew(root: int, found: Found, known: Known) -> Found:

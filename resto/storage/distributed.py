@@ -11,7 +11,7 @@ from django.utils.deconstruct import deconstructible
 
 from resto.courses import Course, as_method, course_of
 from resto.exceptions import ConfigurationError, ReplicationError
-from resto.names import clean_directory, clean_name, require_canonical, require_new
+from resto.names import clean_directory, clean_name, require_canonical, require_new, require_possible
 from resto.outcomes import Outcome
 from resto.record import backlog
 from resto.record.changes import Change, current_lease
@@ -147,9 +147,11 @@ class DistributedStorage(UnmasteredStorage):
 
         Raises:
             IsADirectoryError: The name is that of a directory.
+            OSError: The name is too long for any file.
             ReplicationError: Fewer hosts than needed have deleted it, or nobody would know which.
         """
         name = clean_name(name)
+        require_possible(name)
         self.require_sound_options()
         change = Change(self, present=False)
         change.announce(name)

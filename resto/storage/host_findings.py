@@ -83,7 +83,12 @@ class Finding:
 
 
 def finding_of(
-    host: str, found: HostIdentity | None, known: Mapping[str, Known], hosts: Collection[str], owner: str
+    host: str,
+    found: HostIdentity | None,
+    known: Mapping[str, Known],
+    hosts: Collection[str],
+    owner: str,
+    others: Collection[str] = (),
 ) -> Finding:
     """Return what a host is.
 
@@ -93,6 +98,7 @@ def finding_of(
         known: What the record knows of each host.
         hosts: Those that the settings have.
         owner: Whose it should be, hashed.
+        others: Whose it may be as well: other storages of the same site, which keep their files there, too.
     """
     mine = known.get(host)
     is_made = mine is not None and mine.state != BEING_MADE
@@ -100,7 +106,7 @@ def finding_of(
         return _fault(host, "gone") if is_made else Finding(host, "unknown")
     if not found.id:
         return Finding(host, "unread", remark="it answers something else when it is asked for its file .resto.host")
-    if found.owner != owner:
+    if found.owner != owner and found.owner not in others:
         follows = mine is not None and (mine.identity, mine.mark, mine.next_mark) == (found.id, found.owner, owner)
         return Finding(host, "follows", found.id) if follows else _fault(host, "foreign", found.id)
     if mine is not None and mine.identity != found.id:

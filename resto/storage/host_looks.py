@@ -14,9 +14,11 @@ from resto.plugins import get_plugin_manager
 from resto.record import identities, leases
 from resto.record.chosen import make_due
 from resto.record.identities import BEING_MADE, GONE, NEW, Known
+from resto.settings import storage_settings
 from resto.storage.host_findings import Finding, finding_of, served_finding
 from resto.storage.host_identity import (
     HostIdentity,
+    hashed_owner,
     host_identity_in,
     new_host_id,
     read_host_identity,
@@ -69,6 +71,7 @@ class Look:
         self._begins = begins
         self._known = identities.find_all(alias)
         self._at_first = dict(self._known)
+        self._others = {hashed_owner(one.identity) for one in identities.find([*storage_settings()]) if one.identity}
 
     def at(self, outcome: Outcome) -> Finding:
         """Return what a host is.
@@ -90,7 +93,7 @@ class Look:
     def _judged(self, host: str, found: HostIdentity | None) -> Finding:
         if found is not None and found.id and self._location is not None and self._is_served(host, found):
             return served_finding(host, found.id, self._location)
-        return finding_of(host, found, self._known, self._storage.hosts, self.owner)
+        return finding_of(host, found, self._known, self._storage.hosts, self.owner, self._others)
 
     def _is_served(self, host: str, found: HostIdentity) -> bool:
         """Tell whether a host is the directory of the master copy; a copy of its file may lie there, too."""
@@ -150,7 +153,8 @@ class Look:
         known = self._known.get(finding.host)
         if known is None:
             if finding.kind in ("sound", "same"):
-                identities.add(self._alias, finding.host, finding.identity, self.owner)
+                state = NEW if self._is_to_be_filled(finding.host) else ""
+                identities.add(self._alias, finding.host, finding.identity, self.owner, state)
                 self._look_again(finding.host)
             return
         values = dict(_changes(finding, known, self.owner))

@@ -13,7 +13,7 @@ from resto.executors import Executor, Job
 from resto.master.copy import MasterCopy
 from resto.master.snapshots import sharing_snapshots
 from resto.master.writing import remove_upload
-from resto.names import clean_name, require_canonical, require_new
+from resto.names import clean_name, require_canonical, require_new, require_possible
 from resto.outcomes import Outcome
 from resto.record import opening
 from resto.record.changes import Change, current_lease, holding, is_decided
@@ -282,9 +282,11 @@ class HybridStorage(MasteredStorage):
 
         Raises:
             FileNotFoundError: The directory of the master copy is missing or empty; nothing is sent or removed.
+            OSError: The name is too long for any file.
             ReplicationError: As for a file that was opened for writing.
         """
         name = clean_name(name)
+        require_possible(name)
         self.require_sound_options()
         self._master.require_mounted(name)
         is_there = self._master.fingerprint(name) is not None

@@ -19,6 +19,7 @@ from resto.storage.base import ReplicatedStorage
 from resto.storage.belief import Belief
 from resto.storage.files import RemoteFile
 from resto.storage.reading import download, first_answer, size_on
+from resto.storage.verdict import CODE
 
 
 if TYPE_CHECKING:
@@ -72,8 +73,8 @@ class MasteredStorage(ReplicatedStorage):
                 return False
             try:
                 self.belief.require(anew=False)
-            except ConfigurationError:
-                return True
+            except ConfigurationError as error:
+                return error.code == CODE  # else there is no record yet
             except (OSError, DatabaseError):
                 pass
             return self.belief.is_restoring

@@ -16,6 +16,7 @@ from resto.plugins import identity
 from resto.record import database, identities
 from resto.record.changes import current_lease
 from resto.record.identities import GONE, MASTER, Known
+from resto.settings import storage_settings
 from resto.storage.host_findings import Finding
 from resto.storage.host_identity import HostIdentity, hashed_owner, new_host_id, write_host_identity
 from resto.storage.host_looks import Look, Recognizable, read_identities
@@ -195,12 +196,11 @@ class Recognition:
 
     # What people decide.
 
-    def adopt(self, host: str, aliases: Collection[str], state: str = "") -> None:
+    def adopt(self, host: str, state: str = "") -> None:
         """Let a server be a host from now on, as it is, and no other one.
 
         Args:
             host: The host as it stands in the settings.
-            aliases: Under which storages the record knows it: those that have the same master copy.
             state: What the record says of it.
 
         Raises:
@@ -208,14 +208,20 @@ class Recognition:
             ConfigurationError: There is nothing that it could belong to.
             DatabaseError: It cannot be recorded.
         """
-        owner = self._owner() if self.applies() else ""
-        if not owner:
+        alias = self._storage.record_alias() if self.applies() else None
+        owner = "" if alias is None else self._owner()
+        if alias is None or not owner:
             problem = "nothing is known of the storage, to which its hosts belong"
             raise ConfigurationError(problem, "Save a file first, or run: manage.py resto_adopt.")
         transport, wanted = self._storage.transport_for(host), HostIdentity(new_host_id(), hashed_owner(owner))
         write_host_identity(transport, host, wanted)
-        for alias in aliases:
-            identities.put(alias, host, wanted.id, wanted.owner, state)
+        known = identities.find([*storage_settings()], host)
+        before = {one.identity for one in known if one.storage == alias}
+        # Other storages of the site that keep their files there lose sight of it else.
+        for one in known:
+            if one.storage != alias and one.identity in before:
+                identities.put(one.storage, host, wanted.id, wanted.owner, state)
+        identities.put(alias, host, wanted.id, wanted.owner, state)
         self.forget()
 
     def follow(self, former: Collection[str]) -> None:

@@ -1,12 +1,13 @@
 """How a directory becomes the master copy in whose files hosts fill the gaps, and how it stops to be one."""
 
 from resto.exceptions import ConfigurationError
-from resto.master.identity import Found, keep_identity, new_identity, read_identity, require_exclusive_links
+from resto.master.identity import Found, Identity, keep_identity, new_identity, read_identity, require_exclusive_links
 from resto.master.root import Root
 from resto.names import MASTER_IDENTITY
 from resto.record import identities
 from resto.record.identities import MASTER, Known
-from resto.storage.belief import RESTORING, Belief, matching, problem_of
+from resto.storage.belief import RESTORING, Belief
+from resto.storage.verdict import matching, problem_of
 
 
 __all__ = ["begin_restore", "end_restore"]
@@ -46,12 +47,18 @@ def begin_restore(location: str, belief: Belief) -> bool:
             return known is not None and known.state == RESTORING
         require_exclusive_links(root.descriptor, location)
         root.remove(MASTER_IDENTITY)
-        identity = new_identity()
+        identity = _following(known)
         identities.put(aliases[0] if known is None else known.storage, MASTER, *identity, state=RESTORING)
         keep_identity(root.descriptor, identity)
     belief.forget()
     belief.require()
     return True
+
+
+def _following(known: Known | None) -> Identity:
+    """Return the identity of what takes the place of a master copy: its hosts stay those of this site."""
+    identity = new_identity()
+    return Identity(known.identity or identity.id, identity.mark) if known is not None else identity
 
 
 def _is_of_this_site(found: Found | None, known: Known | None) -> bool:

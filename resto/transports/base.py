@@ -7,10 +7,14 @@ from datetime import datetime
 from typing import BinaryIO
 
 from resto.exceptions import TransportError
-from resto.names import problem_of_part, problems_of_parts
+from resto.names import HOST_IDENTITY, MASTER_IDENTITY, problem_of_part, problems_of_parts
 
 
 __all__ = ["Directory", "Entry", "Transport", "modified_of"]
+
+
+# Of resto's own, and nobody's concern.
+_IDENTITIES = (HOST_IDENTITY, MASTER_IDENTITY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class Directory:
         for name in others:
             directories.discard(name)
             files.pop(name, None)
-        return cls(directories, files, others)
+        return cls(directories, files, {name: why for name, why in others.items() if name not in _IDENTITIES})
 
     def add(self, name: str, size: int | None, *, is_directory: bool) -> None:
         """Put something that a host lists where it belongs.
@@ -67,6 +71,8 @@ class Directory:
             is_directory: Whether it is a directory.
         """
         problem = problem_of_part(name)
+        if name in _IDENTITIES:
+            return
         if problem is not None:
             self.others[name] = problem
         elif is_directory:

@@ -19,7 +19,7 @@ from resto.exceptions import ConfigurationError, HostUnavailableError
 from resto.hosts import HostURL, parse_url
 from resto.names import is_temporary
 from resto.sensitive import sensitive_variables
-from resto.transports import steps
+from resto.transports import deletion, steps
 from resto.transports.base import Directory, Transport
 from resto.transports.bodies import BLOCK_SIZE, Body, UnreadableBodyError, is_rewindable
 from resto.transports.credentials import ReactiveAuthenticator, authenticator
@@ -191,7 +191,7 @@ class HttpTransport(Transport):
     @as_method
     def delete(self, host: str, name: str) -> Course[bool]:
         action = self._action(host, name, "delete")
-        sequence = steps.delete(action, spares_directories=self._spares_directories(action))
+        sequence = deletion.delete(action, spares_directories=self._spares_directories(action))
         return self._perform(action, sequence)
 
     def remove_directory(self, host: str, name: str) -> bool:
@@ -203,7 +203,7 @@ class HttpTransport(Transport):
         if not is_temporary(name):
             raise ValueError(f"{name!r} is not a temporary name")
         action = self._action(host, name, "delete")
-        finish(self._perform(action, steps.remove_directory(action)))
+        finish(self._perform(action, deletion.remove_directory(action)))
         return True
 
     def _upload(self, action: Action, body: Body) -> Steps[bool]:
@@ -215,7 +215,7 @@ class HttpTransport(Transport):
 
     def _spares_directories(self, action: Action) -> bool:
         """Whether the host's server is known to refuse the deletion of a directory."""
-        return self._server_product(action) in steps.SPARE_DIRECTORIES
+        return self._server_product(action) in deletion.SPARE_DIRECTORIES
 
     def _server_product(self, action: Action) -> str | None:
         return self._server_products.get(action.host)

@@ -24,21 +24,20 @@ from resto.transports.messages import NoAnswerError, Request, Response, Steps, S
 __all__ = [
     "ABSENT",
     "LISTS_NOT",
-    "SPARE_DIRECTORIES",
     "Action",
     "close_stream",
     "collection",
-    "delete",
     "download",
     "exists",
     "expect_file",
+    "is_directory_of_wsgidav",
+    "is_of_directory",
     "limited_listing",
     "modified_time",
     "natural",
     "parse_http_date",
     "path_of_url",
     "put",
-    "remove_directory",
     "server_product",
     "size",
     "unlocked",
@@ -50,10 +49,6 @@ ABSENT = frozenset({404, 410})
 
 # What servers answer to the GET of a directory that they do not list.
 LISTS_NOT = frozenset({301, 302, 307, 308, 400, 403, 405, 406, 501})
-
-# Servers, by the product in their Server header, that answer 4xx to `DELETE /directory` with `Depth: 0`. Of the others,
-# rclone and Caddy delete the whole tree.
-SPARE_DIRECTORIES = frozenset({"nginx", "apache", "lighttpd", "wsgidav", "resto-testing"})
 
 # Seconds to wait before each new try when a file is locked: rclone and Caddy say so while another upload of it runs.
 LOCK_DELAYS = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -163,12 +158,12 @@ def exists(action: Action) -> Steps[bool]:
     response = yield Request("HEAD", action.target)
     if response.status in ABSENT:
         return False
-    if response.status != 200 and not _is_of_directory(action, response):
+    if response.status != 200 and not is_of_directory(action, response):
         raise action.unexpected(response, "HEAD")
     return True
 
 
-def _is_of_directory(action: Action, response: Response) -> bool:
+def is_of_directory(action: Action, response: Response) -> bool:
     """Tell whether a HEAD was answered as a server does for the name of a directory: then the name is taken."""
     if response.status in (301, 308):  # nginx, Apache, lighttpd
         return path_of_url(response.headers.get("Location")) == action.target + "/"
@@ -244,51 +239,6 @@ def verify(action: Action, target: str, body: Body) -> Steps[None]:
         raise action.failed(f"it stored {stored} of {body.size} bytes")
 
 
-def delete(action: Action, *, spares_directories: bool) -> Steps[bool]:
-    """Delete the file; return whether it was there.
-
-    Args:
-        action: What to delete.
-        spares_directories: Whether the server refuses to delete a directory; if not, the host is first asked whether
-            this is a file.
-
-    Raises:
-        RemoteDirectoryError: A directory is there.
-    """
-    if not spares_directories:
-        response = yield Request("HEAD", action.target)
-        if response.status in ABSENT:
-            return False
-        require_file(action, response)
-    response = yield from unlocked(Request("DELETE", action.target, {"Depth": "0"}))
-    if response.status in ABSENT:
-        return False
-    if response.status not in (200, 204):
-        if spares_directories and _is_directory(action, (yield Request("HEAD", action.target))):
-            raise action.directory()
-        raise action.unexpected(response, "DELETE")
-    return True
-
-
-def _is_directory(action: Action, response: Response) -> bool:
-    return _is_of_directory(action, response) or (response.status == 200 and _is_directory_of_wsgidav(response))
-
-
-def remove_directory(action: Action) -> Steps[None]:
-    """Remove a directory with all that is in it (RFC 4918, section 9.6.1), if it is there."""
-    response = yield from unlocked(Request("DELETE", collection(action.target)))
-    if response.status not in ABSENT and response.status not in (200, 204):
-        raise action.unexpected(response, "DELETE")
-
-
-def require_file(action: Action, response: Response) -> None:
-    """Raise unless the answer to a HEAD can only be that of a file: no server dates a directory."""
-    if _is_directory(action, response):
-        raise action.directory()
-    if response.status != 200 or "Last-Modified" not in response.headers:
-        raise action.failed("it is not certain that this is a file there, and not a directory; nothing was done")
-
-
 def unlocked(request: Request) -> Steps[Response]:
     """Send a request, and again after a while as long as the file is locked."""
     response = yield request
@@ -303,7 +253,7 @@ def unlocked(request: Request) -> Steps[Response]:
 
 def expect_file(action: Action, response: Response, method: str) -> Response:
     """Return the answer if it is that of a file, and raise if it is not."""
-    is_absent = response.status in ABSENT or _is_directory_of_wsgidav(response)
+    is_absent = response.status in ABSENT or is_directory_of_wsgidav(response)
     if response.status == 200 and not is_absent:
         return response
     close_stream(response)
@@ -316,7 +266,7 @@ def close_stream(response: Response) -> None:
         response.stream.close()
 
 
-def _is_directory_of_wsgidav(response: Response) -> bool:
+def is_directory_of_wsgidav(response: Response) -> bool:
     """Tell whether the answer is that of wsgidav to the name of a directory, which it does not date."""
     return server_product(response) == "wsgidav" and "Last-Modified" not in response.headers
 

@@ -9,7 +9,7 @@ from resto.courses import finish
 from resto.exceptions import ConfigurationError, TransportError, UnexpectedStatusCode
 from resto.names import temporary_name
 from resto.sensitive import sensitive_variables
-from resto.transports import steps
+from resto.transports import deletion, steps
 from resto.transports.base import Directory, Entry
 from resto.transports.bodies import Body, UnreadableBodyError
 from resto.transports.http import HttpOptions, HttpTransport, unavailable
@@ -209,13 +209,13 @@ def _move(action: Action, temporary: str, body: Body) -> Steps[bool]:
     response = yield from steps.unlocked(_move_request(action, temporary, "F"))
     if response.status == 204:
         # So says nginx of any move, and lighttpd when it has moved the file into a directory of that name.
-        steps.require_file(action, (yield Request("HEAD", action.target)))
+        deletion.require_file(action, (yield Request("HEAD", action.target)))
     if response.status in (201, 204):
         return False
     if response.status != 412:
         raise action.unexpected(response, "MOVE")
     # Most servers would replace a whole directory.
-    steps.require_file(action, (yield Request("HEAD", action.target)))
+    deletion.require_file(action, (yield Request("HEAD", action.target)))
     response = yield from steps.unlocked(_move_request(action, temporary, "T"))
     if response.status not in (201, 204):
         raise action.unexpected(response, "MOVE")

@@ -127,7 +127,7 @@ def opened(scenario, monkeypatch):
             patch.setattr("resto.repair.drain._looked", {})
             storage.recognition.examine(begins=True)
             del world.hosts[hosts[0]]["a"]
-            storage.recognition.adopt(hosts[0], ["default"], identities.NEW)
+            storage.recognition.adopt(hosts[0], identities.NEW)
             storage.recognition.examine()  # which is believed for as long as the scenario takes
             world.now += 2 * identities.MARGIN
         yield world, hosts

@@ -44,6 +44,10 @@ def others():
         for storage in ("default", "copied")
         for number in range(OTHERS)
     )  # fmt: skip
+    analyze()
+
+
+def analyze():
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE TABLE resto_pending" if connection.vendor == "mysql" else "ANALYZE resto_pending")
 
@@ -191,8 +195,16 @@ def a_clock_that_was_wrong():
     rests.call_back(time.time())
 
 
+def all_due_at_once():
+    """As version 0.1 made them due, and as `--now` does."""
+    Pending.objects.update(due=1)
+    analyze()
+    for _ in range(3):
+        claims.claim(10)
+
+
 @pytest.mark.parametrize(
-    "act", [with_a_master_copy, without_a_master_copy, of_the_backlog, drains, a_clock_that_was_wrong]
+    "act", [with_a_master_copy, without_a_master_copy, of_the_backlog, drains, a_clock_that_was_wrong, all_due_at_once]
 )
 def test_no_statement_looks_at_all_rows(act):
     with examined() as found:

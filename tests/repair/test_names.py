@@ -1,5 +1,7 @@
 """What each host has of a file, and the master copy."""
 
+import os
+
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
@@ -27,6 +29,13 @@ def test_file_that_is_equal_everywhere(servers):
     assert [copy.size for copy in status.copies] == [3, 3, 3]
     assert all(copy.modified.tzinfo is not None for copy in status.copies)
     assert file_status("default", "b").agrees  # nobody has it
+
+
+def test_what_is_no_file_has_no_size(servers, media_root):
+    storages["default"].save("album/photo.jpg", ContentFile(b"123"))
+    os.mkfifo(media_root / "pipe")
+    assert file_status("default", "album").master == Copy("", problem="it has a directory of this name")
+    assert file_status("default", "pipe").master == Copy("", problem="it has no plain file of this name")
 
 
 class TimelessTransport(HttpTransport):

@@ -9,7 +9,7 @@ import pytest
 from kit import forks
 from kit.documents import ROOT
 from kit.servers import clean_environment
-from sites.workshop.site import held
+from sites.workshop.site import files_below, held
 
 
 PAGE = (ROOT / "docs" / "known-users.md").read_text()
@@ -68,7 +68,7 @@ def test_package_that_lists_directories(package, run_site, media_servers):
     """Without a master copy, hosts are asked what they have."""
     hosts, folders = zip(*[media_servers(kind).new_folder() for kind in ("nginx-dav", "apache")], strict=True)
     run_site(package, "DistributedStorage", hosts, "webdav")
-    assert not [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    assert [files_below(folder) for folder in folders] == [{}, {}]
 
 
 def test_versions_are_those_that_are_installed():

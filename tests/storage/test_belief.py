@@ -16,14 +16,15 @@ from hypothesis import strategies as st
 from kit.record import files, pending_for
 from resto.exceptions import ConfigurationError, ReplicationError
 from resto.master import identity
-from resto.master.identity import Found, Identity, ReplacedMeanwhileError, read_identity
+from resto.master.identity import ReplacedMeanwhileError, read_identity
 from resto.master.root import Root
 from resto.models import Host, Pending
 from resto.record import database, identities
-from resto.record.identities import MASTER, Known
+from resto.record.identities import MASTER
 from resto.repair.drain import drain
 from resto.storage import belief as belief_module
-from resto.storage.belief import BELIEVED_FOR, MARKED_FOR, problem_of
+from resto.storage.belief import BELIEVED_FOR, MARKED_FOR
+from resto.storage.verdict import problem_of
 
 
 pytestmark = pytest.mark.django_db(transaction=True, available_apps=["resto"])
@@ -376,12 +377,13 @@ def test_emptied_master_copy_is_empty(storage, servers):
 @pytest.mark.parametrize("lose", [unmounted, missing])
 def test_database_that_was_kept_is_no_obstacle_where_nothing_can_be_lost(make, media_root, servers, lose):
     save(make())
-    before = row().identity
+    before = row()
     for server in servers:
         server.delete_file("a")
     lose(media_root)
     assert save(make(), "b") == "b"
-    assert before != row().identity == found_in(media_root).identity.id
+    assert (row().identity, row().mark) == found_in(media_root).identity
+    assert (row().identity, row().mark != before.mark) == (before.identity, True)
 
 
 @pytest.mark.parametrize("obstacle", ["file on a host", "host that is down", "host that does not list", "row"])
@@ -645,28 +647,3 @@ def test_link_below_that_is_a_directory_by_now_is_not_mounted(storage, media_roo
     storage.belief.adopt()
     storage.delete("d/a")
     assert not any(server.has_file("d/a") for server in servers)
-
-
-# The rule, without anything else.
-
-IDS = st.sampled_from(["", "a", "b"])
-KNOWN = st.builds(
-    lambda identity, mark, following, old: Known(
-        "default", MASTER, identity, mark, following, dict.fromkeys([*old, mark], 1.0), {}, "", 0.0
-    ),
-    IDS,
-    st.sampled_from("mn"),
-    st.sampled_from(["", "n", "o"]),
-    st.lists(st.sampled_from("op")),
-)
-
-
-@given(st.none() | st.builds(Identity, IDS, st.sampled_from("mnopq")), st.none() | KNOWN)
-def test_directory_is_believed_only_if_both_say_the_same(found, known):
-    problem = problem_of("/media", None if found is None else Found(found, (0,) * 5), known)
-    if known is None or not known.identity:
-        assert (problem is None) is (found is None)
-    elif found is None or found.id != known.identity:
-        assert problem is not None
-    else:
-        assert (problem is None) is (found.mark in {known.mark, known.next_mark} - {""})

@@ -39,7 +39,7 @@ def storage(make, servers, clock, identities_apply):
     storage = make(write_quorum=1)
     storage.recognition.examine(begins=True)
     servers[1].create_file("a", b"1")
-    storage.recognition.adopt(servers[0].url, ["default"], NEW)
+    storage.recognition.adopt(servers[0].url, NEW)
     storage.recognition.examine()
     clock[0] += 2 * MARGIN
     return storage

@@ -15,6 +15,7 @@ from resto.repair.drain import Drained, drain
 pytestmark = pytest.mark.django_db
 
 TOO_LONG = "x" * 300
+LONG_PATH = "/".join(["x" * 200] * 25)
 
 
 @pytest.fixture(params=["HybridStorage", "AsyncStorage", "DistributedStorage"])
@@ -82,13 +83,45 @@ def test_old_row_of_a_directory_is_settled_by_a_drain(storage, caplog):
     assert "a directory" in caplog.text
 
 
-@only_with_a_master_copy
-def test_delete_of_a_name_that_is_too_long(storage):
+@pytest.mark.parametrize("name", [TOO_LONG, LONG_PATH], ids=["part", "path"])
+def test_delete_of_a_name_that_is_too_long(storage, name):
     storage.save("a", ContentFile(b"1"))
     before = pending_for()
     with pytest.raises(OSError, match="too long"):
-        storage.delete(TOO_LONG)
+        storage.delete(name)
     assert pending_for() == before
+
+
+def test_save_of_a_path_that_is_too_long(storage):
+    storage.save("a", ContentFile(b"1"))
+    before = pending_for()
+    with pytest.raises(OSError, match="too long"):
+        storage.save(LONG_PATH, ContentFile(b"1"), max_length=9_999)
+    assert pending_for() == before
+
+
+@only_with_a_master_copy
+def test_publishing_a_name_that_is_too_long(storage):
+    storage.save("a", ContentFile(b"1"))
+    before = pending_for()
+    with pytest.raises(OSError, match="too long"):
+        storage.publish(TOO_LONG)
+    assert pending_for() == before
+
+
+@pytest.mark.parametrize("kind", ["nginx-dav", "apache", "lighttpd", "rclone"])
+@pytest.mark.parametrize("storage", ["HybridStorage", "DistributedStorage"], indirect=True)
+def test_delete_on_real_servers(storage, settings, media_servers, kind):
+    """Each says otherwise that there can be no such file."""
+    settings.RESTO_MEDIA_HOSTS = [media_servers(kind).new_folder()[0]]
+    settings.STORAGES = dict(settings.STORAGES)
+    storage = storages["default"]
+    storage.save("album/photo.jpg", ContentFile(b"1"))
+    storage.delete("album/photo.jpg/small.jpg")
+    with pytest.raises(IsADirectoryError):
+        storage.delete("album")
+    assert pending_for() == []
+    assert storage.exists("album/photo.jpg")
 
 
 @only_with_a_master_copy

@@ -120,6 +120,14 @@ def test_new_process_knows_the_hosts_again(storage, make, servers):
     assert set(servers[1].files) == {HOST_IDENTITY, "a", "b"}
 
 
+def test_comparison_says_nothing_of_identities(storage, servers):
+    save(storage, "a")
+    events = []
+    report = synchronize(storage, SyncOptions(delete=True), events.append)
+    assert (report.agrees, events) == (True, [])
+    assert HOST_IDENTITY in servers[0].files
+
+
 def test_status_gives_no_identity(storage, servers):
     save(storage, "a")
     Host.objects.exclude(host="").delete()
@@ -221,6 +229,26 @@ def test_host_of_another_site(storage, make, servers, settings, tmp_path):
     assert all("nothing is sent or removed" in host.problems[0] for host in report.hosts)
     assert {*servers[0].files} == {HOST_IDENTITY, "a"}
     assert all("another site" in problem for problem in problems())
+
+
+def test_storages_of_one_site_may_share_a_host(storage, settings, servers, tmp_path):
+    options = {**settings.STORAGES["default"]["OPTIONS"], "location": str(tmp_path / "other")}
+    settings.STORAGES = {
+        "default": settings.STORAGES["default"],
+        "other": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": options},
+        "copied": {"BACKEND": "resto.storage.DistributedStorage", "OPTIONS": {"transport": "webdav"}},
+    }
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "there").write_bytes(b"1")
+    for alias in settings.STORAGES:
+        save(storages[alias], f"{alias}/a")
+    assert problems() == [""] * 6
+    assert Pending.objects.count() == 0
+    storages["default"].recognition.adopt(servers[0].url)
+    assert problems() == [""] * 6
+    former = storages["default"].belief.adopt()
+    storages["default"].recognition.follow(former)
+    assert problems() == [""] * 6
 
 
 def test_host_that_was_swapped(storage, make, servers):

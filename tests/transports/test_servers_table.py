@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from kit.servers import KINDS
-from resto.exceptions import TransportError, UnexpectedStatusCode
+from resto.exceptions import RemoteDirectoryError, TransportError, UnexpectedStatusCode
 from resto.names import HOST_IDENTITY
 from resto.transports.base import Transport
 from resto.transports.http import HttpTransport
@@ -154,12 +154,29 @@ def a_temporary_directory(site):
     assert site.exists(".resto-1") is False
 
 
+def nothing_is_below_a_file(site):
+    site.create("a.txt", b"content")
+    for name in ("a.txt/b.txt", "a.txt/b/c.txt"):
+        assert site.transport.delete(site.url, name) is False
+    assert site.content("a.txt") == b"content"
+
+
+def a_directory_is_not_deleted(site):
+    in_directory(site)
+    assert site.exists("d/a.txt")  # tells which server it is
+    with pytest.raises(TransportError if site.kind in BLURS_DIRECTORY else RemoteDirectoryError):
+        site.transport.delete(site.url, "d")
+    assert site.content("d/a.txt") == b"content"
+
+
 CASES = [
     over_an_old_file,
     a_text_that_could_be_compressed,
     missing_directories,
     a_directory_is_not_a_file,
     a_temporary_directory,
+    nothing_is_below_a_file,
+    a_directory_is_not_deleted,
 ]
 
 

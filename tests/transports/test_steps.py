@@ -7,6 +7,7 @@ from django.core.exceptions import SuspiciousFileOperation
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.steps import ACTION, DATE, run, sent
 from resto.exceptions import RemoteFileNotFoundError, TransportError, UnexpectedStatusCode
 from resto.hosts import parse_url
 from resto.transports import steps
@@ -15,8 +16,6 @@ from resto.transports.messages import NoAnswerError, Response
 from resto.transports.steps import Action
 
 
-ACTION = Action("upload", "media-1", "a b/c.txt", parse_url("media-1", "http:///media/"))
-DATE = {"Last-Modified": "Sun, 06 Nov 1994 08:49:37 GMT"}
 LARGE = Body(bytes(steps.VERIFY_SIZE + 1))
 
 
@@ -28,26 +27,6 @@ class FakeStream:
 
     def close(self):
         self.closed = True
-
-
-def run(sequence, *answers):
-    """Give steps their answers: statuses, or pairs of status and headers; return the result and the requests."""
-    requests, answers = [next(sequence)], list(answers)
-    while True:
-        answer = answers.pop(0)
-        try:
-            if isinstance(answer, Exception):
-                requests.append(sequence.throw(answer))
-            else:
-                status, headers, *stream = answer if isinstance(answer, tuple) else (answer, {})
-                requests.append(sequence.send(Response(status, "", headers, *stream)))
-        except StopIteration as stop:
-            assert not answers
-            return stop.value, requests
-
-
-def sent(requests):
-    return [(request.method, request.target) for request in requests]
 
 
 def test_an_action_knows_its_urls():
@@ -194,58 +173,6 @@ def test_a_stored_file_that_is_not_whole_is_an_error(answer, problem):
 
 def test_small_files_are_not_checked():
     assert next(steps.verify(ACTION, "/t", Body(b"a"))).method == "HEAD"
-
-
-@pytest.mark.parametrize(("status", "existed"), [(200, True), (204, True), (404, False), (410, False)])
-def test_delete(status, existed):
-    result, requests = run(steps.delete(ACTION, spares_directories=True), status)
-    assert result is existed
-    (request,) = requests
-    assert (request.method, request.target, request.headers, request.body) == (
-        "DELETE",
-        ACTION.target,
-        {"Depth": "0"},
-        None,
-    )
-
-
-@pytest.mark.parametrize("status", [201, 202, 207, 301, 400, 401, 403, 405, 409, 423, 500])
-def test_a_delete_that_failed(status):
-    tries = len(steps.LOCK_DELAYS) + 1 if status == 423 else 1
-    with pytest.raises(UnexpectedStatusCode):
-        run(steps.delete(ACTION, spares_directories=True), *[status] * tries, 404)  # it is no directory
-
-
-def test_delete_makes_sure_that_it_is_a_file():
-    result, requests = run(steps.delete(ACTION, spares_directories=False), (200, DATE), 423, 204)
-    assert result
-    assert sent(requests) == [("HEAD", ACTION.target), ("DELETE", ACTION.target), ("DELETE", ACTION.target)]
-
-
-@pytest.mark.parametrize("status", [404, 410])
-def test_delete_of_what_is_not_there_asks_only(status):
-    result, requests = run(steps.delete(ACTION, spares_directories=False), status)
-    assert not result
-    assert sent(requests) == [("HEAD", ACTION.target)]
-
-
-@pytest.mark.parametrize("answer", [200, 207, 301, 405, 403, (405, DATE)], ids=str)
-def test_delete_of_what_may_be_a_directory_does_nothing(answer):
-    with pytest.raises(TransportError, match="not certain that this is a file"):
-        run(steps.delete(ACTION, spares_directories=False), answer)
-
-
-@pytest.mark.parametrize("status", [200, 204, 404, 410])
-def test_a_directory_is_removed(status):
-    _, requests = run(steps.remove_directory(ACTION), 423, status)
-    assert sent(requests) == [("DELETE", f"{ACTION.target}/")] * 2
-    assert [request.headers for request in requests] == [{}, {}]
-
-
-@pytest.mark.parametrize("status", [202, 207, 301, 400, 403, 405, 409, 500])
-def test_a_directory_that_stays(status):
-    with pytest.raises(UnexpectedStatusCode):
-        run(steps.remove_directory(ACTION), status)
 
 
 # Errors

@@ -202,7 +202,7 @@ REFUSED = {
     "path out of the master copy": ({"name": "../secret"}, "'../secret' contains '..'"),
     "absolute path": ({"name": "/etc/passwd"}, "'/etc/passwd' is an absolute path"),
     "directory": ({"name": "d/"}, "'d/' names a directory"),
-    "temporary file": ({"name": ".resto-1"}, "starts with '.resto-'"),
+    "temporary file": ({"name": ".resto-1"}, "a name of resto's own files"),
     "other spelling": ({"name": "d//a"}, "'d//a' is not the name of a file"),
     "empty name": ({"name": ""}, "must not be empty"),
     "long name": ({"name": "x" * 300}, "..."),

@@ -5,6 +5,7 @@ import os
 import random
 import re
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -159,11 +160,18 @@ def test_worker_that_is_killed_in_the_middle_of_an_upload(open_site, resto_serve
     server = resto_server_factory(webdav=False)
     site = open_site(kind, [{"url": server.url, "timeout": 60}])  # the upload does not end by itself
     worker = site.start_worker()
-    server.hang = True
+    begun, ended = threading.Event(), threading.Event()
+
+    def stall(method, path):
+        if (method, path) == ("PUT", "/a"):
+            begun.set()
+            ended.wait()
+
+    server.on_request = stall
     site.clerk.save("a", b"content")
-    wait_until(lambda: server.requests or server.log, lambda: worker.log)
+    wait_until(begun.is_set, lambda: worker.log)
     worker.kill()
-    server.heal()
+    ended.set()
     if kind in RQ:
         let_time_pass(site)
     site.start_worker()

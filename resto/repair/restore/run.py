@@ -16,7 +16,7 @@ from resto.repair.restore.report import Finding, RestoreOptions, RestoreReport, 
 from resto.repair.sync.hosts import MAX_PROBLEMS, Hosts, Listings, in_turn, tells
 from resto.repair.sync.report import problem_of
 from resto.repair.sync.walk import Node, Walk
-from resto.storage import HybridStorage
+from resto.storage import HybridStorage, host_findings
 from resto.storage.restoring import begin_restore, end_restore
 from resto.transports import Directory
 
@@ -78,15 +78,19 @@ class Restore:
             self._turn.keep()
 
     def _prepare(self) -> None:
-        known = identities.find_all(min(self._aliases)) if self._aliases else {}
-        self._proven = frozenset(host for host in self._storage.hosts if is_proven(known, host))
-        for host in self._storage.hosts:
-            if host not in self._proven:
-                self._hosts.reports[host].problems.append("it does not prove to be the host that it was")
         if not self._options.dry_run:
             if self._aliases:
                 rows.add_keys()
             self.report.is_restoring = begin_restore(self._storage.location, self._storage.belief)
+        known = identities.find_all(min(self._aliases)) if self._aliases else {}
+        findings = self._storage.recognition.examine()
+        for host, report in self._hosts.reports.items():
+            problem = host_findings.problem_of(findings[host]) if host in findings else ""
+            if not problem and not is_proven(known, host):
+                problem = "it has lost its files, and is not what it was yet"
+            if problem:
+                report.problems.append(problem)
+        self._proven = frozenset(host for host, report in self._hosts.reports.items() if not report.problems)
 
     # What is missing.
 

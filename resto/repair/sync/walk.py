@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from resto.names import HOST_IDENTITY, MASTER_IDENTITY
+from resto.names import HOST_IDENTITY
 from resto.outcomes import Outcome
 from resto.repair.sync.hosts import Hosts, Listings, lacks
 from resto.repair.sync.report import Compared, Difference, Found, Notice, SyncOptions, SyncReport
@@ -264,10 +264,9 @@ class Comparison(Generic[StorageT]):
         walk.go(self._options.prefix, after_group)
 
     def _notice(self, node: Node, here: Directory, theres: Listings) -> None:
-        """Tell what in a directory is not compared, but for identities where they belong."""
+        """Tell what in a directory is not compared."""
         for part, reason in here.others.items():
-            if node.join(part) != MASTER_IDENTITY:
-                self._found(Notice("", node.join(part), reason))
+            self._found(Notice("", node.join(part), reason))
         for host, there in theres.items():
             for part, reason in there.others.items() if there else ():
                 if part not in here.others and node.join(part) != HOST_IDENTITY:

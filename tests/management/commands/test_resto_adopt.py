@@ -184,7 +184,8 @@ def test_wrong_choices(storage, settings, servers, tmp_path):
 
 def test_storages_that_share_a_directory_are_adopted_together(storage, settings, servers):
     default = settings.STORAGES["default"]
-    later = {**default, "BACKEND": "resto.storage.AsyncStorage"}
+    # Not in threads: the database is in memory, which lets nobody wait for another one.
+    later = {"BACKEND": "resto.storage.AsyncStorage", "OPTIONS": {**default["OPTIONS"], "executor": "inline"}}
     settings.STORAGES = {"default": default, "later": later}
     save(storages["later"], "b")
     wipe(servers[0])

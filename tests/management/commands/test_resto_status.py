@@ -442,7 +442,7 @@ def test_host_that_is_left_out(settings, resto_server_factory, capsys):
     options = {"hosts": [server.url for server in servers], "transport": "webdav"}
     settings.STORAGES = {"default": {"BACKEND": "resto.storage.DistributedStorage", "OPTIONS": options}}
     storages["default"].save("a", ContentFile(b"1"))
-    storages["default"].recognition.adopt(servers[1].url, ["default"], NEW)
+    storages["default"].recognition.adopt(servers[1].url, NEW)
     with pytest.raises(SystemExit) as caught:
         call_command("resto_status")
     assert caught.value.code == 1

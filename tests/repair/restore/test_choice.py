@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.record import files
 from resto.models import Host, Pending
 from resto.record import identities, leases
 from resto.record.rows import Row
@@ -70,7 +71,7 @@ def test_hosts_that_disagree_are_told_and_one_of_them_decides(lost, run, servers
     assert (state(), (media_root / "a").exists()) == ("restoring", False)
     assert run(lost, source=hosts[1]).is_complete
     assert files_below(media_root) == ALL | {"a": b"longer"}
-    assert [server.files for server in servers] == [ALL | {"a": b"longer"}] * 2
+    assert files(servers) == [ALL | {"a": b"longer"}] * 2
 
 
 @pytest.mark.parametrize("by", ["host", "any"])
@@ -80,7 +81,7 @@ def test_file_that_some_hosts_lack_is_told_and_brought_if_wanted(lost, run, serv
     assert run.kinds["a"] == "partial"
     assert run(lost, source=hosts[0]).is_complete if by == "host" else run(lost, from_any=True).is_complete
     assert run.kinds == {"a": "restored"}
-    assert [server.files for server in servers] == [ALL] * 2
+    assert files(servers) == [ALL] * 2
 
 
 def test_host_that_lags_is_not_asked(lost, run, servers, hosts, media_root):
@@ -91,7 +92,7 @@ def test_host_that_lags_is_not_asked(lost, run, servers, hosts, media_root):
     assert run(lost).is_complete
     assert files_below(media_root) == ALL
     drain()
-    assert [server.files for server in servers] == [ALL] * 2
+    assert files(servers) == [ALL] * 2
 
 
 def test_what_no_host_is_known_to_have_is_lost(lost, run, hosts):
@@ -109,7 +110,7 @@ def test_older_version_of_what_is_lost_is_brought_if_wanted(lost, run, servers, 
     assert run(lost, source=hosts[0]).is_complete
     assert files_below(media_root) == ALL
     drain()
-    assert [server.files for server in servers] == [ALL] * 2
+    assert files(servers) == [ALL] * 2
 
 
 def test_host_that_is_down_leaves_all_in_doubt(lost, run, servers, hosts, media_root):
@@ -126,7 +127,8 @@ def test_host_that_is_not_proven_is_not_asked(lost, run, hosts, servers):
     servers[0].create_file("a", b"of somebody else")
     assert not run(lost).is_complete
     assert {finding.host for finding in run.findings.values()} == {hosts[1]}
-    assert run.report.hosts[0].problems == ["it does not prove to be the host that it was"]
+    [problem] = run.report.hosts[0].problems
+    assert "is another host of this site than it was" in problem
 
 
 def test_hosts_without_listings_say_so(make, lost, run, hosts):
@@ -135,3 +137,12 @@ def test_hosts_without_listings_say_so(make, lost, run, hosts):
     assert not run(storage).is_complete
     assert run.kinds == {"a": "restored"}  # from whichever host has it, by what is recorded
     assert "no host lists its directories" in run.report.problems[0]
+
+
+def test_nothing_is_taken_from_a_host_that_is_another_one(lost, run, servers, hosts):
+    servers[0].create_file(".resto.host", b"id 1\nowner 2\n")
+    assert not run(lost, source=hosts[0]).is_complete
+    [first, second] = run.report.hosts
+    assert "belongs to something else" in first.problems[0]
+    assert second.problems == []
+    assert set(run.kinds.values()) == {"restored"}

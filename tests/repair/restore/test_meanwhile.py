@@ -3,7 +3,7 @@
 import pytest
 from django.core.files.base import ContentFile
 
-from kit.record import pending_for
+from kit.record import files, pending_for
 from resto.exceptions import ConfigurationError
 from resto.models import Host, Pending
 from resto.record import leases
@@ -56,7 +56,7 @@ def test_files_are_read_from_hosts_that_have_missed_nothing(restoring, servers):
 def test_save_takes_no_name_that_a_host_has(restoring, servers):
     name = restoring.save("a", ContentFile(b"new"))
     assert name != "a"
-    assert [server.files for server in servers] == [ALL | {name: b"new"}] * 2
+    assert files(servers) == [ALL | {name: b"new"}] * 2
     assert restoring._save("d/b", ContentFile(b"new")) != "d/b"  # whoever does not ask whether it exists
     assert Pending.objects.count() == 0
 
@@ -90,7 +90,7 @@ def test_deleted_files_do_not_come_back(restoring, run, servers, media_root):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(leases, "clock", lambda: later)
         drain()
-    assert [server.files.keys() for server in servers] == [ALL.keys() - {"a"}] * 2
+    assert [one.keys() for one in files(servers)] == [ALL.keys() - {"a"}] * 2
 
 
 def test_drain_removes_nothing(restoring, servers, media_root):
@@ -100,7 +100,7 @@ def test_drain_removes_nothing(restoring, servers, media_root):
     restoring.open_lease("here", restoring.hosts, present=True).release(0)
     drained = drain()
     assert (drained.done, drained.failed, drained.left) == (2, 0, 4)
-    assert [server.files for server in servers] == [ALL | {"here": b"here"}] * 2
+    assert files(servers) == [ALL | {"here": b"here"}] * 2
     assert len(pending_for()) == 4
 
 
@@ -109,7 +109,7 @@ def test_worker_removes_nothing(make, restoring, servers, action):
     storage = make("AsyncStorage")
     performed = storage.perform(action, storage.hosts, "a")
     assert all("is being restored" in str(outcome.error) for outcome in performed.outcomes)
-    assert [server.files for server in servers] == [ALL] * 2
+    assert files(servers) == [ALL] * 2
     assert len(pending_for()) == 2
 
 
@@ -118,14 +118,14 @@ def test_nothing_is_published_that_is_missing(restoring, servers):
         restoring.publish("a")
     with pytest.raises(ConfigurationError, match="is being restored"):
         restoring.repair(restoring.hosts[0], "a")
-    assert [server.files for server in servers] == [ALL] * 2
+    assert files(servers) == [ALL] * 2
 
 
 def test_comparison_removes_nothing(restoring, servers):
     report = synchronize(restoring, SyncOptions(delete=True, force=True), lambda event: None)
     assert not report.agrees
     assert "is being restored" in report.problems[0]
-    assert [server.files for server in servers] == [ALL] * 2
+    assert files(servers) == [ALL] * 2
 
 
 def test_no_comparison_removes_anything_while_somebody_restores(lost, run):

@@ -6,6 +6,7 @@ import shutil
 import pytest
 from django.core.files.base import ContentFile
 
+from kit.record import files
 from resto.exceptions import ConfigurationError
 from resto.models import Host, Pending
 from resto.names import restored_name
@@ -42,7 +43,7 @@ def test_all_files_come_back_and_the_directory_is_the_master_copy(lost, run, med
     assert files_below(media_root) == ALL
     assert (state(), Pending.objects.count()) == ("", 0)
     assert lost.save("new", ContentFile(b"new")) == "new"
-    assert [server.files for server in servers] == [ALL | {"new": b"new"}] * 2
+    assert files(servers) == [ALL | {"new": b"new"}] * 2
 
 
 def test_run_again_brings_nothing(lost, run):
@@ -112,7 +113,8 @@ def test_single_file_comes_back_to_a_master_copy_that_is_believed(lost, run, med
 
 def test_killed_restores_are_completed(lost, run, media_root, monkeypatch):
     """Wherever the identity was, and with a file that was published, and one that was not."""
-    identities.put("default", "", "1" * 32, "2" * 32, "restoring")  # killed before the directory had it
+    [known] = identities.find(["default"])
+    identities.put("default", "", known.identity, "2" * 32, "restoring")  # killed before the directory had it
     assert not run(lost, prefix="d/e").problems
     temporary = media_root / restored_name("d/b")
     os.link(media_root / "d" / "e" / "c", temporary)

@@ -69,7 +69,7 @@ def wipe(storage, server):
 
 
 def adopt(storage, server):
-    storage.recognition.adopt(server.url, ["default"], NEW)
+    storage.recognition.adopt(server.url, NEW)
 
 
 def known_states():
@@ -333,12 +333,11 @@ def test_decision_that_was_interrupted_is_gone_on_with(differing, servers, clock
 
 def test_identities_are_no_files(wiped, storage, servers):
     before = [server.files[HOST_IDENTITY] for server in servers]
-    servers[1].create_file("d/.resto.host", before[1])
     for checksum in (False, True):
         report, events = compare(storage, checksum=checksum, delete=True, force=True)
         assert report.agrees
         assert [server.files[HOST_IDENTITY] for server in servers] == before
-        assert [event.name for event in events if isinstance(event, Notice)] == ["d/.resto.host"]
+        assert not any(isinstance(event, Notice) for event in events)
 
 
 # A host that is left out, and what it says of itself.
@@ -349,6 +348,16 @@ def test_host_that_was_to_get_its_identity_when_all_stopped_is_filled(storage, s
     storage.recognition.examine(begins=True)
     Host.objects.filter(host=servers[0].url).update(state=BEING_MADE)
     servers[0].delete_file(HOST_IDENTITY)
+    report, _ = compare(storage)
+    assert (report.hosts[0].fill, files(servers)) == ("filled", [{"a": b"1"}] * 3)
+
+
+def test_host_that_has_an_identity_and_is_not_known_is_filled(storage, servers):
+    """Another storage has given it that, or the record has lost it."""
+    storage.recognition.examine(begins=True)
+    Host.objects.filter(host=servers[0].url).delete()
+    for server in servers[1:]:
+        server.create_file("a", b"1")
     report, _ = compare(storage)
     assert (report.hosts[0].fill, files(servers)) == ("filled", [{"a": b"1"}] * 3)
 

@@ -1,0 +1,79 @@
+"""What a directory is, by what its identity file says and by what the record knows of it, in sentences for people."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from resto.exceptions import ConfigurationError
+from resto.master.identity import Found
+from resto.record.identities import Known
+
+
+__all__ = ["CODE", "is_made", "matching", "problem_of"]
+
+CODE = "E019"
+
+
+def problem_of(location: str, found: Found | None, known: Known | None) -> ConfigurationError | None:
+    """Return why a directory is not the master copy; None if it is, or if there is no identity at all.
+
+    Args:
+        location: Its path.
+        found: What its identity file says.
+        known: What the record knows of it.
+    """
+    if not is_made(known):
+        return None if found is None else _problem(*_ONLY_THE_DIRECTORY, location)
+    assert known is not None  # noqa: S101 - it is made
+    if found is None:
+        return _problem(*_ONLY_THE_RECORD, location)
+    if found.identity.id != known.identity:
+        return _problem(*_ANOTHER, location)
+    mark = found.identity.mark
+    if mark in (known.mark, known.next_mark):
+        return None
+    if mark in known.marks:
+        return _problem(*_OLDER, location, f"{datetime.fromtimestamp(known.marks[mark], UTC):%Y-%m-%d %H:%M} UTC")
+    return _problem(*_UNKNOWN_MARK, location)
+
+
+_ONLY_THE_DIRECTORY = (
+    "the database does not know {}, which is a master copy",
+    "Was the database thrown away, or is it that of another site? If this is to be the master copy of this one, run: "
+    "manage.py resto_adopt.",
+)
+_ONLY_THE_RECORD = (
+    "{} is not the master copy: it has no file .resto.master",
+    "Is it mounted? If the disk is lost, run: manage.py resto_restore.",
+)
+_ANOTHER = (
+    "{} is the master copy of something else",
+    "Correct the directory, or the database; if this is to be the master copy from now on, run: manage.py resto_adopt.",
+)
+_OLDER = (
+    "{} is a copy or a backup of the master copy, as it was made on {}",
+    "Mount the master copy; or run: manage.py resto_restore, which brings what this one lacks.",
+)
+_UNKNOWN_MARK = (
+    "{} has gone on without this database, which may be a backup; or a copy of it has",
+    "If it is the master copy, run: manage.py resto_adopt.",
+)
+
+
+def _problem(problem: str, hint: str, *values: str) -> ConfigurationError:
+    return ConfigurationError(problem.format(*values), hint, CODE)
+
+
+def is_made(known: Known | None) -> bool:
+    """Return whether the record knows a master copy, and not only that one is being made."""
+    return known is not None and known.identity != ""
+
+
+def matching(rows: Sequence[Known], found: Found | None) -> Known | None:
+    """Return what is known of a directory that several storages may share.
+
+    Args:
+        rows: What is known of the master copies of these storages.
+        found: What the identity file says.
+    """
+    mine = [row for row in rows if found is not None and row.identity == found.identity.id]
+    return next(iter([*mine, *rows]), None)
