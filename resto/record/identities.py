@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from resto.models import Host
 
 __all__ = [
+    "BEING_MADE",
     "COUNTS",
+    "GONE",
     "LEFT_OUT",
     "MARGIN",
     "MASTER",
@@ -40,10 +42,12 @@ __all__ = [
 # Stands for the master copy where a host has its address, and for who goes through all files; no host has these addresses.
 MASTER, TURN = "", "*"
 
-# The state of a host that has lost its files, or never had any. Without a master copy it is left out until it is filled.
-NEW = "new"
+# States of a host: its first identity is on its way; it has lost that, and so its files; or it is known to have none, and without a
+# master copy is left out until it is filled.
+BEING_MADE, GONE, NEW = "making", "gone", "new"
 
-# What the marks of such a host are called: when it has begun to be left out, and when that has ended. See `resto.record.left_out`.
+# What the marks of a host that is, or was, left out are called: when that has begun, and when it has ended; see
+# `resto.record.left_out`. They stay while the host is `GONE`.
 LEFT_OUT, COUNTS = "left out", "counts"
 
 # Seconds from when that is recorded: by then every process knows, whatever its clock says.
@@ -71,6 +75,11 @@ class Known:
     places: Mapping[str, str]
     state: str
     looked: float
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether it is a host that is left out until it is filled, or is about to be, whatever else is the matter with it."""
+        return LEFT_OUT in self.marks and COUNTS not in self.marks
 
 
 def find(storages: Sequence[str], host: str = MASTER) -> list[Known]:
@@ -107,7 +116,7 @@ def _read(choose: "Callable[[QuerySet[Host]], QuerySet[Host]]") -> list[Known]:
 
 
 @outside_loops
-def add(storage: str, host: str, identity: str, mark: str = "", state: str = "") -> bool:
+def add(storage: str, host: str, identity: str, mark: str = "", state: str = "", *, is_left_out: bool = False) -> bool:
     """Make something known, unless it is; return whether it was not.
 
     Args:
@@ -116,6 +125,7 @@ def add(storage: str, host: str, identity: str, mark: str = "", state: str = "")
         identity: Of the host, or of the master copy.
         mark: Of the master copy; of a host its owner.
         state: As for `put`.
+        is_left_out: Whether it is a host that will be `NEW` once it has its identity.
 
     Raises:
         Exception: As for `find`.
@@ -125,7 +135,8 @@ def add(storage: str, host: str, identity: str, mark: str = "", state: str = "")
         if row.exists():
             return False
         try:
-            _create(rows_in(connection), storage, host, identity, mark, state)
+            values = _values(identity, mark, state, is_left_out=is_left_out)
+            rows_in(connection).create(storage=storage, host=host, **values)
         except IntegrityError:
             if connection.in_atomic_block or not row.exists():
                 raise
@@ -180,8 +191,7 @@ def put(storage: str, host: str, identity: str, mark: str = "", state: str = "")
     Raises:
         Exception: As for `find`.
     """
-    values: dict[str, Any] = {"identity": identity, "mark": mark, "next_mark": "", "marks": _marks({}, mark)}
-    values |= {"places": "{}", "looked": leases.clock(), **_state(state)}
+    values = _values(identity, mark, state, is_left_out=False) | {"next_mark": "", "places": "{}"}
     with connected() as connection:
         rows = rows_in(connection)
         if not rows.filter(storage=storage, host=host).update(**values):
@@ -248,22 +258,17 @@ def note(known: Known, **values: Any) -> None:
     Raises:
         Exception: As for `find`.
     """
-    values = _state(values.pop("state")) | values if "state" in values else values
     values = {name: json.dumps(value) if isinstance(value, Mapping) else value for name, value in values.items()}
     with connected() as connection:
         row = rows_in(connection).filter(storage=known.storage, host=known.host, identity=known.identity)
         row.update(**values)
 
 
-def _state(state: str) -> dict[str, Any]:
-    """Return the columns that say a state: that of a host which is left out begins when all processes know."""
-    begun = {"marks": json.dumps({LEFT_OUT: leases.clock() + MARGIN})} if state == NEW else {}
-    return {"state": state, **begun}
-
-
-def _create(rows: "QuerySet[Host]", storage: str, host: str, identity: str, mark: str, state: str) -> None:
-    marks, now = _marks({}, mark), leases.clock()
-    rows.create(storage=storage, host=host, identity=identity, mark=mark, marks=marks, state=state, looked=now)
+def _values(identity: str, mark: str, state: str, *, is_left_out: bool) -> dict[str, Any]:
+    """Return the columns of something new; it begins to be left out when all processes know."""
+    now = leases.clock()
+    marks = json.dumps({LEFT_OUT: now + MARGIN}) if is_left_out or state == NEW else _marks({}, mark)
+    return {"identity": identity, "mark": mark, "marks": marks, "state": state, "looked": now}
 
 
 def _marks(before: Mapping[str, float], mark: str) -> str:

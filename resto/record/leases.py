@@ -20,7 +20,7 @@ from resto.outcomes import Outcome
 from resto.record import rows
 from resto.record.meaning import cause_of_refusal, is_done, may_still_land, problem_of
 from resto.record.rests import MAX_DOUBLINGS, Reached, hasten, lease_seconds
-from resto.record.rows import Row, digest_of, in_parts
+from resto.record.rows import Row, in_parts
 from resto.settings import get_setting
 
 
@@ -213,20 +213,6 @@ class Lease:
         """
         others = {**rows.of_name(storage, name), "owner <> %s": self.token}
         rows.update(others, latest=self.token, present=False)
-
-    def make_findable(self, storage: str, name: str) -> None:
-        """Let rows be found by their name, which a storage with a master copy has left: the site had one at that time.
-
-        Args:
-            storage: Alias of the storage in ``STORAGES``.
-            name: The file's name.
-        """
-        rows.update(
-            self._mine | {"digest = %s": ""},
-            digest=digest_of(storage, name),
-            name_key=digest_of(storage, name),
-            latest=self.token,
-        )
 
     def take_over(self, storage: str, name: str) -> list[Row] | None:
         """Make the rows of deletions that hosts have missed part of this change, which begins a new file of that name.

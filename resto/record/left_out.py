@@ -24,17 +24,12 @@ def left_out_of(known: Mapping[str, Known]) -> LeftOut:
     Args:
         known: What is known of its hosts, as `resto.record.identities.find_all` returns it.
     """
-    periods = {}
-    for host, one in known.items():
-        if one.state == NEW:
-            periods[host] = one.marks.get(LEFT_OUT, 0.0), inf
-        elif COUNTS in one.marks:
-            periods[host] = one.marks.get(LEFT_OUT, 0.0), one.marks[COUNTS]
-    return LeftOut(periods)
+    marks = {host: one.marks for host, one in known.items() if LEFT_OUT in one.marks}
+    return LeftOut({host: (its[LEFT_OUT], its.get(COUNTS, inf)) for host, its in marks.items()})
 
 
 def count_again(storage: str, host: str) -> bool:
-    """Let a host count again that has been filled, unless a row says that it still lags; return whether it does.
+    """Let a host count again that has been filled, unless a row says that it still lags, or it is gone; return whether it does.
 
     Rows of changes that are under way are no obstacle: these do not count it to their end.
 
@@ -48,8 +43,7 @@ def count_again(storage: str, host: str) -> bool:
     mine: dict[str, Any] = {"storage = %s": storage, "host = %s": host}
     lags = {"(attempts > 0 OR quiet_until <= %s)": leases.clock()}, {"opened_by = %s": FILL}
     known = identities.find_all(storage).get(host)
-    if known is None or any(rows.select(mine | one, 1) for one in lags):
+    if known is None or known.state != NEW or any(rows.select(mine | one, 1) for one in lags):
         return False
-    begun = known.marks.get(LEFT_OUT, 0.0)
-    identities.note(known, state="", marks={LEFT_OUT: begun, COUNTS: leases.clock() + MARGIN})
+    identities.note(known, state="", marks={**known.marks, COUNTS: leases.clock() + MARGIN})
     return True

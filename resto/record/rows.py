@@ -25,6 +25,7 @@ __all__ = [
     "digest_of",
     "in_parts",
     "insert",
+    "make_findable",
     "of_keys",
     "of_name",
     "pairs",
@@ -242,6 +243,18 @@ def of_keys(keys: Sequence[str]) -> Conditions:
         " {} IN ({}) ".format(column, ", ".join(["%s"] * len(keys))) for column in ("name_key", "digest")
     )
     return {f"({either})": (*keys, *keys)}  # version 0.1 has written the second, or neither
+
+
+def make_findable(owner: str, storage: str, name: str) -> None:
+    """Let rows be found by their name, which a storage with a master copy has left: the site had one at that time.
+
+    Args:
+        owner: Who holds them.
+        storage: As for `digest_of`.
+        name: As for `digest_of`.
+    """
+    key = digest_of(storage, name)
+    update({"owner = %s": owner, "digest = %s": ""}, digest=key, name_key=key, latest=owner)
 
 
 def in_parts(many: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 
 from resto.exceptions import ConfigurationError
+from resto.record.identities import NEW
 from resto.repair.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport, synchronize
 from resto.storage import HybridStorage, ReplicatedStorage
-from resto.storage.host_findings import NEW, problem_of
+from resto.storage.host_findings import problem_of
 from resto.storage.occupancy import aliases_of_location
 
 

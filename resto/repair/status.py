@@ -1,7 +1,7 @@
 """What is known about the hosts of a site: who answers, who is asked, and what is pending."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -43,6 +43,7 @@ class HostStatus:
         error: Why the last of them failed; empty if none has.
         identity_problem: What is wrong with what the host has shown to be, and what to do, a sentence; empty if nothing is.
         identity_remark: Why that is not known, a sentence fragment; empty if it is known, or if hosts have no identities.
+        left_out: Whether nothing is read from it, and it counts for no quorum, until a comparison has filled it.
     """
 
     storage: str
@@ -58,6 +59,7 @@ class HostStatus:
     error: str
     identity_problem: str = ""
     identity_remark: str = ""
+    left_out: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return the attributes, for JSON."""
@@ -148,7 +150,9 @@ def _statuses(alias: str, storage: ReplicatedStorage) -> list[HostStatus]:
     outcomes = _ask_hosts(storage)
     answering = [one.host for one in outcomes if not isinstance(one.error, HostUnavailableError)]
     findings = storage.recognition.examine(answering)
-    return [_status(alias, storage, outcome, found, findings.get(outcome.host)) for outcome in outcomes]
+    left_out = storage.left_out()
+    statuses = [_status(alias, storage, outcome, found, findings.get(outcome.host)) for outcome in outcomes]
+    return [replace(one, left_out=one.host in left_out) for one in statuses]
 
 
 def _ask_hosts(storage: ReplicatedStorage) -> list[Outcome]:

@@ -13,7 +13,7 @@ from resto.record.changes import current_lease, holding
 from resto.record.claims import PendingName, claim_name
 from resto.record.leases import Lease, forget_leases, release_leases
 from resto.record.opening import open_fills
-from resto.record.rows import FILL, Row
+from resto.record.rows import FILL, Row, make_findable
 from resto.record.truth import LeftOut, Truth, find_source, truth_of
 from resto.storage.jobs import leased_job
 from resto.storage.reading import download
@@ -60,7 +60,7 @@ class Copying:
         """
         host, name, lease = claim.host, claim.name, claim.lease
         if _is_unknown(rows, lease):
-            lease.make_findable(claim.storage, name)
+            make_findable(lease.token, claim.storage, name)
             rows = rows_of_name(claim.storage, name)
         if _is_disturbed(rows, host, lease):
             return _not_yet(host, name)

@@ -1,7 +1,7 @@
 """The storage that keeps files on the hosts only."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
@@ -11,28 +11,18 @@ from django.utils.deconstruct import deconstructible
 
 from resto.courses import Course, as_method, course_of
 from resto.exceptions import ConfigurationError, ReplicationError
-from resto.executors import Job
 from resto.names import clean_directory, clean_name, require_canonical, require_new, require_possible
 from resto.outcomes import Outcome
-from resto.record import backlog, leases, opening
+from resto.record import backlog
 from resto.record.changes import Change, current_lease
-from resto.record.claims import PendingName
-from resto.record.leases import Lease
-from resto.record.rows import Row
-from resto.record.truth import LeftOut, Truth, truth_of
 from resto.settings import use_tz
-from resto.storage.base import ReplicatedStorage
 from resto.storage.composition import StorageOptions
-from resto.storage.copying import Copying, claimed_jobs
 from resto.storage.files import RemoteFile, SharedContent
-from resto.storage.left_out import LeftOutHosts
 from resto.storage.listing import corrected, least_behind, listed_by, missed_by_host
 from resto.storage.naming import NameSearch
-from resto.storage.reading import any_has, checked, download, first_answer, require_file, size_on
-from resto.storage.repairs import Leases, run_repairs
+from resto.storage.reading import any_has, download, first_answer, require_file, size_on
 from resto.storage.replication import leased
 from resto.storage.reporting import removed, uploaded
-from resto.storage.reservation import Reservation
 from resto.storage.undo import (
     follow,
     is_of_directory,
@@ -42,6 +32,7 @@ from resto.storage.undo import (
     undone,
     with_consequence,
 )
+from resto.storage.unmastered import UnmasteredStorage, keep_lease
 
 
 if TYPE_CHECKING:
@@ -54,7 +45,7 @@ T = TypeVar("T")
 
 
 @deconstructible(path="resto.storage.DistributedStorage")
-class DistributedStorage(ReplicatedStorage):
+class DistributedStorage(UnmasteredStorage):
     """Keeps files on the hosts only.
 
     Files are read from a random host, and from another one when that fails. A save or delete that reaches fewer hosts than
@@ -81,9 +72,7 @@ class DistributedStorage(ReplicatedStorage):
     ) -> None:
         super().__init__(hosts, base_url, **options)
         self._write_quorum = write_quorum
-        self._reservation = Reservation()
         self._search = NameSearch()
-        self.left_out_hosts = LeftOutHosts(self)
 
     @property
     def write_quorum(self) -> int:
@@ -109,78 +98,6 @@ class DistributedStorage(ReplicatedStorage):
     def remove(self, host: str, name: str) -> Course[bool]:
         """Delete a file from one host; return whether it was there."""
         return removed(host, name, (yield from course_of(self.withdraw, host, name)))
-
-    @as_method
-    def withdraw(self, host: str, name: str) -> Course[bool]:
-        """Delete from one host what a failed save may have left there."""
-        require_canonical(name)
-        self.recognition.require(host, name, "delete")
-        _keep_lease()
-        return (yield from course_of(self.transport_for(host).delete, host, name))
-
-    @as_method
-    def _exists(self, host: str, name: str) -> Course[bool]:
-        told = yield from course_of(self.transport_for(host).exists, host, name)
-        return checked(self.transport_for(host), "exists", host, name, bool, told)
-
-    # The record.
-
-    def open_lease(self, name: str, hosts: tuple[str, ...], *, present: bool) -> Lease | None:
-        alias = self._alias_for_change(name)
-        if alias is None:
-            return None
-        self.recognition.recognize(hosts)
-        lease = opening.open_change(alias, hosts, name, present=present)
-        if not present:  # a save looks whether there are others
-            lease.overrule(alias, name)
-        return lease
-
-    def truth(self, name: str) -> Truth:
-        """Return which hosts tell the truth about a name."""
-        return truth_of(self.hosts, self._rows(name), self.left_out_hosts.known())
-
-    def _rows(self, name: str) -> Sequence[Row]:
-        seen = self._reservation.rows(name)
-        if seen is not None:
-            return seen
-        alias = self.record_alias()
-        return () if alias is None else backlog.rows_of_name(alias, name)
-
-    def repair_job(self, host: str, name: str, lease: Lease, *, present: bool) -> Job:
-        """Return the job that makes one host equal to those that tell the truth, whatever it has missed."""
-        claim = PendingName(self.record_alias() or "", host, name, present, lease, leases.clock())
-        return self._copying(self.left_out_hosts.known()).job(claim, self._rows(name))
-
-    def repair_jobs(self, claims: Sequence[PendingName]) -> list[Job]:
-        """Return the jobs of `repair_job` for what a drain has claimed, after one look at the record."""
-        found = backlog.rows_of_names(claims[0].storage, [one.name for one in claims]) if claims else {}
-        copying = self._copying(self.left_out_hosts.look())
-        return [copying.job(one, found.get(one.name, ())) for one in claims]
-
-    def repair_each(self, differences: Iterable[tuple[str, str]]) -> Iterator[Outcome]:
-        """Make hosts equal to those that tell the truth, as `HybridStorage` does to the master copy.
-
-        Args:
-            differences: As for `HybridStorage`; something is pending for each pair.
-        """
-        held: Leases = {}
-        jobs = claimed_jobs(self.record_alias() or "", differences, held, self.repair_job, self.left_out())
-        # One by one: rows of a name that are not settled keep its other hosts waiting.
-        return run_repairs(jobs, held, self.report, at_once=1)
-
-    def _copying(self, left_out: LeftOut) -> Copying:
-        require = self.recognition.require
-        return Copying(
-            self.hosts, self.transport_for, self._guarded_job, self._exists, self.withdraw, left_out, require
-        )
-
-    def left_out(self, lease: Lease | None = None) -> frozenset[str]:
-        """Return the hosts that are left out until they are filled.
-
-        Args:
-            lease: That of a change, for which it is looked up; None for names that nothing is pending for.
-        """
-        return self.left_out_hosts.look().hosts(self.hosts, None if lease is None else lease.created)
 
     # Django's storage API: writing.
 
@@ -330,15 +247,8 @@ def _is_hidden(storage: DistributedStorage, name: str) -> bool:
     return type(storage).exists is not DistributedStorage.exists and DistributedStorage.exists(storage, name)
 
 
-def _keep_lease() -> None:
-    """Make sure that nobody else may write to the hosts instead."""
-    lease = current_lease()
-    if lease is not None:
-        lease.keep()
-
-
 def _leased_content(content: SharedContent) -> bytes | BinaryIO:
-    _keep_lease()
+    keep_lease()
     reader = content.reader()
     return reader if isinstance(reader, bytes) else leased(reader, current_lease())
 

@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from resto.exceptions import ConfigurationError
-from resto.record.identities import NEW, Known
+from resto.record.identities import BEING_MADE, Known
 from resto.storage.host_identity import HostIdentity
 
 
-__all__ = ["BEING_MADE", "GONE", "NEW", "Finding", "Kind", "finding_of", "problem_of", "served_finding"]
-
-# States of a host in the record: its first identity is on its way; it has lost that; or it is one that is yet to be filled.
-BEING_MADE, GONE = "making", "gone"
+__all__ = ["Finding", "Kind", "finding_of", "problem_of", "served_finding"]
 
 # "sound" is the host that it was; one of "unknown" has no identity, on neither side; one that "follows" has that of the master
 # copy of before; what one that is "unread" has is not known. The others are faults.
@@ -104,8 +101,7 @@ def finding_of(
         others: Whose it may be as well: other storages of the same site, which keep their files there, too.
     """
     mine = known.get(host)
-    # One that is new may have none yet, and is left out until it has all files.
-    is_made = mine is not None and mine.identity != "" and mine.state not in (BEING_MADE, NEW)
+    is_made = mine is not None and mine.state != BEING_MADE
     if found is None:
         return _fault(host, "gone") if is_made else Finding(host, "unknown")
     if not found.id:
@@ -113,7 +109,7 @@ def finding_of(
     if found.owner != owner and found.owner not in others:
         follows = mine is not None and (mine.identity, mine.mark, mine.next_mark) == (found.id, found.owner, owner)
         return Finding(host, "follows", found.id) if follows else _fault(host, "foreign", found.id)
-    if mine is not None and mine.identity not in ("", found.id):
+    if mine is not None and mine.identity != found.id:
         return _fault(host, "swapped", found.id)
     twins = [one for one, row in known.items() if one != host and one in hosts and row.identity == found.id]
     return _fault(host, "same", found.id, twins[0]) if twins else Finding(host, "sound", found.id)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,9 +13,9 @@ from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
 from resto.record import identities, leases
 from resto.record.chosen import make_due
-from resto.record.identities import Known
+from resto.record.identities import BEING_MADE, GONE, NEW, Known
 from resto.settings import storage_settings
-from resto.storage.host_findings import BEING_MADE, GONE, NEW, Finding, finding_of, served_finding
+from resto.storage.host_findings import Finding, finding_of, served_finding
 from resto.storage.host_identity import (
     HostIdentity,
     hashed_owner,
@@ -24,7 +24,7 @@ from resto.storage.host_identity import (
     read_host_identity,
     write_host_identity,
 )
-from resto.storage.occupancy import occupied_host
+from resto.storage.occupancy import are_empty, occupied_host
 from resto.storage.reporting import described
 from resto.transports import Transport
 
@@ -114,9 +114,10 @@ class Look:
         transport = self._storage.transport_for(host)
         try:
             found = read_host_identity(transport, host)  # another name of the same server may have got one a moment ago
-            state = NEW if found is None and self._is_to_be_filled(host) else ""
             if found is None:
-                self._name(host)
+                is_left_out = self._is_to_be_filled(host)
+                identities.add(self._alias, host, new_host_id(), self.owner, BEING_MADE, is_left_out=is_left_out)
+                self._look_again(host)
                 found = HostIdentity(self._known[host].identity, self.owner)
                 write_host_identity(transport, host, found)
         except TransportError as error:
@@ -125,29 +126,18 @@ class Look:
         finding = self._judged(host, found)
         if finding.is_refused:
             self._forget(host)
-        elif state:
-            identities.put(self._alias, host, self._known[host].identity, self.owner, state)
-            self._look_again(host)
         return finding
 
-    def _name(self, host: str) -> None:
-        """Record an identity for a host, unless there is one."""
-        known = self._known.get(host)
-        if known is None:
-            identities.add(self._alias, host, new_host_id(), self.owner, BEING_MADE)
-        elif not known.identity:
-            identities.note(known, identity=new_host_id(), mark=self.owner)
-        self._look_again(host)
-
     def _is_to_be_filled(self, host: str) -> bool:
-        """Tell whether a host without a master copy has come to others that have files: it has none, and knows nothing."""
-        others = [one for one, row in self._at_first.items() if one in self._storage.hosts and not row.state]
-        if self._location is not None or not others:
+        """Tell whether a host has come, without a master copy, to others that have files: it has none, and is not known."""
+        if self._location is not None or not are_empty({host: self._storage.transport_for(host)}):
             return False
-        there = self._storage.transport_for(host).browse(host, "")
-        if there is None or there.files or there.directories:
-            return False
-        return occupied_host({one: self._storage.transport_for(one) for one in others}) is not None
+        return self._others_have_files
+
+    @cached_property
+    def _others_have_files(self) -> bool:
+        sound = [one for one in self._storage.hosts if one not in self._at_first or not self._at_first[one].state]
+        return occupied_host({one: self._storage.transport_for(one) for one in sound}) is not None
 
     def _rewritten(self, finding: Finding) -> Finding:
         """Tell a host that its master copy has another id by now."""
@@ -163,14 +153,15 @@ class Look:
         known = self._known.get(finding.host)
         if known is None:
             if finding.kind in ("sound", "same"):
-                identities.add(self._alias, finding.host, finding.identity, self.owner)
+                state = NEW if self._is_to_be_filled(finding.host) else ""
+                identities.add(self._alias, finding.host, finding.identity, self.owner, state)
                 self._look_again(finding.host)
             return
         values = dict(_changes(finding, known, self.owner))
         if values:
             identities.note(known, **values)
             self._look_again(finding.host)
-        if known.state == GONE and values.get("state") == "":
+        if known.state == GONE and "state" in values:
             make_due([self._alias], [finding.host])
 
     def _look_again(self, host: str) -> None:
@@ -187,10 +178,8 @@ def _changes(finding: Finding, known: Known, owner: str) -> Iterator[tuple[str, 
     if finding.is_lost and known.state != GONE:
         yield "state", GONE
     if finding.kind in ("sound", "same"):
-        if not known.identity:
-            yield "identity", finding.identity
         if known.state in (GONE, BEING_MADE):
-            yield "state", ""
+            yield "state", NEW if known.is_left_out else ""
         if known.mark != owner or known.next_mark:
             yield from {"mark": owner, "next_mark": ""}.items()
         now = leases.clock()

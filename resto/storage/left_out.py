@@ -65,7 +65,7 @@ class LeftOutHosts:
         return found if leases.monotonic() < until else self.look()
 
     def have_followed(self, hosts: Sequence[str], outcomes: Sequence[Outcome], quorum: int | None) -> bool:
-        """Return whether enough hosts have followed the change whose lease is held now.
+        """Return whether enough hosts have followed the change whose lease is held now, of those that have their files.
 
         Args:
             hosts: All hosts of the storage.
@@ -80,7 +80,8 @@ class LeftOutHosts:
         except (DatabaseError, ConfigurationError):
             logger.exception("Failed to find out which hosts count.")
             return False
-        counting = [outcome.ok for outcome in outcomes if outcome.host not in left_out]
+        lost = left_out if lease is None else left_out | lease.staying.keys()
+        counting = [one.ok for one in outcomes if one.host not in (lost if lost < {*hosts} else left_out)]
         return all(counting) if quorum is None else sum(counting) >= quorum
 
     def without(self, hosts: Sequence[str], outcomes: Sequence[T]) -> list[T]:

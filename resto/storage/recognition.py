@@ -15,9 +15,9 @@ from resto.exceptions import ConfigurationError, HostUnavailableError
 from resto.plugins import identity
 from resto.record import database, identities
 from resto.record.changes import current_lease
-from resto.record.identities import MASTER, Known
+from resto.record.identities import GONE, MASTER, Known
 from resto.settings import storage_settings
-from resto.storage.host_findings import GONE, Finding
+from resto.storage.host_findings import Finding
 from resto.storage.host_identity import HostIdentity, hashed_owner, new_host_id, write_host_identity
 from resto.storage.host_looks import Look, Recognizable, read_identities
 

@@ -16,7 +16,7 @@ from resto.master.copy import MasterCopy
 from resto.master.root import Root
 from resto.models import Pending
 from resto.record import backlog, database, leases
-from resto.storage import copying, distributed, listing
+from resto.storage import copying, listing, unmastered
 from resto.transports import Transport
 
 
@@ -225,5 +225,5 @@ def pause_at_the_database(patch, world):
 
 def replace_truth_of(patch, truth_of):
     """Let all who ask where the truth of a name is use another function."""
-    for module in (copying, distributed, listing):
+    for module in (copying, listing, unmastered):
         patch.setattr(module, "truth_of", truth_of)

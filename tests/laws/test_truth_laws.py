@@ -22,6 +22,7 @@ from kit.staging import UnorderedExecutor
 from kit.world import World, WorldTransport, live_in, replace_truth_of
 from resto.exceptions import ReplicationError
 from resto.models import Host, Pending
+from resto.names import HOST_IDENTITY
 from resto.plugins import PluginManager
 from resto.record import database, identities, leases, left_out, opening, rows, truth
 from resto.record.changes import Change
@@ -125,8 +126,11 @@ def opened(scenario, monkeypatch):
             patch.setattr(database, "is_under_test", lambda: False)
             patch.setattr(Recognition, "applies", lambda recognition: False)  # it is known to everybody
             patch.setattr(identities, "connected", database.connected)
+            patch.setattr("resto.repair.drain._looked", {})
+            storage.recognition.examine(begins=True)
             del world.hosts[hosts[0]]["a"]
-            identities.put("default", hosts[0], "new", state=identities.NEW)
+            storage.recognition.adopt(hosts[0], identities.NEW)
+            storage.recognition.examine()  # which is believed for as long as the scenario takes
             world.now += 2 * identities.MARGIN
         yield world, hosts
 
@@ -209,7 +213,11 @@ def play(scenario, monkeypatch):
             writers.append(lambda: [fill(), fill()])
         world.play_out(scenario, writers, repair, rounds=12, pause=LEASE + GRACE)
         assert not Host.objects.filter(state=identities.NEW).exists()
-        return history, [world.hosts[host] for host in hosts], Pending.objects.count()
+        return history, [_files(world.hosts[host]) for host in hosts], Pending.objects.count()
+
+
+def _files(host):
+    return {name: content for name, content in host.items() if name != HOST_IDENTITY}
 
 
 def faults_of(history, hosts, left):

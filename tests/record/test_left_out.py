@@ -4,7 +4,7 @@ import pytest
 
 from resto.models import Pending
 from resto.record import identities, leases, opening
-from resto.record.identities import MARGIN, NEW
+from resto.record.identities import BEING_MADE, GONE, MARGIN, NEW
 from resto.record.left_out import count_again, left_out_of
 from resto.record.rows import FILL, Row
 from resto.record.truth import NOBODY, LeftOut, Truth, truth_of
@@ -37,10 +37,11 @@ def test_changes_that_are_recorded_a_little_later_leave_out_a_host_and_count_it_
 
 
 @pytest.mark.django_db
-def test_host_that_is_noted_to_be_new_is_left_out_from_then_on():
-    identities.put("default", "h1", "x")
+@pytest.mark.parametrize("state", [BEING_MADE, NEW])
+def test_host_that_comes_to_others_is_left_out_from_then_on(state):
+    identities.add("default", "h2", "x")
     assert known() == NOBODY
-    identities.note(identities.find_all("default")["h1"], state=NEW)
+    assert identities.add("default", "h1", "x", state=state, is_left_out=state == BEING_MADE)
     assert (known().hosts(HOSTS, 1_000.0), known().hosts(HOSTS)) == (frozenset(), {"h1"})
     assert known().hosts(HOSTS, 1_000.0 + MARGIN) == {"h1"}
 
@@ -58,6 +59,14 @@ def test_host_counts_again_unless_it_lags(clock, lags):
         clock[0] += 1_000
     assert count_again("default", "h1") is not bool(lags)
     assert bool(known().hosts(HOSTS)) is bool(lags)
+
+
+@pytest.mark.django_db
+def test_host_that_is_gone_stays_left_out_and_does_not_count_again(clock):
+    identities.put("default", "h1", "x", state=NEW)
+    identities.note(identities.find_all("default")["h1"], state=GONE)
+    assert count_again("default", "h1") is False
+    assert known().hosts(HOSTS) == {"h1"}
 
 
 @pytest.mark.django_db

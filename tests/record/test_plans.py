@@ -156,9 +156,9 @@ def without_a_master_copy():
     [one] = claims.claim(1)
     one.lease.expect(["another"])
     leases.settle_leases([(one.lease, outcome("media-1"))])
-    one.lease.make_findable("copied", "c")
+    rows.make_findable(one.lease.token, "copied", "c")
     old = open_lease("d", ["media-1"], "copied")
-    old.make_findable("copied", "d")
+    rows.make_findable(old.token, "copied", "d")
     backlog.rows_of_name("copied", "a")
     backlog.rows_of_names("copied", ["a", "b"])
 

@@ -33,7 +33,7 @@ def test_all_is_fine(storage, servers):
         assert status.as_dict() == {
             "storage": "default", "host": server.url, "reachable": True, "problem": "",
             "breaker": "closed", "pending": 0, "has_more": False, "under_way": 0, "oldest": None, "due": None, "error": "",
-            "identity_problem": "", "identity_remark": "",
+            "identity_problem": "", "identity_remark": "", "left_out": False,
         }  # fmt: skip
 
 

@@ -37,9 +37,10 @@ def servers(resto_server_factory):
 def storage(make, servers, clock, identities_apply):
     """The first of two hosts has lost a file, and is left out."""
     storage = make(write_quorum=1)
-    servers[1].create_file("a", b"1")
-    identities.put("default", servers[0].url, "x", state=NEW)
     storage.recognition.examine(begins=True)
+    servers[1].create_file("a", b"1")
+    storage.recognition.adopt(servers[0].url, NEW)
+    storage.recognition.examine()
     clock[0] += 2 * MARGIN
     return storage
 

@@ -365,3 +365,36 @@ def test_lost_host_without_a_master_copy_stays_behind(make, servers):
         (servers[0].url, "b"),
     ]
     assert storage.truth("b").hosts == (servers[1].url,)
+
+
+def test_lost_host_does_not_count_for_the_quorum(make, servers):
+    """What it has got would be hidden again once its disk is mounted."""
+    save(make("Distributed", write_quorum=1), "a")
+    servers[0].delete_file(HOST_IDENTITY)
+    servers[1].fault_methods, servers[1].refuse_code = {"PUT"}, 500
+    storage = make("Distributed", write_quorum=1)
+    with pytest.raises(ReplicationError, match="the save was undone"):
+        save(storage, "b")
+    servers[1].heal()
+    assert save(storage, "c") == "c"
+    assert [(one.host, one.name) for one in Pending.objects.filter(name="c")] == [(servers[0].url, "c")]
+
+
+def test_lost_hosts_count_if_no_other_is_left(make, servers):
+    save(make("Distributed"), "a")
+    for server in servers:
+        server.delete_file(HOST_IDENTITY)
+    servers[1].fault_methods, servers[1].refuse_code = {"PUT"}, 500
+    assert save(make("Distributed", write_quorum=1), "b") == "b"
+
+
+def test_empty_host_of_a_site_whose_hosts_are_not_known_yet_is_to_be_filled(make, servers):
+    servers[1].create_file("d/a", b"1")
+    save(make("Distributed", write_quorum=1), "b")
+    assert states() == {servers[0].url: "new", servers[1].url: ""}
+
+
+def test_first_save_does_not_depend_on_a_host_that_is_down(make, servers):
+    servers[1].refuse = True
+    save(make("Distributed", write_quorum=1), "a")
+    assert states() == {servers[0].url: ""}

@@ -33,8 +33,8 @@ class Command(InterruptibleCommand):
     """``manage.py resto_status``."""
 
     help = (
-        "Say which hosts answer, and what they have missed. Ends with 0 if all is fine, 1 if something is pending, "
-        "2 if a host is down or fails the probe, or if a directory or a host is not what it should be."
+        "Say which hosts answer, and what they have missed. Ends with 0 if all is fine, 1 if something is pending or "
+        "a host is to be filled, 2 if a host is down or fails the probe, or if a directory or a host is not what it should be."
     )
     requires_system_checks: list[str] = []  # noqa: RUF012 - as Django types it; monitoring asks often
 
@@ -180,13 +180,14 @@ def exit_code(statuses: Sequence[HostStatus], probes: Sequence[HostProbe] = ()) 
     """Return what monitoring wants to know.
 
     Returns:
-        0 if all is fine, 1 if something is pending, 2 if a host is down, is not what it should be, or fails the probe.
+        0 if all is fine, 1 if something is pending or a host is to be filled, 2 if a host is down, is not what it should be, or
+        fails the probe.
     """
     if any(not status.reachable or status.identity_problem for status in statuses) or any(
         one.problem for one in probes
     ):
         return DOWN
-    return BACKLOG if any(status.pending for status in statuses) else FINE
+    return BACKLOG if any(status.pending or status.left_out for status in statuses) else FINE
 
 
 def _record(status: HostStatus, probe: HostProbe | None, master: MasterStatus | None) -> dict[str, Any]:
@@ -227,13 +228,15 @@ def _record_of_stranger(alias: str, stranger: Stranger) -> dict[str, Any]:
         "error": backlog.error,
         "identity_problem": "",
         "identity_remark": "",
+        "left_out": False,
     }
 
 
 def _identity(status: HostStatus) -> list[str]:
     remark = status.identity_remark
     unknown = [f"It is not known whether this is the host that it was: {remark}."] if remark else []
-    return [status.identity_problem] if status.identity_problem else unknown
+    to_fill = ["It is left out until it is filled: run manage.py resto_sync."] if status.left_out else []
+    return [status.identity_problem] if status.identity_problem else unknown + to_fill
 
 
 def _findings(probe: HostProbe | None) -> list[str]:

@@ -55,8 +55,8 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
 
     def run(self) -> SyncReport:
         """Compare, repair what can be repaired, and return what it came to."""
-        self._fill.begin()  # first, as nothing is known of a host that is new
         self._hosts.recognize(is_dry_run=self._options.dry_run)
+        self._fill.begin()
         self._left_out = self._fill.hosts
         if self._left_out >= {*self._hosts.active()}:
             self._left_out = frozenset()

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator
 
-from resto.exceptions import RemoteFileNotFoundError, TransportError
 from resto.outcomes import Outcome
-from resto.record import identities, leases, rows
+from resto.record import leases, rows
 from resto.record.backlog import rows_of_name
-from resto.record.identities import NEW
 from resto.record.left_out import count_again
 from resto.repair.sync.report import Difference, HostReport, SyncOptions, SyncReport
 from resto.storage import DistributedStorage
@@ -34,33 +32,14 @@ class Fill:
         self.hosts: frozenset[str] = frozenset()
 
     def begin(self) -> None:
-        """Find out which hosts are left out; those are, too, that nothing is known of, and that have no files while others have.
+        """Find out which hosts are left out, once they are recognized.
 
         Raises:
             DatabaseError: The record cannot be read.
         """
-        alias = self._storage.left_out_hosts.alias()
-        if alias is None:
-            return
-        known = identities.find_all(alias)
-        unknown = [host for host in self._storage.hosts if host not in known]
-        empty = [host for host in unknown if self._has_files(host) is False]
-        if empty and any(self._has_files(host) for host in self._storage.hosts if host not in empty):
-            for host in empty if not self._options.dry_run else ():
-                identities.put(alias, host, "", state=NEW)
         self.hosts = self._storage.left_out().intersection(self._reports)
         for host in self.hosts:
             self._reports[host].fill = "filling"
-
-    def _has_files(self, host: str) -> bool | None:
-        """Tell whether a host has anything; None if it does not say."""
-        try:
-            found = self._storage.transport_for(host).browse(host, "")
-        except RemoteFileNotFoundError:
-            return False
-        except TransportError:
-            return None
-        return None if found is None else bool(found.files or found.directories)
 
     def is_unknown(self, difference: Difference) -> bool:
         """Tell whether a host that is filled has a file of which the record says nothing."""

@@ -13,6 +13,7 @@ from django.db import DatabaseError
 from resto.management.commands import resto_status
 from resto.models import Pending
 from resto.record import backlog, database, opening, rests
+from resto.record.identities import NEW
 from resto.repair import status
 
 
@@ -433,3 +434,23 @@ def test_what_is_no_name_of_a_file(server):
     with pytest.raises(CommandError, match=r"'\.\./a'") as caught:
         call_command("resto_status", "../a")
     assert caught.value.returncode == 2
+
+
+@pytest.mark.usefixtures("identities_apply")
+def test_host_that_is_left_out(settings, resto_server_factory, capsys):
+    servers = [resto_server_factory() for _ in range(2)]
+    options = {"hosts": [server.url for server in servers], "transport": "webdav"}
+    settings.STORAGES = {"default": {"BACKEND": "resto.storage.DistributedStorage", "OPTIONS": options}}
+    storages["default"].save("a", ContentFile(b"1"))
+    storages["default"].recognition.adopt(servers[1].url, NEW)
+    with pytest.raises(SystemExit) as caught:
+        call_command("resto_status")
+    assert caught.value.code == 1
+    assert capsys.readouterr().out.splitlines() == [
+        f"default: {servers[0].url} answers; nothing is pending.",
+        f"default: {servers[1].url} answers; nothing is pending.",
+        "  It is left out until it is filled: run manage.py resto_sync.",
+    ]
+    with pytest.raises(SystemExit):
+        call_command("resto_status", "--json")
+    assert [record["left_out"] for record in json.loads(capsys.readouterr().out)] == [False, True]

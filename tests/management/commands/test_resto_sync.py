@@ -18,7 +18,6 @@ from kit import processes
 from kit.processes import interrupt
 from kit.record import files
 from resto.management.progress import ProgressBar
-from resto.record import database
 
 
 @pytest.fixture
@@ -240,8 +239,8 @@ def test_named_host_decides(distributed, servers):
 
 
 @pytest.mark.django_db
-def test_host_that_has_lost_its_files_is_filled(distributed, servers, monkeypatch):
-    monkeypatch.setattr(database, "is_under_test", lambda: False)
+@pytest.mark.usefixtures("identities_apply")
+def test_host_that_has_lost_its_files_is_filled(distributed, servers):
     agrees, printed = run("--prefix", "none")
     assert (agrees, "1 file compared" in printed) == (False, False)
     assert f"{distributed[1]}: 0 files compared, left out until it is filled." in printed

@@ -8,20 +8,22 @@ from kit.comparison import compare, found
 from kit.record import files
 from resto import health
 from resto.exceptions import ReplicationError
-from resto.models import Pending
+from resto.models import Host, Pending
+from resto.names import HOST_IDENTITY
 from resto.record import identities, leases, opening
-from resto.record.identities import MARGIN, MASTER, NEW
+from resto.record.identities import BEING_MADE, GONE, MARGIN, NEW
+from resto.record.left_out import count_again
 from resto.repair.drain import drain
-from resto.repair.sync import Disagreement
+from resto.repair.sync import Disagreement, Notice
 
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("identities_apply")]
 
 FILES = {"a": b"1", "d/b": b"22", "d/e/c": b"333"}
 
 
 @pytest.fixture(autouse=True)
-def clock(monkeypatch, identities_apply):
+def clock(monkeypatch):
     clock = [1_000_000.0]
     monkeypatch.setattr(leases, "clock", lambda: clock[0])
     monkeypatch.setattr(leases, "monotonic", lambda: clock[0])
@@ -51,19 +53,27 @@ def storage(make):
 @pytest.fixture
 def wiped(storage, servers, clock):
     """The first host has lost all its files, and everybody knows."""
+    storage.recognition.examine(begins=True)
     for server in servers:
         for name, content in FILES.items():
             server.create_file(name, content)
-    storage.recognition.examine(begins=True)
-    wipe(servers[0])
+    wipe(storage, servers[0])
     clock[0] += 2 * MARGIN
     return servers[0]
 
 
-def wipe(server):
+def wipe(storage, server):
     for name in [*server.files]:
         server.delete_file(name)
-    identities.put("default", server.url, "another", state=NEW)
+    adopt(storage, server)
+
+
+def adopt(storage, server):
+    storage.recognition.adopt(server.url, NEW)
+
+
+def known_states():
+    return {host: one.state for host, one in identities.find_all("default").items() if host != identities.MASTER}
 
 
 def state_of(server):
@@ -113,7 +123,7 @@ def test_drain_goes_on_with_what_was_interrupted(wiped, storage, servers, clock)
     opening.open_fills("default", "a", [wiped.url])
     clock[0] += 301
     drain()
-    assert files([wiped]) == [{"a": b"1"}]
+    assert files(servers)[0] == {"a": b"1"}
     assert Pending.objects.count() == 0
 
 
@@ -138,7 +148,7 @@ def test_host_that_nothing_is_known_of_and_that_is_empty_is_new(storage, servers
     for server in servers[1:]:
         server.create_file("a", b"1")
     report, _ = compare(storage, dry_run=True)
-    assert (report.hosts[0].fill, [*identities.find_all("default")]) == ("", [MASTER])
+    assert (report.hosts[0].fill, known_states()) == ("", {})
     report, _ = compare(storage)
     assert (report.hosts[0].fill, files(servers)) == ("filled", [{"a": b"1"}] * 3)
 
@@ -153,12 +163,13 @@ def test_empty_host_that_is_known_is_not_filled(storage, servers):
 
 def test_new_site_has_no_hosts_that_are_left_out(storage, servers):
     assert compare(storage)[0].agrees
-    assert {one.state for one in identities.find_all("default").values()} == {""}
+    assert known_states() == dict.fromkeys(storage.hosts, "")
+    assert storage.left_out() == frozenset()
 
 
 def test_if_all_hosts_are_new_all_count(storage, servers, clock):
     for server in servers:
-        identities.put("default", server.url, "x", state=NEW)
+        adopt(storage, server)
     clock[0] += 2 * MARGIN
     assert storage.left_out() == frozenset()
     storage.save("a", ContentFile(b"1"))
@@ -170,7 +181,7 @@ def test_file_that_only_the_new_host_has_stays_unless_it_is_to_be_deleted(wiped,
     assert storage.exists("old") is False
     report, events = compare(storage)
     assert ("extra", "old", "kept") in found(events)
-    assert (report.hosts[0].fill, files([wiped])) == ("filling", [FILES | {"old": b"x"}])
+    assert (report.hosts[0].fill, files(servers)[0]) == ("filling", FILES | {"old": b"x"})
     report, events = compare(storage, delete=True)
     assert ("extra", "old", "kept") in found(events)
     assert "more than 10 %: none is, unless forced" in report.hosts[0].problems[0]
@@ -252,7 +263,7 @@ def test_what_only_the_wiped_host_has_got_before_it_was_known_is_copied_from_it(
     for server in servers[1:]:
         server.heal()
     health.forget()
-    identities.put("default", servers[0].url, "x", state=NEW)
+    adopt(storage, servers[0])
     for _ in range(2):
         clock[0] += 400
         assert storage.open("n").read() == b"1"
@@ -305,7 +316,7 @@ def test_name_that_something_is_pending_for_is_left_alone(differing, servers, cl
 
 
 def test_wiped_host_is_filled_from_the_named_one(differing, servers, clock):
-    wipe(servers[0])
+    wipe(differing, servers[0])
     clock[0] += 2 * MARGIN
     report, _ = compare(differing, source=servers[2].url, delete=True, force=True)
     assert files(servers) == [{"same": b"1", "other": b"333"}] * 3
@@ -321,15 +332,64 @@ def test_decision_that_was_interrupted_is_gone_on_with(differing, servers, clock
 
 
 def test_identities_are_no_files(wiped, storage, servers):
-    for server in servers:
-        server.create_file(".resto.host", server.url.encode())
+    before = [server.files[HOST_IDENTITY] for server in servers]
     for checksum in (False, True):
-        report, _events = compare(storage, checksum=checksum, delete=True, force=True)
+        report, events = compare(storage, checksum=checksum, delete=True, force=True)
         assert report.agrees
-        assert [server.files[".resto.host"] for server in servers] == [server.url.encode() for server in servers]
+        assert [server.files[HOST_IDENTITY] for server in servers] == before
+        assert not any(isinstance(event, Notice) for event in events)
 
 
-def test_host_that_has_nothing_but_its_identity_is_empty(storage, servers):
-    servers[0].create_file(".resto.host", b"x")
+# A host that is left out, and what it says of itself.
+
+
+def test_host_that_was_to_get_its_identity_when_all_stopped_is_filled(storage, servers):
     servers[1].create_file("a", b"1")
+    storage.recognition.examine(begins=True)
+    Host.objects.filter(host=servers[0].url).update(state=BEING_MADE)
+    servers[0].delete_file(HOST_IDENTITY)
+    report, _ = compare(storage)
+    assert (report.hosts[0].fill, files(servers)) == ("filled", [{"a": b"1"}] * 3)
+
+
+def test_host_that_has_an_identity_and_is_not_known_is_filled(storage, servers):
+    """Another storage has given it that, or the record has lost it."""
+    storage.recognition.examine(begins=True)
+    Host.objects.filter(host=servers[0].url).delete()
+    for server in servers[1:]:
+        server.create_file("a", b"1")
+    report, _ = compare(storage)
+    assert (report.hosts[0].fill, files(servers)) == ("filled", [{"a": b"1"}] * 3)
+
+
+def test_looks_change_nothing_about_a_host_that_is_left_out(wiped, storage, servers, clock):
+    before = identities.find_all("default")[wiped.url]
+    for _ in range(2):
+        clock[0] += 100
+        storage.recognition.examine(begins=True)
+    after = identities.find_all("default")[wiped.url]
+    assert (after.state, after.identity, after.marks) == (NEW, before.identity, before.marks)
+
+
+def test_host_that_is_gone_before_it_is_filled_stays_left_out(wiped, storage, servers, clock):
+    """Its disk was not mounted for a while."""
+    begun, identity = identities.find_all("default")[wiped.url].marks, wiped.files[HOST_IDENTITY]
+    wiped.delete_file(HOST_IDENTITY)
+    report, _ = compare(storage)
+    assert (report.agrees, report.hosts[0].fill, state_of(wiped)) == (False, "filling", GONE)
+    assert storage.left_out() == {wiped.url}
+    assert not count_again("default", wiped.url)
+    wiped.create_file(HOST_IDENTITY, identity)
+    storage.recognition.examine()
+    assert (state_of(wiped), identities.find_all("default")[wiped.url].marks) == (NEW, begun)
     assert compare(storage)[0].hosts[0].fill == "filled"
+    assert storage.left_out() == frozenset()
+
+
+def test_host_that_has_been_filled_and_is_gone_is_left_out_once_it_is_adopted(wiped, storage, servers, clock):
+    compare(storage)
+    wiped.delete_file(HOST_IDENTITY)
+    storage.recognition.examine()
+    assert (state_of(wiped), storage.left_out()) == (GONE, frozenset())
+    wipe(storage, wiped)
+    assert storage.left_out() == {wiped.url}

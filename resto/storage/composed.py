@@ -1,0 +1,162 @@
+"""What storages are composed of, as the options and settings have it that are in force."""
+
+from functools import partial
+from pickle import PicklingError
+from typing import Any, Unpack
+from urllib.parse import urljoin
+
+from django.core.files.storage import Storage
+from django.core.signals import setting_changed
+from django.utils.encoding import filepath_to_uri
+
+from resto.exceptions import ConfigurationError
+from resto.executors import Executor
+from resto.settings import media_url
+from resto.storage.composition import Composition, Options, StorageOptions, find_alias
+from resto.transports import Transport
+
+
+__all__ = ["ComposedStorage"]
+
+
+class ComposedStorage(Storage):
+    """A storage composed of hosts, a transport and an executor.
+
+    Options that are not given fall back to settings, each time they are used. Nothing is sent by the constructor.
+    """
+
+    waits_for_hosts = True
+
+    # Set by Django's `deconstructible` on the classes that are used.
+    _constructor_args: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __init__(self, hosts: Any = None, base_url: str | None = None, **options: Unpack[StorageOptions]) -> None:
+        unknown = sorted(set(options) - set(StorageOptions.__annotations__))
+        if unknown:
+            known = ", ".join(StorageOptions.__annotations__)
+            raise TypeError(
+                f"{type(self).__name__} has no option {', '.join(unknown)}; it has hosts, base_url, {known}"
+            )
+        self._options = Options(hosts, options)
+        self._base_url = base_url
+        self._composition: Composition | None = None
+        setting_changed.connect(self._forget_composition)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.has_literal_credentials():
+            # Whoever can read a task queue or a cache would read it.
+            raise PicklingError(
+                f"the options of this {type(self).__name__} hold a credential; put it into RESTO_SECRETS"
+            )
+        args, kwargs = self._constructor_args
+        # Of resto it names the class alone, so that other versions can read it, too.
+        return partial(type(self), *args, **kwargs), ()
+
+    # Options, as they are in force.
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The addresses of the hosts."""
+        composition = self._composition
+        if composition is not None:
+            return tuple(composition.transports)
+        return tuple(host.address for host in self._options.hosts())
+
+    @property
+    def fatal_exceptions(self) -> bool:
+        """Whether an action that fails on a host raises `ReplicationError`."""
+        return bool(self._options.value("FATAL_EXCEPTIONS"))
+
+    @property
+    def show_traceback(self) -> bool:
+        """Whether failures are logged with a traceback."""
+        return bool(self._options.value("SHOW_TRACEBACK"))
+
+    @property
+    def base_url(self) -> str:
+        """Where files are served from; ends with ``/``."""
+        base_url = str(self._configured_base_url())
+        return base_url if base_url.endswith("/") else base_url + "/"
+
+    @property
+    def transport(self) -> Transport:
+        """The transport of the hosts that have no options of their own."""
+        return self._composed().transport
+
+    @property
+    def executor(self) -> Executor:
+        """Where and when actions run."""
+        return self._composed().executor
+
+    def transport_for(self, host: str) -> Transport:
+        """Return the transport that speaks to a host.
+
+        Raises:
+            ValueError: The storage has no such host.
+        """
+        transports = self._composed().transports
+        try:
+            return transports[host]
+        except KeyError:
+            raise ValueError(f"{host!r} is not a host of this storage, which has {', '.join(transports)}") from None
+
+    def problems(self) -> list[ConfigurationError]:
+        """Return what is wrong with the options, without sending anything."""
+        problems: dict[str, ConfigurationError] = {}
+        for examine in (
+            self._options.timeout,
+            self._options.hosts,
+            self._create_executor,
+            self._create_transports,
+            self.require_sound_options,
+        ):
+            try:
+                examine()
+            except ConfigurationError as problem:
+                problems.setdefault(str(problem), problem)
+        return list(problems.values())
+
+    def has_literal_credentials(self) -> bool:
+        """Return whether the options hold a credential instead of the name of one."""
+        composed = self._composed()
+        parts: tuple[Executor | Transport, ...] = (composed.executor, composed.transport, *composed.transports.values())
+        return any(part.has_literal_credentials for part in parts)
+
+    def exposed_hosts(self) -> list[str]:
+        """Return the hosts to which requests show the network a secret, with which it can send others."""
+        return [host for host, transport in self._composed().transports.items() if transport.exposes_credentials(host)]
+
+    def _configured_base_url(self) -> str:
+        return media_url() if self._base_url is None else self._base_url
+
+    def _forget_composition(self, *, setting: str, **kwargs: Any) -> None:
+        if setting.startswith("RESTO_") or setting in ("MEDIA_ROOT", "MEDIA_URL", "STORAGES"):
+            self._composition = None
+
+    def require_sound_options(self) -> None:
+        """Raise `ConfigurationError` before anything is written."""
+        self._composed()
+
+    def _composed(self) -> Composition:
+        composition = self._composition
+        if composition is None:
+            # Two threads may do so at the same time, with the same result. A lock could be held at a fork.
+            composition = self._composition = self._compose()
+        return composition
+
+    def _compose(self) -> Composition:
+        transport, transports, identities = self._create_transports()
+        return Composition(transport, transports, identities, self._create_executor(), self._find_alias())
+
+    def _create_transports(self) -> tuple[Transport, dict[str, Transport], dict[str, str]]:
+        return self._options.transports(self._configured_base_url())
+
+    def _create_executor(self) -> Executor:
+        return self._options.executor(type(self).__name__, self._find_alias(), waits=self.waits_for_hosts)
+
+    def _find_alias(self) -> str | None:
+        return find_alias(type(self), *self._constructor_args)
+
+    def url(self, name: str | None) -> str:
+        """Return the URL where a file is served."""
+        return urljoin(self.base_url, (filepath_to_uri(name) or "").lstrip("/"))
