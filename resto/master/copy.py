@@ -15,7 +15,7 @@ from resto.master.listing import browse
 from resto.master.proven import ProvenDirectory
 from resto.master.root import Root
 from resto.master.snapshots import Fingerprint, Snapshot, fingerprint_of
-from resto.master.writing import copy, link_over, open_beside, plain_file, write_all
+from resto.master.writing import open_beside, write_content
 from resto.names import TEMPORARY_PREFIX, is_temporary, restored_name, temporary_name
 from resto.transports import Directory
 
@@ -87,7 +87,7 @@ class MasterCopy(FileSystemStorage):
                 self.proven.changing(name, proof, makes=True) as root,
                 self._temporary(root, name) as (temporary, descriptor),
             ):
-                self._write(root, temporary, descriptor, content)
+                write_content(root, temporary, descriptor, content)
                 # Now: once the file has its name, somebody else may replace it.
                 written = Snapshot(root.open(temporary, os.O_RDONLY), proof)
                 root.set_permissions(temporary, written.status, self.file_permissions_mode)
@@ -107,19 +107,6 @@ class MasterCopy(FileSystemStorage):
             yield temporary, descriptor
         finally:
             root.remove(temporary)
-
-    def _write(self, root: Root, temporary: str, descriptor: int, content: "File[Any]") -> None:
-        try:
-            if hasattr(content, "temporary_file_path"):
-                if link_over(upload := content.temporary_file_path(), root.descriptor, temporary):
-                    return
-                os.fchmod(descriptor, stat.S_IMODE(os.stat(upload).st_mode))  # noqa: PTH116 - beside fchmod
-            source = plain_file(content)
-            if source is None or not copy(source, descriptor):
-                for chunk in content.chunks():
-                    write_all(descriptor, chunk.encode() if isinstance(chunk, str) else chunk)
-        finally:
-            os.close(descriptor)  # readers on other machines see what was written when it is closed, with NFS
 
     def _create_temporary(self, root: Root, name: str, was: int = 0o666) -> tuple[str, int]:
         """Create an empty temporary file beside where a name's file is, and the directories for it; return its name, and a descriptor.

@@ -16,7 +16,7 @@ from django.core.files.uploadedfile import TemporaryUploadedFile
 from resto.master.root import Root
 
 
-__all__ = ["copy", "link_over", "open_beside", "plain_file", "remove_upload", "require_plain", "write_all"]
+__all__ = ["copy", "link_over", "open_beside", "plain_file", "remove_upload", "require_plain", "write_all", "write_content"]
 
 
 def plain_file(content: "File[Any]") -> IO[bytes] | None:
@@ -139,6 +139,28 @@ def require_plain(path: str, status: os.stat_result) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "Neither a file nor a directory, but a pipe or a device", path)
+
+
+def write_content(root: Root, temporary: str, descriptor: int, content: "File[Any]") -> None:
+    """Write what is to be saved into a temporary file, with as few copies as possible, and close it.
+
+    Args:
+        root: The directory of the master copy.
+        temporary: The name of the file there.
+        descriptor: Of the file.
+        content: What to write, at any position, text or bytes. It stays as it was.
+    """
+    try:
+        if hasattr(content, "temporary_file_path"):
+            if link_over(upload := content.temporary_file_path(), root.descriptor, temporary):
+                return
+            os.fchmod(descriptor, stat.S_IMODE(os.stat(upload).st_mode))  # noqa: PTH116 - beside fchmod
+        source = plain_file(content)
+        if source is None or not copy(source, descriptor):
+            for chunk in content.chunks():
+                write_all(descriptor, chunk.encode() if isinstance(chunk, str) else chunk)
+    finally:
+        os.close(descriptor)  # readers on other machines see what was written when it is closed, with NFS
 
 
 def remove_upload(content: "File[Any]") -> None:

@@ -151,13 +151,13 @@ def drain_into(
         progress: As for `drain`.
     """
     so_far, end = _SoFar(total, direct), math.inf if limit is None else total.claimed + limit
-    strangers = Strangers(_find_storage, storage, hosts)
+    strangers = Strangers(usable_storage, storage, hosts)
     so_far.strangers = strangers.pairs
-    refused = _refused(storage)
+    refused = refused_storages(storage)
     total.refused, total.refused_hosts = tuple(refused.items()), ()
     if refused:
         so_far.strangers.update(rows.pairs([*refused]))
-    refused_hosts = _refused_hosts(storage, hosts, refused, watches=watches)
+    refused_hosts = refused_hosts_of(storage, hosts, refused, watches=watches)
     total.refused_hosts = tuple(refused_hosts.items())
     so_far.strangers.update(refused_hosts)
     total.kept += strangers.kept
@@ -177,61 +177,6 @@ def drain_into(
             leases.release_leases([*so_far.untouched.values()], 0)
             raise
     _tell_observers(storage)
-
-
-def _refused(aliases: Sequence[str]) -> dict[str, str]:
-    """Return the storages whose directory does not prove to be the master copy; their rows stay for whoever has the right one."""
-    refused = {}
-    for alias in replicated_aliases(aliases):
-        try:
-            found = _find_storage(alias)
-        except Exception:  # noqa: BLE001, S112 - whatever a plugin raises: it is told where there is something to drain
-            continue
-        if isinstance(found, HybridStorage):
-            try:
-                found.belief.require()
-            except ConfigurationError as error:
-                refused[alias] = str(error)
-    return refused
-
-
-def _refused_hosts(
-    aliases: Sequence[str], hosts: Sequence[str], refused: Collection[str], *, watches: bool
-) -> dict[tuple[str, str], str]:
-    """Return the hosts that are not what they were; their rows stay until somebody has decided what they are.
-
-    Args:
-        aliases: As for `drain`.
-        hosts: As for `drain`.
-        refused: Storages that are not looked at.
-        watches: Whether hosts are looked at for which nothing is pending.
-    """
-    found = {}
-    for alias in replicated_aliases(aliases):
-        try:
-            storage = None if alias in refused else _find_storage(alias)
-        except Exception:  # noqa: BLE001, S112 - as above
-            continue
-        if isinstance(storage, ReplicatedStorage) and storage.recognition.applies():
-            chosen = [host for host in storage.hosts if not hosts or host in hosts]
-            if not watches:
-                pending = {host for _, host in rows.pairs([alias])}
-                chosen = [host for host in chosen if host in pending]
-            for host, finding in _looked_at(alias, storage, chosen).items():
-                if finding.is_left_alone:
-                    found[alias, host] = problem_of(finding)
-    return found
-
-
-def _looked_at(alias: str, storage: ReplicatedStorage, hosts: Sequence[str]) -> dict[str, Finding]:
-    """Return what hosts were found to be in the last minute; look at the others, and give those an identity that are new."""
-    now = leases.monotonic()
-    due = [host for host in hosts if now - _looked.get((alias, host), (-math.inf, None))[0] >= LOOKED_EACH]
-    if due:
-        findings = storage.recognition.examine(due, begins=True)
-        _looked.update({(alias, host): (now, findings.get(host)) for host in due})
-    latest = {host: _looked[alias, host][1] for host in hosts}
-    return {host: finding for host, finding in latest.items() if finding is not None}
 
 
 def _drop_what_is_no_name(work: list[PendingName], so_far: _SoFar) -> int:
@@ -262,7 +207,7 @@ def _dealt_with(work: list[PendingName], so_far: _SoFar) -> Iterable[int]:
     for alias in dict.fromkeys(one.storage for one in work):
         mine = [one for one in work if one.storage == alias]
         try:
-            found = _find_storage(alias)
+            found = usable_storage(alias)
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises: other storages have work to be done
             logger.error("Failed to drain STORAGES[%r]. %s", alias, error)  # noqa: TRY400 - as `manage.py check` says it
             leases.release_leases([one.lease for one in mine], retry_delay(1))
@@ -274,14 +219,6 @@ def _dealt_with(work: list[PendingName], so_far: _SoFar) -> Iterable[int]:
             yield from _settle_strangers(found, [one for one in mine if one.host not in found.hosts], so_far)
         else:
             yield _leave(mine, so_far)
-
-
-def _find_storage(alias: str) -> object:
-    """Return what ``STORAGES`` has under an alias, with sound options; None if it has nothing."""
-    found = storages[alias] if alias in storage_settings() else None
-    if isinstance(found, ReplicatedStorage):
-        found.require_sound_options()
-    return found
 
 
 def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> Iterable[int]:

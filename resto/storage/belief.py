@@ -32,7 +32,8 @@ from resto.master.places import find_places, has_files
 from resto.master.root import Root
 from resto.record import database, identities, leases, rows
 from resto.record.identities import MASTER, Known
-from resto.storage.occupancy import aliases_of_location, are_empty, occupied_host
+from resto.storage.beginning import Mastered, begin, begin_anew, complete, is_nothing_lost
+from resto.storage.occupancy import aliases_of_location
 from resto.storage.verdict import CODE, is_made, matching, problem_of
 from resto.transports import Transport
 
@@ -52,27 +53,6 @@ _MAX_PASSED = 10_000
 RESTORING = "restoring"
 
 monotonic = time.monotonic  # injected by tests
-
-
-class Mastered(Protocol):
-    """What is asked of a storage with a master copy."""
-
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """The addresses of the hosts."""
-
-    @property
-    def location(self) -> str:
-        """The path of the directory."""
-
-    def is_recorded(self) -> bool:
-        """Return whether changes are recorded, as far as the settings say."""
-
-    def record_alias(self) -> str | None:
-        """Return the alias under which changes are recorded; None where nothing is recorded."""
-
-    def transport_for(self, host: str) -> Transport:
-        """Return the transport that speaks to a host."""
 
 
 class Belief:
@@ -226,63 +206,16 @@ class Belief:
         if found is None and not is_made(known):
             if not is_save:
                 return {}
-            found, known = self._begin(root, aliases)
+            found, known = begin(self._storage, root, aliases)
         elif known is not None and not is_made(known):
-            found, known = self._complete(root, aliases)
+            found, known = complete(root, aliases)
         problem = problem_of(self._storage.location, found, known)
-        if problem is not None and is_save and found is None and self._is_nothing_lost(aliases, root):
-            found, known = self._begin_anew(root, aliases, known)
+        if problem is not None and is_save and found is None and is_nothing_lost(self._storage, aliases, root):
+            found, known = begin_anew(root, aliases, known)
             problem = problem_of(self._storage.location, found, known)
         if problem is not None:
             raise problem
         return self._believe(root, found, known)
-
-    def _is_nothing_lost(self, aliases: Sequence[str], root: int | None = None) -> bool:
-        """Tell whether the master copy that the record knows had no file: no host has one, and nothing is pending.
-
-        So it is where a site begins anew with a database that was kept.
-        """
-        if rows.pairs(aliases) or (root is not None and has_files(root)):
-            return False
-        return are_empty(self._transports())
-
-    def _begin_anew(self, root: int, aliases: Sequence[str], known: Known | None) -> tuple[Found | None, Known | None]:
-        """Give a directory the id that the record knows, to which hosts belong, and a new mark: the place of another one is taken."""
-        assert known is not None  # noqa: S101 - else nothing could be lost
-        mark = new_identity().mark
-        identities.restart(known, mark)
-        keep_identity(root, Identity(known.identity, mark))
-        found = read_identity(root)
-        return found, matching(identities.find(aliases), found)
-
-    def _transports(self) -> dict[str, Transport]:
-        return {host: self._storage.transport_for(host) for host in self._storage.hosts}
-
-    def _begin(self, root: int, aliases: Sequence[str]) -> tuple[Found | None, Known | None]:
-        """Give an identity to a directory that has none: whoever does so at the same time, it is one in the end.
-
-        The file comes first: an identity that only the record has would say that something is lost. That one is about to be made is
-        recorded before, so that a file whose maker was killed is not taken for that of another site.
-        """
-        occupied = None if has_files(root) else occupied_host(self._transports())
-        if occupied is not None:
-            hint = (
-                "Is it mounted? If its files are lost, run: manage.py resto_restore. If this is a new site, see: "
-                "manage.py resto_adopt."
-            )
-            raise ConfigurationError(f"{self._storage.location} has no files, and {occupied}", hint, CODE)
-        require_exclusive_links(root, self._storage.location)
-        identities.add(aliases[0], MASTER, "")
-        keep_identity(root, new_identity())
-        return self._complete(root, aliases)
-
-    def _complete(self, root: int, aliases: Sequence[str]) -> tuple[Found | None, Known | None]:
-        """Record the identity that a directory has got, unless another one is recorded by now, and read both again."""
-        found = read_identity(root)
-        if found is not None:
-            identities.confirm(aliases, *found.identity)
-            found = read_identity(root)
-        return found, matching(identities.find(aliases), found)
 
     def _believe(self, root: int, found: Found | None, known: Known | None) -> dict[Seal, str]:
         assert found is not None  # noqa: S101 - nothing else is without a problem, as for the next line
@@ -309,7 +242,7 @@ class Belief:
         problem = (
             problem_of(self._storage.location, None, matching(identities.find(aliases), None)) if aliases else None
         )
-        if problem is not None and not (is_save and self._is_nothing_lost(aliases)):
+        if problem is not None and not (is_save and is_nothing_lost(self._storage, aliases)):
             raise problem
 
     def check_place(self, root: int, directory: str) -> None:

@@ -78,22 +78,6 @@ class HybridStorage(MasteredStorage):
             believer=self.belief,
         )
 
-    def _compose(self) -> Any:
-        # Django's own default is "", the working directory: hosts would get the code of the site, and its secrets.
-        if not self.base_location:
-            raise ConfigurationError("MEDIA_ROOT is not set", "Set it, or the option 'location'.", "E017")
-        return super()._compose()
-
-    def _forget_composition(self, *, setting: str, **kwargs: Any) -> None:
-        super()._forget_composition(setting=setting, **kwargs)
-        self.belief.forget()
-
-    def _owner_of_hosts(self) -> str:
-        return self.belief.identity()
-
-    def _directory(self) -> str | None:
-        return self.location
-
     # What runs on one host. Each makes the host equal to the master copy, whatever that is by then.
 
     @as_method

@@ -53,6 +53,22 @@ class MasteredStorage(ReplicatedStorage):
         """The local files."""
         return self._master
 
+    def _compose(self) -> Any:
+        # Django's own default is "", the working directory: hosts would get the code of the site, and its secrets.
+        if not self.base_location:
+            raise ConfigurationError("MEDIA_ROOT is not set", "Set it, or the option 'location'.", "E017")
+        return super()._compose()
+
+    def _forget_composition(self, *, setting: str, **kwargs: Any) -> None:
+        super()._forget_composition(setting=setting, **kwargs)
+        self.belief.forget()
+
+    def _owner_of_hosts(self) -> str:
+        return self.belief.identity()
+
+    def _directory(self) -> str | None:
+        return self.location
+
     # Files that may be missing here.
 
     def _may_lack_files(self, *, is_asked_often: bool = False) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 from resto.exceptions import ConfigurationError, LeaseLostError, RemoteFileNotFoundError, TransportError
 from resto.executors import Job
 from resto.record.turns import Turn
-from resto.repair.sync.hosts import BLOCK, Listings, in_turn, tells
+from resto.repair.sync.hosts import BLOCK, Hosts, Listings, in_turn, tells
 from resto.repair.sync.report import (
     Compared,
     Difference,
@@ -256,19 +256,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
                 self._tell(Difference(file.host, file.name, "unknown", file.size, there, "failed", problem))
 
     def _content_job(self, host: str, name: str) -> Job:
-        return Job("download", host, name, partial(self._is_same, host, name))
-
-    def _is_same(self, host: str, name: str) -> bool:
-        try:
-            with Path(self._storage.path(name)).open("rb") as here, self._hosts.open(host, name) as there:
-                while block := here.read(BLOCK):
-                    if _read_fully(there, len(block)) != block:
-                        return False
-                return not there.read(1)
-        except (FileNotFoundError, IsADirectoryError) as error:
-            if isinstance(error, TransportError):
-                raise
-            return False  # it was deleted a moment ago, and so it will be there
+        return Job("download", host, name, partial(_is_same, self._storage.path(name), self._hosts, host, name))
 
     def _remove_extras(self) -> None:
         extras, self._extras = self._extras, []
@@ -318,6 +306,19 @@ def _split_firsts(differences: Sequence[Difference]) -> tuple[list[Difference], 
         (others if directory in seen else firsts).append(difference)
         seen.add(directory)
     return firsts, others
+
+
+def _is_same(path: str, hosts: Hosts, host: str, name: str) -> bool:
+    try:
+        with Path(path).open("rb") as here, hosts.open(host, name) as there:
+            while block := here.read(BLOCK):
+                if _read_fully(there, len(block)) != block:
+                    return False
+            return not there.read(1)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        if isinstance(error, TransportError):
+            raise
+        return False  # it was deleted a moment ago, and so it will be there
 
 
 def _read_fully(stream: BinaryIO, size: int) -> bytes:

@@ -1,0 +1,129 @@
+"""How a master copy begins: a directory gets an identity, and the record knows it, whoever else does the same at the same time."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from resto.exceptions import ConfigurationError
+from resto.master.identity import (
+    Found,
+    Identity,
+    keep_identity,
+    new_identity,
+    read_identity,
+    require_exclusive_links,
+)
+from resto.master.places import has_files
+from resto.record import identities, rows
+from resto.record.identities import MASTER, Known
+from resto.storage.occupancy import are_empty, occupied_host
+from resto.storage.verdict import CODE, matching
+from resto.transports import Transport
+
+
+__all__ = ["Mastered", "begin", "begin_anew", "complete", "is_nothing_lost"]
+
+
+class Mastered(Protocol):
+    """What is asked of a storage with a master copy."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The addresses of the hosts."""
+
+    @property
+    def location(self) -> str:
+        """The path of the directory."""
+
+    def is_recorded(self) -> bool:
+        """Return whether changes are recorded, as far as the settings say."""
+
+    def record_alias(self) -> str | None:
+        """Return the alias under which changes are recorded; None where nothing is recorded."""
+
+    def transport_for(self, host: str) -> Transport:
+        """Return the transport that speaks to a host."""
+
+
+def begin(storage: Mastered, root: int, aliases: Sequence[str]) -> tuple[Found | None, Known | None]:
+    """Give an identity to a directory that has none: whoever does so at the same time, it is one in the end.
+
+    The file comes first: an identity that only the record has would say that something is lost. That one is about to be made is
+    recorded before, so that a file whose maker was killed is not taken for that of another site.
+
+    Args:
+        storage: Whose directory it is.
+        root: A descriptor of the directory.
+        aliases: Under which storages the record may know it.
+
+    Returns:
+        What the directory and the record say then.
+
+    Raises:
+        ConfigurationError: It has no files, and a host has some; or its file system is of no use.
+    """
+    occupied = None if has_files(root) else occupied_host(_transports(storage))
+    if occupied is not None:
+        hint = (
+            "Is it mounted? If its files are lost, run: manage.py resto_restore. If this is a new site, see: "
+            "manage.py resto_adopt."
+        )
+        raise ConfigurationError(f"{storage.location} has no files, and {occupied}", hint, CODE)
+    require_exclusive_links(root, storage.location)
+    identities.add(aliases[0], MASTER, "")
+    keep_identity(root, new_identity())
+    return complete(root, aliases)
+
+
+def complete(root: int, aliases: Sequence[str]) -> tuple[Found | None, Known | None]:
+    """Record the identity that a directory has got, unless another one is recorded by now, and read both again.
+
+    Args:
+        root: As for `begin`.
+        aliases: As for `begin`.
+
+    Returns:
+        As `begin`.
+    """
+    found = read_identity(root)
+    if found is not None:
+        identities.confirm(aliases, *found.identity)
+        found = read_identity(root)
+    return found, matching(identities.find(aliases), found)
+
+
+def is_nothing_lost(storage: Mastered, aliases: Sequence[str], root: int | None = None) -> bool:
+    """Return whether the master copy that the record knows had no file: no host has one, and nothing is pending.
+
+    So it is where a site begins anew with a database that was kept.
+
+    Args:
+        storage: As for `begin`.
+        aliases: As for `begin`.
+        root: As for `begin`; None if the directory is missing.
+    """
+    if rows.pairs(aliases) or (root is not None and has_files(root)):
+        return False
+    return are_empty(_transports(storage))
+
+
+def begin_anew(root: int, aliases: Sequence[str], known: Known | None) -> tuple[Found | None, Known | None]:
+    """Give a directory the id that the record knows, to which hosts belong, and a new mark: it takes the place of another one.
+
+    Args:
+        root: As for `begin`.
+        aliases: As for `begin`.
+        known: What the record knows.
+
+    Returns:
+        As `begin`.
+    """
+    assert known is not None  # noqa: S101 - else nothing could be lost
+    mark = new_identity().mark
+    identities.restart(known, mark)
+    keep_identity(root, Identity(known.identity, mark))
+    found = read_identity(root)
+    return found, matching(identities.find(aliases), found)
+
+
+def _transports(storage: Mastered) -> dict[str, Transport]:
+    return {host: storage.transport_for(host) for host in storage.hosts}
