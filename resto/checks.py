@@ -78,7 +78,8 @@ def _check_master(where: str, storage: HybridStorage) -> Iterator[CheckMessage]:
             )
     problem, _ = storage.belief.examine()
     if problem is not None:
-        yield Error(f"{where}: {problem.problem}", hint=problem.hint, id=f"resto.{problem.code}")
+        # No error: machines that do other things for the site need not have the directory.
+        yield checks.Warning(f"{where}: {problem.problem}", hint=problem.hint, id="resto.W008")
     if storage.is_recorded() and Path(storage.location).is_dir() and os.access(storage.location, os.W_OK):
         try:
             with Root(storage.location) as root:

@@ -517,7 +517,7 @@ def test_directory_that_is_not_the_master_copy(check_hybrid, tmp_path):
     assert check_hybrid() == []
     identities.put("media", identities.MASTER, "id", "mark")
     [message] = check_hybrid()
-    assert (message.id, message.level) == ("resto.E019", checks.ERROR)
+    assert (message.id, message.level) == ("resto.W008", checks.WARNING)
     assert message.msg == f"STORAGES['media']: {tmp_path}/media is not the master copy: it has no file .resto.master"
     assert "Is it mounted?" in message.hint
 
@@ -565,6 +565,7 @@ def test_codes_are_unique():
         "W005",
         "W006",
         "W007",
+        "W008",
     ]
 
 
@@ -590,5 +591,6 @@ def test_codes_are_tested():
         "W005",
         "W006",
         "W007",
+        "W008",
     }
     assert codes == tested

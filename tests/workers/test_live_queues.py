@@ -322,7 +322,7 @@ def test_master_copy_that_is_not_mounted(open_site, resto_server_factory, kind):
     site.clerk.save("a", b"content")
     elsewhere = site.media.rename(site.media.with_name("elsewhere"))
     worker = site.start_worker()
-    wait_until(lambda: "is it mounted? Nothing is deleted" in worker.log, lambda: worker.log)
+    wait_until(lambda: "is not the master copy: it has no file" in worker.log, lambda: worker.log)
     assert held(server) == {"a": b"old content"}
     elsewhere.rename(site.media)
     site.wait_until_equal(server)
