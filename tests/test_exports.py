@@ -23,6 +23,8 @@ TESTS = Path(__file__).parent
 TESTED_ELSEWHERE = {
     "resto.repair.restore": "repair/restore/test_run.py",
     "resto.storage.mastered": "repair/restore/test_meanwhile.py",
+    "resto.storage.composed": "storage/test_storage.py",
+    "resto.storage.unmastered": "storage/test_distributed_record.py",
     "resto.storage.restoring": "repair/restore/test_run.py",
     "resto.repair.sync": "repair/sync/test_sync.py",
     "resto": "test_exports.py",

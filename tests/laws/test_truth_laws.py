@@ -29,7 +29,6 @@ from resto.record.changes import Change
 from resto.repair.drain import drain
 from resto.storage import copying, distributed, reservation
 from resto.storage.left_out import LeftOutHosts
-from resto.storage.recognition import Recognition
 
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -124,7 +123,6 @@ def opened(scenario, monkeypatch):
         Host.objects.all().delete()
         if "wiped" in scenario["before"]:  # the first host has lost its files, and everybody knows
             patch.setattr(database, "is_under_test", lambda: False)
-            patch.setattr(Recognition, "applies", lambda recognition: False)  # it is known to everybody
             patch.setattr(identities, "connected", database.connected)
             patch.setattr("resto.repair.drain._looked", {})
             storage.recognition.examine(begins=True)
