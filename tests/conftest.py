@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from kit.clock import Clock
 from resto import health
 from resto.record import database
-from resto.repair import drain
+from resto.repair import refusals
 from resto.storage import recognition
 
 
@@ -128,7 +128,7 @@ def identities_apply(monkeypatch):
     """A site as in production: what directories and hosts say of themselves is asked for, and believed."""
     monkeypatch.setattr(database, "is_under_test", lambda: False)
     recognition._verdicts.clear()
-    drain._looked.clear()
+    refusals._looked.clear()
     yield
     recognition._verdicts.clear()
-    drain._looked.clear()
+    refusals._looked.clear()

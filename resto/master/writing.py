@@ -16,7 +16,16 @@ from django.core.files.uploadedfile import TemporaryUploadedFile
 from resto.master.root import Root
 
 
-__all__ = ["copy", "link_over", "open_beside", "plain_file", "remove_upload", "require_plain", "write_all", "write_content"]
+__all__ = [
+    "copy",
+    "link_over",
+    "open_beside",
+    "plain_file",
+    "remove_upload",
+    "require_plain",
+    "write_all",
+    "write_content",
+]
 
 
 def plain_file(content: "File[Any]") -> IO[bytes] | None:

@@ -2,10 +2,8 @@
 
 import logging
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-
-from django.core.files.storage import storages
 
 from resto.exceptions import ConfigurationError, HostUnavailableError, TransportError
 from resto.executors import Executor, Job, RemoteCall
@@ -17,11 +15,10 @@ from resto.record import claims, leases, restores, rows
 from resto.record.backlog import NOTHING, backlog_of
 from resto.record.claims import PendingName
 from resto.record.leases import Lease
+from resto.repair.refusals import refused_hosts_of, refused_storages, usable_storage
 from resto.repair.strangers import Strangers
-from resto.settings import storage_settings
 from resto.storage import HybridStorage, ReplicatedStorage
 from resto.storage.finding import find_host, hosts_of, replicated_aliases
-from resto.storage.host_findings import Finding, problem_of
 
 
 __all__ = ["Drained", "drain", "drain_into"]
@@ -33,12 +30,6 @@ BATCH = 200
 
 # Seconds in which a drain that watches says once that a queue is of no use.
 SAID_EACH = 3_600
-
-# Seconds after which a drain that watches looks at hosts again.
-LOOKED_EACH = 60
-
-# When storages and hosts were looked at, and what these were.
-_looked: dict[tuple[str, str], tuple[float, Finding | None]] = {}
 
 # What was said of the queues of storages, and when.
 _warned: dict[tuple[str, str], float] = {}

@@ -8,10 +8,8 @@ as the identity file has not changed in any way.
 """
 
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Protocol
 
 from django.db import DatabaseError
 
@@ -21,21 +19,18 @@ from resto.master.identity import (
     Identity,
     Proof,
     Seal,
-    keep_identity,
     new_identity,
     read_identity,
     replace_identity,
-    require_exclusive_links,
     seal_of,
 )
-from resto.master.places import find_places, has_files
+from resto.master.places import find_places
 from resto.master.root import Root
-from resto.record import database, identities, leases, rows
+from resto.record import database, identities, leases
 from resto.record.identities import MASTER, Known
 from resto.storage.beginning import Mastered, begin, begin_anew, complete, is_nothing_lost
 from resto.storage.occupancy import aliases_of_location
 from resto.storage.verdict import CODE, is_made, matching, problem_of
-from resto.transports import Transport
 
 
 __all__ = ["RESTORING", "Belief"]

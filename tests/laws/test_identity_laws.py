@@ -28,7 +28,7 @@ from resto.master.root import Root
 from resto.models import Host, Pending
 from resto.record import database
 from resto.repair.drain import drain
-from resto.storage import AsyncStorage, HybridStorage, belief
+from resto.storage import AsyncStorage, HybridStorage, beginning, belief
 from resto.storage.belief import Belief
 
 
@@ -141,7 +141,7 @@ def opened(scenario, monkeypatch, mutate):
         live_in(world, patch)
         Host.objects.all().delete()
         patch.setattr(belief, "monotonic", lambda: world.now)
-        patch.setattr(belief, "occupied_host", lambda transports: None)
+        patch.setattr(beginning, "occupied_host", lambda transports: None)
         pause_at_the_master_copy(patch, world)
         for owner, method in ((Root, "__init__"), (Root, "open"), (Belief, "prove")):
             patch.setattr(owner, method, paused(world, getattr(owner, method)))

@@ -124,7 +124,7 @@ def opened(scenario, monkeypatch):
         if "wiped" in scenario["before"]:  # the first host has lost its files, and everybody knows
             patch.setattr(database, "is_under_test", lambda: False)
             patch.setattr(identities, "connected", database.connected)
-            patch.setattr("resto.repair.drain._looked", {})
+            patch.setattr("resto.repair.refusals._looked", {})
             storage.recognition.examine(begins=True)
             del world.hosts[hosts[0]]["a"]
             storage.recognition.adopt(hosts[0], identities.NEW)

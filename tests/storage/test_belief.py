@@ -22,6 +22,7 @@ from resto.models import Host, Pending
 from resto.record import database, identities
 from resto.record.identities import MASTER
 from resto.repair.drain import drain
+from resto.storage import beginning
 from resto.storage import belief as belief_module
 from resto.storage.belief import BELIEVED_FOR, MARKED_FOR
 from resto.storage.verdict import problem_of
@@ -162,9 +163,9 @@ class KilledError(BaseException):
 
 STEPS = [
     (identities, "add"),
-    (belief_module, "keep_identity"),
+    (beginning, "keep_identity"),
     (identities, "confirm"),
-    (belief_module, "read_identity"),
+    (beginning, "read_identity"),
 ]
 
 
