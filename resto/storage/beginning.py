@@ -92,9 +92,9 @@ def complete(root: int, aliases: Sequence[str]) -> tuple[Found | None, Known | N
 
 
 def is_nothing_lost(storage: Mastered, aliases: Sequence[str], root: int | None = None) -> bool:
-    """Return whether the master copy that the record knows had no file: no host has one, and nothing is pending.
+    """Return whether nothing of what the record knows can be lost here: no host is one of before, none has a file, nothing is pending.
 
-    So it is where a site begins anew with a database that was kept.
+    So it is where a site begins anew with a database that was kept. Hosts of before may have lost their files, too.
 
     Args:
         storage: As for `begin`.
@@ -103,7 +103,8 @@ def is_nothing_lost(storage: Mastered, aliases: Sequence[str], root: int | None 
     """
     if rows.pairs(aliases) or (root is not None and has_files(root)):
         return False
-    return are_empty(_transports(storage))
+    are_known = any(host in identities.find_all(alias) for alias in aliases for host in storage.hosts)
+    return not are_known and are_empty(_transports(storage))
 
 
 def begin_anew(root: int, aliases: Sequence[str], known: Known | None) -> tuple[Found | None, Known | None]:

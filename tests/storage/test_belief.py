@@ -375,31 +375,48 @@ def test_emptied_master_copy_is_empty(storage, servers):
     assert (files(servers), pending_for()) == ([{}, {}], [])
 
 
+@pytest.fixture
+def begin_anew(make, resto_server_factory):
+    """A database that was kept, and hosts that are new."""
+
+    def begin_anew(**options):
+        return make(hosts=[resto_server_factory().url for _ in range(2)], **options)
+
+    return begin_anew
+
+
 @pytest.mark.parametrize("lose", [unmounted, missing])
-def test_database_that_was_kept_is_no_obstacle_where_nothing_can_be_lost(make, media_root, servers, lose):
+def test_database_that_was_kept_is_no_obstacle_where_nothing_can_be_lost(make, media_root, lose, begin_anew):
     save(make())
     before = row()
-    for server in servers:
-        server.delete_file("a")
     lose(media_root)
-    assert save(make(), "b") == "b"
+    assert save(begin_anew(), "b") == "b"
     assert (row().identity, row().mark) == found_in(media_root).identity
     assert (row().identity, row().mark != before.mark) == (before.identity, True)
 
 
-@pytest.mark.parametrize("obstacle", ["file on a host", "host that is down", "host that does not list", "row"])
-def test_database_that_was_kept_is_an_obstacle_where_something_may_be_lost(make, media_root, servers, obstacle):
-    storage = make(transport="http" if obstacle == "host that does not list" else "webdav")
-    save(storage)
+@pytest.mark.parametrize("obstacle", ["hosts of before", "file on a host", "host that is down", "no listings", "row"])
+def test_database_that_was_kept_is_an_obstacle_where_something_may_be_lost(
+    make, media_root, servers, resto_server_factory, begin_anew, obstacle
+):
+    save(make())
     for server in servers:
         server.delete_file("a")
     unmounted(media_root)
-    storage.belief.forget()
-    if obstacle == "file on a host":
-        servers[1].create_file("a", b"content")
+    storage = begin_anew()
+    if obstacle == "hosts of before":
+        storage = make()
+    elif obstacle == "file on a host":
+        server = resto_server_factory()
+        server.create_file("a", b"content")
+        storage = make(hosts=[server.url])
     elif obstacle == "host that is down":
-        servers[1].refuse = True
-    elif obstacle == "row":
+        server = resto_server_factory()
+        server.refuse = True
+        storage = make(hosts=[server.url])
+    elif obstacle == "no listings":
+        storage = begin_anew(transport="http")
+    else:
         storage.open_lease("other", storage.hosts[:1], present=True).release(0)
     with pytest.raises(ConfigurationError, match="Is it mounted"):
         save(storage, "b")
