@@ -27,7 +27,6 @@ from resto.storage.repairs import Leases, recorded_jobs, run_repairs
 from resto.storage.replication import alone, catch_up, replicate
 from resto.storage.reporting import removed, uploaded
 from resto.storage.undo import follow, forgetting, undone_here, with_consequence
-from resto.transports import Directory
 
 
 if TYPE_CHECKING:
@@ -173,21 +172,6 @@ class HybridStorage(MasteredStorage):
             return self._job(self.repair, host, name)
 
     # The full comparison.
-
-    def browse(self, name: str) -> Directory:
-        """Return what a directory of the master copy holds, with the sizes of the files; ``""`` is the root.
-
-        A directory that is missing holds nothing.
-
-        Raises:
-            FileNotFoundError: The directory of the master copy is missing.
-            OSError: The directory cannot be read.
-        """
-        return self._master.browse(name)
-
-    def browse_unproven(self, name: str) -> Directory:
-        """Do the same, whether the directory proves to be the master copy or not; nothing may be done about what it lacks."""
-        return self._master.browse(name, is_proven=False)
 
     def repair_each(self, differences: Iterable[tuple[str, str]], *, from_nothing: bool = False) -> Iterator[Outcome]:
         """Make hosts equal to the master copy, whatever that is by then, many files at a time.

@@ -20,6 +20,7 @@ from resto.storage.belief import Belief
 from resto.storage.files import RemoteFile
 from resto.storage.reading import download, first_answer, size_on
 from resto.storage.verdict import CODE
+from resto.transports import Directory
 
 
 if TYPE_CHECKING:
@@ -138,6 +139,21 @@ class MasteredStorage(ReplicatedStorage):
 
     def _opened_elsewhere(self, name: str, mode: str) -> "File[Any]":
         return RemoteFile(name, mode, partial(self._read, "download", name, partial(download, self.transport_for)))
+
+    def browse(self, name: str) -> Directory:
+        """Return what a directory of the master copy holds, with the sizes of the files; ``""`` is the root.
+
+        A directory that is missing holds nothing.
+
+        Raises:
+            FileNotFoundError: The directory of the master copy is missing.
+            OSError: The directory cannot be read.
+        """
+        return self._master.browse(name)
+
+    def browse_unproven(self, name: str) -> Directory:
+        """Do the same, whether the directory proves to be the master copy or not; nothing may be done about what it lacks."""
+        return self._master.browse(name, is_proven=False)
 
     # Django's storage API: reading.
 

@@ -235,7 +235,8 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
     def _compare_contents(self) -> None:
         """Compare the contents of files of the same size."""
         suspects, self._suspects = self._suspects, []
-        for file, is_same in self._answers(suspects, self._content_job, is_size_known=True):
+        job = partial(_content_job, self._storage, self._hosts)
+        for file, is_same in self._answers(suspects, job, is_size_known=True):
             if not is_same:
                 self._differs(file, file.size)
 
@@ -254,9 +255,6 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
                 there = file.size if is_size_known else None
                 problem = problem_of(outcome.error)
                 self._tell(Difference(file.host, file.name, "unknown", file.size, there, "failed", problem))
-
-    def _content_job(self, host: str, name: str) -> Job:
-        return Job("download", host, name, partial(_is_same, self._storage.path(name), self._hosts, host, name))
 
     def _remove_extras(self) -> None:
         extras, self._extras = self._extras, []
@@ -306,6 +304,10 @@ def _split_firsts(differences: Sequence[Difference]) -> tuple[list[Difference], 
         (others if directory in seen else firsts).append(difference)
         seen.add(directory)
     return firsts, others
+
+
+def _content_job(storage: HybridStorage, hosts: Hosts, host: str, name: str) -> Job:
+    return Job("download", host, name, partial(_is_same, storage.path(name), hosts, host, name))
 
 
 def _is_same(path: str, hosts: Hosts, host: str, name: str) -> bool:
