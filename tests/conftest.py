@@ -27,7 +27,7 @@ _MEMORY, _ROOM = Path("/dev/shm"), 2 * 1024**3
 if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM:
     os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
 
-pytest_plugins = ["kit.servers", "kit.brokers", "pytester"]
+pytest_plugins = ["kit.servers", "kit.brokers", "kit.recognized", "pytester"]
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.register_profile("explore", settings.get_profile("default"), max_examples=5_000, deadline=timedelta(minutes=1))

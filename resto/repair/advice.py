@@ -26,7 +26,7 @@ _ADVICE: Mapping[tuple[str, int], str] = {
     (
         WRITE,
         500,
-    ): "may the server's user write to the directory of the host's URL, is there one, and is the disk full? Its error log tells",
+    ): "see its error log: may the server's user write to the directory of the host's URL, is there one, and is the disk full?",
     (WRITE_BELOW, 403): _PARENTS,
     (WRITE_BELOW, 404): _PARENTS,
     (WRITE_BELOW, 409): _PARENTS,

@@ -2,17 +2,14 @@
 
 import base64
 import io
-import ssl
-from datetime import UTC, datetime, timedelta
 
 import pytest
-import trustme
 from django.core.files.storage import default_storage
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.documents import ROOT, load_module
-from kit.servers import ADDRESS, KINDS, PASSWORD, USERNAME
+from kit.servers import KINDS, PASSWORD, USERNAME
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError, UnexpectedStatusCode
 from resto.names import TEMPORARY_PREFIX
 from resto.repair import probe
@@ -256,42 +253,6 @@ def test_hosts_of_their_own(resto_server_factory, configure):
     assert [found.problem for found in probe_hosts()] == [""] * 3
 
 
-# TLS.
-
-
-def test_certificate_of_an_unknown_authority(media_servers, examine):
-    found = examine(media_servers("nginx-https").url)
-    assert "its certificate is not trusted" in found.problem
-    assert "'ca_bundle'" in found.problem
-
-
-@pytest.mark.parametrize(
-    ("identities", "lasts", "advice"),
-    [(["media.example.com"], 1, "the name that its certificate is for"), ([ADDRESS], -1, "; renew it.")],
-)
-def test_certificate_that_is_not_valid(identities, lasts, advice, resto_server_factory, tmp_path, examine):
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    expires = datetime.now(UTC) + timedelta(days=lasts)
-    authority.issue_cert(*identities, not_before=expires - timedelta(days=9), not_after=expires).configure_cert(context)
-    server = resto_server_factory(ssl_context=context)
-    found = examine(server.url, ca_bundle=str(tmp_path / "ca.pem"))
-    assert "its certificate is not trusted" in found.problem
-    assert advice in found.problem
-
-
-def test_https_where_the_server_speaks_http(resto_server_factory, examine):
-    found = examine(resto_server_factory().url.replace("http:", "https:"))
-    assert "TLS failed" in found.problem
-    assert "http://" in found.problem
-
-
-def test_http_where_the_server_speaks_https(media_servers, examine):
-    found = examine(media_servers("nginx-https").url.replace("https:", "http:"))
-    assert "PUT was answered 400 Bad Request; does the server want https://" in found.problem
-
-
 # Bad weather.
 
 
@@ -370,12 +331,6 @@ def test_host_that_keeps_what_it_deletes(server, examine):
     found = examine(server.url, transport="http")
     (left,) = server.files
     assert f"the host says that {left!r} is gone, and that it is there" in found.problem
-
-
-@pytest.mark.parametrize("status", [200, 202, 302, 308, 403, 404, 405, 409, 413, 418, 500, 501, 507])
-def test_host_that_refuses_uploads(status, server, examine):
-    server.fault_methods, server.refuse_code = {"PUT"}, status
-    assert f"A file cannot be written: PUT was answered {status}" in examine(server.url, transport="http").problem
 
 
 def test_application_that_answers_everything(server, examine):

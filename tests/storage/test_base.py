@@ -70,11 +70,6 @@ def test_fatal_exceptions_may_be_an_attribute_of_a_class():
     assert make(["bad", "one"], storage_class=Available).save("a", ContentFile(b"")) == "a"
 
 
-def test_transport_for_an_unknown_host_is_an_error():
-    with pytest.raises(ValueError, match="'three' is not a host of this storage, which has one, two"):
-        make().transport_for("three")
-
-
 @pytest.mark.parametrize("storage_class", [HybridStorage, DistributedStorage])
 def test_missing_directory_is_a_failure_of_a_write(storage_class, media_root, monkeypatch, caplog):
     """FTP says the same of a file that is not there and of a directory."""

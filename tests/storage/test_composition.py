@@ -1,9 +1,5 @@
 """Options of storages, and what is wrong with them."""
 
-import gc
-import threading
-import weakref
-
 import pytest
 from django.core.files.base import ContentFile
 
@@ -71,66 +67,12 @@ def test_host_has_options_of_its_own(settings):
     assert storage.transport_for("one") is storage.transport
 
 
-def test_composition_is_made_once():
-    storage = make()
-
-    assert storage.transport is storage.transport
-    assert storage.executor is storage.executor
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "renewed"), [("RESTO_SECRETS", {}, True), ("MEDIA_URL", "/x/", True), ("DEBUG", True, False)]
-)
-def test_composition_is_made_again_when_a_setting_changes(settings, name, value, renewed):
-    storage = make()
-    transport = storage.transport
-
-    setattr(settings, name, value)
-
-    assert (storage.transport is not transport) is renewed
-
-
-def test_storage_that_is_dropped_closes_its_connections(resto_server):
-    """Nothing else does so when the setting STORAGES changes."""
-    storage = DistributedStorage([resto_server.url], executor="inline")
-    storage.exists("a")
-    dropped = weakref.ref(storage)
-
-    del storage
-    gc.collect()  # an unclosed socket would be a warning
-
-    assert dropped() is None
-
-
-def test_storages_may_be_composed_by_several_threads_at_once():
-    storage, barrier, found = make(), threading.Barrier(4), []
-
-    def compose():
-        barrier.wait()
-        found.append(storage.transport)
-
-    threads = [threading.Thread(target=compose) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert all(isinstance(transport, MemoryTransport) for transport in found)
-
-
 @pytest.mark.usefixtures("default_timeout")
 def test_defaults():
     storage = DistributedStorage(["one"])
 
     assert (type(storage.transport), type(storage.executor)) == (HttpTransport, ThreadExecutor)
     assert (storage.fatal_exceptions, storage.show_traceback, storage.transport.timeout) == (True, False, 2)
-
-
-def test_literal_credentials_are_noticed():
-    literal = {"url": "https://two.example.com/", "auth": ("user", "password")}
-
-    assert not DistributedStorage(["one"]).has_literal_credentials()
-    assert DistributedStorage(["one", literal]).has_literal_credentials()
 
 
 # What is wrong with them.
@@ -177,16 +119,6 @@ def test_bad_option_is_found_before_the_master_copy_changes(storage_class, media
     with pytest.raises(ConfigurationError):
         act(make(transport="missing", storage_class=storage_class))
     assert {path.name: path.read_bytes() for path in media_root.iterdir()} == {"old": b"old"}
-
-
-def test_all_problems_are_told_at_once():
-    storage = make(hosts=[], transport="missing", executor="missing", timeout=-1)
-
-    assert len(storage.problems()) == 4
-
-
-def test_good_options_have_no_problems():
-    assert make().problems() == []
 
 
 def test_async_storage_takes_an_executor_that_only_submits():

@@ -2,8 +2,6 @@
 
 import pytest
 from django.core.files.base import ContentFile
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from kit.record import files, pending_for
 from resto.models import Pending
@@ -30,30 +28,6 @@ def test_rows_of_a_time_with_a_master_copy_are_repaired_too(storage, servers, cl
 def test_nothing_is_pending_if_all_goes_well(storage, servers):
     storage.save("a", ContentFile(b"1"))
     storage.delete("a")
-    assert pending_for() == []
-
-
-def statements(act):
-    with CaptureQueriesContext(connection) as queries:
-        act()
-    return [query["sql"].split()[0] for query in queries if "resto_pending" in query["sql"]]
-
-
-def test_record_is_asked_once_in_a_save(storage):
-    assert statements(lambda: storage.save("a", ContentFile(b"1"))) == ["INSERT", "SELECT", "DELETE"]
-    assert storage.exists("a")
-    # The name that is taken, and the one that is not.
-    assert statements(lambda: storage.save("a", ContentFile(b"1"))) == ["INSERT", "SELECT", "DELETE"] * 2
-
-
-def test_record_is_asked_once_for_all_names_of_a_drain(storage, servers, clock):
-    servers[2].refuse = True
-    for number in range(20):
-        storage.save(str(number), ContentFile(b"1"))
-    servers[2].refuse = False
-    clock[0] += 1_000
-    assert len(statements(drain)) < 25
-    assert files(servers)[2] == files(servers)[0]
     assert pending_for() == []
 
 

@@ -3,18 +3,15 @@
 import os
 
 import pytest
-from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
-from resto.exceptions import ConfigurationError, ReplicationError, UnexpectedStatusCode
+from kit.recognized import identity, problems, save, states
+from resto.exceptions import ConfigurationError, ReplicationError
 from resto.models import Host, Pending
 from resto.names import HOST_IDENTITY
 from resto.repair.drain import drain
-from resto.repair.status import host_statuses
 from resto.repair.sync import SyncOptions, synchronize
 from resto.storage import recognition
-from resto.storage.host_identity import read_host_identity
-from resto.transports.webdav import WebDAVTransport
 
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("identities_apply")]
@@ -29,43 +26,18 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-def servers(resto_server_factory):
-    return [resto_server_factory() for _ in range(2)]
+def servers(two_servers):
+    return two_servers
 
 
 @pytest.fixture
-def make(settings, media_root, servers):
-    """Return a storage with these hosts, as a process that has just started has it."""
-
-    def make(kind="Hybrid", hosts=None, **options):
-        settings.RESTO_MEDIA_HOSTS = [server.url for server in servers] if hosts is None else hosts
-        options = {"transport": "webdav", "executor": "thread", "fatal_exceptions": False} | options
-        settings.STORAGES = {"default": {"BACKEND": f"resto.storage.{kind}Storage", "OPTIONS": options}}
-        recognition._verdicts.clear()
-        return storages["default"]
-
-    return make
+def make(begin):
+    return begin
 
 
 @pytest.fixture
 def storage(make):
     return make()
-
-
-def save(storage, name):
-    return storage.save(name, ContentFile(name.encode()))
-
-
-def identity(server, storage):
-    return read_host_identity(storage.transport_for(server.url), server.url)
-
-
-def states():
-    return {host.host: host.state for host in Host.objects.exclude(host="")}
-
-
-def problems():
-    return [status.identity_problem for status in host_statuses()]
 
 
 def found(storage):
@@ -126,43 +98,6 @@ def test_comparison_says_nothing_of_identities(storage, servers):
     report = synchronize(storage, SyncOptions(delete=True), events.append)
     assert (report.agrees, events) == (True, [])
     assert HOST_IDENTITY in servers[0].files
-
-
-def test_status_gives_no_identity(storage, servers):
-    save(storage, "a")
-    Host.objects.exclude(host="").delete()
-    servers[0].delete_file(HOST_IDENTITY)
-    assert problems() == ["", ""]
-    assert identity(servers[0], storage) is None
-
-
-def test_making_of_an_identity_is_completed_after_a_kill(storage, make, servers):
-    save(storage, "a")
-    servers[0].delete_file(HOST_IDENTITY)
-    Host.objects.filter(host=servers[0].url).update(state="making")
-    storage = make()
-    save(storage, "b")
-    assert identity(servers[0], storage).id == Host.objects.get(host=servers[0].url).identity
-    assert states() == dict.fromkeys([server.url for server in servers], "")
-
-
-class Reserved(WebDAVTransport):
-    """A server that takes no file whose name begins with a dot."""
-
-    def create(self, host, name, content):
-        if name.startswith("."):
-            raise UnexpectedStatusCode(host, name, "upload", 403, "forbidden")
-        return super().create(host, name, content)
-
-
-def test_host_that_takes_no_such_file_is_used_as_before(make, servers):
-    storage = make(transport=Reserved)
-    save(storage, "a")
-    assert servers[0].files == {"a": b"a"}
-    assert [one.remark for one in storage.recognition.examine(begins=True).values()] == ["forbidden"] * 2
-    assert problems() == ["", ""]
-    assert states() == {}
-    assert Pending.objects.count() == 0
 
 
 # What is wrong with hosts.
@@ -264,36 +199,6 @@ def test_host_that_was_swapped(storage, make, servers):
     assert states()[servers[0].url] == ""
 
 
-def test_one_server_under_two_names(make, servers, settings):
-    host = servers[0].url
-    storage = make(hosts=[host, host.replace("127.0.0.1", "localhost")])
-    save(storage, "a")
-    assert all("are the same server" in problem for problem in problems())
-    assert drain().refused_hosts == ()
-
-
-def test_host_that_is_the_master_copy(make, media_root, resto_server_factory):
-    media_root.mkdir()
-    server = resto_server_factory(root=media_root)
-    (media_root / "old").write_bytes(b"1")
-    storage = make(hosts=[server.url], fatal_exceptions=True)
-    with pytest.raises(ReplicationError, match="which is the master copy itself"):
-        save(storage, "a")
-    assert "the master copy itself" in problems()[0]
-    report = synchronize(storage, SyncOptions(delete=True, force=True), lambda event: None)
-    assert not report.agrees
-    assert (media_root / "old").exists()
-    assert states() == {}
-
-
-def test_copy_of_a_hosts_files_is_no_host(storage, make, media_root, servers):
-    save(storage, "a")
-    (media_root / HOST_IDENTITY).write_bytes(servers[0].files[HOST_IDENTITY])
-    save(make(), "b")
-    assert set(servers[0].files) == {HOST_IDENTITY, "a", "b"}
-    assert problems() == ["", ""]
-
-
 def test_host_that_is_down_is_asked_once(storage, make, servers):
     save(storage, "a")
     storage = make()
@@ -346,13 +251,6 @@ def test_only_what_is_a_host_of_it_follows(storage, servers):
 # Without a master copy.
 
 
-def test_new_host_beside_others_that_have_files_is_to_be_filled(make, servers, resto_server_factory):
-    save(make("Distributed"), "a")
-    third = resto_server_factory()
-    save(make("Distributed", [*[server.url for server in servers], third.url]), "b")
-    assert states() == {servers[0].url: "", servers[1].url: "", third.url: "new"}
-
-
 def test_lost_host_without_a_master_copy_stays_behind(make, servers):
     save(make("Distributed"), "a")
     for name in list(servers[0].files):
@@ -386,12 +284,6 @@ def test_lost_hosts_count_if_no_other_is_left(make, servers):
         server.delete_file(HOST_IDENTITY)
     servers[1].fault_methods, servers[1].refuse_code = {"PUT"}, 500
     assert save(make("Distributed", write_quorum=1), "b") == "b"
-
-
-def test_empty_host_of_a_site_whose_hosts_are_not_known_yet_is_to_be_filled(make, servers):
-    servers[1].create_file("d/a", b"1")
-    save(make("Distributed", write_quorum=1), "b")
-    assert states() == {servers[0].url: "new", servers[1].url: ""}
 
 
 def test_first_save_does_not_depend_on_a_host_that_is_down(make, servers):

@@ -4,37 +4,28 @@ import io
 import shutil
 
 import pytest
-from django.core.files.base import ContentFile
-from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
 
+from kit.recognized import problems, save, wipe
 from kit.record import files
 from resto.exceptions import ReplicationError
 from resto.models import Host, Pending
-from resto.names import HOST_IDENTITY, MASTER_IDENTITY
+from resto.names import MASTER_IDENTITY
 from resto.repair.drain import drain
-from resto.repair.status import host_statuses, master_status
-from resto.storage import recognition
+from resto.repair.status import master_status
 
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("identities_apply")]
 
 
 @pytest.fixture
-def servers(resto_server_factory):
-    return [resto_server_factory() for _ in range(2)]
+def servers(two_servers):
+    return two_servers
 
 
 @pytest.fixture
-def make(settings, media_root, servers):
-    def make(kind="Hybrid", **options):
-        settings.RESTO_MEDIA_HOSTS = [server.url for server in servers]
-        options = {"transport": "webdav", "fatal_exceptions": False} | options
-        settings.STORAGES = {"default": {"BACKEND": f"resto.storage.{kind}Storage", "OPTIONS": options}}
-        recognition._verdicts.clear()
-        return storages["default"]
-
-    return make
+def make(begin):
+    return begin
 
 
 @pytest.fixture
@@ -45,23 +36,10 @@ def storage(make):
     return storage
 
 
-def save(storage, name):
-    return storage.save(name, ContentFile(name.encode()))
-
-
 def adopt(*args, **options):
     output = io.StringIO()
     call_command("resto_adopt", *args, interactive=False, stdout=output, **options)
     return output.getvalue()
-
-
-def wipe(server):
-    for name in list(server.files):
-        server.delete_file(name)
-
-
-def problems():
-    return [status.identity_problem for status in host_statuses()]
 
 
 def test_database_was_thrown_away(storage, make, servers):
@@ -126,18 +104,6 @@ def test_host_that_is_the_master_copy_is_refused(make, media_root, servers, rest
         adopt(host=[servers[0].url])
 
 
-def test_host_without_a_master_copy_is_a_new_one(make, servers):
-    save(make("Distributed"), "a")
-    wipe(servers[0])
-    make("Distributed")
-    assert "resto_adopt" in problems()[0]
-    with pytest.raises(CommandError, match="no host would be left"):
-        adopt(host=[server.url for server in servers])
-    assert "lacks 1" in adopt(host=[servers[0].url])
-    assert Host.objects.get(host=servers[0].url).state == "new"
-    assert problems() == ["", ""]
-
-
 def test_hosts_without_a_master_copy_whose_database_was_thrown_away(make, servers):
     save(make("Distributed"), "a")
     Host.objects.all().delete()
@@ -180,18 +146,3 @@ def test_wrong_choices(storage, settings, servers, tmp_path):
     settings.STORAGES = {**settings.STORAGES, "other": other}
     with pytest.raises(CommandError, match="Give --storage: one of default, other"):
         adopt()
-
-
-def test_storages_that_share_a_directory_are_adopted_together(storage, settings, servers):
-    default = settings.STORAGES["default"]
-    # Not in threads: the database is in memory, which lets nobody wait for another one.
-    later = {"BACKEND": "resto.storage.AsyncStorage", "OPTIONS": {**default["OPTIONS"], "executor": "inline"}}
-    settings.STORAGES = {"default": default, "later": later}
-    save(storages["later"], "b")
-    wipe(servers[0])
-    storages["default"].recognition.examine()
-    adopt(host=[servers[0].url])
-    assert problems() == [""] * 4
-    adopt("--although-files-are-missing")
-    assert problems() == [""] * 4
-    assert HOST_IDENTITY in servers[0].files
