@@ -29,7 +29,10 @@ if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_us
 
 pytest_plugins = ["kit.servers", "kit.brokers", "kit.recognized", "pytester"]
 
-settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# `make explore` has thousands of examples of each.
+settings.register_profile(
+    "default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 settings.register_profile("explore", settings.get_profile("default"), max_examples=5_000, deadline=timedelta(minutes=1))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 

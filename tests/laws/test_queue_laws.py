@@ -205,17 +205,17 @@ BREAKING = {
     keep_what_was_handed_over: (
         DELETED_WHILE_A_DRAIN_SENDS | {"queue": [TAKES, REFUSES], "deliveries": ([0, 1], [])},
         (WRITER, CLOCK, DRAIN),
-        (4, 2, 8),
+        (4, 2, 12),
     ),
     take_back_under_the_same_owner: (
         DELETED_WHILE_A_DRAIN_SENDS | {"queue": [TAKES, LOSES_ITS_ANSWER], "deliveries": ([1, 2], [])},
         (WRITER, CLOCK, DRAIN),
-        (4, 2, 9),
+        (4, 2, 13),
     ),
     work_without_a_row: (
         QUIET | {"script": ["save", "append", "delete"], "deliveries": ([0, 1, 2], [0]), "faults": [0, 0, 0, 0, 2]},
         (WRITER, WORKER, OTHER_WORKER, WRITER, WORKER, OTHER_WORKER),
-        (5, 8, 6, 2, 5, 1),
+        (4, 8, 5, 3, 4, 2),
     ),
     believe_a_size_although_something_is_pending: (
         QUIET | {"script": ["save", "save"], "deliveries": ([0, 1], [])},

@@ -1,5 +1,6 @@
 """Runs the newsroom as its operators would: under gunicorn, in processes of its own."""
 
+import contextlib
 import json
 import os
 import secrets
@@ -205,7 +206,8 @@ class Newsroom:
     def _listens(self) -> bool:
         address = (ADDRESS, int(self.url.rsplit(":", 1)[1].strip("/")))
         try:
-            socket.create_connection(address, timeout=DEADLINE).close()
+            with contextlib.suppress(ConnectionResetError):  # it is just closing what it has not accepted yet
+                socket.create_connection(address, timeout=DEADLINE).close()
         except ConnectionRefusedError:
             return False
         return True
