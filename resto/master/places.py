@@ -2,11 +2,12 @@
 
 import os
 import stat
+from collections.abc import Iterable
 
 from resto.names import is_temporary
 
 
-__all__ = ["find_places", "has_files"]
+__all__ = ["find_places", "has_files", "missing_places"]
 
 _LINK, _MOUNT = "a link", "another file system"
 
@@ -34,6 +35,16 @@ def find_places(root: int, directory: str) -> tuple[dict[str, str], bool]:
             places[path] = _LINK if is_link else _MOUNT
         above = status.st_dev
     return places, True
+
+
+def missing_places(root: int, places: Iterable[str]) -> list[str]:
+    """Return which directories are neither links nor on another device: what they were is not mounted.
+
+    Args:
+        root: A descriptor of the master copy.
+        places: Their names.
+    """
+    return [path for path in places if path not in find_places(root, path)[0]]
 
 
 def has_files(root: int) -> bool:

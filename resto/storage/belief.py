@@ -24,13 +24,13 @@ from resto.master.identity import (
     replace_identity,
     seal_of,
 )
-from resto.master.places import find_places
+from resto.master.places import find_places, missing_places
 from resto.master.root import Root
 from resto.record import database, identities, leases
 from resto.record.identities import MASTER, Known
 from resto.storage.beginning import Mastered, begin, begin_anew, complete, is_nothing_lost
 from resto.storage.occupancy import aliases_of_location
-from resto.storage.verdict import CODE, is_made, matching, problem_of
+from resto.storage.verdict import CODE, is_made, matching, problem_of, problem_of_place
 
 
 __all__ = ["RESTORING", "Belief"]
@@ -107,6 +107,13 @@ class Belief:
             self.require_unknown()
         return self._known is not None
 
+    def require_places(self) -> None:
+        """Raise `ConfigurationError` unless all that was mounted below is, as far as the last access to the directory has shown."""
+        if (known := self._known) is not None and known.places:
+            with Root(self._storage.location) as root:
+                for path in missing_places(root.descriptor, known.places):
+                    raise problem_of_place(self._storage.location, path, known)
+
     def examine(self) -> tuple[ConfigurationError | None, Known | None]:
         """Return what is wrong with the directory, if anything, and what the record knows of it; change nothing.
 
@@ -116,13 +123,18 @@ class Belief:
         aliases = self.aliases()
         if not aliases:
             return None, None
+        rows_of_masters = identities.find(aliases)
         try:
             with Root(self._storage.location) as root:
                 found = read_identity(root.descriptor)
+                known = matching(rows_of_masters, found)
+                places = [] if known is None else missing_places(root.descriptor, known.places)
         except (FileNotFoundError, NotADirectoryError):
-            found = None
-        known = matching(identities.find(aliases), found)
-        return problem_of(self._storage.location, found, known), known if is_made(known) else None
+            found, known, places = None, matching(rows_of_masters, None), []
+        problem = problem_of(self._storage.location, found, known)
+        if problem is None and known is not None and places:
+            problem = problem_of_place(self._storage.location, places[0], known)
+        return problem, known if is_made(known) else None
 
     def identity(self) -> str:
         """Return the id of the master copy, as the record knows it; empty if it knows none.
@@ -225,6 +237,7 @@ class Belief:
             identities.note(known, looked=now)
         believed = {found.seal: found.identity.mark}
         self._known, self._believed, self._until = known, believed, monotonic() + BELIEVED_FOR
+        self._passed.clear()  # something may have been mounted there since
         return believed
 
     def require_unknown(self, *, is_save: bool = False) -> None:
@@ -253,8 +266,7 @@ class Belief:
         places, is_there = find_places(root, directory)
         for path in known.places:
             if f"{directory}/".startswith(f"{path}/") and path not in places:
-                problem = f"{self._storage.location}/{path} was {known.places[path]}, and is none; is it mounted?"
-                raise ConfigurationError(problem, "If it shall be as it is, run: manage.py resto_adopt.", CODE)
+                raise problem_of_place(self._storage.location, path, known)
         if not places.keys() <= known.places.keys():
             self._known = replace(known, places={**known.places, **places})
             identities.note(known, places=self._known.places)

@@ -90,6 +90,7 @@ class MasteredStorage(ReplicatedStorage):
                 return False
             try:
                 self.belief.require(anew=False)
+                self.belief.require_places()
             except ConfigurationError as error:
                 return error.code == CODE  # else there is no record yet
             except (OSError, DatabaseError):

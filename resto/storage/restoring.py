@@ -2,6 +2,7 @@
 
 from resto.exceptions import ConfigurationError
 from resto.master.identity import Found, Identity, keep_identity, new_identity, read_identity, require_exclusive_links
+from resto.master.places import missing_places
 from resto.master.root import Root
 from resto.names import MASTER_IDENTITY
 from resto.record import identities
@@ -43,8 +44,10 @@ def begin_restore(location: str, belief: Belief) -> bool:
         problem = problem_of(location, found, known)
         if problem is not None and not _is_of_this_site(found, known):
             raise problem
-        if problem is None and found is not None:
-            return known is not None and known.state == RESTORING
+        if problem is None and found is not None and known is not None:
+            begins = _begin_below(root, known)
+            belief.forget()
+            return begins or known.state == RESTORING
         require_exclusive_links(root.descriptor, location)
         root.remove(MASTER_IDENTITY)
         identity = _following(known)
@@ -53,6 +56,15 @@ def begin_restore(location: str, belief: Belief) -> bool:
     belief.forget()
     belief.require()
     return True
+
+
+def _begin_below(root: Root, known: Known) -> bool:
+    """Let directories below that are not mounted any more be as all others, in the state of being restored; tell whether there are any."""
+    lost = missing_places(root.descriptor, known.places)
+    if lost:
+        kept = {path: what for path, what in known.places.items() if path not in lost}
+        identities.note(known, state=RESTORING, places=kept)
+    return bool(lost)
 
 
 def _following(known: Known | None) -> Identity:

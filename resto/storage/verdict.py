@@ -8,7 +8,7 @@ from resto.master.identity import Found
 from resto.record.identities import Known
 
 
-__all__ = ["CODE", "is_made", "matching", "problem_of"]
+__all__ = ["CODE", "is_made", "matching", "problem_of", "problem_of_place"]
 
 CODE = "E019"
 
@@ -36,6 +36,21 @@ def problem_of(location: str, found: Found | None, known: Known | None) -> Confi
     return _problem(*_UNKNOWN_MARK, location)
 
 
+def problem_of_place(location: str, path: str, known: Known) -> ConfigurationError:
+    """Return what is wrong with a directory below that is not mounted.
+
+    Args:
+        location: Of the master copy.
+        path: Of the directory, in there.
+        known: What the record knows of the master copy.
+    """
+    return _problem(*_NOT_MOUNTED, f"{location}/{path}", known.places[path])
+
+
+_NOT_MOUNTED = (
+    "{} was {}, and is none; is it mounted?",
+    "If its files are lost, run: manage.py resto_restore. If it shall be as it is, run: manage.py resto_adopt.",
+)
 _ONLY_THE_DIRECTORY = (
     "the database does not know {}, which is a master copy",
     "Was the database thrown away, or is it that of another site? If this is to be the master copy of this one, run: "

@@ -22,6 +22,7 @@ from resto.models import Host, Pending
 from resto.record import database, identities
 from resto.record.identities import MASTER
 from resto.repair.drain import drain
+from resto.repair.sync import SyncOptions, synchronize
 from resto.storage import beginning
 from resto.storage import belief as belief_module
 from resto.storage.belief import BELIEVED_FOR, MARKED_FOR
@@ -665,3 +666,53 @@ def test_link_below_that_is_a_directory_by_now_is_not_mounted(storage, media_roo
     storage.belief.adopt()
     storage.delete("d/a")
     assert not any(server.has_file("d/a") for server in servers)
+
+
+def test_directory_below_that_becomes_a_link_is_remembered_by_a_process_that_knew_it_before(
+    storage, media_root, tmp_path, time
+):
+    save(storage, "d/a")
+    (media_root / "d").rename(tmp_path / "elsewhere")
+    (media_root / "d").symlink_to(tmp_path / "elsewhere")
+    time(BELIEVED_FOR)
+    save(storage, "d/b")
+    assert identities.find(["default"])[0].places == {"d": "a link"}
+
+
+@pytest.fixture
+def not_mounted_below(storage, media_root, tmp_path):
+    """A storage with a file in a directory below that is not mounted any more."""
+    (tmp_path / "elsewhere").mkdir()
+    media_root.mkdir()
+    (media_root / "d").symlink_to(tmp_path / "elsewhere")
+    save(storage, "d/a")
+    save(storage, "b")
+    (media_root / "d").unlink()
+    (media_root / "d").mkdir()
+    storage.belief.forget()
+    return storage
+
+
+def test_status_tells_of_a_directory_below(not_mounted_below, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        call_command("resto_status")
+    assert exit_info.value.code == 2
+    assert "media/d was a link, and is none; is it mounted? (If its files are lost, run: manage" in capsys.readouterr().out
+
+
+def test_files_of_a_directory_below_that_is_not_mounted_are_read_from_hosts(not_mounted_below):
+    with not_mounted_below.open("d/a") as file:
+        assert file.read() == b"content"
+    assert (not_mounted_below.exists("d/a"), not_mounted_below.size("d/a")) == (True, 7)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_comparison_does_nothing_while_a_directory_below_is_not_mounted(not_mounted_below, media_root, servers, is_there):
+    (media_root / "b").unlink()
+    if not is_there:
+        (media_root / "d").rmdir()
+        (media_root / "d").symlink_to("nowhere")
+    report = synchronize(not_mounted_below, SyncOptions(delete=True, force=True), lambda event: None)
+    assert not report.agrees
+    assert "media/d was a link, and is none" in report.problems[0]
+    assert all(server.has_file(name) for server in servers for name in ("d/a", "b"))

@@ -146,3 +146,14 @@ def test_wrong_choices(storage, settings, servers, tmp_path):
     settings.STORAGES = {**settings.STORAGES, "other": other}
     with pytest.raises(CommandError, match="Give --storage: one of default, other"):
         adopt()
+
+
+def test_directory_below_that_is_not_mounted_lacks_files(storage, servers, media_root, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (media_root / "d").symlink_to(tmp_path / "elsewhere")
+    save(storage, "d/b")
+    (media_root / "d").unlink()
+    with pytest.raises(CommandError, match="lacks 1 file that hosts have"):
+        adopt()
+    assert adopt("--although-files-are-missing").endswith("Adopted.\n")
+    assert save(storage, "d/c") == "d/c"

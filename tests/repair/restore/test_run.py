@@ -148,3 +148,19 @@ def test_directory_in_the_way_is_told(lost, run, media_root):
     assert not run(lost).is_complete
     assert run.findings["a"].problem == "a directory of this name is in the way"
     assert state() == "restoring"
+
+
+def test_directory_below_that_is_not_mounted_any_more_is_restored(storage, run, media_root, servers, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    media_root.mkdir()
+    (media_root / "d").symlink_to(tmp_path / "elsewhere")
+    for name in ALL:
+        storage.save(name, ContentFile(name.encode()))
+    (media_root / "d").unlink()
+    (media_root / "d").mkdir()
+    assert run(storage, prefix="d/e").is_restoring
+    assert storage.save("d/b", ContentFile(b"another")) != "d/b"
+    assert run(storage).is_complete
+    assert files_below(media_root).items() >= ALL.items()
+    assert state() == ""
+    assert files(servers) == [files_below(media_root)] * 2
