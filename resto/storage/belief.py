@@ -8,8 +8,10 @@ as the identity file has not changed in any way.
 """
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import TypeVar
 
 from django.db import DatabaseError
 
@@ -30,10 +32,12 @@ from resto.record import database, identities, leases
 from resto.record.identities import MASTER, Known
 from resto.storage.beginning import Mastered, begin, begin_anew, complete, is_nothing_lost
 from resto.storage.occupancy import aliases_of_location
-from resto.storage.verdict import CODE, is_made, matching, problem_of, problem_of_place
+from resto.storage.verdict import CODE, is_made, matching, problem_of, problem_of_place, problem_of_reading
 
 
 __all__ = ["RESTORING", "Belief"]
+
+T = TypeVar("T")
 
 # Seconds for which what the record has said is not asked again.
 BELIEVED_FOR = 60
@@ -101,7 +105,7 @@ class Belief:
         if anew:
             self.forget()
         try:
-            with Root(self._storage.location) as root:
+            with _opened(self._storage.location) as root:
                 self.prove(root.descriptor, Proof())
         except FileNotFoundError:  # if nothing is known of it, whoever needs it says so
             self.require_unknown()
@@ -125,12 +129,15 @@ class Belief:
             return None, None
         rows_of_masters = identities.find(aliases)
         try:
-            with Root(self._storage.location) as root:
-                found = read_identity(root.descriptor)
+            with _opened(self._storage.location) as root:
+                found = _seen(read_identity, root.descriptor, self._storage.location)
                 known = matching(rows_of_masters, found)
                 places = [] if known is None else missing_places(root.descriptor, known.places)
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             found, known, places = None, matching(rows_of_masters, None), []
+        except ConfigurationError as error:
+            known = matching(rows_of_masters, None)
+            return error, known if is_made(known) else None
         problem = problem_of(self._storage.location, found, known)
         if problem is None and known is not None and places:
             problem = problem_of_place(self._storage.location, places[0], known)
@@ -181,7 +188,7 @@ class Belief:
             proof: As for `Believer`.
             is_save: As for `Believer`.
         """
-        seal, believed = seal_of(root), self._believed
+        seal, believed = _seen(seal_of, root, self._storage.location), self._believed
         if seal not in believed or monotonic() >= self._until:
             if not self.applies():
                 return
@@ -203,7 +210,7 @@ class Belief:
         aliases = self.aliases()
         if not aliases:
             return {}
-        found = read_identity(root)
+        found = _seen(read_identity, root, self._storage.location)
         try:
             known = matching(identities.find(aliases), found)
         except DatabaseError:
@@ -274,6 +281,24 @@ class Belief:
             if len(self._passed) >= _MAX_PASSED:
                 self._passed.clear()
             self._passed.add(directory)
+
+
+def _opened(location: str) -> Root:
+    """Open a directory; raise `FileNotFoundError` if it is missing, and else an error that says what is the matter."""
+    try:
+        return Root(location)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise problem_of_reading(location, error) from error
+
+
+def _seen(look: Callable[[int], T], root: int, location: str) -> T:
+    """Look at the identity of an open directory; raise an error that says what is the matter if that is not possible."""
+    try:
+        return look(root)
+    except OSError as error:
+        raise problem_of_reading(location, error) from error
 
 
 def _marked_anew(root: int, found: Found, known: Known) -> Found:

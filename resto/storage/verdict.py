@@ -8,7 +8,7 @@ from resto.master.identity import Found
 from resto.record.identities import Known
 
 
-__all__ = ["CODE", "is_made", "matching", "problem_of", "problem_of_place"]
+__all__ = ["CODE", "is_made", "matching", "problem_of", "problem_of_place", "problem_of_reading"]
 
 CODE = "E019"
 
@@ -47,6 +47,20 @@ def problem_of_place(location: str, path: str, known: Known) -> ConfigurationErr
     return _problem(*_NOT_MOUNTED, f"{location}/{path}", known.places[path])
 
 
+def problem_of_reading(location: str, error: OSError) -> ConfigurationError:
+    """Return what is wrong with a directory of which it cannot be seen what it is.
+
+    Args:
+        location: Its path.
+        error: What has come of it.
+    """
+    return _problem(*_UNREADABLE, location, (error.strerror or str(error)).lower())
+
+
+_UNREADABLE = (
+    "the file .resto.master in {} cannot be read: {}",
+    "Let this user read it, and the directory. If it is no file, move it away, and run: manage.py resto_restore.",
+)
 _NOT_MOUNTED = (
     "{} was {}, and is none; is it mounted?",
     "If its files are lost, run: manage.py resto_restore. If it shall be as it is, run: manage.py resto_adopt.",

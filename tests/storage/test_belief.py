@@ -716,3 +716,48 @@ def test_comparison_does_nothing_while_a_directory_below_is_not_mounted(not_moun
     assert not report.agrees
     assert "media/d was a link, and is none" in report.problems[0]
     assert all(server.has_file(name) for server in servers for name in ("d/a", "b"))
+
+
+# What cannot be looked at.
+
+
+@pytest.fixture(params=["identity", "root"])
+def unreadable(request, storage, media_root):
+    """A storage whose directory does not show what it is."""
+    save(storage)
+    if request.param == "identity":
+        (media_root / FILE).unlink()
+        (media_root / FILE).mkdir()
+    else:
+        media_root.rename(media_root.with_name("away"))
+        media_root.write_bytes(b"")
+    storage.belief.forget()
+    return storage
+
+
+@pytest.mark.parametrize(
+    "act",
+    [save, lambda storage: storage.delete("a"), lambda storage: storage.publish("a")],
+    ids=["save", "delete", "publish"],
+)
+def test_directory_that_does_not_show_what_it_is_is_refused(unreadable, servers, media_root, act):
+    error, match = ConfigurationError, "resto.master in .* cannot be read: is a directory"
+    if not media_root.is_dir():
+        error, match = NotADirectoryError, "Not a directory: .*media"
+    with pytest.raises(error, match=match):
+        act(unreadable)
+    assert all(server.has_file("a") for server in servers)
+
+
+def test_commands_say_so_in_one_sentence(unreadable, capsys):
+    sentence = "the file .resto.master in "
+    with pytest.raises(SystemExit):
+        call_command("resto_status")
+    with pytest.raises(CommandError):
+        call_command("resto_drain")
+    with pytest.raises(CommandError):
+        call_command("resto_sync")
+    with pytest.raises(CommandError, match="The directory cannot be restored: .* [Dd]irectory"):
+        call_command("resto_restore", no_input=True)
+    captured = capsys.readouterr()
+    assert (captured.out + captured.err).count(sentence) == 3

@@ -48,6 +48,8 @@ class Command(InterruptibleCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             self._handle(options)
+        except OSError as error:
+            raise CommandError(shown(f"The directory cannot be restored: {error}.")) from error
         except KeyboardInterrupt:
             text = "Interrupted. What was restored stays; run the command again for the rest."
             raise CommandError(text, returncode=INTERRUPTED) from None
