@@ -25,7 +25,10 @@ def left_out_of(known: Mapping[str, Known]) -> LeftOut:
         known: What is known of its hosts, as `resto.record.identities.find_all` returns it.
     """
     marks = {host: one.marks for host, one in known.items() if LEFT_OUT in one.marks}
-    return LeftOut({host: (its[LEFT_OUT], its.get(COUNTS, inf)) for host, its in marks.items()})
+    return LeftOut(
+        {host: (its[LEFT_OUT], its.get(COUNTS, inf)) for host, its in marks.items()},
+        {host: one.identity for host, one in known.items() if one.identity},
+    )
 
 
 def count_again(storage: str, host: str) -> bool:

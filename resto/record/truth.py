@@ -27,7 +27,7 @@ A host that is known to have lost its files is left out until it has been filled
 11. Before a name of it is filled, a row is opened, which says nothing of a change, and then all rows are looked at. It goes only
    if it was not told of another change meanwhile.
 12. If it has missed less than all that count, it has followed before it was known what it is. If it has the file, it is right;
-   if not, nobody knows, and nothing is removed.
+   if not, nobody knows, and nothing is removed. So it is where all that have followed have lost their files since.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -48,9 +48,11 @@ class LeftOut:
 
     Attributes:
         periods: From when, and until when changes are recorded that do not count a host.
+        identities: What each host is known by.
     """
 
     periods: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    identities: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def hosts(self, hosts: Sequence[str], moment: float | None = None) -> frozenset[str]:
         """Return which hosts are left out.
@@ -66,6 +68,15 @@ class LeftOut:
         begin, end = self.periods.get(host, (inf, 0.0))
         return end == inf if moment is None else begin <= moment < end
 
+    def is_lost_since(self, host: str, moment: float) -> bool:
+        """Return whether a host has lost its files after a change was recorded, so that what it lacks says nothing.
+
+        Args:
+            host: The host as it stands in the settings.
+            moment: When the change was recorded.
+        """
+        return moment < self.periods.get(host, (-inf, 0.0))[0]
+
 
 NOBODY = LeftOut()
 
@@ -79,7 +90,8 @@ class Truth:
         is_settled: Whether nothing is pending for these.
         is_present: Whether the last change left a file, as far as anything is pending.
         left_out: Hosts that do not count.
-        is_doubtful: Whether those that tell the truth are left out, and only believed if they have the file.
+        is_doubtful: Whether those that tell the truth are left out, or have lost their files since, and are only believed if they
+            have the file.
     """
 
     hosts: tuple[str, ...]
@@ -113,7 +125,8 @@ def truth_of(hosts: Sequence[str], rows: Sequence[Row], left_out: LeftOut = NOBO
         told = tuple(host for host in hosts if host in out and newest_first[host] == min(ahead))
         return Truth(told, is_settled=False, is_present=is_present, left_out=out, is_doubtful=True)
     told = tuple(host for host in hosts if host not in out and newest_first[host] == least)
-    return Truth(told, not least, is_present, out)
+    is_doubtful = bool(changes) and all(left_out.is_lost_since(host, changes[-1].created) for host in told)
+    return Truth(told, not least, is_present, out, is_doubtful)
 
 
 def _missed_by_host(hosts: Sequence[str], rows: Sequence[Row]) -> dict[str, list[int]]:

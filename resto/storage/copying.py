@@ -41,6 +41,7 @@ class Copying:
         withdraw: Deletes a file from a host.
         left_out: Hosts that are left out, or were.
         require: Raises unless a host may be written to.
+        have_lost: Looks whether all of some hosts have lost their files.
     """
 
     hosts: Sequence[str]
@@ -50,6 +51,7 @@ class Copying:
     withdraw: Callable[[str, str], bool]
     left_out: LeftOut
     require: Callable[[str, str, str], None] = lambda host, name, action: None
+    have_lost: Callable[[Sequence[str]], bool] = lambda hosts: False
 
     def job(self, claim: PendingName, rows: Sequence[Row]) -> Job:
         """Return the job that does what a drain has claimed.
@@ -75,11 +77,18 @@ class Copying:
         require_canonical(name)
         source = find_source(truth, host, name, partial(self._ask, name))
         if source is None:
-            if truth.is_doubtful and truth.is_present and self._ask(name, host).value is not False:
+            if truth.is_present and self._is_anywhere(name) and self._is_doubtful(truth):
                 raise UndecidedError(host, name, "repair", f"{truth.hosts[0]} would know it, but has lost its files")
             self.guarded("repair", self.withdraw, host, name).call()
         elif source != host:
             self._copy(source, host, name)
+
+    def _is_anywhere(self, name: str) -> bool:
+        """Tell whether any host may have a file: one that lacks it must not become a witness against one that has it."""
+        return any(self._ask(name, host).value is not False for host in self.hosts)
+
+    def _is_doubtful(self, truth: Truth) -> bool:
+        return truth.is_doubtful or self.have_lost(truth.hosts)
 
     def _ask(self, name: str, host: str) -> Outcome:
         return self.guarded("exists", self.exists, host, name).run()

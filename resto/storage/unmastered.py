@@ -1,9 +1,11 @@
 """What a storage without a master copy records, and believes: which hosts tell the truth, and how the others are made equal to them."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, Unpack
 
 from resto.courses import Course, as_method, course_of
+from resto.exceptions import TransportError
 from resto.executors import Job
 from resto.names import require_canonical
 from resto.outcomes import Outcome
@@ -16,6 +18,7 @@ from resto.record.truth import LeftOut, Truth, truth_of
 from resto.storage.base import ReplicatedStorage
 from resto.storage.composition import StorageOptions
 from resto.storage.copying import Copying, claimed_jobs
+from resto.storage.host_identity import read_host_identity
 from resto.storage.left_out import LeftOutHosts
 from resto.storage.reading import checked
 from resto.storage.repairs import Leases, run_repairs
@@ -83,10 +86,22 @@ class UnmasteredStorage(ReplicatedStorage):
         return run_repairs(jobs, held, self.report, at_once=1)
 
     def _copying(self, left_out: LeftOut) -> Copying:
-        require = self.recognition.require
+        require, guarded = self.recognition.require, self._guarded_job
+        have_lost = partial(self._have_lost, left_out)
         return Copying(
-            self.hosts, self.transport_for, self._guarded_job, self._exists, self.withdraw, left_out, require
+            self.hosts, self.transport_for, guarded, self._exists, self.withdraw, left_out, require, have_lost
         )
+
+    def _have_lost(self, left_out: LeftOut, hosts: Sequence[str]) -> bool:
+        """Look whether all of some hosts have lost their files by now: that they lack one says nothing."""
+        return all(host in left_out.identities and self._has_lost(host, left_out.identities[host]) for host in hosts)
+
+    def _has_lost(self, host: str, known: str) -> bool:
+        try:
+            found = read_host_identity(self.transport_for(host), host)
+        except TransportError:
+            return False  # such as one that takes no names with a dot in front
+        return found is None or found.id not in ("", known)
 
     def left_out(self, lease: Lease | None = None) -> frozenset[str]:
         return self.left_out_hosts.look().hosts(self.hosts, None if lease is None else lease.created)

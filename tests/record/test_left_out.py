@@ -112,7 +112,7 @@ def truth(*rows):
         # Of a storage with a master copy: rows of one change were recorded at the same time.
         (
             [(2, "", {"created": 1.0, "digest": ""}), (3, "", {"created": 2.0, "digest": ""})],
-            (("h1",), True, True, False),
+            (("h1",), True, True, True),
         ),
         (
             [(one, "", {"created": 5.0 + (one == 3), "digest": ""}) for one in (1, 2, 3)],

@@ -393,3 +393,27 @@ def test_host_that_has_been_filled_and_is_gone_is_left_out_once_it_is_adopted(wi
     assert (state_of(wiped), storage.left_out()) == (GONE, frozenset())
     wipe(storage, wiped)
     assert storage.left_out() == {wiped.url}
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["nobody has noticed", "it is known to be new"])
+def test_file_whose_upload_nobody_knows_of_is_not_removed_on_account_of_a_lost_host(storage, servers, clock, is_known):
+    """Two hosts have not answered; one of them has got the file, and the one that has answered loses its disk."""
+    storage.recognition.examine(begins=True)
+    lease = storage.open_lease("a", tuple(storage.hosts), present=True)
+    servers[1].create_file("a", b"1")
+    Pending.objects.filter(host=servers[0].url).delete()
+    lease.release(0)
+    Pending.objects.update(due=0, quiet_until=0)
+    servers[0].delete_file(HOST_IDENTITY)
+    if is_known:
+        adopt(storage, servers[0])
+    clock[0] += 2 * MARGIN
+    for _ in range(2):
+        drain()
+        compare(storage, delete=True, force=True)
+        Pending.objects.update(due=0, quiet_until=0)
+    assert files(servers) == [{}, {"a": b"1"}, {}]
+    if not is_known:
+        adopt(storage, servers[0])
+    compare(storage, source=servers[1].url)
+    assert files(servers)[1:] == [{"a": b"1"}] * 2
