@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from resto.record import leases
 from resto.record.identities import Known
@@ -9,7 +10,7 @@ from resto.record.rows import Row
 from resto.repair.restore.report import Finding, RestoreOptions
 
 
-__all__ = ["Missing", "Wanted", "choose", "is_proven"]
+__all__ = ["Missing", "Wanted", "choose", "is_proven", "known_since"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,21 @@ def is_proven(known: Mapping[str, Known], host: str) -> bool:
     return host not in known or not known[host].state
 
 
+def known_since(known: Mapping[str, Known]) -> dict[str, float]:
+    """Return since when each host has been the one that it is.
+
+    Args:
+        known: What is known of hosts.
+    """
+    return {host: max(one.marks.values(), default=0.0) for host, one in known.items()}
+
+
 def choose(
-    missing: Missing, pending: Sequence[Row], proven: Collection[str], options: RestoreOptions
+    missing: Missing,
+    pending: Sequence[Row],
+    proven: Collection[str],
+    options: RestoreOptions,
+    since: Mapping[str, float] = MappingProxyType({}),
 ) -> Wanted | Finding | None:
     """Return from where a file is to be brought, or why it is not; None if it is not missing: it was deleted.
 
@@ -64,6 +78,7 @@ def choose(
         pending: What is pending for it, oldest first.
         proven: The hosts that are what they were.
         options: What somebody has decided.
+        since: Since when each host has been the one that it is: of what was changed before, it knows nothing.
     """
     sizes = {host: size for host, size in missing.sizes.items() if host in proven}
     behind = {row.host for row in pending}
@@ -74,7 +89,8 @@ def choose(
     if source is not None and sizes.get(source) is not None and (source in having or _rests(pending, having)):
         return Wanted(missing.name, source, missing.sizes, (), known)
     if not having:
-        is_absent = bool(truthful) or not pending or not pending[-1].present
+        is_absent = not pending or not pending[-1].present
+        is_absent = is_absent or any(since.get(host, 0.0) <= pending[-1].created for host in truthful)
         return None if is_absent else Finding(missing.name, "lost", "", sizes)
     if len({truthful[host] for host in having}) > 1:
         return Finding(missing.name, "different", "", sizes)

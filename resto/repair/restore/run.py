@@ -11,7 +11,7 @@ from resto.record import identities, rows
 from resto.record.restores import pending_names, pending_of
 from resto.record.turns import Turn
 from resto.repair.restore.bringing import BATCH, Bringing
-from resto.repair.restore.choice import Missing, Wanted, choose, is_proven
+from resto.repair.restore.choice import Missing, Wanted, choose, is_proven, known_since
 from resto.repair.restore.report import Finding, RestoreOptions, RestoreReport, Told
 from resto.repair.sync.hosts import MAX_PROBLEMS, Hosts, Listings, in_turn, tells
 from resto.repair.sync.report import problem_of
@@ -53,6 +53,7 @@ class Restore:
         # Of what something is pending for, and was told already.
         self._told: set[str] = set()
         self._proven: frozenset[str] = frozenset()
+        self._since: dict[str, float] = {}
         self.report = RestoreReport([*self._hosts.reports.values()])
 
     def run(self) -> RestoreReport:
@@ -83,6 +84,7 @@ class Restore:
                 rows.add_keys()
             self.report.is_restoring = begin_restore(self._storage.location, self._storage.belief)
         known = identities.find_all(min(self._aliases)) if self._aliases else {}
+        self._since = known_since(known)
         findings = self._storage.recognition.examine()
         for host, report in self._hosts.reports.items():
             problem = host_findings.problem_of(findings[host]) if host in findings else ""
@@ -171,7 +173,7 @@ class Restore:
             self._ask_sizes(part)
             pending = pending_of(self._aliases, [one.name for one in part]) if self._aliases else {}
             for one in part:
-                chosen = choose(one, pending.get(one.name, ()), self._proven, self._options)
+                chosen = choose(one, pending.get(one.name, ()), self._proven, self._options, self._since)
                 if one.name in pending:
                     self._told.add(one.name)
                 if isinstance(chosen, Wanted):

@@ -164,3 +164,25 @@ def test_directory_below_that_is_not_mounted_any_more_is_restored(storage, run, 
     assert files_below(media_root).items() >= ALL.items()
     assert state() == ""
     assert files(servers) == [files_below(media_root)] * 2
+
+
+def test_host_that_was_adopted_since_says_nothing_of_what_it_lacks(storage, run, lose, servers):
+    """It has lost its files, and the other one is not known to have got the last change."""
+    storage.save("a", ContentFile(b"1"))
+    servers[1].refuse = True
+    with storage.open("a", "wb") as file:
+        file.write(b"22")
+    servers[1].refuse = False
+    for name in [*servers[0].files]:
+        servers[0].delete_file(name)
+    storage.recognition.adopt(servers[0].url)
+    lose()
+    storage.belief.forget()
+    report = run(storage)
+    assert (run.kinds, report.is_restoring) == ({"a": "lost"}, True)
+    Pending.objects.update(due=0, quiet_until=0)
+    drain()
+    assert servers[1].has_file("a")
+    assert run(storage, source=servers[1].url).is_complete
+    with storage.open("a") as file:
+        assert file.read() == b"1"
