@@ -111,12 +111,22 @@ class Belief:
             self.require_unknown()
         return self._known is not None
 
-    def require_places(self) -> None:
-        """Raise `ConfigurationError` unless all that was mounted below is, as far as the last access to the directory has shown."""
+    def require_all(self, *, anew: bool = True) -> bool:
+        """Do what `require` does, and raise also unless all that was mounted below is.
+
+        Args:
+            anew: As for `require`.
+
+        Raises:
+            ConfigurationError: As for `require`.
+            DatabaseError: As for `require`.
+        """
+        is_proven = self.require(anew=anew)
         if (known := self._known) is not None and known.places:
             with Root(self._storage.location) as root:
                 for path in missing_places(root.descriptor, known.places):
                     raise problem_of_place(self._storage.location, path, known)
+        return is_proven
 
     def examine(self) -> tuple[ConfigurationError | None, Known | None]:
         """Return what is wrong with the directory, if anything, and what the record knows of it; change nothing.

@@ -89,8 +89,7 @@ class MasteredStorage(ReplicatedStorage):
             if not self.belief.applies():
                 return False
             try:
-                self.belief.require(anew=False)
-                self.belief.require_places()
+                self.belief.require_all(anew=False)
             except ConfigurationError as error:
                 return error.code == CODE  # else there is no record yet
             except (OSError, DatabaseError):

@@ -72,7 +72,8 @@ _ONLY_THE_DIRECTORY = (
 )
 _ONLY_THE_RECORD = (
     "{} is not the master copy: it has no file .resto.master",
-    "Is it mounted? If the disk is lost, run: manage.py resto_restore.",
+    "Is it mounted? If the disk is lost, run: manage.py resto_restore. If this is a copy of the site, give it hosts of its own, "
+    "and run: manage.py resto_adopt.",
 )
 _ANOTHER = (
     "{} is the master copy of something else",

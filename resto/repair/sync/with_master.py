@@ -117,15 +117,13 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
     def _is_believed(self) -> bool:
         """Return whether the directory proves to be the master copy; one that is something else can be compared all the same."""
         try:
-            is_believed = self._storage.belief.require()
-            self._storage.belief.require_places()
+            return self._storage.belief.require_all()
         except ConfigurationError as error:
             if not self._options.dry_run:
                 raise
             self.report.problems.append(str(error))
             self._is_proven = False
             return False
-        return is_believed
 
     def _set_budgets(self) -> None:
         """Look how many files would be removed, before any is."""

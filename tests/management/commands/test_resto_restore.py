@@ -35,7 +35,7 @@ def kind(request):
 @pytest.fixture
 def lost(settings, servers, media_root, kind):
     """A site that has two files on its hosts, and a new disk."""
-    options = {"hosts": [server.url for server in servers], "transport": "webdav"}
+    options = {"hosts": [server.url for server in servers], "transport": "webdav", "executor": "inline"}
     settings.STORAGES = {"default": {"BACKEND": f"resto.storage.{kind}Storage", "OPTIONS": options}}
     media_root.mkdir()
     for server in servers:
