@@ -35,7 +35,7 @@ __all__ = [
     "forget",
     "note",
     "put",
-    "restart",
+    "reopen",
     "rows_in",
 ]
 
@@ -162,19 +162,18 @@ def confirm(storages: Sequence[str], identity: str, mark: str) -> None:
 
 
 @outside_loops
-def restart(known: Known, mark: str) -> None:
-    """Let another directory take the place of a master copy, of which the mark tells, unless somebody else was first.
+def reopen(known: Known) -> None:
+    """Let a master copy be made anew, unless somebody else was first.
 
     Args:
         known: What was read a moment ago.
-        mark: That the directory is about to get.
 
     Raises:
         Exception: As for `find`.
     """
     with connected() as connection:
         row = rows_in(connection).filter(storage=known.storage, host=known.host, identity=known.identity)
-        row.filter(mark=known.mark).update(mark=mark, next_mark="", marks=_marks(known.marks, mark), places="{}")
+        row.filter(mark=known.mark).update(identity="", mark="", next_mark="", places="{}")
 
 
 @outside_loops

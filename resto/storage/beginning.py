@@ -6,7 +6,6 @@ from typing import Protocol
 from resto.exceptions import ConfigurationError
 from resto.master.identity import (
     Found,
-    Identity,
     keep_identity,
     new_identity,
     read_identity,
@@ -107,23 +106,26 @@ def is_nothing_lost(storage: Mastered, aliases: Sequence[str], root: int | None 
     return not are_known and are_empty(_transports(storage))
 
 
-def begin_anew(root: int, aliases: Sequence[str], known: Known | None) -> tuple[Found | None, Known | None]:
-    """Give a directory the id that the record knows, to which hosts belong, and a new mark: it takes the place of another one.
+def begin_anew(
+    storage: Mastered, root: int, aliases: Sequence[str], known: Known | None
+) -> tuple[Found | None, Known | None]:
+    """Let a directory take the place of a master copy of which nothing can be lost; see `is_nothing_lost`.
 
     Args:
+        storage: As for `begin`.
         root: As for `begin`.
         aliases: As for `begin`.
-        known: What the record knows.
+        known: What the record knows; somebody else may have begun by now.
 
     Returns:
         As `begin`.
+
+    Raises:
+        ConfigurationError: As for `begin`.
     """
-    assert known is not None  # noqa: S101 - else nothing could be lost
-    mark = new_identity().mark
-    identities.restart(known, mark)
-    keep_identity(root, Identity(known.identity, mark))
-    found = read_identity(root)
-    return found, matching(identities.find(aliases), found)
+    if known is not None:
+        identities.reopen(known)
+    return begin(storage, root, aliases)
 
 
 def _transports(storage: Mastered) -> dict[str, Transport]:

@@ -8,7 +8,7 @@ as the identity file has not changed in any way.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
@@ -50,6 +50,9 @@ _MAX_PASSED = 10_000
 
 # The state of a master copy that lacks files which hosts have, and which are being brought back.
 RESTORING = "restoring"
+
+# How often what does not fit is read.
+_LOOKS = 3
 
 monotonic = time.monotonic  # injected by tests
 
@@ -137,16 +140,14 @@ class Belief:
         aliases = self.aliases()
         if not aliases:
             return None, None
-        rows_of_masters = identities.find(aliases)
         try:
             with _opened(self._storage.location) as root:
-                found = _seen(read_identity, root.descriptor, self._storage.location)
-                known = matching(rows_of_masters, found)
+                found, known = self._both(root.descriptor, aliases)
                 places = [] if known is None else missing_places(root.descriptor, known.places)
         except FileNotFoundError:
-            found, known, places = None, matching(rows_of_masters, None), []
+            found, known, places = None, matching(identities.find(aliases), None), []
         except ConfigurationError as error:
-            known = matching(rows_of_masters, None)
+            known = matching(identities.find(aliases), None)
             return error, known if is_made(known) else None
         problem = problem_of(self._storage.location, found, known)
         if problem is None and known is not None and places:
@@ -220,9 +221,8 @@ class Belief:
         aliases = self.aliases()
         if not aliases:
             return {}
-        found = _seen(read_identity, root, self._storage.location)
         try:
-            known = matching(identities.find(aliases), found)
+            found, known = self._both(root, aliases)
         except DatabaseError:
             if seal in self._believed:
                 return self._believed  # the same file as when it was
@@ -235,11 +235,19 @@ class Belief:
             found, known = complete(root, aliases)
         problem = problem_of(self._storage.location, found, known)
         if problem is not None and is_save and found is None and is_nothing_lost(self._storage, aliases, root):
-            found, known = begin_anew(root, aliases, known)
+            found, known = begin_anew(self._storage, root, aliases, known)
             problem = problem_of(self._storage.location, found, known)
         if problem is not None:
             raise problem
         return self._believe(root, found, known)
+
+    def _both(self, root: int, aliases: Sequence[str], looks: int = _LOOKS) -> tuple[Found | None, Known | None]:
+        """Read what the directory and the record say; again if that does not fit: somebody may be changing one after the other."""
+        found = _seen(read_identity, root, self._storage.location)
+        known = matching(identities.find(aliases), found)
+        if looks > 1 and problem_of(self._storage.location, found, known) is not None:
+            return self._both(root, aliases, looks - 1)
+        return found, known
 
     def _believe(self, root: int, found: Found | None, known: Known | None) -> dict[Seal, str]:
         assert found is not None  # noqa: S101 - nothing else is without a problem, as for the next line

@@ -38,21 +38,15 @@ def test_identity_that_is_recorded_stays(root):
     assert (found.identity.id, known.identity) == ("one", "another")
 
 
-def test_place_is_taken_under_the_same_id_and_another_mark(root):
+def test_place_of_a_master_copy_is_taken_once(root, tmp_path):
     identities.put("default", identities.MASTER, "id", "old")
     [before] = identities.find(["default"])
-    found, known = begin_anew(root, ["default"], before)
-    assert found.identity == ("id", known.mark)
-    assert [*known.marks] == ["old", known.mark]
-
-
-def test_first_of_two_takes_the_place(root, tmp_path):
-    identities.put("default", identities.MASTER, "id", "old")
-    [before] = identities.find(["default"])
-    begin_anew(root, ["default"], before)
+    first, known = begin_anew(Site(), root, ["default"], before)
+    assert problem_of("/media", first, known) is None
     (tmp_path / "other").mkdir()
     with Root(str(tmp_path / "other")) as other:
-        found, known = begin_anew(other.descriptor, ["default"], before)
+        found, known = begin_anew(Site(), other.descriptor, ["default"], before)
+    assert known.identity == first.identity.id != "id"
     assert problem_of("/media", found, known) is not None
 
 
