@@ -49,9 +49,10 @@ _LONGEST_PART, _LONGEST_PATH = 255, 4095
 
 _CONTROL_CHARACTERS = frozenset(map(chr, [*range(0x20), 0x7F]))
 
-# Not the names of files: those of resto's own, and what servers were told to take for the index of a directory.
+# Not the names of files: those of resto's own, what servers were told to take for the index of a directory, and where Apache keeps the
+# properties of files.
 _OWN_PREFIXES = (TEMPORARY_PREFIX, ".resto.")
-_TAKEN = frozenset({".no-index"})
+_TAKEN = frozenset({".no-index", ".DAV"})
 
 # What some readers of a log take for the end of a line, what terminals obey, and what lets a text run backwards (Unicode
 # Standard Annex 9, section 2).

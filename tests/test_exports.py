@@ -6,8 +6,6 @@ import inspect
 import pkgutil
 from pathlib import Path
 
-import pytest
-
 import resto
 
 
@@ -23,8 +21,6 @@ TESTS = Path(__file__).parent
 TESTED_ELSEWHERE = {
     "resto.repair.restore": "repair/restore/test_run.py",
     "resto.storage.mastered": "repair/restore/test_meanwhile.py",
-    "resto.storage.composed": "storage/test_storage.py",
-    "resto.storage.unmastered": "storage/test_distributed_record.py",
     "resto.storage.restoring": "repair/restore/test_run.py",
     "resto.repair.sync": "repair/sync/test_sync.py",
     "resto": "test_exports.py",
@@ -70,10 +66,10 @@ def exported():
         for export in getattr(module, "__all__", ()):
             value = getattr(module, export)
             if (inspect.isclass(value) or inspect.isroutine(value)) and value.__module__.startswith("resto"):
-                yield pytest.param(value, id=f"{name}.{export}")
+                yield f"{name}.{export}", value
 
 
-EXPORTED = [*exported()]
+EXPORTED = dict(exported())
 
 
 def own_members(cls):
@@ -83,31 +79,37 @@ def own_members(cls):
             yield name, getattr(cls, name)
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_module_has_a_docstring(name):
-    assert inspect.getdoc(importlib.import_module(name))
+def test_modules_have_docstrings():
+    assert [name for name in MODULES if not inspect.getdoc(importlib.import_module(name))] == []
 
 
-@pytest.mark.parametrize("name", LIBRARIES)
-def test_module_exports_what_is_there(name):
-    module = importlib.import_module(name)
-    assert [export for export in module.__all__ if not hasattr(module, export)] == []
-    assert len(set(module.__all__)) == len(module.__all__)
+def test_modules_export_what_is_there_and_once():
+    exports = [(name, export) for name in LIBRARIES for export in importlib.import_module(name).__all__]
+    assert [pair for pair in exports if not hasattr(importlib.import_module(pair[0]), pair[1])] == []
+    assert len(set(exports)) == len(exports)
 
 
-@pytest.mark.parametrize("value", EXPORTED)
-def test_export_is_documented(value):
-    if dataclasses.is_dataclass(value):
-        assert not value.__doc__.startswith(f"{value.__name__}(")  # what a dataclass says when nobody did
-    assert value.__doc__
+def is_documented(value):
+    if dataclasses.is_dataclass(value) and value.__doc__.startswith(f"{value.__name__}("):
+        return False  # what a dataclass says when nobody did
+    return bool(value.__doc__)
 
 
-@pytest.mark.parametrize("value", [param for param in EXPORTED if inspect.isclass(param.values[0])])
-def test_members_of_export_are_documented(value):
+def test_exports_are_documented():
+    assert [path for path, value in EXPORTED.items() if not is_documented(value)] == []
+
+
+def test_members_of_exports_are_documented():
     """By the class itself, or by the contract that it implements."""
-    assert [
-        name for name, member in own_members(value) if not inspect.getdoc(member) and name not in AS_FOR_ANY_FILE
-    ] == []
+    members = [
+        (f"{path}.{name}", member)
+        for path, value in EXPORTED.items()
+        if inspect.isclass(value)
+        for name, member in own_members(value)
+        if name not in AS_FOR_ANY_FILE
+    ]
+    assert len(members) > 100
+    assert [path for path, member in members if not inspect.getdoc(member)] == []
 
 
 def test_version():
@@ -121,9 +123,8 @@ def expected_tests(name):
     return TESTS.joinpath(*packages, f"test_{module}.py")
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_module_has_tests(name):
-    assert expected_tests(name).is_file()
+def test_modules_have_tests():
+    assert [name for name in MODULES if not expected_tests(name).is_file()] == []
 
 
 def test_exceptions_to_the_names_of_tests_are_of_use():

@@ -240,7 +240,7 @@ def test_character_that_misleads_is_refused_in_a_new_name(name, character):
     assert str(refusal.value).isprintable()
 
 
-@pytest.mark.parametrize("part", [".resto-bob", ".resto-", ".resto.master", ".no-index"])
+@pytest.mark.parametrize("part", [".resto-bob", ".resto-", ".resto.master", ".no-index", ".DAV"])
 @pytest.mark.parametrize("name", ["{}", "{}/cv.txt", "d/{}", "d/{}/e/a"])
 def test_what_is_not_for_files_of_a_site_is_refused_in_any_part_of_a_new_name(name, part):
     with pytest.raises(SuspiciousFileOperation, match="not for files of a site"):
