@@ -287,7 +287,7 @@ def _opened_file(root: Root, name: str) -> int | None:
         # It does not wait for somebody to write into a pipe of that name.
         return root.open(name, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
-        if root.has(name):
+        if root.is_link(name):  # and not a file that was saved a moment ago
             raise FileNotFoundError(f"{name!r} is a link to what is not there; is it mounted?") from None
     except (NotADirectoryError, IsADirectoryError):
         pass

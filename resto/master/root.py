@@ -71,6 +71,13 @@ class Root:
             return False
         return True
 
+    def is_link(self, name: str) -> bool:
+        """Return whether there is a link of a name, wherever it leads."""
+        try:
+            return stat.S_ISLNK(self.status(name, follows=False).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
         _require_within(name)

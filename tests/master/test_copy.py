@@ -416,3 +416,28 @@ def test_nobody_reads_a_temporary_file_who_may_not_read_the_file(media_root, set
     store(master, "a")
     readers, final = 0o444, mode_of(media_root / "a")
     assert modes[0] & readers & ~final == 0
+
+
+@pytest.mark.parametrize("act", ["snapshot", "fingerprint"])
+def test_file_that_is_saved_while_it_is_looked_for_is_not_there_yet(master, media_root, monkeypatch, act):
+    media_root.mkdir()
+    opened = Root.open
+
+    def open_first(root, name, *args):
+        try:
+            return opened(root, name, *args)
+        finally:
+            monkeypatch.setattr(Root, "open", opened)
+            store(master, "a")
+
+    monkeypatch.setattr(Root, "open", open_first)
+    assert getattr(master, act)("a") is None
+    assert (media_root / "a").exists()
+
+
+@pytest.mark.parametrize("act", ["snapshot", "fingerprint"])
+def test_link_to_what_is_not_there_is_no_deletion(master, media_root, act):
+    media_root.mkdir()
+    (media_root / "a").symlink_to("missing")
+    with pytest.raises(FileNotFoundError, match="a link to what is not there; is it mounted"):
+        getattr(master, act)("a")
