@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from kit.clock import Clock
 from resto import health
-from resto.record import database
+from resto.record import database, leases
 from resto.repair import refusals
 from resto.storage import recognition
 
@@ -100,8 +100,10 @@ def without_application(settings):
 
 @pytest.fixture(autouse=True)
 def _fresh_breakers():
-    """No test depends on the hosts that another one could not reach."""
+    """No test depends on the hosts that another one could not reach, and whose ports it may get."""
     health.forget()
+    leases._unreachable.clear()
+    leases._hastened.clear()
 
 
 @pytest.fixture
