@@ -11,6 +11,7 @@ from resto.settings import storage_settings
 from resto.storage import HybridStorage, ReplicatedStorage
 from resto.storage.finding import replicated_aliases
 from resto.storage.host_findings import Finding, problem_of
+from resto.storage.identified import has_identities
 
 
 __all__ = ["refused_hosts_of", "refused_storages", "usable_storage"]
@@ -63,7 +64,7 @@ def refused_hosts_of(
             storage = None if alias in refused else usable_storage(alias)
         except Exception:  # noqa: BLE001, S112 - as above
             continue
-        if isinstance(storage, ReplicatedStorage) and storage.recognition.applies():
+        if isinstance(storage, ReplicatedStorage) and has_identities(storage):
             chosen = [host for host in storage.hosts if not hosts or host in hosts]
             if not watches:
                 pending = {host for _, host in rows.pairs([alias])}

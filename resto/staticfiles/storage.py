@@ -127,7 +127,7 @@ class StaticFilesStorage(HybridStorage):
 
     def _adopt_release(self) -> None:
         """Let this directory be the master copy, unless it is: each release may have its own, and fills it."""
-        if self.belief.applies() and self.record_alias() is not None:
+        if self.belief.aliases():
             make_root(Path(self.location), self._master.directory_permissions_mode)
             problem, known = self.belief.examine()
             if problem is not None or known is None:

@@ -14,6 +14,7 @@ from resto.master.identity import (
 from resto.master.places import has_files
 from resto.record import identities, rows
 from resto.record.identities import MASTER, Known
+from resto.storage.identified import Identified
 from resto.storage.occupancy import are_empty, occupied_host
 from resto.storage.verdict import CODE, matching
 from resto.transports import Transport
@@ -22,25 +23,12 @@ from resto.transports import Transport
 __all__ = ["Mastered", "begin", "begin_anew", "complete", "is_nothing_lost"]
 
 
-class Mastered(Protocol):
+class Mastered(Identified, Protocol):
     """What is asked of a storage with a master copy."""
-
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """The addresses of the hosts."""
 
     @property
     def location(self) -> str:
         """The path of the directory."""
-
-    def is_recorded(self) -> bool:
-        """Return whether changes are recorded, as far as the settings say."""
-
-    def record_alias(self) -> str | None:
-        """Return the alias under which changes are recorded; None where nothing is recorded."""
-
-    def transport_for(self, host: str) -> Transport:
-        """Return the transport that speaks to a host."""
 
 
 def begin(storage: Mastered, root: int, aliases: Sequence[str]) -> tuple[Found | None, Known | None]:

@@ -28,9 +28,10 @@ from resto.master.identity import (
 )
 from resto.master.places import find_places, missing_places
 from resto.master.root import Root
-from resto.record import database, identities, leases
+from resto.record import identities, leases
 from resto.record.identities import MASTER, Known
 from resto.storage.beginning import Mastered, begin, begin_anew, complete, is_nothing_lost
+from resto.storage.identified import alias_of_identities, has_identities
 from resto.storage.occupancy import aliases_of_location
 from resto.storage.verdict import CODE, is_made, matching, problem_of, problem_of_place, problem_of_reading
 
@@ -86,13 +87,9 @@ class Belief:
         """Ask the record again."""
         self._believed, self._known, self._until = {}, None, 0.0
 
-    def applies(self) -> bool:
-        """Return whether there are identities at all: a record, and no test."""
-        return self._storage.is_recorded() and not database.is_under_test()
-
     def aliases(self) -> list[str]:
         """Return under which storages the record may know the directory; none where it cannot be asked."""
-        alias = self._storage.record_alias() if self.applies() else None
+        alias = alias_of_identities(self._storage)
         return [] if alias is None else [*aliases_of_location(self._storage.location)] or [alias]
 
     def require(self, *, anew: bool = True) -> bool:
@@ -201,7 +198,7 @@ class Belief:
         """
         seal, believed = _seen(seal_of, root, self._storage.location), self._believed
         if seal not in believed or monotonic() >= self._until:
-            if not self.applies():
+            if not has_identities(self._storage):
                 return
             believed = self._look(root, seal, is_save=is_save)
             seal = next(iter(believed), None)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from resto.exceptions import HostUnavailableError, TransportError
 from resto.executors import Job
@@ -24,32 +24,15 @@ from resto.storage.host_identity import (
     read_host_identity,
     write_host_identity,
 )
+from resto.storage.identified import Identified
 from resto.storage.occupancy import are_empty, occupied_host
 from resto.storage.reporting import described
-from resto.transports import Transport
 
 
-__all__ = ["Look", "Recognizable", "read_identities"]
+__all__ = ["Look", "read_identities"]
 
 # Seconds after which the record is told again that a host is what it was.
 _NOTED_EACH = 60
-
-
-class Recognizable(Protocol):
-    """What is asked of a storage with hosts."""
-
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """The addresses of the hosts."""
-
-    def is_recorded(self) -> bool:
-        """Return whether changes are recorded, as far as the settings say."""
-
-    def record_alias(self) -> str | None:
-        """Return the alias under which changes are recorded; None where nothing is recorded."""
-
-    def transport_for(self, host: str) -> Transport:
-        """Return the transport that speaks to a host."""
 
 
 class Look:
@@ -63,7 +46,7 @@ class Look:
         begins: Whether a host that has no identity, and of which nothing is known, gets one.
     """
 
-    def __init__(self, storage: Recognizable, alias: str, owner: str, location: str | None, *, begins: bool) -> None:
+    def __init__(self, storage: Identified, alias: str, owner: str, location: str | None, *, begins: bool) -> None:
         self._storage = storage
         self._alias = alias
         self.owner = owner
@@ -81,7 +64,7 @@ class Look:
         """
         host, error = outcome.host, outcome.error
         if error is not None:
-            return Finding(host, "unread", remark=_reason(error), error=_silence(error))
+            return _unread(host, error)
         finding = self._judged(host, outcome.value)
         if finding.kind == "unknown" and self._begins:
             finding = self._begin(host)
@@ -122,7 +105,7 @@ class Look:
                 write_host_identity(transport, host, found)
         except TransportError as error:
             self._forget(host)
-            return Finding(host, "unread", remark=_reason(error), error=_silence(error))
+            return _unread(host, error)
         finding = self._judged(host, found)
         if finding.is_refused:
             self._forget(host)
@@ -145,7 +128,7 @@ class Look:
         try:
             write_host_identity(self._storage.transport_for(host), host, owned)
         except TransportError as error:
-            return Finding(host, "unread", remark=_reason(error), error=_silence(error))
+            return _unread(host, error)
         return Finding(host, "sound", finding.identity)
 
     def _note(self, finding: Finding) -> None:
@@ -187,7 +170,7 @@ def _changes(finding: Finding, known: Known, owner: str) -> Iterator[tuple[str, 
             yield "looked", now
 
 
-def read_identities(storage: Recognizable, hosts: Sequence[str]) -> list[Outcome]:
+def read_identities(storage: Identified, hosts: Sequence[str]) -> list[Outcome]:
     """Ask hosts for their identities, all at once, whatever their breakers say; failures are not logged.
 
     Args:
@@ -201,9 +184,6 @@ def read_identities(storage: Recognizable, hosts: Sequence[str]) -> list[Outcome
     return get_plugin_manager().executor("thread")().run(jobs)
 
 
-def _reason(error: Exception) -> str:
-    return error.problem if isinstance(error, TransportError) else described(error)
-
-
-def _silence(error: Exception) -> HostUnavailableError | None:
-    return error if isinstance(error, HostUnavailableError) else None
+def _unread(host: str, error: Exception) -> Finding:
+    reason = error.problem if isinstance(error, TransportError) else described(error)
+    return Finding(host, "unread", remark=reason, error=error if isinstance(error, HostUnavailableError) else None)

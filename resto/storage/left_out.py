@@ -2,16 +2,17 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from django.db import DatabaseError
 
 from resto.exceptions import ConfigurationError
 from resto.outcomes import Outcome
-from resto.record import database, identities, leases
+from resto.record import identities, leases
 from resto.record.changes import current_lease
 from resto.record.left_out import left_out_of
 from resto.record.truth import NOBODY, LeftOut
+from resto.storage.identified import Recorded, alias_of_identities
 
 
 __all__ = ["LeftOutHosts"]
@@ -24,14 +25,6 @@ T = TypeVar("T", bound=Any)
 KNOWN_FOR = 5.0
 
 
-class _Recorded(Protocol):
-    def is_recorded(self) -> bool:
-        """Return whether changes are recorded, as far as the settings say."""
-
-    def record_alias(self) -> str | None:
-        """Return the alias under which changes are recorded; None where nothing is recorded."""
-
-
 class LeftOutHosts:
     """What the record says of hosts that are left out. May be used by several threads.
 
@@ -39,7 +32,7 @@ class LeftOutHosts:
         storage: Whose hosts they are.
     """
 
-    def __init__(self, storage: _Recorded) -> None:
+    def __init__(self, storage: Recorded) -> None:
         self._storage = storage
         self._known = NOBODY, float("-inf")
 
@@ -50,7 +43,7 @@ class LeftOutHosts:
             ConfigurationError: The table is missing.
             DatabaseError: It cannot be read.
         """
-        alias = self.alias()
+        alias = alias_of_identities(self._storage)
         found = NOBODY if alias is None else left_out_of(identities.find_all(alias))
         self._known = found, leases.monotonic() + KNOWN_FOR
         return found
@@ -93,8 +86,3 @@ class LeftOutHosts:
         """
         left_out = self._known[0].hosts(hosts)
         return [outcome for outcome in outcomes if outcome.host not in left_out]
-
-    def alias(self) -> str | None:
-        """Return the alias under which hosts are known; None where there are no identities: without a record, or in a test."""
-        applies = self._storage.is_recorded() and not database.is_under_test()
-        return self._storage.record_alias() if applies else None

@@ -18,6 +18,7 @@ from resto.record.restores import pending_of
 from resto.storage.base import ReplicatedStorage
 from resto.storage.belief import Belief
 from resto.storage.files import RemoteFile
+from resto.storage.identified import has_identities
 from resto.storage.reading import download, first_answer, size_on
 from resto.storage.verdict import CODE
 from resto.transports import Directory
@@ -86,7 +87,7 @@ class MasteredStorage(ReplicatedStorage):
 
     def _looks_incomplete(self) -> bool:
         with suppress(ConfigurationError):  # of the options: whoever writes is told
-            if not self.belief.applies():
+            if not has_identities(self):
                 return False
             try:
                 self.belief.require_all(anew=False)

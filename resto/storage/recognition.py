@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from resto import health
 from resto.exceptions import ConfigurationError, HostUnavailableError
 from resto.plugins import identity
-from resto.record import database, identities
+from resto.record import identities
 from resto.record.changes import current_lease
 from resto.record.identities import GONE, MASTER, Known
 from resto.settings import storage_settings
 from resto.storage.host_findings import Finding
 from resto.storage.host_identity import HostIdentity, hashed_owner, new_host_id, write_host_identity
-from resto.storage.host_looks import Look, Recognizable, read_identities
+from resto.storage.host_looks import Look, read_identities
+from resto.storage.identified import Identified, alias_of_identities, has_identities
 
 
 __all__ = ["Recognition", "owner_in_record"]
@@ -59,7 +60,7 @@ class Recognition:
     """
 
     def __init__(
-        self, storage: Recognizable, owner: Callable[[], str], location: Callable[[], str | None] = lambda: None
+        self, storage: Identified, owner: Callable[[], str], location: Callable[[], str | None] = lambda: None
     ) -> None:
         self._storage = storage
         self._owner = owner
@@ -72,16 +73,17 @@ class Recognition:
         for pair in [*_verdicts]:
             _verdicts.pop(pair, None)
 
-    def applies(self) -> bool:
-        """Return whether hosts have identities at all: there is a record, and this is no test."""
-        return self._storage.is_recorded() and not database.is_under_test()
+    def _belonging(self) -> tuple[str | None, str]:
+        """Return the alias under which hosts are known, and the id of what they belong to; None and empty where there is none."""
+        alias = alias_of_identities(self._storage)
+        return alias, "" if alias is None else self._owner()
 
     # Before something is written.
 
     def is_due(self, host: str) -> bool:
         """Return whether `recognize` would do anything about a host."""
         verdict = None if self._alias is None else _verdicts.get((self._alias, host))
-        return self.applies() if verdict is None else monotonic() >= verdict.until
+        return has_identities(self._storage) if verdict is None else monotonic() >= verdict.until
 
     def recognize(self, hosts: Sequence[str], *, is_admitted: bool = False) -> None:
         """Look at the hosts that this process has not written to before; ask the record about the others once a minute.
@@ -96,8 +98,8 @@ class Recognition:
         alias, now = self._alias, monotonic()
         if alias is not None and all((one := _verdicts.get((alias, host))) and now < one.until for host in hosts):
             return
-        self._alias = alias = self._storage.record_alias() if self.applies() else None
-        owner = "" if alias is None else self._owner()
+        alias, owner = self._belonging()
+        self._alias = alias
         if alias is None or not owner:
             return
         known = identities.find_all(alias)
@@ -164,8 +166,7 @@ class Recognition:
         Raises:
             DatabaseError: The record cannot be read, or takes no note.
         """
-        alias = self._storage.record_alias() if self.applies() else None
-        owner = "" if alias is None else self._owner()
+        alias, owner = self._belonging()
         if alias is None or not owner:
             return {}
         self._alias = alias
@@ -189,7 +190,7 @@ class Recognition:
         Raises:
             DatabaseError: The record cannot be read.
         """
-        alias = self._storage.record_alias() if self.applies() else None
+        alias = alias_of_identities(self._storage)
         return (
             {} if alias is None else {host: one for host, one in identities.find_all(alias).items() if host != MASTER}
         )
@@ -208,8 +209,7 @@ class Recognition:
             ConfigurationError: There is nothing that it could belong to.
             DatabaseError: It cannot be recorded.
         """
-        alias = self._storage.record_alias() if self.applies() else None
-        owner = "" if alias is None else self._owner()
+        alias, owner = self._belonging()
         if alias is None or not owner:
             problem = "nothing is known of the storage, to which its hosts belong"
             raise ConfigurationError(problem, "Save a file first, or run: manage.py resto_adopt.")
@@ -233,8 +233,8 @@ class Recognition:
         Raises:
             DatabaseError: It cannot be recorded.
         """
-        alias = self._storage.record_alias() if self.applies() else None
-        owner = hashed_owner(self._owner()) if alias is not None else ""
+        alias, owner = self._belonging()
+        owner = hashed_owner(owner)
         before = {hashed_owner(one) for one in former if one} - {owner}
         if alias is None or not before:
             return
@@ -249,7 +249,7 @@ class Recognition:
         self.examine(begins=True)
 
 
-def owner_in_record(storage: Recognizable) -> str:
+def owner_in_record(storage: Identified) -> str:
     """Return the id that the record keeps for a storage without a master copy, and make it if there is none.
 
     Args:

@@ -8,6 +8,7 @@ from resto.record.backlog import rows_of_name
 from resto.record.left_out import count_again
 from resto.repair.sync.report import Difference, HostReport, SyncOptions, SyncReport
 from resto.storage import DistributedStorage
+from resto.storage.identified import alias_of_identities
 
 
 __all__ = ["Fill"]
@@ -29,6 +30,7 @@ class Fill:
         self._storage = storage
         self._reports = reports
         self._options = options
+        self._alias = alias_of_identities(storage) or ""  # else no host is filled
         self.hosts: frozenset[str] = frozenset()
 
     def begin(self) -> None:
@@ -45,14 +47,13 @@ class Fill:
         """Tell whether a host that is filled has a file of which the record says nothing."""
         if difference.host not in self.hosts:
             return False
-        found = rows_of_name(self._storage.left_out_hosts.alias() or "", difference.name)
+        found = rows_of_name(self._alias, difference.name)
         return all(row.host != difference.host for row in found)
 
     def retry(self) -> Iterator[Outcome]:
         """Repair what is pending for hosts that are filled, as far as nobody else does."""
-        alias = self._storage.left_out_hosts.alias() or ""
         for host in sorted(self.hosts):
-            mine = {"storage = %s": alias, "host = %s": host}
+            mine = {"storage = %s": self._alias, "host = %s": host}
             for _ in range(ROUNDS):
                 found = rows.select({**mine, "quiet_until <= %s": leases.clock()}, PART)
                 yield from self._storage.repair_each((host, name) for name in dict.fromkeys(row.name for row in found))
@@ -72,6 +73,6 @@ class Fill:
         for one in report.hosts:
             if one.host in self.hosts:
                 one.fill = ""
-                is_filled = one.agrees and count_again(self._storage.left_out_hosts.alias() or "", one.host)
+                is_filled = one.agrees and count_again(self._alias, one.host)
                 one.fill = "filled" if is_filled else "filling"
         self._storage.left_out()
