@@ -1,5 +1,6 @@
-"""What the options of several commands may name."""
+"""What the options of several commands may name, and what people answer to them."""
 
+import sys
 from collections.abc import Sequence
 
 from django.core.management import CommandError
@@ -7,7 +8,7 @@ from django.core.management import CommandError
 from resto.storage.finding import hosts_of, replicated_aliases
 
 
-__all__ = ["require_known"]
+__all__ = ["is_yes", "require_known", "require_terminal"]
 
 
 def require_known(aliases: Sequence[str], hosts: Sequence[str] = ()) -> None:
@@ -28,3 +29,21 @@ def require_known(aliases: Sequence[str], hosts: Sequence[str] = ()) -> None:
     wrong = [host for host in hosts if host not in found]
     if wrong:
         raise CommandError(f"There is no host {wrong[0]}; there are {', '.join(sorted(found))}.")
+
+
+def require_terminal(otherwise: str) -> None:
+    """Raise unless somebody can be asked.
+
+    Args:
+        otherwise: What has not happened, and what to do, for the error.
+
+    Raises:
+        CommandError: Nobody can.
+    """
+    if not sys.stdin.isatty():
+        raise CommandError(otherwise)
+
+
+def is_yes(answer: str) -> bool:
+    """Return whether somebody has agreed."""
+    return answer.strip().lower() in ("y", "yes")

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from resto.management.counts import counted
 from resto.management.durations import duration
 from resto.record.chosen import PendingFile
 from resto.repair.names import Copy, FileStatus
@@ -65,7 +66,7 @@ def _content(copy: Copy) -> str:
         return f"not known, {copy.problem}"
     if copy.size is None:
         return "no file"
-    size = "1 byte" if copy.size == 1 else f"{copy.size:,} bytes"
+    size = counted(copy.size, "byte")
     return size if copy.modified is None else f"{size}, of {_time(copy.modified)}"
 
 

@@ -1,6 +1,5 @@
 """Says which directory is the master copy, or which server a host, where that cannot be found out."""
 
-import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,7 +8,8 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from resto.exceptions import ConfigurationError, TransportError
-from resto.management.choices import require_known
+from resto.management.choices import is_yes, require_known, require_terminal
+from resto.management.counts import counted
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 from resto.management.progress import ProgressBar
 from resto.names import shown
@@ -65,7 +65,7 @@ class Command(InterruptibleCommand):
         missing = self._show(adoption)
         if missing and not options["although_files_are_missing"]:
             raise CommandError(
-                f"Nothing was adopted: {adoption.location} lacks {_count(missing)} that hosts have. manage.py resto_restore "
+                f"Nothing was adopted: {adoption.location} lacks {counted(missing, 'file')} that hosts have. manage.py resto_restore "
                 "brings them; give --although-files-are-missing to adopt it without them."
             )
         if options["interactive"] and not self._agrees(adoption):
@@ -92,13 +92,9 @@ class Command(InterruptibleCommand):
         return max((host.extra for host in report.hosts), default=0)
 
     def _agrees(self, adoption: Adoption) -> bool:
-        if not sys.stdin.isatty():
-            raise CommandError(
-                "Nothing was adopted: nobody can be asked here. Give --no-input to adopt without asking."
-            )
+        require_terminal("Nothing was adopted: nobody can be asked here. Give --no-input to adopt without asking.")
         what = " and ".join(adoption.hosts) or adoption.location or "these hosts"
-        answer = input(shown(f"Let {what} be {adoption.role} from now on, as it is? [y/N] "))
-        return answer.strip().lower() in ("y", "yes")
+        return is_yes(input(shown(f"Let {what} be {adoption.role} from now on, as it is? [y/N] ")))
 
 
 def _chosen(alias: str | None, hosts: Sequence[str]) -> tuple[str, Any]:
@@ -117,7 +113,7 @@ def _chosen(alias: str | None, hosts: Sequence[str]) -> tuple[str, Any]:
 def _compared(host: HostReport, location: str | None) -> Iterator[str]:
     common = host.compared - host.missing - host.different - host.failed
     here = "elsewhere" if location is None else f"in {location}"
-    yield f"{host.host} has {_count(common)} in common with what is {here}"
+    yield f"{host.host} has {counted(common, 'file')} in common with what is {here}"
     if host.different:
         yield f"{host.different:,} of another size"
     yield f"lacks {host.missing:,}"
@@ -126,7 +122,3 @@ def _compared(host: HostReport, location: str | None) -> Iterator[str]:
         yield f"does not tell of {host.failed:,}"
     if host.unlisted:
         yield f"and may have more, as it does not list {host.unlisted:,} of its directories"
-
-
-def _count(number: int) -> str:
-    return "1 file" if number == 1 else f"{number:,} files"

@@ -1,6 +1,5 @@
 """Ends what is recorded for a host that is gone."""
 
-import sys
 from argparse import ArgumentParser
 from typing import Any
 
@@ -8,6 +7,7 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from resto.exceptions import ConfigurationError
+from resto.management.choices import is_yes, require_terminal
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 from resto.management.progress import ProgressBar
 from resto.names import shown
@@ -76,11 +76,8 @@ class Command(InterruptibleCommand):
         self.stdout.write("Forgotten." if not left else _left(sum(left.values())))
 
     def _agrees(self) -> bool:
-        if not sys.stdin.isatty():
-            raise CommandError(
-                "Nothing was forgotten: nobody can be asked here. Give --no-input to forget without asking."
-            )
-        return input("Forget them? The host will not get these files. [y/N] ").strip().lower() in ("y", "yes")
+        require_terminal("Nothing was forgotten: nobody can be asked here. Give --no-input to forget without asking.")
+        return is_yes(input("Forget them? The host will not get these files. [y/N] "))
 
 
 def _standing(host: str) -> dict[str, str]:

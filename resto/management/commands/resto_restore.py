@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.management import BaseCommand, CommandError
 
-from resto.management.choices import require_known
+from resto.management.choices import is_yes, require_known, require_terminal
+from resto.management.counts import counted, size_told
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 from resto.management.progress import ProgressBar
 from resto.names import clean_directory, shown
@@ -77,13 +78,12 @@ class Command(InterruptibleCommand):
         Raises:
             CommandError: Nobody does.
         """
-        if not sys.stdin.isatty():
-            raise CommandError("Nobody can be asked here; run it with --no-input, or try --dry-run first.")
+        require_terminal("Nobody can be asked here; run it with --no-input, or try --dry-run first.")
         self.stderr.write(f"Files of STORAGES[{alias!r}] that hosts have are brought to {storage.location}.")
         self.stderr.write("If it is not the master copy yet, it becomes that, and the one that was lost is it no more.")
         self.stderr.write("Go on? [y/N] ", ending="")
         self.stderr.flush()
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        if not is_yes(sys.stdin.readline()):
             raise CommandError("Nothing was changed.")
 
 
@@ -201,7 +201,7 @@ _WHY = {
 def _line(finding: Finding) -> str:
     parts = [finding.problem or _WHY.get(finding.kind, "")]
     if finding.kind in ("different", "partial", "lost"):
-        parts += [f"{host}: {_size(size)}" for host, size in finding.sizes.items()]
+        parts += [f"{host}: {size_told(size)}" for host, size in finding.sizes.items()]
     elif finding.host:
         parts.append(f"from {finding.host}")
     what = [finding.name] if finding.kind in _WHY else [finding.name, _WORDS[finding.kind].partition(",")[0]]
@@ -210,9 +210,5 @@ def _line(finding: Finding) -> str:
 
 def _summary(report: RestoreReport) -> str:
     found = [f"{report.counts[kind]:,} {words}" for kind, words in _WORDS.items() if report.counts[kind]]
-    present = "1 file was" if report.present == 1 else f"{report.present:,} files were"
-    return ", ".join([f"{present} there", *(found or ["nothing is missing"])])
-
-
-def _size(size: int | None) -> str:
-    return "missing" if size is None else f"{size:,} byte{'' if size == 1 else 's'}"
+    present = f"{counted(report.present, 'file')} {'was' if report.present == 1 else 'were'} there"
+    return ", ".join([present, *(found or ["nothing is missing"])])

@@ -9,6 +9,7 @@ from django.core.checks import Tags
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.management import BaseCommand, CommandError
 
+from resto.management.counts import counted, size_told
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 from resto.management.progress import ProgressBar
 from resto.names import clean_directory, shown
@@ -171,7 +172,7 @@ class _TextReport:
             self._command.stdout.write(f"{alias}: {host.host}: {_summary(host)}.")
         if report.disagreements:
             self._command.stdout.write(
-                f"{alias}: {_count(report.disagreements, 'file')} differ between hosts. "
+                f"{alias}: {counted(report.disagreements, 'file')} differ between hosts. "
                 "There is no master copy that could tell which host is right; --from HOST does."
             )
 
@@ -210,7 +211,7 @@ def _line(event: Difference | Disagreement | Notice) -> str:
     if isinstance(event, Notice):
         return f"{event.host or 'master copy'}: skipped {name}: {event.reason}"
     if isinstance(event, Disagreement):
-        sizes = ", ".join(f"{host}: {_size(size)}" for host, size in event.sizes.items())
+        sizes = ", ".join(f"{host}: {size_told(size)}" for host, size in event.sizes.items())
         return f"{name}: {'contents differ: ' if event.contents_differ else ''}{sizes}"
     problem = f": {event.problem}" if event.problem else ""
     return f"{event.host}: {event.kind} {name} ({event.state}){problem}"
@@ -218,7 +219,7 @@ def _line(event: Difference | Disagreement | Notice) -> str:
 
 def _summary(host: HostReport) -> str:
     found = [(host.missing, "missing"), (host.different, "different"), (host.extra, "extra")]
-    parts = [_count(host.compared, "file") + " compared", *(f"{number} {word}" for number, word in found if number)]
+    parts = [counted(host.compared, "file") + " compared", *(f"{number} {word}" for number, word in found if number)]
     if host.missing + host.different + host.extra:
         parts.append(f"{host.repaired} repaired")
     if host.failed:
@@ -231,11 +232,3 @@ def _summary(host: HostReport) -> str:
             "so that extra files there cannot be seen"
         )
     return ", ".join(parts)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _size(size: int | None) -> str:
-    return "missing" if size is None else _count(size, "byte")

@@ -1,0 +1,13 @@
+"""How commands say how many of something there are."""
+
+__all__ = ["counted", "size_told"]
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things, the noun as it suits the number."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def size_told(size: int | None) -> str:
+    """Return the size of a file in bytes; one that is None is missing."""
+    return "missing" if size is None else counted(size, "byte")

@@ -1,0 +1,15 @@
+"""How commands say how many of something there are."""
+
+import pytest
+
+from resto.management.counts import counted, size_told
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 files"), (1, "1 file"), (2, "2 files"), (1_234, "1,234 files")])
+def test_counts(number, text):
+    assert counted(number, "file") == text
+
+
+@pytest.mark.parametrize(("size", "text"), [(None, "missing"), (0, "0 bytes"), (1, "1 byte"), (1_234, "1,234 bytes")])
+def test_sizes(size, text):
+    assert size_told(size) == text
