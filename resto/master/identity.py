@@ -5,13 +5,15 @@ No number of looks by path is enough: between two of them another directory may 
 
 import os
 import secrets
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, TypeVar
 
 from resto.exceptions import ConfigurationError
 from resto.names import MASTER_IDENTITY, TEMPORARY_PREFIX
 
 
 __all__ = [
+    "MAX_SIZE",
     "Believer",
     "Found",
     "Identity",
@@ -24,14 +26,18 @@ __all__ = [
     "replace_identity",
     "require_exclusive_links",
     "seal_of",
+    "text_of",
+    "values_of",
 ]
+
+T = TypeVar("T")
 
 # Of the identity file: device, inode, size, and when its content and anything else of it has changed. A directory that was emptied
 # and restored in place has another one.
 Seal = tuple[int, int, int, int, int]
 
 _MODE = 0o644  # whoever serves the files, or drains, may be another user
-_MAX_SIZE = 1_000  # bytes
+MAX_SIZE = 1_000  # bytes
 
 
 class Identity(NamedTuple):
@@ -113,15 +119,8 @@ def new_identity() -> Identity:
 
 def seal_of(root: int) -> Seal | None:
     """Return the seal of the identity file of a directory; None if there is none."""
-    try:
-        # Not stat: NFS serves that from a cache, and looks again when a file is opened.
-        descriptor = os.open(MASTER_IDENTITY, os.O_RDONLY | os.O_NONBLOCK, dir_fd=root)
-    except FileNotFoundError:
-        return None
-    try:
-        return _seal(os.fstat(descriptor))
-    finally:
-        os.close(descriptor)
+    # Not stat: NFS serves that from a cache, and looks again when a file is opened.
+    return _opened(root, lambda descriptor: _seal(os.fstat(descriptor)))
 
 
 def read_identity(root: int) -> Found | None:
@@ -137,12 +136,17 @@ def read_identity(root: int) -> Found | None:
 
 
 def _read(root: int) -> Found | None:
+    return _opened(root, lambda descriptor: Found(_parsed(os.read(descriptor, MAX_SIZE)), _seal(os.fstat(descriptor))))
+
+
+def _opened(root: int, look: Callable[[int], T]) -> T | None:
+    """Look at the identity file of a directory, open; return None if there is none."""
     try:
         descriptor = os.open(MASTER_IDENTITY, os.O_RDONLY | os.O_NONBLOCK, dir_fd=root)
     except FileNotFoundError:
         return None
     try:
-        return Found(_parsed(os.read(descriptor, _MAX_SIZE)), _seal(os.fstat(descriptor)))
+        return look(descriptor)
     finally:
         os.close(descriptor)
 
@@ -238,19 +242,30 @@ def _remove(root: int, name: str) -> None:
     os.unlink(name, dir_fd=root)
 
 
+def text_of(sentence: str, **values: str) -> bytes:
+    """Return the content of an identity file: what it is for people, and a line for each value.
+
+    Args:
+        sentence: For people.
+        **values: For resto.
+    """
+    return "\n".join([sentence, *(f"{name} {value}" for name, value in values.items()), ""]).encode()
+
+
+def values_of(content: bytes) -> dict[str, str]:
+    """Return the values of an identity file, by their names, and whatever else looks like that."""
+    return dict(line.partition(" ")[::2] for line in content.decode(errors="replace").splitlines())
+
+
 def _content(identity: Identity) -> bytes:
-    lines = [
+    return text_of(
         "This directory is the master copy of a site that uses resto. Leave this file here, and do not copy it.",
-        f"id {identity.id}",
-        f"mark {identity.mark}",
-        "",
-    ]
-    return "\n".join(lines).encode()
+        **identity._asdict(),
+    )
 
 
 def _parsed(content: bytes) -> Identity:
-    pairs = [line.partition(" ")[::2] for line in content.decode(errors="replace").splitlines()]
-    values = dict(pairs)
+    values = values_of(content)
     return Identity(values.get("id", ""), values.get("mark", ""))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from resto.exceptions import RemoteFileNotFoundError, TransportError
+from resto.master.identity import MAX_SIZE, text_of, values_of
 from resto.names import HOST_IDENTITY
 from resto.transports import Transport
 
@@ -19,8 +20,6 @@ __all__ = [
     "read_host_identity",
     "write_host_identity",
 ]
-
-_MAX_SIZE = 1_000  # bytes
 
 
 class HostIdentity(NamedTuple):
@@ -62,7 +61,7 @@ def read_host_identity(transport: Transport, host: str) -> HostIdentity | None:
     try:
         with transport.open(host, HOST_IDENTITY) as stream:
             content = b""
-            while len(content) <= _MAX_SIZE and (block := stream.read(_MAX_SIZE + 1 - len(content))):
+            while len(content) <= MAX_SIZE and (block := stream.read(MAX_SIZE + 1 - len(content))):
                 content += block
     except RemoteFileNotFoundError:
         return None
@@ -98,7 +97,7 @@ def host_identity_in(directory: str) -> HostIdentity | None:
     except OSError:
         return None
     try:
-        return _parsed(os.read(descriptor, _MAX_SIZE + 1))
+        return _parsed(os.read(descriptor, MAX_SIZE + 1))
     except OSError:  # such as a directory of that name
         return None
     finally:
@@ -106,16 +105,10 @@ def host_identity_in(directory: str) -> HostIdentity | None:
 
 
 def _content(identity: HostIdentity) -> bytes:
-    lines = [
-        "This server is a host of a site that uses resto. Leave this file here, and do not copy it.",
-        f"id {identity.id}",
-        f"owner {identity.owner}",
-        "",
-    ]
-    return "\n".join(lines).encode()
+    sentence = "This server is a host of a site that uses resto. Leave this file here, and do not copy it."
+    return text_of(sentence, **identity._asdict())
 
 
 def _parsed(content: bytes) -> HostIdentity:
-    lines = content.decode(errors="replace").splitlines() if len(content) <= _MAX_SIZE else []
-    values = dict(line.partition(" ")[::2] for line in lines)
+    values = values_of(content) if len(content) <= MAX_SIZE else {}
     return HostIdentity(values.get("id", "")[:32], values.get("owner", "")[:32])
