@@ -19,11 +19,6 @@ def servers(two_servers):
     return two_servers
 
 
-@pytest.fixture
-def make(begin):
-    return begin
-
-
 def known():
     return [*Host.objects.order_by("host").values_list("host", "identity", "state")]
 
@@ -34,19 +29,19 @@ def compare(adoption):
     return {host.host: (host.missing, host.different, host.extra) for host in report.hosts}
 
 
-def test_what_is_adopted_is_named(make, servers):
-    storage, host = make(), servers[0].url
+def test_what_is_adopted_is_named(begin, servers):
+    storage, host = begin(), servers[0].url
     assert Adoption("default", storage, []).role == "the master copy"
     assert Adoption("default", storage, [host]).role == "hosts of default"
     assert Adoption("default", storage, [host]).location == storage.location
-    other = Adoption("default", make("Distributed"), [])
+    other = Adoption("default", begin("Distributed"), [])
     assert (other.role, other.location) == ("hosts of default", None)
 
 
 @pytest.mark.parametrize("chosen", [0, 1, 2])
-def test_comparison_with_the_directory_tells_of_the_hosts_that_are_adopted(make, servers, chosen):
+def test_comparison_with_the_directory_tells_of_the_hosts_that_are_adopted(begin, servers, chosen):
     """All of them, if it is the directory."""
-    storage = make()
+    storage = begin()
     save(storage, "a")
     save(storage, "d/b")
     servers[0].delete_file("a")
@@ -59,9 +54,9 @@ def test_comparison_with_the_directory_tells_of_the_hosts_that_are_adopted(make,
     assert (known(), files(servers)) == before
 
 
-def test_hosts_are_compared_with_each_other_without_a_master_copy(make, servers, resto_server_factory):
+def test_hosts_are_compared_with_each_other_without_a_master_copy(begin, servers, resto_server_factory):
     third = resto_server_factory()
-    storage = make("Distributed", [*[server.url for server in servers], third.url])
+    storage = begin("Distributed", [*[server.url for server in servers], third.url])
     save(storage, "same")
     contents = {"a": [None, b"1", b"1"], "b": [b"1", None, None], "c": [b"1", b"1", b"22"], "d": [None, b"1", b"22"]}
     for name, each in contents.items():
@@ -76,8 +71,8 @@ def test_hosts_are_compared_with_each_other_without_a_master_copy(make, servers,
     assert compare(Adoption("default", storage, [third.url])) == {third.url: (1, 2, 0)}
 
 
-def test_host_that_is_adopted_is_another_one_for_the_record(make, servers):
-    storage = make()
+def test_host_that_is_adopted_is_another_one_for_the_record(begin, servers):
+    storage = begin()
     save(storage, "a")
     wipe(servers[0])
     before = [server.url for server in servers], Host.objects.get(host=servers[1].url).identity
@@ -88,8 +83,8 @@ def test_host_that_is_adopted_is_another_one_for_the_record(make, servers):
     assert files(servers) == [{}, {"a": b"a"}]  # it is filled by a comparison
 
 
-def test_what_is_wrong_with_the_other_hosts_is_told_afterwards(make, servers):
-    storage = make()
+def test_what_is_wrong_with_the_other_hosts_is_told_afterwards(begin, servers):
+    storage = begin()
     save(storage, "a")
     for server in servers:
         wipe(server)
@@ -97,8 +92,8 @@ def test_what_is_wrong_with_the_other_hosts_is_told_afterwards(make, servers):
     assert problem.startswith(f"nothing is sent or removed: {servers[1].url} has no file .resto.host any more")
 
 
-def test_host_that_does_not_take_its_identity_is_not_adopted(make, servers):
-    storage = make()
+def test_host_that_does_not_take_its_identity_is_not_adopted(begin, servers):
+    storage = begin()
     save(storage, "a")
     before = known()
     servers[0].fault_methods, servers[0].refuse_code = {"PUT"}, 507
@@ -107,19 +102,19 @@ def test_host_that_does_not_take_its_identity_is_not_adopted(make, servers):
     assert known() == before
 
 
-def test_nothing_is_adopted_of_a_storage_of_which_nothing_is_known(make, servers):
+def test_nothing_is_adopted_of_a_storage_of_which_nothing_is_known(begin, servers):
     with pytest.raises(ConfigurationError, match="nothing is known of the storage"):
-        Adoption("default", make(), [servers[0].url]).carry_out()
+        Adoption("default", begin(), [servers[0].url]).carry_out()
     assert (known(), dict(servers[0].files)) == ([], {})
 
 
 # Without a master copy.
 
 
-def test_host_without_a_master_copy_is_a_new_one(make, servers):
-    save(make("Distributed"), "a")
+def test_host_without_a_master_copy_is_a_new_one(begin, servers):
+    save(begin("Distributed"), "a")
     wipe(servers[0])
-    storage = make("Distributed")
+    storage = begin("Distributed")
     adoption = Adoption("default", storage, [servers[0].url])
     adoption.require_possible()
     assert compare(adoption) == {servers[0].url: (1, 0, 0)}
@@ -128,10 +123,10 @@ def test_host_without_a_master_copy_is_a_new_one(make, servers):
     assert problems() == ["", ""]
 
 
-def test_one_host_that_has_all_files_must_be_left(make, servers):
-    save(make("Distributed"), "a")
+def test_one_host_that_has_all_files_must_be_left(begin, servers):
+    save(begin("Distributed"), "a")
     wipe(servers[0])
-    storage = make("Distributed")
+    storage = begin("Distributed")
     both = [server.url for server in servers]
     with pytest.raises(ConfigurationError, match="no host would be left"):
         Adoption("default", storage, both).require_possible()
@@ -144,8 +139,8 @@ def test_one_host_that_has_all_files_must_be_left(make, servers):
 # Several storages.
 
 
-def test_storages_that_share_a_directory_are_adopted_together(make, settings, servers):
-    save(make(), "a")
+def test_storages_that_share_a_directory_are_adopted_together(begin, settings, servers):
+    save(begin(), "a")
     default = settings.STORAGES["default"]
     # Not in threads: the database is in memory, which lets nobody wait for another one.
     later = {"BACKEND": "resto.storage.AsyncStorage", "OPTIONS": {**default["OPTIONS"], "executor": "inline"}}

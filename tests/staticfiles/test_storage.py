@@ -10,7 +10,6 @@ from django.core.files.storage import storages
 from kit.record import files
 from resto.exceptions import ConfigurationError
 from resto.models import Host, Pending
-from resto.record import database
 from resto.repair.drain import drain
 from resto.staticfiles import ManifestStaticFilesStorage, StaticFilesStorage
 
@@ -171,18 +170,12 @@ def test_storage_pickles_and_deconstructs(settings, tmp_path, storage_class):
 # Releases.
 
 
-@pytest.fixture
-def _as_no_test(monkeypatch):
-    """The identities of tests are in memory."""
-    monkeypatch.setattr(database, "is_under_test", lambda: False)
-
-
 def publish(storage, **files):
     with storage.publishing():
         save(storage, **files)
 
 
-@pytest.mark.usefixtures("_as_no_test")
+@pytest.mark.usefixtures("identities_apply")
 @pytest.mark.django_db(transaction=True)
 def test_each_release_adopts_its_directory(use, servers, tmp_path):
     for release in ("1", "2"):
@@ -196,7 +189,7 @@ def test_each_release_adopts_its_directory(use, servers, tmp_path):
     assert drain().done == 2
 
 
-@pytest.mark.usefixtures("_as_no_test")
+@pytest.mark.usefixtures("identities_apply")
 @pytest.mark.django_db(transaction=True)
 def test_release_that_is_published_again_keeps_its_identity(use):
     identities = set()

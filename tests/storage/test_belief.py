@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -19,7 +19,7 @@ from resto.master import identity
 from resto.master.identity import ReplacedMeanwhileError, read_identity
 from resto.master.root import Root
 from resto.models import Host, Pending
-from resto.record import database, identities
+from resto.record import identities
 from resto.record.identities import MASTER
 from resto.repair.drain import drain
 from resto.repair.sync import SyncOptions, synchronize
@@ -35,9 +35,8 @@ FILE = ".resto.master"
 
 
 @pytest.fixture(autouse=True)
-def _as_no_test(monkeypatch):
-    """Those of a test are in memory."""
-    monkeypatch.setattr(database, "is_under_test", lambda: False)
+def _site(identities_apply):
+    """Before what the fixtures of a test do."""
 
 
 @pytest.fixture
@@ -162,6 +161,21 @@ class KilledError(BaseException):
     pass
 
 
+@contextmanager
+def killed_at(monkeypatch, owner, name, *, after):
+    """The process ends before or after a step."""
+    original = getattr(owner, name)
+
+    def killed(*args):
+        if after:
+            original(*args)
+        raise KilledError
+
+    with monkeypatch.context() as patch, suppress(KilledError):
+        patch.setattr(owner, name, killed)
+        yield
+
+
 STEPS = [
     (identities, "add"),
     (beginning, "keep_identity"),
@@ -176,18 +190,8 @@ LOOKS = [(belief_module, "read_identity"), (identities, "find")]
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("step", STEPS, ids=[name for _, name in STEPS])
 def test_beginning_that_was_killed_is_completed(make, media_root, monkeypatch, step, after):
-    owner, name = step
-    original = getattr(owner, name)
-
-    def killed(*args):
-        if after:
-            original(*args)
-        raise KilledError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, name, killed)
-        with suppress(KilledError):
-            save(make())
+    with killed_at(monkeypatch, *step, after=after):
+        save(make())
     assert save(make(), "b") == "b"
     assert (row().identity, row().mark) == found_in(media_root).identity
 
@@ -568,21 +572,11 @@ RENEWAL = [
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("step", RENEWAL, ids=[name for _, name in RENEWAL])
 def test_replacement_of_the_mark_that_was_killed_is_completed(make, media_root, monkeypatch, time, step, after):
-    owner, name = step
-    original = getattr(owner, name)
-
-    def killed(*args):
-        if after:
-            original(*args)
-        raise KilledError
-
     save(make())
     before = row().mark
     time(MARKED_FOR)
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, name, killed)
-        with suppress(KilledError):
-            save(make(), "b")
+    with killed_at(monkeypatch, *step, after=after):
+        save(make(), "b")
     for name in ("c", "d"):
         save(make(), name)
     assert row().mark == found_in(media_root).identity.mark != before

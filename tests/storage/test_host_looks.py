@@ -24,13 +24,8 @@ def servers(two_servers):
 
 
 @pytest.fixture
-def make(begin):
-    return begin
-
-
-@pytest.fixture
-def storage(make):
-    return make()
+def storage(begin):
+    return begin()
 
 
 def test_status_gives_no_identity(storage, servers):
@@ -41,11 +36,11 @@ def test_status_gives_no_identity(storage, servers):
     assert identity(servers[0], storage) is None
 
 
-def test_making_of_an_identity_is_completed_after_a_kill(storage, make, servers):
+def test_making_of_an_identity_is_completed_after_a_kill(storage, begin, servers):
     save(storage, "a")
     servers[0].delete_file(HOST_IDENTITY)
     Host.objects.filter(host=servers[0].url).update(state="making")
-    storage = make()
+    storage = begin()
     save(storage, "b")
     assert identity(servers[0], storage).id == Host.objects.get(host=servers[0].url).identity
     assert states() == dict.fromkeys([server.url for server in servers], "")
@@ -60,8 +55,8 @@ class Reserved(WebDAVTransport):
         return super().create(host, name, content)
 
 
-def test_host_that_takes_no_such_file_is_used_as_before(make, servers):
-    storage = make(transport=Reserved)
+def test_host_that_takes_no_such_file_is_used_as_before(begin, servers):
+    storage = begin(transport=Reserved)
     save(storage, "a")
     assert servers[0].files == {"a": b"a"}
     assert [one.remark for one in storage.recognition.examine(begins=True).values()] == ["forbidden"] * 2
@@ -70,19 +65,19 @@ def test_host_that_takes_no_such_file_is_used_as_before(make, servers):
     assert Pending.objects.count() == 0
 
 
-def test_one_server_under_two_names(make, servers, settings):
+def test_one_server_under_two_names(begin, servers, settings):
     host = servers[0].url
-    storage = make(hosts=[host, host.replace("127.0.0.1", "localhost")])
+    storage = begin(hosts=[host, host.replace("127.0.0.1", "localhost")])
     save(storage, "a")
     assert all("are the same server" in problem for problem in problems())
     assert drain().refused_hosts == ()
 
 
-def test_host_that_is_the_master_copy(make, media_root, resto_server_factory):
+def test_host_that_is_the_master_copy(begin, media_root, resto_server_factory):
     media_root.mkdir()
     server = resto_server_factory(root=media_root)
     (media_root / "old").write_bytes(b"1")
-    storage = make(hosts=[server.url], fatal_exceptions=True)
+    storage = begin(hosts=[server.url], fatal_exceptions=True)
     with pytest.raises(ReplicationError, match="which is the master copy itself"):
         save(storage, "a")
     assert "the master copy itself" in problems()[0]
@@ -93,34 +88,34 @@ def test_host_that_is_the_master_copy(make, media_root, resto_server_factory):
     assert states() == {}
 
 
-def test_master_copy_is_not_taken_for_a_host_if_it_takes_no_more_files(make, media_root, resto_server_factory):
+def test_master_copy_is_not_taken_for_a_host_if_it_takes_no_more_files(begin, media_root, resto_server_factory):
     media_root.mkdir()
     server = resto_server_factory(root=media_root)
-    storage = make(hosts=[server.url])
+    storage = begin(hosts=[server.url])
     save(storage, "a")
     assert identity(server, storage) is not None
     server.readonly = True
     assert [one.kind for one in storage.recognition.examine().values()] == ["served"]
 
 
-def test_copy_of_a_hosts_files_is_no_host(storage, make, media_root, servers):
+def test_copy_of_a_hosts_files_is_no_host(storage, begin, media_root, servers):
     save(storage, "a")
     (media_root / HOST_IDENTITY).write_bytes(servers[0].files[HOST_IDENTITY])
-    save(make(), "b")
+    save(begin(), "b")
     assert set(servers[0].files) == {HOST_IDENTITY, "a", "b"}
     assert problems() == ["", ""]
 
 
-def test_new_host_beside_others_that_have_files_is_to_be_filled(make, servers, resto_server_factory):
-    save(make("Distributed"), "a")
+def test_new_host_beside_others_that_have_files_is_to_be_filled(begin, servers, resto_server_factory):
+    save(begin("Distributed"), "a")
     third = resto_server_factory()
-    save(make("Distributed", [*[server.url for server in servers], third.url]), "b")
+    save(begin("Distributed", [*[server.url for server in servers], third.url]), "b")
     assert states() == {servers[0].url: "", servers[1].url: "", third.url: "new"}
 
 
-def test_empty_host_of_a_site_whose_hosts_are_not_known_yet_is_to_be_filled(make, servers):
+def test_empty_host_of_a_site_whose_hosts_are_not_known_yet_is_to_be_filled(begin, servers):
     servers[1].create_file("d/a", b"1")
-    save(make("Distributed", write_quorum=1), "b")
+    save(begin("Distributed", write_quorum=1), "b")
     assert states() == {servers[0].url: "new", servers[1].url: ""}
 
 
@@ -161,13 +156,13 @@ def test_record_is_not_told_at_each_look_that_a_host_is_what_it_was(storage, mon
     assert [looked_after(seconds) for seconds in (0, 59, 1)] == [{1_000_000.0}, {1_000_000.0}, {1_000_060.0}]
 
 
-def test_hosts_are_asked_at_the_same_time_and_nothing_is_logged(make, servers, resto_server_factory, caplog):
+def test_hosts_are_asked_at_the_same_time_and_nothing_is_logged(begin, servers, resto_server_factory, caplog):
     down = resto_server_factory()
     down.refuse = True
     barrier = threading.Barrier(2, timeout=60)
     for server in servers:
         server.on_request = lambda method, path: barrier.wait()
-    storage = make(hosts=[*[server.url for server in servers], down.url])
+    storage = begin(hosts=[*[server.url for server in servers], down.url])
     outcomes = read_identities(storage, storage.hosts)
     assert [(outcome.ok, outcome.value) for outcome in outcomes] == [(True, None), (True, None), (False, None)]
     assert caplog.records == []

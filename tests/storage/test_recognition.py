@@ -31,13 +31,8 @@ def servers(two_servers):
 
 
 @pytest.fixture
-def make(begin):
-    return begin
-
-
-@pytest.fixture
-def storage(make):
-    return make()
+def storage(begin):
+    return begin()
 
 
 def found(storage):
@@ -49,8 +44,8 @@ def found(storage):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("kind", ["Hybrid", "Async", "Distributed"])
-def test_first_save_gives_each_host_an_identity(make, servers, kind):
-    storage = make(kind, executor="inline")
+def test_first_save_gives_each_host_an_identity(begin, servers, kind):
+    storage = begin(kind, executor="inline")
     save(storage, "a")
     first, second = (identity(server, storage) for server in servers)
     assert first.id != second.id
@@ -84,10 +79,10 @@ def test_forked_child_looks_again(storage, servers):
     os.close(writer)
 
 
-def test_new_process_knows_the_hosts_again(storage, make, servers):
+def test_new_process_knows_the_hosts_again(storage, begin, servers):
     save(storage, "a")
     before = [identity(server, storage) for server in servers]
-    save(make(), "b")
+    save(begin(), "b")
     assert [identity(server, storage) for server in servers] == before
     assert set(servers[1].files) == {HOST_IDENTITY, "a", "b"}
 
@@ -103,11 +98,11 @@ def test_comparison_says_nothing_of_identities(storage, servers):
 # What is wrong with hosts.
 
 
-def test_host_that_has_lost_its_disk(storage, make, servers):
+def test_host_that_has_lost_its_disk(storage, begin, servers):
     save(storage, "a")
     for name in list(servers[0].files):
         servers[0].delete_file(name)
-    storage = make()
+    storage = begin()
     save(storage, "b")
     assert states()[servers[0].url] == "gone"
     assert [(one.host, one.name) for one in Pending.objects.all()] == [(servers[0].url, "b")]
@@ -122,16 +117,16 @@ def test_host_that_has_lost_its_disk(storage, make, servers):
     assert "a" not in servers[0].files
 
 
-def test_host_that_has_its_disk_again_gets_what_it_has_missed(storage, make, servers):
+def test_host_that_has_its_disk_again_gets_what_it_has_missed(storage, begin, servers):
     save(storage, "a")
     disk = dict(servers[0].files)
     for name in disk:
         servers[0].delete_file(name)
-    save(make(), "b")
+    save(begin(), "b")
     servers[0].delete_file("b")
     for name, content in disk.items():
         servers[0].create_file(name, content)
-    make()
+    begin()
     assert drain().done == 1
     assert servers[0].files == {**servers[1].files, HOST_IDENTITY: disk[HOST_IDENTITY]}
     assert states()[servers[0].url] == ""
@@ -149,11 +144,11 @@ def test_other_processes_hear_of_it(storage, servers, clock):
     assert [one.name for one in Pending.objects.all()] == ["c"]
 
 
-def test_host_of_another_site(storage, make, servers, settings, tmp_path):
+def test_host_of_another_site(storage, begin, servers, settings, tmp_path):
     save(storage, "a")
     Host.objects.all().delete()
     settings.MEDIA_ROOT = str(tmp_path / "staging")
-    staging = make(fatal_exceptions=True)
+    staging = begin(fatal_exceptions=True)
     (tmp_path / "staging").mkdir()
     (tmp_path / "staging" / "of-staging").write_bytes(b"1")
     with pytest.raises(ReplicationError, match="belongs to something else"):
@@ -186,12 +181,12 @@ def test_storages_of_one_site_may_share_a_host(storage, settings, servers, tmp_p
     assert problems() == [""] * 6
 
 
-def test_host_that_was_swapped(storage, make, servers):
+def test_host_that_was_swapped(storage, begin, servers):
     save(storage, "a")
-    make(hosts=[servers[1].url, servers[0].url])
+    begin(hosts=[servers[1].url, servers[0].url])
     one, other = (dict(server.files) for server in servers)
     servers[0].create_file(HOST_IDENTITY, other[HOST_IDENTITY])
-    storage = make(hosts=[servers[0].url])
+    storage = begin(hosts=[servers[0].url])
     assert found(storage) == {"swapped"}
     assert states()[servers[0].url] == "gone"
     servers[0].create_file(HOST_IDENTITY, one[HOST_IDENTITY])
@@ -199,9 +194,9 @@ def test_host_that_was_swapped(storage, make, servers):
     assert states()[servers[0].url] == ""
 
 
-def test_host_that_is_down_is_asked_once(storage, make, servers):
+def test_host_that_is_down_is_asked_once(storage, begin, servers):
     save(storage, "a")
-    storage = make()
+    storage = begin()
     servers[0].refuse = True
     save(storage, "b")
     (pending,) = Pending.objects.all()
@@ -212,7 +207,7 @@ def test_host_that_is_down_is_asked_once(storage, make, servers):
 # Another master copy takes the place of the one before.
 
 
-def test_hosts_follow_a_master_copy_that_is_adopted(storage, make, servers, clock):
+def test_hosts_follow_a_master_copy_that_is_adopted(storage, begin, servers, clock):
     save(storage, "a")
     before = identity(servers[0], storage)
     servers[1].refuse = True
@@ -225,14 +220,14 @@ def test_hosts_follow_a_master_copy_that_is_adopted(storage, make, servers, cloc
     servers[1].refuse = False
     assert problems() == ["", ""]
     clock[0] += 100
-    save(make(), "b")
+    save(begin(), "b")
     assert identity(servers[1], storage).owner == after.owner
 
 
-def test_hosts_follow_although_the_database_was_thrown_away(storage, make, servers):
+def test_hosts_follow_although_the_database_was_thrown_away(storage, begin, servers):
     save(storage, "a")
     Host.objects.all().delete()
-    storage = make()
+    storage = begin()
     with pytest.raises(ConfigurationError, match="does not know"):
         save(storage, "b")
     storage.recognition.follow(storage.belief.adopt())
@@ -251,11 +246,11 @@ def test_only_what_is_a_host_of_it_follows(storage, servers):
 # Without a master copy.
 
 
-def test_lost_host_without_a_master_copy_stays_behind(make, servers):
-    save(make("Distributed"), "a")
+def test_lost_host_without_a_master_copy_stays_behind(begin, servers):
+    save(begin("Distributed"), "a")
     for name in list(servers[0].files):
         servers[0].delete_file(name)
-    storage = make("Distributed")
+    storage = begin("Distributed")
     save(storage, "b")
     storage.delete("a")
     assert sorted((one.host, one.name) for one in Pending.objects.all()) == [
@@ -265,12 +260,12 @@ def test_lost_host_without_a_master_copy_stays_behind(make, servers):
     assert storage.truth("b").hosts == (servers[1].url,)
 
 
-def test_lost_host_does_not_count_for_the_quorum(make, servers):
+def test_lost_host_does_not_count_for_the_quorum(begin, servers):
     """What it has got would be hidden again once its disk is mounted."""
-    save(make("Distributed", write_quorum=1), "a")
+    save(begin("Distributed", write_quorum=1), "a")
     servers[0].delete_file(HOST_IDENTITY)
     servers[1].fault_methods, servers[1].refuse_code = {"PUT"}, 500
-    storage = make("Distributed", write_quorum=1)
+    storage = begin("Distributed", write_quorum=1)
     with pytest.raises(ReplicationError, match="the save was undone"):
         save(storage, "b")
     servers[1].heal()
@@ -278,15 +273,15 @@ def test_lost_host_does_not_count_for_the_quorum(make, servers):
     assert [(one.host, one.name) for one in Pending.objects.filter(name="c")] == [(servers[0].url, "c")]
 
 
-def test_lost_hosts_count_if_no_other_is_left(make, servers):
-    save(make("Distributed"), "a")
+def test_lost_hosts_count_if_no_other_is_left(begin, servers):
+    save(begin("Distributed"), "a")
     for server in servers:
         server.delete_file(HOST_IDENTITY)
     servers[1].fault_methods, servers[1].refuse_code = {"PUT"}, 500
-    assert save(make("Distributed", write_quorum=1), "b") == "b"
+    assert save(begin("Distributed", write_quorum=1), "b") == "b"
 
 
-def test_first_save_does_not_depend_on_a_host_that_is_down(make, servers):
+def test_first_save_does_not_depend_on_a_host_that_is_down(begin, servers):
     servers[1].refuse = True
-    save(make("Distributed", write_quorum=1), "a")
+    save(begin("Distributed", write_quorum=1), "a")
     assert states() == {servers[0].url: ""}

@@ -24,14 +24,9 @@ def servers(two_servers):
 
 
 @pytest.fixture
-def make(begin):
-    return begin
-
-
-@pytest.fixture
-def storage(make):
+def storage(begin):
     """A storage with one file."""
-    storage = make()
+    storage = begin()
     save(storage, "a")
     return storage
 
@@ -42,9 +37,9 @@ def adopt(*args, **options):
     return output.getvalue()
 
 
-def test_database_was_thrown_away(storage, make, servers):
+def test_database_was_thrown_away(storage, begin, servers):
     Host.objects.all().delete()
-    storage = make()
+    storage = begin()
     with pytest.raises(Exception, match="resto_adopt"):
         save(storage, "b")
     text = adopt()
@@ -57,7 +52,7 @@ def test_database_was_thrown_away(storage, make, servers):
     assert (problems(), master_status("default").problem) == (["", ""], "")
 
 
-def test_directory_that_lacks_what_hosts_have(storage, make, servers, media_root):
+def test_directory_that_lacks_what_hosts_have(storage, begin, servers, media_root):
     shutil.rmtree(media_root)
     media_root.mkdir()
     with pytest.raises(CommandError, match=r"lacks 1 file that hosts have\. manage.py resto_restore"):
@@ -68,7 +63,7 @@ def test_directory_that_lacks_what_hosts_have(storage, make, servers, media_root
     assert (media_root / MASTER_IDENTITY).exists()
     # It has not proven to be that of these hosts, which may be in use by the site that this is a copy of.
     assert text.count("manage.py resto_adopt --host") == 2
-    save(make(), "b")
+    save(begin(), "b")
     assert files(servers) == [{"a": b"a"}] * 2
     adopt(host=[server.url for server in servers])
     Pending.objects.update(due=0, quiet_until=0)
@@ -82,9 +77,9 @@ def test_directory_that_is_missing(storage, media_root):
         adopt()
 
 
-def test_host_that_has_lost_its_disk_for_good(storage, make, servers):
+def test_host_that_has_lost_its_disk_for_good(storage, begin, servers):
     wipe(servers[0])
-    make()
+    begin()
     assert "resto_adopt --host" in problems()[0]
     text = adopt(host=[servers[0].url])
     assert f"{servers[0].url} has 0 files in common" in text
@@ -95,20 +90,20 @@ def test_host_that_has_lost_its_disk_for_good(storage, make, servers):
     assert files(servers) == [{"a": b"a"}] * 2
 
 
-def test_host_that_is_the_master_copy_is_refused(make, media_root, servers, resto_server_factory):
+def test_host_that_is_the_master_copy_is_refused(begin, media_root, servers, resto_server_factory):
     media_root.mkdir()
     servers[0] = resto_server_factory(root=media_root)
     (media_root / "a").write_bytes(b"a")
-    save(make(), "b")
+    save(begin(), "b")
     with pytest.raises(CommandError, match="which is the master copy itself"):
         adopt(host=[servers[0].url])
 
 
-def test_hosts_without_a_master_copy_whose_database_was_thrown_away(make, servers):
-    save(make("Distributed"), "a")
+def test_hosts_without_a_master_copy_whose_database_was_thrown_away(begin, servers):
+    save(begin("Distributed"), "a")
     Host.objects.all().delete()
     with pytest.raises(ReplicationError, match="belongs to something else"):
-        save(make("Distributed"), "b")
+        save(begin("Distributed"), "b")
     assert all("resto_adopt" in problem for problem in problems())
     assert adopt().count("1 file in common") == 2
     assert problems() == ["", ""]

@@ -9,17 +9,13 @@ from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
 
 from resto.models import Host
-from resto.record import database
 from resto.repair.restore.bringing import Bringing
 
 
-pytestmark = pytest.mark.django_db(transaction=True, available_apps=["resto"])
-
-
-@pytest.fixture(autouse=True)
-def _as_no_test(monkeypatch):
-    """Identities of a test are in memory."""
-    monkeypatch.setattr(database, "is_under_test", lambda: False)
+pytestmark = [
+    pytest.mark.django_db(transaction=True, available_apps=["resto"]),
+    pytest.mark.usefixtures("identities_apply"),
+]
 
 
 @pytest.fixture

@@ -7,14 +7,11 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
-from resto.record import database
 from resto.repair.restore import RestoreOptions, restore
 
 
 @pytest.fixture(autouse=True)
-def _as_no_test(monkeypatch, caplog):
-    """Identities of a test are in memory."""
-    monkeypatch.setattr(database, "is_under_test", lambda: False)
+def _quiet(identities_apply, caplog):
     caplog.set_level(logging.CRITICAL + 1, logger="resto")
 
 

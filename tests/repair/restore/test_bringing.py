@@ -4,25 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from resto.models import Host, Pending
+from kit.restored import files_below
+from resto.models import Pending
 
 
 pytestmark = pytest.mark.django_db(transaction=True, available_apps=["resto"])
-
-
-def files_below(directory):
-    found = {
-        path.relative_to(directory).as_posix(): path.read_bytes() for path in directory.rglob("*") if path.is_file()
-    }
-    found.pop(".resto.master", None)
-    return found
-
-
-ALL = {name: name.encode() for name in ("a", "d/b", "d/e/c")}
-
-
-def state():
-    return Host.objects.get(host="").state
 
 
 def test_broken_download_leaves_nothing(lost, run, servers, media_root):

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.record import files
-from resto.models import Host, Pending
+from kit.restored import ALL, files_below, state
+from resto.models import Pending
 from resto.record import identities, leases
 from resto.record.rows import Row
 from resto.repair.drain import drain
@@ -14,21 +15,6 @@ from resto.repair.restore.choice import Missing, Wanted, choose
 
 
 pytestmark = pytest.mark.django_db(transaction=True, available_apps=["resto"])
-
-
-def files_below(directory):
-    found = {
-        path.relative_to(directory).as_posix(): path.read_bytes() for path in directory.rglob("*") if path.is_file()
-    }
-    found.pop(".resto.master", None)
-    return found
-
-
-ALL = {name: name.encode() for name in ("a", "d/b", "d/e/c")}
-
-
-def state():
-    return Host.objects.get(host="").state
 
 
 def row(number, host, *, present=True, quiet_until=0.0):

@@ -4,8 +4,9 @@ import pytest
 from django.core.files.base import ContentFile
 
 from kit.record import files, pending_for
+from kit.restored import ALL
 from resto.exceptions import ConfigurationError
-from resto.models import Host, Pending
+from resto.models import Pending
 from resto.record import leases
 from resto.record.turns import Turn
 from resto.repair.drain import drain
@@ -14,21 +15,6 @@ from resto.storage.restoring import begin_restore
 
 
 pytestmark = pytest.mark.django_db(transaction=True, available_apps=["resto"])
-
-
-def files_below(directory):
-    found = {
-        path.relative_to(directory).as_posix(): path.read_bytes() for path in directory.rglob("*") if path.is_file()
-    }
-    found.pop(".resto.master", None)
-    return found
-
-
-ALL = {name: name.encode() for name in ("a", "d/b", "d/e/c")}
-
-
-def state():
-    return Host.objects.get(host="").state
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 from django.core.files.base import ContentFile
 
 from kit.record import files
+from kit.restored import ALL, files_below, state
 from resto.exceptions import ConfigurationError
 from resto.models import Host, Pending
 from resto.names import restored_name
@@ -17,21 +18,6 @@ from resto.repair.drain import drain
 
 
 pytestmark = pytest.mark.django_db(transaction=True, available_apps=["resto"])
-
-
-def files_below(directory):
-    found = {
-        path.relative_to(directory).as_posix(): path.read_bytes() for path in directory.rglob("*") if path.is_file()
-    }
-    found.pop(".resto.master", None)
-    return found
-
-
-ALL = {name: name.encode() for name in ("a", "d/b", "d/e/c")}
-
-
-def state():
-    return Host.objects.get(host="").state
 
 
 def test_all_files_come_back_and_the_directory_is_the_master_copy(lost, run, media_root, servers):
