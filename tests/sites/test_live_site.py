@@ -438,13 +438,18 @@ def test_a_hanging_server_does_not_keep_the_browser_waiting(
     start_site, media_servers, resto_server, browser, headline, big_file, photo
 ):
     healthy = [media_servers(kind).new_folder()[0] for kind in KINDS]
-    resto_server.hang = True
+
+    def hang_with_the_upload(method: str, path: str) -> None:
+        resto_server.hang = resto_server.hang or (method == "PUT" and path.startswith("/attachments/"))
+
+    resto_server.on_request = hang_with_the_upload  # not yet when the site looks whose host this is
     site = start_site("AsyncStorage", [*healthy, resto_server.url], timeout=60)  # longer than the browser's patience
     add_article(browser, f"{site.url}articles/", "[type=submit]", headline, big_file, photo)
     assert browser.find_element(By.TAG_NAME, "h1").text == headline
     name = site.file_of(headline)
     wait_until(lambda: copies(healthy, name) == [BIG] * 3)
-    assert not resto_server.log  # it has answered nobody yet
+    wait_until(lambda: resto_server.hang)
+    assert ("PUT", f"/{name}") not in {entry[:2] for entry in resto_server.log}  # it has not answered the upload
     resto_server.heal()
     wait_until(lambda: site.lines("Failed to upload", name))
     assert site.lines("ERROR", name) == [
