@@ -174,7 +174,7 @@ class MasterCopy(FileSystemStorage):
         with contextlib.suppress(FileNotFoundError), Root(str(self.location)) as root:
             root.remove(temporary)
 
-    def delete(self, name: str, proof: Proof | None = None) -> None:
+    def delete(self, name: str) -> None:
         """Delete a file, if it is there.
 
         Raises:
@@ -183,7 +183,7 @@ class MasterCopy(FileSystemStorage):
             ReplacedMeanwhileError: It has ceased to be meanwhile.
         """
         try:
-            with self.proven.changing(name, proof) as root:
+            with self.proven.changing(name) as root:
                 # First of all: a restore that finds it no more brings nothing back.
                 root.remove(restored_name(name))
                 try:

@@ -159,8 +159,8 @@ def deletions_remove_the_temporary_file_too_late(patch):
     deletions_leave_the_temporary_file(patch)
     original = MasterCopy.delete
 
-    def delete(self, name, proof=None):
-        original(self, name, proof)
+    def delete(self, name):
+        original(self, name)
         self.discard(restored_name(name))
 
     patch.setattr(MasterCopy, "delete", delete)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 from resto.exceptions import ConfigurationError, LeaseLostError, RemoteFileNotFoundError
 from resto.master.copy import MasterCopy
@@ -14,7 +14,7 @@ from resto.repair.restore.bringing import BATCH, Bringing
 from resto.repair.restore.choice import Missing, Wanted, choose, is_proven, known_since
 from resto.repair.restore.report import Finding, RestoreOptions, RestoreReport, Told
 from resto.repair.sync.hosts import MAX_PROBLEMS, Hosts, Listings, in_turn, tells
-from resto.repair.sync.report import problem_of
+from resto.repair.sync.report import problem_of, unreadable
 from resto.repair.sync.walk import Node, Walk
 from resto.storage import HybridStorage, host_findings
 from resto.storage.restoring import begin_restore, end_restore
@@ -114,8 +114,7 @@ class Restore:
                 return Directory()
             raise
         except OSError as error:
-            problem = f"{node.name or '/'} of the master copy cannot be read: {(error.strerror or str(error)).lower()}"
-            self.report.problems.append(problem)
+            self.report.problems.append(unreadable(node.name, error))
             return None
 
     def _visit(self, node: Node, here: Directory, theres: Listings) -> None:
@@ -219,12 +218,11 @@ class Restore:
 _UNKNOWN = -1
 
 
-class _Question:
+class _Question(NamedTuple):
     """What a host is asked."""
 
-    def __init__(self, host: str, name: str) -> None:
-        self.host = host
-        self.name = name
+    host: str
+    name: str
 
 
 def _sizes(node: Node, part: str, theres: Listings) -> dict[str, int | None]:

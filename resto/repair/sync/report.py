@@ -19,6 +19,7 @@ __all__ = [
     "SyncReport",
     "problem_of",
     "settled",
+    "unreadable",
 ]
 
 
@@ -169,6 +170,16 @@ def settled(difference: Difference, outcome: Outcome) -> Difference:
     if outcome.ok:
         return replace(difference, state="repaired")
     return replace(difference, state="failed", problem=problem_of(outcome.error))
+
+
+def unreadable(name: str, error: OSError) -> str:
+    """Return what is said of a directory of the master copy that cannot be read.
+
+    Args:
+        name: Of the directory.
+        error: Why.
+    """
+    return f"{name or '/'} of the master copy cannot be read: {(error.strerror or str(error)).lower()}"
 
 
 def problem_of(error: Exception | None) -> str:

@@ -20,6 +20,7 @@ from resto.repair.sync.report import (
     SyncReport,
     problem_of,
     settled,
+    unreadable,
 )
 from resto.repair.sync.walk import Comparison, Node
 from resto.storage import HybridStorage
@@ -87,8 +88,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
         except FileNotFoundError:
             raise
         except OSError as error:
-            problem = f"{node.name or '/'} of the master copy cannot be read: {(error.strerror or str(error)).lower()}"
-            self.report.problems.append(problem)
+            self.report.problems.append(unreadable(node.name, error))
             return None
 
     def _browsed(self, name: str) -> Directory:
