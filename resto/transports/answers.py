@@ -25,6 +25,7 @@ __all__ = [
     "PlainAnswer",
     "Received",
     "is_head",
+    "missing_of_short",
     "parse_plain",
     "read_answer",
     "without_interim",
@@ -35,6 +36,9 @@ FIRST_SIZE = 4096
 
 # The body of an answer that nobody wants is read up to this size, to keep the connection.
 DRAIN_SIZE = 64 * 1024
+
+# Bytes of a body that is not worth a thread to wait for its rest.
+SHORT_SIZE = 64 * 1024
 
 # Bytes of a head after which it is for `http.client` to judge whether it is one.
 MAX_HEAD = 65_536
@@ -91,14 +95,16 @@ class PlainAnswer:
         reason: What the server says beside it.
         headers: The header fields.
         will_close: Whether the server closes the connection now.
+        body: What comes after the head.
     """
 
-    __slots__ = ("headers", "reason", "status", "will_close")
+    __slots__ = ("body", "headers", "reason", "status", "will_close")
 
-    def __init__(self, status: int, reason: str, headers: Fields, *, will_close: bool) -> None:
+    def __init__(self, status: int, reason: str, headers: Fields, body: bytes, *, will_close: bool) -> None:
         self.status = status
         self.reason = reason
         self.headers = headers
+        self.body = body
         self.will_close = will_close
 
 
@@ -118,7 +124,22 @@ def parse_plain(received: bytes, method: str) -> PlainAnswer | None:
         return None
     connection = _CONNECTION.search(fields)
     will_close = connection is not None and b"close" in connection[1]
-    return PlainAnswer(status, (head[2] or b"").decode(), Fields(head[3]), will_close=will_close)
+    return PlainAnswer(
+        status, (head[2] or b"").decode(), Fields(head[3]), received[head.end() :], will_close=will_close
+    )
+
+
+def missing_of_short(received: bytes) -> int:
+    """Return how many bytes have not arrived of an answer to GET that would be a plain one, and is short; 0 of any other.
+
+    Args:
+        received: What has arrived of it.
+    """
+    head = _HEAD.match(received)
+    size = None if head is None else _body_size(b"\n" + head[3].lower())
+    if head is None or size is None or size > SHORT_SIZE:
+        return 0
+    return max(head.end() + size - len(received), 0)
 
 
 def _body_size(fields: bytes) -> int | None:

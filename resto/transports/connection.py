@@ -4,6 +4,7 @@ Which connection a request goes over, and whether it goes over another one when 
 wire (`resto.transports.wire`).
 """
 
+import io
 import itertools
 import socket
 import ssl
@@ -21,6 +22,7 @@ from resto.transports.answers import (
     LAST_CHANCE,
     Received,
     is_head,
+    missing_of_short,
     parse_plain,
     read_answer,
     without_interim,
@@ -102,7 +104,9 @@ class Connection:
                 received, is_sent, deadline = self._send_announced(request, request.body)
             else:
                 received, is_sent, deadline = yield from self._send_and_receive(request)
-            plain = None if request.stream else parse_plain(received, request.method)
+            if request.stream and is_sent:
+                received = yield from self._receive_short(received, deadline)
+            plain = parse_plain(received, request.method)
             if plain is None:
                 yield None  # the rest may not have arrived
                 source = Received(self._sock, received, deadline)
@@ -111,7 +115,8 @@ class Connection:
                 idle.give(self)
             else:
                 self.close()
-            return Response(plain.status, plain.reason, plain.headers)
+            stream = io.BytesIO(plain.body) if request.stream else None
+            return Response(plain.status, plain.reason, plain.headers, stream)
         except BaseException as error:
             self._give_up(error)
             raise
@@ -153,6 +158,27 @@ class Connection:
                 closed = RemoteDisconnected("closed without an answer")
                 raise broken(closed) if has_answered else closed  # an interim answer is one
             return heard, unsent.is_sent, deadline
+
+    def _receive_short(self, received: bytes, deadline: float) -> Course[bytes]:
+        """Return what has arrived of an answer with the rest of it, if that is short and comes in time.
+
+        A thread that waits for it costs more than a small file itself.
+        """
+        missing = missing_of_short(received)
+        while missing:
+            try:
+                more = self._sock.recv(missing)
+            except WOULD_BLOCK:
+                if time.monotonic() >= deadline:
+                    break
+                yield Arrival(self._sock.fileno(), deadline)
+                continue
+            except STALE:
+                break  # whoever reads on finds the end
+            if not more:
+                break
+            received, missing = received + more, missing - len(more)
+        return received
 
     def _send_announced(self, request: Request, body: Body) -> tuple[bytes, bool, float]:
         """Do so with a body that the host may refuse to receive, and wait for it."""

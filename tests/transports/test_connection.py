@@ -512,6 +512,61 @@ def test_an_answer_that_trickles_in_is_not_waited_for(connection_wire, script, s
     assert arrivals == [arrivals[0]] * len(CREATED)
 
 
+@TLS
+def test_a_short_file_is_not_waited_for(connection_wire, script, server_context, client_context, tls):
+    """Nor is a thread needed for its rest; its connection is free as soon as it has arrived."""
+    more = threading.Semaphore(0)
+
+    def handle(peer):
+        peer.head()
+        peer.say(OK)
+        peer.head()
+        peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n")
+        for piece in (b"ab", b"cd", b"ef"):
+            more.acquire(timeout=5)
+            peer.say(piece)
+        peer.head()
+        peer.say(OK)
+
+    server = script(handle, ssl_context=server_context if tls else None)
+    sender = warmed(connection_wire(server.url, context=client_context))
+    arrivals = []
+
+    def see(arrival):
+        arrivals.append(arrival)
+        more.release()
+
+    answer = finish(watched(sender.exchange(GET), see))
+    assert None not in arrivals
+    assert next(sender.exchange(HEAD)) is not None  # over the same connection
+    assert (answer.status, answer.stream.read(), answer.stream.read()) == (200, b"abcdef", b"")
+
+
+@pytest.mark.parametrize("body", [b"abc", b"abcdef", b"abcdefgh"], ids=["late", "whole", "long"])
+def test_a_short_file_may_come_late_or_be_another_one(connection_wire, script, body):
+    """What is late has the time that a longer one has; what comes after it is never taken for another answer."""
+    late = threading.Event()
+
+    def handle(peer):
+        peer.head()
+        peer.say(OK)
+        peer.head()
+        peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n" + body)
+        late.wait(5)
+        peer.say(b"abcdef"[len(body) :])
+        peer.head()
+
+    sender = warmed(connection_wire(script(handle).url, 0.2))
+    course = sender.exchange(GET)
+    if body == b"abc":
+        while next(course) is not None:
+            threading.Event().wait(0.05)  # until its time is over
+    late.set()
+    stream = finish(course).stream
+    assert stream.read() == b"abcdef"
+    stream.close()
+
+
 @WARM
 @pytest.mark.parametrize(
     ("start", "piece"),

@@ -2,18 +2,18 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from resto.courses import Course, course_of, has_course
 from resto.exceptions import ConfigurationError, TransportError
 from resto.executors import Job
-from resto.master.restoring import begin_restored, give_up_restored, publish_restored
+from resto.master.restoring import Whole, begin_restored, give_up_restored, publish_restored
 from resto.master.writing import write_all
 from resto.plugins import get_plugin_manager
 from resto.record.leases import Lease, forget_leases
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 
 __all__ = ["BATCH", "Bringing"]
+
+T = TypeVar("T")
 
 # How many files are begun, and published, at a time.
 BATCH = 64
@@ -55,6 +57,12 @@ class _Begun:
     descriptor: int | None
     lease: Lease | None = None
     modified: datetime | None = None
+
+    def taken(self) -> Whole:
+        """Return the file for whoever publishes and closes it."""
+        descriptor, self.descriptor = self.descriptor, None
+        assert descriptor is not None  # noqa: S101 - it is taken once
+        return Whole(self.wanted.name, descriptor, self.modified)
 
 
 class Bringing:
@@ -115,8 +123,8 @@ class Bringing:
                 yield self._job(begun)
 
     def _begin(self, part: Sequence[Wanted]) -> list[_Begun]:
-        for wanted in part:
-            self._begin_one(wanted)
+        for some in _by_directory(part, lambda wanted: wanted.name):
+            self._begin_files(some)
         begun = [self._under_way[one.name] for one in part if one.name in self._under_way]
         if self._alias is None or not begun:
             return begun
@@ -133,16 +141,27 @@ class Bringing:
             one.lease = held[one.wanted.name]
         return begun
 
-    def _begin_one(self, wanted: Wanted) -> None:
+    def _begin_files(self, files: Sequence[Wanted]) -> None:
+        """Begin files of one directory."""
+        begun: Mapping[str, int | None | Exception]
         try:
-            descriptor = begin_restored(self._storage.master, wanted.name)
+            begun = begin_restored(self._storage.master, [wanted.name for wanted in files])
         except (OSError, ConfigurationError) as error:
-            self._told.append(Finding(wanted.name, "failed", wanted.host, wanted.sizes, problem_of(error)))
-            return
-        if descriptor is None:
-            self._told.append(Finding(wanted.name, "left", "", wanted.sizes, "it was saved meanwhile"))
-        else:
-            self._under_way[wanted.name] = _Begun(wanted, descriptor)
+            begun = dict.fromkeys((wanted.name for wanted in files), error)
+        for wanted in files:
+            descriptor = begun[wanted.name]
+            if isinstance(descriptor, Exception):
+                self._failed(wanted, descriptor)
+            elif descriptor is None:
+                self._left(wanted, "it was saved meanwhile")
+            else:
+                self._under_way[wanted.name] = _Begun(wanted, descriptor)
+
+    def _failed(self, wanted: Wanted, error: Exception) -> None:
+        self._told.append(Finding(wanted.name, "failed", wanted.host, wanted.sizes, problem_of(error)))
+
+    def _left(self, wanted: Wanted, why: str) -> None:
+        self._told.append(Finding(wanted.name, "left", "", wanted.sizes, why))
 
     # The download.
 
@@ -221,7 +240,8 @@ class Bringing:
     # After it.
 
     def _publish(self, ready: Sequence[_Begun]) -> Iterator[tuple[Finding, int]]:
-        published = [one for one in ready if self._publish_one(one)]
+        groups = _by_directory(ready, lambda begun: begun.wanted.name)
+        published = [one for files in groups for one in self._publish_files(files)]
         kept = {one.wanted.name: one.lease for one in published if one.lease is not None}
         forget_leases([one.lease for one in ready if one.lease is not None and one.wanted.name not in kept])
         if self._alias is not None and kept:
@@ -233,18 +253,22 @@ class Bringing:
             yield Finding(wanted.name, "restored", wanted.host, wanted.sizes), wanted.sizes[wanted.host] or 0
         yield from self._telling()
 
-    def _publish_one(self, begun: _Begun) -> bool:
-        wanted, descriptor = begun.wanted, begun.descriptor
-        assert descriptor is not None  # noqa: S101 - it is closed here
-        begun.descriptor = None
+    def _publish_files(self, files: Sequence[_Begun]) -> Iterator[_Begun]:
+        """Publish files of one directory, and yield those that are there now."""
+        whole = [one.taken() for one in files]
+        outcomes: Mapping[str, str | Exception]
         try:
-            why = publish_restored(self._storage.master, wanted.name, descriptor, begun.modified)
+            outcomes = publish_restored(self._storage.master, whole)
         except (OSError, ConfigurationError) as error:
-            self._told.append(Finding(wanted.name, "failed", wanted.host, wanted.sizes, problem_of(error)))
-            return False
-        if why:
-            self._told.append(Finding(wanted.name, "left", "", wanted.sizes, why))
-        return not why
+            outcomes = dict.fromkeys((one.name for one in whole), error)
+        for one in files:
+            why = outcomes[one.wanted.name]
+            if isinstance(why, Exception):
+                self._failed(one.wanted, why)
+            elif why:
+                self._left(one.wanted, why)
+            else:
+                yield one
 
     def _look_again(self, kept: dict[str, Lease]) -> None:
         """Look at the hosts once more, and make equal those that are not; their rows stay if that fails."""
@@ -262,6 +286,14 @@ class Bringing:
         forget_leases([kept[name] for name in sound])
         for name in outcomes.keys() - {*sound}:
             kept[name].settle(outcomes[name])
+
+
+def _by_directory(files: Iterable[T], name_of: Callable[[T], str]) -> list[list[T]]:
+    """Return files in groups, of which each is in one directory: that is opened and proven once."""
+    groups: dict[str, list[T]] = {}
+    for file in files:
+        groups.setdefault(name_of(file).rpartition("/")[0], []).append(file)
+    return [*groups.values()]
 
 
 class _Problem(Exception):  # noqa: N818 - it is a sentence fragment for a report
