@@ -28,6 +28,7 @@ __all__ = [
     "Known",
     "add",
     "change_mark",
+    "change_places",
     "confirm",
     "find",
     "find_all",
@@ -52,6 +53,9 @@ LEFT_OUT, COUNTS = "left out", "counts"
 
 # Seconds from when that is recorded: by then every process knows, whatever its clock says.
 MARGIN = 10.0
+
+# How often something is changed anew that others change at the same time. Within a transaction, a database may say the same each time.
+_TRIES = 10
 
 # Marks that are kept: four days of them, if there is a save in each hour.
 _MAX_MARKS = 100
@@ -261,6 +265,35 @@ def note(known: Known, **values: Any) -> None:
     with connected() as connection:
         row = rows_in(connection).filter(storage=known.storage, host=known.host, identity=known.identity)
         row.update(**values)
+
+
+@outside_loops
+def change_places(
+    known: Known, change: Callable[[Mapping[str, str]], Mapping[str, str]], **values: str
+) -> Mapping[str, str]:
+    """Change which directories below a master copy are remembered, without losing what others remember at the same time.
+
+    Args:
+        known: What was read.
+        change: Returns what is to be remembered, given what is; may be called several times.
+        **values: Other columns and their new values.
+
+    Returns:
+        What is remembered now; what was read, if that could not be changed.
+
+    Raises:
+        Exception: As for `find`.
+    """
+    with connected() as connection:
+        row = rows_in(connection).filter(storage=known.storage, host=known.host, identity=known.identity)
+        for _ in range(_TRIES):
+            before = row.values_list("places", flat=True).first()
+            if before is None:
+                break
+            places = change(json.loads(before))
+            if row.filter(places=before).update(places=json.dumps(places), **values):
+                return places
+    return known.places
 
 
 def _values(identity: str, mark: str, state: str, *, is_left_out: bool) -> dict[str, Any]:

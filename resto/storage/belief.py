@@ -290,8 +290,8 @@ class Belief:
             if f"{directory}/".startswith(f"{path}/") and path not in places:
                 raise problem_of_place(self._storage.location, path, known)
         if not places.keys() <= known.places.keys():
-            self._known = replace(known, places={**known.places, **places})
-            identities.note(known, places=self._known.places)
+            remembered = identities.change_places(known, lambda before: {**before, **places})
+            self._known = replace(known, places=remembered)
         if is_there:
             if len(self._passed) >= _MAX_PASSED:
                 self._passed.clear()

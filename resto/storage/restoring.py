@@ -62,8 +62,9 @@ def _begin_below(root: Root, known: Known) -> bool:
     """Let directories below that are not mounted any more be as all others, in the state of being restored; tell whether there are any."""
     lost = missing_places(root.descriptor, known.places)
     if lost:
-        kept = {path: what for path, what in known.places.items() if path not in lost}
-        identities.note(known, state=RESTORING, places=kept)
+        identities.change_places(
+            known, lambda places: {path: what for path, what in places.items() if path not in lost}, state=RESTORING
+        )
     return bool(lost)
 
 

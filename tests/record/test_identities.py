@@ -1,5 +1,8 @@
 """What is known of hosts and master copies."""
 
+import json
+from itertools import count
+
 import pytest
 
 from resto.models import Host
@@ -84,6 +87,39 @@ def test_nothing_is_noted_of_another_directory():
     assert (known().places, known().state) == ({}, "")
     identities.note(known(), places={"d": "a link"}, state="lost")
     assert (known().places, known().state) == ({"d": "a link"}, "lost")
+
+
+def test_what_two_remember_at_the_same_time_is_remembered():
+    identities.add("default", MASTER, "id", "mark")
+    before = known()
+    pending = [{"b": "a link"}, {"c": "another file system"}]
+
+    def remember(places):
+        if pending:  # somebody else is faster, twice
+            others = pending.pop()
+            identities.change_places(known(), lambda theirs: {**theirs, **others})
+        return {**places, "a": "a link"}
+
+    found = identities.change_places(before, remember, state="restoring")
+    assert found == {"a": "a link", "b": "a link", "c": "another file system"} == known().places
+    assert known().state == "restoring"
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_what_cannot_be_remembered_is_not_known_to_be(gone):
+    identities.add("default", MASTER, "id", "mark")
+    before = known()
+    if gone:
+        identities.put("default", MASTER, "other", "mark")
+
+    numbers = count()
+
+    def remember(places):  # others are always faster
+        Host.objects.update(places=json.dumps({str(next(numbers)): "a link"}))
+        return {"a": "a link"}
+
+    assert identities.change_places(before, remember) == {}
+    assert "a" not in known().places
 
 
 def test_what_is_forgotten_is_not_known():

@@ -687,6 +687,17 @@ def test_directory_below_that_becomes_a_link_is_remembered_by_a_process_that_kne
     assert identities.find(["default"])[0].places == {"d": "a link"}
 
 
+def test_what_two_processes_remember_of_directories_below_is_remembered(storage, make, media_root, tmp_path):
+    other = make()
+    save(storage, "a")
+    save(other, "b")  # both know that nothing is elsewhere
+    for one, name in ((storage, "d"), (other, "e")):
+        (tmp_path / name).mkdir()
+        (media_root / name).symlink_to(tmp_path / name)
+        save(one, f"{name}/a")
+    assert identities.find(["default"])[0].places == {"d": "a link", "e": "a link"}
+
+
 @pytest.fixture
 def not_mounted_below(storage, media_root, tmp_path):
     """A storage with a file in a directory below that is not mounted any more."""
