@@ -39,6 +39,8 @@ Seal = tuple[int, int, int, int, int]
 _MODE = 0o644  # whoever serves the files, or drains, may be another user
 MAX_SIZE = 1_000  # bytes
 
+_FORMER = "former"  # the name of a value in the file
+
 
 class Identity(NamedTuple):
     """Which directory it is, and that it is the one that went on.
@@ -53,10 +55,16 @@ class Identity(NamedTuple):
 
 
 class Found(NamedTuple):
-    """An identity file as it was read."""
+    """An identity file as it was read.
+
+    Attributes:
+        former: While it is being adopted, the ids that the directory had, and that the one had whose place it takes; empty where
+            there was none. None at any other time.
+    """
 
     identity: Identity
     seal: Seal
+    former: tuple[str, str] | None = None
 
 
 class Proof:
@@ -136,7 +144,7 @@ def read_identity(root: int) -> Found | None:
 
 
 def _read(root: int) -> Found | None:
-    return _opened(root, lambda descriptor: Found(_parsed(os.read(descriptor, MAX_SIZE)), _seal(os.fstat(descriptor))))
+    return _opened(root, lambda descriptor: _found(os.read(descriptor, MAX_SIZE), _seal(os.fstat(descriptor))))
 
 
 def _opened(root: int, look: Callable[[int], T]) -> T | None:
@@ -189,13 +197,18 @@ def _keep_without_links(root: int, identity: Identity) -> None:
         os.close(descriptor)
 
 
-def replace_identity(root: int, identity: Identity) -> None:
+def replace_identity(root: int, identity: Identity, former: tuple[str, str] | None = None) -> None:
     """Give a directory another identity, or another mark.
+
+    Args:
+        root: A descriptor of the directory.
+        identity: Which one.
+        former: As for `Found`.
 
     Raises:
         OSError: It cannot be written.
     """
-    temporary = _written(root, _content(identity))
+    temporary = _written(root, _content(identity, former))
     try:
         os.replace(temporary, MASTER_IDENTITY, src_dir_fd=root, dst_dir_fd=root)
     except BaseException:
@@ -257,16 +270,19 @@ def values_of(content: bytes) -> dict[str, str]:
     return dict(line.partition(" ")[::2] for line in content.decode(errors="replace").splitlines())
 
 
-def _content(identity: Identity) -> bytes:
+def _content(identity: Identity, former: tuple[str, str] | None = None) -> bytes:
     return text_of(
         "This directory is the master copy of a site that uses resto. Leave this file here, and do not copy it.",
         **identity._asdict(),
+        **({} if former is None else {_FORMER: ",".join(former)}),
     )
 
 
-def _parsed(content: bytes) -> Identity:
+def _found(content: bytes, seal: Seal) -> Found:
     values = values_of(content)
-    return Identity(values.get("id", ""), values.get("mark", ""))
+    had, comma, replaced = values.get(_FORMER, "").partition(",")
+    former = (had, replaced) if comma else None
+    return Found(Identity(values.get("id", ""), values.get("mark", "")), seal, former)
 
 
 def _seal(status: os.stat_result) -> Seal:

@@ -6,6 +6,7 @@ from resto.exceptions import ConfigurationError
 from resto.record.identities import NEW
 from resto.repair.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport, synchronize
 from resto.storage import HybridStorage, ReplicatedStorage
+from resto.storage.adopting import adopt, end_adoption
 from resto.storage.host_findings import problem_of
 from resto.storage.occupancy import aliases_of_location
 
@@ -98,11 +99,12 @@ class Adoption:
         return [problem_of(finding) for finding in findings if finding.problem is not None]
 
     def _adopt_directory(self, master: HybridStorage) -> None:
-        had, _ = master.belief.adopt()
+        had, _ = adopt(master.location, master.belief)
         # Hosts of this directory stay so. Those of the one whose place it takes may be in use by a site that this is a copy of.
         for storage in aliases_of_location(master.location).values():
             if isinstance(storage, HybridStorage):
                 storage.recognition.follow([had])
+        end_adoption(master.location, master.belief)
 
 
 def _count(disagreement: Disagreement, reports: dict[str, HostReport]) -> None:

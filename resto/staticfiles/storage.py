@@ -17,6 +17,7 @@ from resto.record.changes import current_lease
 from resto.record.leases import Lease, forget_leases
 from resto.settings import static_root, static_url
 from resto.storage import HybridStorage, StorageOptions
+from resto.storage.adopting import adopt, end_adoption, is_being_adopted
 
 
 __all__ = ["ManifestStaticFilesStorage", "Publication", "StaticFilesStorage"]
@@ -130,8 +131,9 @@ class StaticFilesStorage(HybridStorage):
         if self.belief.aliases():
             make_root(Path(self.location), self._master.directory_permissions_mode)
             problem, known = self.belief.examine()
-            if problem is not None or known is None:
-                self.recognition.follow(self.belief.adopt())
+            if problem is not None or known is None or is_being_adopted(self.location):
+                self.recognition.follow(adopt(self.location, self.belief))
+                end_adoption(self.location, self.belief)
 
     def _publish(self, publication: Publication, progress: Callable[[int], object]) -> None:
         # Without a record nobody knows what hosts have missed before, so that all is sent.

@@ -36,7 +36,7 @@ from resto.storage.occupancy import aliases_of_location
 from resto.storage.verdict import CODE, is_made, matching, problem_of, problem_of_place, problem_of_reading
 
 
-__all__ = ["RESTORING", "Belief"]
+__all__ = ["RESTORING", "Belief", "marked_anew"]
 
 T = TypeVar("T")
 
@@ -160,34 +160,6 @@ class Belief:
         _, known = self.examine()  # not what was believed a moment ago: another one may have been adopted
         return "" if known is None else known.identity
 
-    def adopt(self) -> tuple[str, str]:
-        """Let the directory be the master copy from now on, as it is, and no other one.
-
-        Returns:
-            The id that the directory had, and that of the master copy whose place it takes; empty where there was none.
-
-        Raises:
-            FileNotFoundError: It is missing.
-            OSError: It cannot be written to.
-            ConfigurationError: Nothing is recorded.
-            DatabaseError: It cannot be recorded.
-        """
-        aliases = self.aliases()
-        if not aliases:
-            raise ConfigurationError(
-                "nothing is recorded of this storage", "Add it to STORAGES, and 'resto' to INSTALLED_APPS."
-            )
-        with Root(self._storage.location) as root:
-            before = read_identity(root.descriptor)
-            row = matching(identities.find(aliases), before)
-            replace_identity(root.descriptor, new_identity())
-            found = read_identity(root.descriptor)
-        assert found is not None  # noqa: S101 - it was just written
-        # That of whoever has done the same meanwhile.
-        identities.put(aliases[0] if row is None else row.storage, MASTER, *found.identity)
-        self.forget()
-        return "" if before is None else before.identity.id, "" if row is None else row.identity
-
     def prove(self, root: int, proof: Proof, *, is_save: bool = False) -> None:
         """Raise unless a directory is the master copy; see `Believer.prove`.
 
@@ -254,7 +226,7 @@ class Belief:
             identities.finish_mark(known, mark)
         elif now - known.marks.get(mark, now) >= MARKED_FOR:
             with suppress(OSError):  # this machine may only read it
-                found = _marked_anew(root, found, known)
+                found = marked_anew(root, found, known)
         if now - known.looked >= BELIEVED_FOR:
             identities.note(known, looked=now)
         believed = {found.seal: found.identity.mark}
@@ -316,8 +288,18 @@ def _seen(look: Callable[[int], T], root: int, location: str) -> T:
         raise problem_of_reading(location, error) from error
 
 
-def _marked_anew(root: int, found: Found, known: Known) -> Found:
-    """Replace the mark of a directory, so that copies which are made before are known for what they are."""
+def marked_anew(root: int, found: Found, known: Known) -> Found:
+    """Replace the mark of a directory, so that copies which are made before are known for what they are.
+
+    Args:
+        root: A descriptor of the directory.
+        found: What its identity file says.
+        known: What the record knows of it.
+
+    Raises:
+        OSError: It cannot be written to.
+        DatabaseError: The record cannot be used.
+    """
     following = identities.change_mark(known, new_identity().mark)
     if not following:
         return found  # somebody else has just done so, and this is seen the next time

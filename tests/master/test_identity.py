@@ -36,7 +36,7 @@ def root(tmp_path):
 def test_identity_is_read_as_it_was_written(root, tmp_path, links):
     assert (read_identity(root), seal_of(root)) == (None, None)
     keep_identity(root, ONE)
-    assert read_identity(root) == (ONE, seal_of(root))
+    assert read_identity(root) == (ONE, seal_of(root), None)
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 
@@ -53,6 +53,15 @@ def test_identity_is_replaced(root, tmp_path):
     assert read_identity(root).identity == OTHER
     assert seal_of(root) != before
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+@pytest.mark.parametrize("former", [("1" * 32, "2" * 32), ("", "2" * 32), ("", "")])
+def test_directory_that_is_being_adopted_says_what_it_was(root, former):
+    replace_identity(root, ONE, former)
+    assert read_identity(root)[:2] == (ONE, seal_of(root))
+    assert read_identity(root).former == former
+    replace_identity(root, OTHER)
+    assert read_identity(root).former is None
 
 
 def test_nothing_is_left_of_an_identity_that_cannot_be_replaced(root, tmp_path, monkeypatch):

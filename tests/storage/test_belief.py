@@ -25,6 +25,7 @@ from resto.repair.drain import drain
 from resto.repair.sync import SyncOptions, synchronize
 from resto.storage import beginning
 from resto.storage import belief as belief_module
+from resto.storage.adopting import adopt
 from resto.storage.belief import BELIEVED_FOR, MARKED_FOR
 from resto.storage.verdict import problem_of
 
@@ -376,7 +377,7 @@ def test_status_says_so(refused, capsys):
 def test_adopted_directory_is_believed(refused, media_root, servers):
     storage, _ = refused
     media_root.mkdir(exist_ok=True)
-    storage.belief.adopt()
+    adopt(storage.location, storage.belief)
     assert save(storage, "new") == "new"
     assert (row().identity, row().mark) == found_in(media_root).identity
     assert all(server.has_file("new") for server in servers)
@@ -671,7 +672,7 @@ def test_link_below_that_is_a_directory_by_now_is_not_mounted(storage, media_roo
                 act()
     assert save(storage, "b") == "b"
     assert all(server.has_file("d/a") for server in servers)
-    storage.belief.adopt()
+    adopt(storage.location, storage.belief)
     storage.delete("d/a")
     assert not any(server.has_file("d/a") for server in servers)
 

@@ -12,6 +12,7 @@ from resto.names import HOST_IDENTITY
 from resto.repair.drain import drain
 from resto.repair.sync import SyncOptions, synchronize
 from resto.storage import recognition
+from resto.storage.adopting import adopt
 
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("identities_apply")]
@@ -176,7 +177,7 @@ def test_storages_of_one_site_may_share_a_host(storage, settings, servers, tmp_p
     assert Pending.objects.count() == 0
     storages["default"].recognition.adopt(servers[0].url)
     assert problems() == [""] * 6
-    former = storages["default"].belief.adopt()
+    former = adopt(storages["default"].location, storages["default"].belief)
     storages["default"].recognition.follow(former)
     assert problems() == [""] * 6
 
@@ -211,7 +212,7 @@ def test_hosts_follow_a_master_copy_that_is_adopted(storage, begin, servers, clo
     save(storage, "a")
     before = identity(servers[0], storage)
     servers[1].refuse = True
-    former = storage.belief.adopt()
+    former = adopt(storage.location, storage.belief)
     assert {one.kind for one in storage.recognition.examine([servers[0].url]).values()} == {"foreign"}
     storage.recognition.follow(former)
     after = identity(servers[0], storage)
@@ -230,7 +231,7 @@ def test_hosts_follow_although_the_database_was_thrown_away(storage, begin, serv
     storage = begin()
     with pytest.raises(ConfigurationError, match="does not know"):
         save(storage, "b")
-    storage.recognition.follow(storage.belief.adopt())
+    storage.recognition.follow(adopt(storage.location, storage.belief))
     save(storage, "b")
     assert set(servers[0].files) == {HOST_IDENTITY, "a", "b"}
     assert problems() == ["", ""]
@@ -238,7 +239,7 @@ def test_hosts_follow_although_the_database_was_thrown_away(storage, begin, serv
 
 def test_only_what_is_a_host_of_it_follows(storage, servers):
     save(storage, "a")
-    storage.belief.adopt()
+    adopt(storage.location, storage.belief)
     storage.recognition.follow(["something else", ""])
     assert found(storage) == {"foreign"}
 
