@@ -1,7 +1,10 @@
 """Turns: of what goes through all files of a storage, one goes on at a time."""
 
+import json
+import os
+import platform
 import secrets
-from typing import Self
+from typing import Any, Self
 
 from django.db import IntegrityError
 
@@ -46,7 +49,8 @@ class Turn:
         now, seconds = leases.clock(), leases.lease_seconds()
         with connected() as connection:
             row = rows_in(connection).filter(storage=self._storage, host=TURN)
-            values = {"identity": self._token, "state": self._what, "looked": now + seconds}
+            holder = {"process": os.getpid(), "machine": platform.node()}
+            values = {"identity": self._token, "state": self._what, "looked": now + seconds, "marks": json.dumps(holder)}
             if row.filter(looked__lte=now).update(**values):
                 return
             try:
@@ -56,10 +60,8 @@ class Turn:
             except IntegrityError:
                 if connection.in_atomic_block:
                     raise
-            state, until = row.values_list("state", "looked").first() or (self._what, now)
-        problem = f"another {state} of STORAGES[{self._storage!r}] is under way"
-        hint = f"If its process was killed, try again in {max(until - now, 1):.0f} seconds."
-        raise ConfigurationError(problem, hint)
+            state, until, who = row.values_list("state", "looked", "marks").first() or (self._what, now, "{}")
+        raise _taken(f"another {state} of STORAGES[{self._storage!r}] is under way", max(until - now, 1), json.loads(who))
 
     @outside_loops
     def keep(self) -> None:
@@ -80,3 +82,10 @@ class Turn:
     def _leave(self) -> None:
         with connected() as connection:
             rows_in(connection).filter(host=TURN, identity=self._token).delete()
+
+
+def _taken(problem: str, seconds: float, holder: dict[str, Any]) -> ConfigurationError:
+    """Return the error that says who has the turn, and how long to wait if they are gone."""
+    if holder:
+        problem = f"{problem}, by process {holder['process']} of {holder['machine']}"
+    return ConfigurationError(problem, f"If that was killed, try again in {seconds:.0f} seconds.")

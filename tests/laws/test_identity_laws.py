@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from kit.staging import UnorderedExecutor
 from kit.world import World, WorldTransport, live_in, pause_at_the_master_copy, paused
 from resto.exceptions import ConfigurationError, ReplicationError
+from resto.master import proven
 from resto.master.identity import Proof
 from resto.master.proven import ProvenDirectory
 from resto.master.root import Root
@@ -43,7 +44,7 @@ SCENARIOS = st.fixed_dictionaries(
     {
         "kind": st.sampled_from([HybridStorage, AsyncStorage]),
         "behind": st.booleans(),
-        "script": st.lists(st.sampled_from(["save", "delete"]), max_size=2),
+        "script": st.lists(st.sampled_from(["save", "delete", "move"]), max_size=3),
         "operator": st.lists(st.sampled_from(OPERATIONS), max_size=4),
         "schedule": st.lists(st.integers(0, 2), max_size=80),
         "crashes": st.lists(st.sampled_from([0, 0, 0, 0, 0, 0, 0, 0, 0, 1]), max_size=40),
@@ -74,6 +75,13 @@ class Operator:
         if not self._away.exists() and self._kept is None:
             self._location.rename(self._away)
             self._location.mkdir()
+
+    def move(self):
+        """Let another disk take the place of this one, while nobody else writes."""
+        if not self._away.exists() and self._kept is None:
+            former = self._location.with_name(f"former-{next(self._numbers)}")
+            self._location.rename(former)
+            shutil.copytree(former, self._location)
 
     def mount(self):
         if self._away.exists():
@@ -173,6 +181,9 @@ def play(scenario, monkeypatch, mutate=keep_all_rules):
         def write():
             nonlocal expected
             for number, action in enumerate(scenario["script"]):
+                if action == "move":
+                    operator.move()
+                    continue
                 after, before = b"%d" % number if action == "save" else None, expected
                 expected = before | {after}  # also if this process is gone
                 try:
@@ -272,6 +283,20 @@ def know_no_marks(patch):
     patch.setattr(belief, "problem_of", without_marks)
 
 
+def keep_the_directory_open(patch):
+    opened, kept = ProvenDirectory.opened, {}
+
+    def open_once(self, *, makes=False):
+        return kept.setdefault(id(self), opened(self, makes=makes))
+
+    patch.setattr(ProvenDirectory, "opened", open_once)
+    patch.setattr(Root, "__exit__", lambda self, *exc_info: None)
+
+
+def forget_what_may_have_been_written(patch):
+    patch.setattr(proven, "ReplacedMeanwhileError", ConfigurationError)
+
+
 # Found by a search, and made small. Each is a script, what the operator does, and who moves: 0 and 1 are the script, if there is one,
 # and the operator, then the drains. Whoever changes the steps of the protocol may have to search again; see `around`.
 SAVE = {"kind": HybridStorage, "behind": False, "script": ["save"], "crashes": []}
@@ -282,6 +307,9 @@ BREAKING = {
     look_by_path: SAVE | {"operator": ["unmount", "mount"], "schedule": [1, 1, 0, 0, 0, 1]},
     acknowledge_without_a_look_at_the_identity: SAVE
     | {"kind": AsyncStorage, "operator": ["empty", "restore"], "schedule": [0, 0, 0, 1, 1]},
+    keep_the_directory_open: SAVE | {"script": ["save", "move", "save"], "operator": [], "schedule": [0]},
+    forget_what_may_have_been_written: SAVE
+    | {"script": ["delete", "save"], "operator": ["empty", "restore"], "schedule": [0] * 20 + [1] * 3 + [0] * 3 + [1]},
     take_the_same_content_for_the_same_file: DRAIN | {"schedule": [0] + [1] * 30 + [0] * 3 + [1] + [0] * 3},
     prove_before_looking: DRAIN | {"schedule": [0] + [1] * 26 + [0] * 3 + [1] + [0] * 3},
 }

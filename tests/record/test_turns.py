@@ -1,5 +1,7 @@
 """Turns: one at a time."""
 
+import os
+
 import pytest
 
 from resto.exceptions import ConfigurationError, LeaseLostError
@@ -28,7 +30,8 @@ def test_nobody_else_gets_it_until_its_end(passes):
         passes(100)
         with (
             pytest.raises(
-                ConfigurationError, match=r"another restore of STORAGES\['default'\] is under way \(.* 200 sec"
+                ConfigurationError,
+                match=rf"another restore of STORAGES\['default'\] is under way, by process {os.getpid()} of .* \(.* 200 sec",
             ),
             Turn("default", "comparison"),
         ):
@@ -38,6 +41,16 @@ def test_nobody_else_gets_it_until_its_end(passes):
     with Turn("default", "comparison"):
         pass
     assert not Host.objects.exists()
+
+
+def test_who_has_it_need_not_be_known(passes):
+    """A row of a version that did not tell."""
+    Host.objects.create(storage="default", host=identities.TURN, identity="1", looked=leases.clock() + 30, marks="{}")
+    with (
+        pytest.raises(ConfigurationError, match=r"is under way \(If that was killed, try again in 30 seconds"),
+        Turn("default", "restore"),
+    ):
+        pass
 
 
 def test_it_ends_by_itself_unless_it_is_kept(passes):
