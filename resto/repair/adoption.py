@@ -3,12 +3,14 @@
 from collections.abc import Callable, Sequence
 
 from resto.exceptions import ConfigurationError
+from resto.master.places import has_files
+from resto.master.root import Root
 from resto.record.identities import NEW
 from resto.repair.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport, synchronize
 from resto.storage import HybridStorage, ReplicatedStorage
 from resto.storage.adopting import adopt, end_adoption
 from resto.storage.host_findings import problem_of
-from resto.storage.occupancy import aliases_of_location
+from resto.storage.occupancy import aliases_of_location, occupied_host
 
 
 __all__ = ["Adoption"]
@@ -80,6 +82,25 @@ class Adoption:
         if self.hosts:
             report.hosts = [one for one in report.hosts if one.host in self.hosts]
         return report
+
+    def unseen_host(self, report: SyncReport) -> str:
+        """Return a host that may have files although it does not list them, if the directory that is adopted has none.
+
+        It has been a host before, as it has an identity: the directory may be a disk that is not mounted. Empty if there is none.
+
+        Args:
+            report: What `compare` has returned.
+        """
+        if self._master is None or self.hosts or any(one.extra for one in report.hosts):
+            return ""
+        unlisted = {one.host: self._storage.transport_for(one.host) for one in report.hosts if one.unlisted}
+        try:
+            with Root(self._master.location) as root:
+                if has_files(root.descriptor):
+                    return ""
+        except FileNotFoundError:  # which the adoption says
+            return ""
+        return next((host for host in unlisted if occupied_host({host: unlisted[host]}) is not None), "")
 
     def carry_out(self) -> list[str]:
         """Adopt it, and return what is wrong with hosts after that, in sentences.

@@ -65,8 +65,8 @@ class Command(InterruptibleCommand):
         missing = self._show(adoption)
         if missing and not options["although_files_are_missing"]:
             raise CommandError(
-                f"Nothing was adopted: {adoption.location} lacks {counted(missing, 'file')} that hosts have. manage.py resto_restore "
-                "brings them; give --although-files-are-missing to adopt it without them."
+                f"Nothing was adopted: {adoption.location} {missing} manage.py resto_restore brings them; give "
+                "--although-files-are-missing to adopt it without them."
             )
         if options["interactive"] and not self._agrees(adoption):
             raise CommandError("Nothing was adopted.")
@@ -77,8 +77,8 @@ class Command(InterruptibleCommand):
         if adoption.hosts:
             self.stdout.write("Run manage.py resto_sync, which sends what is missing there.")
 
-    def _show(self, adoption: Adoption) -> int:
-        """Say what differs; return how many files hosts have that the directory lacks, if that is what is to be adopted."""
+    def _show(self, adoption: Adoption) -> str:
+        """Say what differs; return what the directory lacks, if that is what is to be adopted, and hosts have or may have."""
         with ProgressBar(adoption.alias, leave=False) as bar:
             report = adoption.compare(bar.update)
         for problem in report.problems:
@@ -88,8 +88,12 @@ class Command(InterruptibleCommand):
                 self.stdout.write(shown(f"{host.host}: {problem}"))
             self.stdout.write(shown(f"{adoption.alias}: {', '.join(_compared(host, adoption.location))}."))
         if adoption.hosts or adoption.location is None:
-            return 0
-        return max((host.extra for host in report.hosts), default=0)
+            return ""
+        missing = max((host.extra for host in report.hosts), default=0)
+        if missing:
+            return f"lacks {counted(missing, 'file')} that hosts have."
+        unseen = adoption.unseen_host(report)
+        return f"has no files, and {unseen} does not list those that it may have." if unseen else ""
 
     def _agrees(self, adoption: Adoption) -> bool:
         require_terminal("Nothing was adopted: nobody can be asked here. Give --no-input to adopt without asking.")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import sys
 from argparse import ArgumentParser
 from typing import Any, Protocol
@@ -30,7 +31,7 @@ class Command(InterruptibleCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--storage", metavar="ALIAS", help="this storage of STORAGES; may be left out if there is only one"
+            "--storage", metavar="ALIAS", help="this storage of STORAGES; may be left out if there is only one directory"
         )
         parser.add_argument("--prefix", default="", metavar="DIRECTORY", help="only what is below this directory")
         parser.add_argument("--from", dest="source", metavar="HOST", help="the host that decides where hosts disagree")
@@ -95,9 +96,12 @@ def _chosen(alias: str | None) -> tuple[str, HybridStorage]:
     if not with_master:
         what = "resto's storages in STORAGES" if alias is None else f"STORAGES[{alias!r}]"
         raise CommandError(f"Of {what} there is no master copy.")
-    if len(with_master) > 1:
+    # Of several with one directory, the first.
+    places = {os.path.realpath(storage.location): one for one, storage in reversed(with_master.items())}
+    if len(places) > 1:
         raise CommandError(f"Which one? --storage must be one of {', '.join(with_master)}.")
-    return next(iter(with_master.items()))
+    (chosen,) = places.values()
+    return chosen, with_master[chosen]
 
 
 def _restore_options(storage: HybridStorage, options: dict[str, Any]) -> RestoreOptions:

@@ -206,6 +206,13 @@ class _JsonReport:
         self._command.stdout.write(text, ending="")
 
 
+_FILL = {
+    "filled": "filled, and counts from now on",
+    "filling": "left out until it is filled",
+    "pending": "left out as long as something is pending for it: run manage.py resto_drain, and then this again",
+}
+
+
 def _line(event: Difference | Disagreement | Notice) -> str:
     name = event.name
     if isinstance(event, Notice):
@@ -225,7 +232,7 @@ def _summary(host: HostReport) -> str:
     if host.failed:
         parts.append(f"{host.failed} failed")
     if host.fill:
-        parts.append("filled, and counts from now on" if host.fill == "filled" else "left out until it is filled")
+        parts.append(_FILL[host.fill])
     if host.unlisted:
         parts.append(
             f"{host.unlisted} {'directory' if host.unlisted == 1 else 'directories'} not listed by the host, "

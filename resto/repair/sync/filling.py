@@ -1,6 +1,7 @@
 """A host that is left out is filled by a comparison of hosts with each other, and counts again in the end."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 from resto.outcomes import Outcome
 from resto.record import leases, rows
@@ -73,6 +74,13 @@ class Fill:
         for one in report.hosts:
             if one.host in self.hosts:
                 one.fill = ""
-                is_filled = one.agrees and count_again(self._alias, one.host)
-                one.fill = "filled" if is_filled else "filling"
+                one.fill = self._ended(one)
         self._storage.left_out()
+
+    def _ended(self, one: HostReport) -> Literal["filling", "pending", "filled"]:
+        if not one.agrees:
+            return "filling"
+        if count_again(self._alias, one.host):
+            return "filled"
+        is_pending = rows.select({"storage = %s": self._alias, "host = %s": one.host}, 1)
+        return "pending" if is_pending else "filling"

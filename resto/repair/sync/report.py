@@ -116,8 +116,8 @@ class HostReport:
         failed: How many files could not be compared or repaired.
         unlisted: How many directories the host does not list: extra files in them cannot be seen.
         problems: What went wrong with the host as a whole, sentence fragments.
-        fill: Whether the host is left out until it has been filled: ``"filling"`` if it still is at the end, and ``"filled"`` if it
-            counts again; empty for any other host.
+        fill: Whether the host is left out until it has been filled: ``"filling"`` if it still is at the end, ``"pending"`` if only
+            what the record has for it is left to be done, and ``"filled"`` if it counts again; empty for any other host.
     """
 
     host: str
@@ -129,13 +129,13 @@ class HostReport:
     failed: int = 0
     unlisted: int = 0
     problems: list[str] = field(default_factory=list)
-    fill: Literal["", "filling", "filled"] = ""
+    fill: Literal["", "filling", "pending", "filled"] = ""
 
     @property
     def agrees(self) -> bool:
         """Whether the host has what it should have, as far as can be seen."""
         found = self.missing + self.different + self.extra
-        return not self.problems and not self.failed and found == self.repaired and self.fill != "filling"
+        return not self.problems and not self.failed and found == self.repaired and self.fill not in ("filling", "pending")
 
 
 @dataclass(slots=True)

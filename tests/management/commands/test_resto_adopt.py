@@ -71,6 +71,29 @@ def test_directory_that_lacks_what_hosts_have(storage, begin, servers, media_roo
     assert files(servers) == [{"a": b"a", "b": b"b"}] * 2
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_directory_without_files_whose_hosts_do_not_list_theirs(begin, servers, media_root, is_known):
+    """They have been hosts before, so that they may have some: it may not be mounted."""
+    save(begin(transport="http"), "a")
+    shutil.rmtree(media_root)
+    media_root.mkdir()
+    if not is_known:  # by the database, which was thrown away
+        Host.objects.all().delete()
+    begin(transport="http")
+    with pytest.raises(CommandError, match=rf"media has no files, and {servers[0].url} does not list those that it may have"):
+        adopt()
+    assert not (media_root / MASTER_IDENTITY).exists()
+    assert adopt("--although-files-are-missing").count("Adopted.") == 1
+    (media_root / "a").write_bytes(b"a")
+    assert "Adopted." in adopt()
+
+
+def test_directory_without_files_whose_hosts_have_never_been_hosts(begin, servers, media_root):
+    media_root.mkdir()
+    begin(transport="http")
+    assert "Adopted." in adopt()
+
+
 def test_directory_that_is_missing(storage, media_root):
     shutil.rmtree(media_root)
     with pytest.raises(CommandError, match="The directory cannot be adopted"):

@@ -111,6 +111,15 @@ def test_it_asks(monkeypatch, media_root, capsys):
 
 
 @pytest.mark.parametrize("kind", ["Hybrid"], indirect=True)
+def test_storages_of_one_directory_need_not_be_told_apart(lost, settings, media_root):
+    """So the command does what the refusal of either names."""
+    second = settings.STORAGES["default"] | {"BACKEND": "resto.storage.AsyncStorage"}
+    settings.STORAGES |= {"second": second}
+    assert run() == "default: 0 files were there, 2 restored.\n"
+    assert run(storage="second") == "second: 2 files were there, nothing is missing.\n"
+
+
+@pytest.mark.parametrize("kind", ["Hybrid"], indirect=True)
 def test_options_must_name_what_there_is(lost, settings):
     assert run(storage="other") == "resto has no storage 'other'; STORAGES has default.\n"
     assert run("--from", "http://media-9/").startswith("There is no host http://media-9/; there are ")

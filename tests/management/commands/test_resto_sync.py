@@ -18,6 +18,8 @@ from kit import processes
 from kit.processes import interrupt
 from kit.record import files
 from resto.management.progress import ProgressBar
+from resto.models import Pending
+from resto.record import opening
 
 
 @pytest.fixture
@@ -246,6 +248,12 @@ def test_host_that_has_lost_its_files_is_filled(distributed, servers):
     assert f"{distributed[1]}: 0 files compared, left out until it is filled." in printed
     with pytest.raises(CommandError, match="has lost its files, and is filled from the others"):
         call_command("resto_sync", "--from", distributed[1])
+    lease = opening.open_change("default", [distributed[1]], "new", present=False)
+    Pending.objects.update(attempts=1)
+    agrees, printed = run()
+    assert not agrees
+    assert "left out as long as something is pending for it: run manage.py resto_drain, and then this again." in printed
+    lease.forget()
     agrees, printed = run("--json")
     assert [host["fill"] for host in json.loads(printed)["storages"]["default"]["hosts"]] == ["", "filled"]
     assert (agrees, files(servers)) == (True, [{"a": b"1"}] * 2)

@@ -144,6 +144,17 @@ def test_changes_that_are_under_way_do_not_keep_a_host_from_counting(wiped, stor
     lease.forget()
 
 
+def test_what_is_pending_keeps_a_host_from_counting_that_has_all_files(wiped, storage, servers, clock):
+    lease = opening.open_change("default", [wiped.url], "new", present=False)
+    Pending.objects.update(attempts=1)  # it rests, as a request may still arrive
+    report, _ = compare(storage)
+    assert files(servers) == [FILES] * 3
+    assert (report.hosts[0].fill, report.agrees, state_of(wiped)) == ("pending", False, NEW)
+    lease.release(0)
+    drain()
+    assert compare(storage)[0].hosts[0].fill == "filled"
+
+
 def test_host_that_nothing_is_known_of_and_that_is_empty_is_new(storage, servers):
     for server in servers[1:]:
         server.create_file("a", b"1")
