@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,22 @@ execute_from_command_line(["manage.py", "migrate", "--verbosity", "0"])
 """
 
 
-def start(program: str, url: str, media: Path, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
-    """Start a program on a site with one host; it finds ``url``, ``media`` and ``arguments`` under these names."""
+def start(
+    program: str, url: str, media: Path, *arguments: str, within: Sequence[str] = (), **options: Any
+) -> "subprocess.Popen[str]":
+    """Start a program on a site with one host; it finds ``url``, ``media`` and ``arguments`` under these names.
+
+    Args:
+        program: In Python.
+        url: Of the host.
+        media: The directory of the master copy.
+        *arguments: For the program.
+        within: The command that starts the command that it is given.
+        **options: Of the process.
+    """
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     environment.pop("DJANGO_SETTINGS_MODULE", None)
-    command = [sys.executable, "-c", SITE + program, url, str(media), *arguments]
+    command = [*within, sys.executable, "-c", SITE + program, url, str(media), *arguments]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, **options)
 
 
