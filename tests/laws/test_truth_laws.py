@@ -314,7 +314,7 @@ def take_names_that_are_pending(patch):
     patch.setattr(distributed.DistributedStorage, "is_name_available", Storage.is_name_available)
 
 
-# Of a host that is filled; what the other rules are for is told in the tests of the storage.
+# Of a host that is filled; what the other rules are for is told in the tests of the storage (`test_left_out.py`).
 
 
 def count_whoever_is_filled(patch):
@@ -331,6 +331,14 @@ def ask_whoever_is_filled(patch):
 
 def fill_without_a_row(patch):
     patch.setattr(copying, "open_fills", lambda storage, name, hosts: [leases.Lease(name, [host]) for host in hosts])
+
+
+def forget_what_only_the_filled_one_has_followed(patch):
+    patch.setattr(Change, "_kept_for_those_that_count", lambda self, lease, outcomes: outcomes)
+
+
+def count_whoever_is_not_filled_yet(patch):
+    patch.setattr(distributed.DistributedStorage, "repair_each", lambda self, differences: iter(()))
 
 
 def clear_what_a_fill_has_not_seen(patch):
@@ -386,6 +394,14 @@ BREAKING = {
     ask_whoever_has_missed_something: MISSED_DELETION | {"scripts": [["save"], ["save"]]},
     count_whoever_is_filled: WIPED | {"scripts": [["save"]], "faults": [0, 0, 0, 3]},
     ask_whoever_is_filled: WIPED | {"scripts": [["over"], ["save"]], "faults": [0, 2]},
+    forget_what_only_the_filled_one_has_followed: WIPED
+    | {
+        "scripts": [["delete", "save"]],
+        "faults": [0] * 4 + [3],
+        "crashes": [0] * 32 + [1],
+        "schedule": [1] * 25 + [0] * 60,
+    },
+    count_whoever_is_not_filled_yet: WIPED | {"scripts": [["save"]]},
     fill_without_a_row: WIPED | {"scripts": [["delete"]], "schedule": [1] * 10},
     clear_what_a_fill_has_not_seen: WIPED | {"scripts": [["delete"]], "schedule": [0] + [1] * 9},
     ask_all_if_all_have_missed_something: MISSED_DELETION
