@@ -21,6 +21,7 @@ PARTS = {
     "outage": ["saves", "rounds", "timeout"],
     "large": ["megabytes", "rounds"],
     "sync": ["files", "rounds"],
+    "restore": ["restored", "rounds"],
     "record": ["saves", "files", "rounds"],
     "backlog": ["saves", "rounds", "pending"],
     "queues": ["saves", "queued", "rounds"],

@@ -69,7 +69,7 @@ def within(part: str, work: str, wanted: float, of: str | None, figure: str = WA
 
 
 SILENT = "1 KB save, 3 hosts, one silent"
-SYNC, DRAIN = "resto_sync, in process", "resto_drain"
+SYNC, RESTORE, DRAIN = "resto_sync, in process", "resto_restore, in process", "resto_drain"
 
 GOALS = [
     better("saves", "1 KB save, 3 hosts", 5, than=DJANGO_RESTO),
@@ -92,6 +92,7 @@ GOALS = [
     better("sync", "copy to Apache", 2.5, than="rclone copy", figure=SECONDS, ours=SYNC),
     better("sync", "compare with nginx", 3, than="rclone copy", figure=SECONDS, ours=SYNC),
     better("sync", "compare with Apache", 3, than="rclone copy", figure=SECONDS, ours=SYNC),
+    within("restore", "restore from nginx", 1, of="rclone copy", figure=SECONDS, ours=RESTORE),
     within("record", "catch up with 1 % of all names", 0.1, of="resto_sync", figure=SECONDS, ours=DRAIN),
     *(
         within("record", f"1 KB save, 3 hosts, {storage} with a record", 2, of="no record", ours=database)

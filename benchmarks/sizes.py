@@ -15,6 +15,7 @@ class Sizes:
         rounds: Of what takes seconds.
         megabytes: Of the large file.
         files: Of the full comparison.
+        restored: Files that are brought back to a master copy.
         pending: Rows of a long backlog.
         queued: Saves that the workers of a queue replicate.
         workers: Kinds of workers, quick ones first.
@@ -25,6 +26,7 @@ class Sizes:
     rounds: int = 5
     megabytes: int = 1_000
     files: int = 10_000
+    restored: int = 5_000
     pending: int = 1_000_000
     queued: int = 300
     workers: int = 8
@@ -32,4 +34,4 @@ class Sizes:
 
 
 # To see that everything still runs; the figures mean nothing.
-QUICK = Sizes(saves=2, rounds=1, megabytes=2, files=20, pending=2_000, queued=3, workers=2, timeout=0.2)
+QUICK = Sizes(saves=2, rounds=1, megabytes=2, files=20, restored=20, pending=2_000, queued=3, workers=2, timeout=0.2)

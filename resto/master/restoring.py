@@ -34,7 +34,7 @@ class Whole:
     modified: datetime | None
 
 
-def begin_restored(master: MasterCopy, names: Sequence[str]) -> dict[str, int | None | OSError]:
+def begin_restored(master: MasterCopy, names: Sequence[str]) -> dict[str, int | OSError | None]:
     """Make the temporary files of names in one directory.
 
     Args:
@@ -49,7 +49,7 @@ def begin_restored(master: MasterCopy, names: Sequence[str]) -> dict[str, int | 
         OSError: None can be made.
         ConfigurationError: The directory is not the master copy.
     """
-    begun: dict[str, int | None | OSError] = {}
+    begun: dict[str, int | OSError | None] = {}
     try:
         with master.proven.changing(names[0]) as root:
             for name in names:

@@ -50,7 +50,12 @@ class Turn:
         with connected() as connection:
             row = rows_in(connection).filter(storage=self._storage, host=TURN)
             holder = {"process": os.getpid(), "machine": platform.node()}
-            values = {"identity": self._token, "state": self._what, "looked": now + seconds, "marks": json.dumps(holder)}
+            values = {
+                "identity": self._token,
+                "state": self._what,
+                "looked": now + seconds,
+                "marks": json.dumps(holder),
+            }
             if row.filter(looked__lte=now).update(**values):
                 return
             try:
@@ -61,7 +66,9 @@ class Turn:
                 if connection.in_atomic_block:
                     raise
             state, until, who = row.values_list("state", "looked", "marks").first() or (self._what, now, "{}")
-        raise _taken(f"another {state} of STORAGES[{self._storage!r}] is under way", max(until - now, 1), json.loads(who))
+        raise _taken(
+            f"another {state} of STORAGES[{self._storage!r}] is under way", max(until - now, 1), json.loads(who)
+        )
 
     @outside_loops
     def keep(self) -> None:

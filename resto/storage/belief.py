@@ -29,7 +29,7 @@ from resto.master.identity import (
 from resto.master.places import find_places, missing_places
 from resto.master.root import Root
 from resto.record import identities, leases
-from resto.record.identities import MASTER, Known
+from resto.record.identities import Known
 from resto.storage.beginning import Mastered, begin, begin_anew, complete, is_nothing_lost
 from resto.storage.identified import alias_of_identities, has_identities
 from resto.storage.occupancy import aliases_of_location

@@ -2,6 +2,7 @@
 
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -109,7 +110,8 @@ def test_nothing_stays_open_where_the_directory_proves_to_be_another_one(master,
 
     proved = []
     monkeypatch.setattr(master.proven, "_prove", prove)
-    before = len(os.listdir("/proc/self/fd"))
+    opened = Path("/proc/self/fd")
+    before = len([*opened.iterdir()])
     with pytest.raises(ReplacedMeanwhileError):
         begin_restored(master, ["a", "b"])
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len([*opened.iterdir()]) == before

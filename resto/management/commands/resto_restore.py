@@ -31,7 +31,9 @@ class Command(InterruptibleCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--storage", metavar="ALIAS", help="this storage of STORAGES; may be left out if there is only one directory"
+            "--storage",
+            metavar="ALIAS",
+            help="this storage of STORAGES; may be left out if there is only one directory",
         )
         parser.add_argument("--prefix", default="", metavar="DIRECTORY", help="only what is below this directory")
         parser.add_argument("--from", dest="source", metavar="HOST", help="the host that decides where hosts disagree")

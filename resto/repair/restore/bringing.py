@@ -143,7 +143,7 @@ class Bringing:
 
     def _begin_files(self, files: Sequence[Wanted]) -> None:
         """Begin files of one directory."""
-        begun: Mapping[str, int | None | Exception]
+        begun: Mapping[str, int | Exception | None]
         try:
             begun = begin_restored(self._storage.master, [wanted.name for wanted in files])
         except (OSError, ConfigurationError) as error:

@@ -135,7 +135,9 @@ class HostReport:
     def agrees(self) -> bool:
         """Whether the host has what it should have, as far as can be seen."""
         found = self.missing + self.different + self.extra
-        return not self.problems and not self.failed and found == self.repaired and self.fill not in ("filling", "pending")
+        return (
+            not self.problems and not self.failed and found == self.repaired and self.fill not in ("filling", "pending")
+        )
 
 
 @dataclass(slots=True)

@@ -80,7 +80,9 @@ def test_directory_without_files_whose_hosts_do_not_list_theirs(begin, servers, 
     if not is_known:  # by the database, which was thrown away
         Host.objects.all().delete()
     begin(transport="http")
-    with pytest.raises(CommandError, match=rf"media has no files, and {servers[0].url} does not list those that it may have"):
+    with pytest.raises(
+        CommandError, match=rf"media has no files, and {servers[0].url} does not list those that it may have"
+    ):
         adopt()
     assert not (media_root / MASTER_IDENTITY).exists()
     assert adopt("--although-files-are-missing").count("Adopted.") == 1
