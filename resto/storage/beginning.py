@@ -15,7 +15,7 @@ from resto.master.places import has_files
 from resto.record import identities, rows
 from resto.record.identities import MASTER, Known
 from resto.storage.identified import Identified
-from resto.storage.occupancy import are_empty, occupied_host
+from resto.storage.occupancy import are_empty, naming_storage, occupied_host
 from resto.storage.verdict import CODE, matching
 from resto.transports import Transport
 
@@ -54,7 +54,8 @@ def begin(storage: Mastered, root: int, aliases: Sequence[str]) -> tuple[Found |
             "Is it mounted? If its files are lost, run: manage.py resto_restore. If this is a new site, see: "
             "manage.py resto_adopt."
         )
-        raise ConfigurationError(f"{storage.location} has no files, and {occupied}", hint, CODE)
+        problem = ConfigurationError(f"{storage.location} has no files, and {occupied}", hint, CODE)
+        raise naming_storage(problem, storage.location)
     require_exclusive_links(root, storage.location)
     identities.add(aliases[0], MASTER, "")
     keep_identity(root, new_identity())

@@ -32,7 +32,7 @@ from resto.record import identities, leases
 from resto.record.identities import Known
 from resto.storage.beginning import Mastered, begin, begin_anew, complete, is_nothing_lost
 from resto.storage.identified import alias_of_identities, has_identities
-from resto.storage.occupancy import aliases_of_location
+from resto.storage.occupancy import aliases_of_location, naming_storage
 from resto.storage.verdict import CODE, is_made, matching, problem_of, problem_of_place, problem_of_reading
 
 
@@ -81,7 +81,7 @@ class Belief:
         """Raise if files are being brought back; see `Believer.require_whole`."""
         if self.is_restoring:
             problem = f"{self._storage.location} is being restored; what it lacks may be on its way back"
-            raise ConfigurationError(problem, "Let manage.py resto_restore come to its end.", CODE)
+            raise self._named(ConfigurationError(problem, "Let manage.py resto_restore come to its end.", CODE))
 
     def forget(self) -> None:
         """Ask the record again."""
@@ -125,7 +125,7 @@ class Belief:
         if (known := self._known) is not None and known.places:
             with Root(self._storage.location) as root:
                 for path in missing_places(root.descriptor, known.places):
-                    raise problem_of_place(self._storage.location, path, known)
+                    raise self._named(problem_of_place(self._storage.location, path, known))
         return is_proven
 
     def examine(self) -> tuple[ConfigurationError | None, Known | None]:
@@ -145,11 +145,11 @@ class Belief:
             found, known, places = None, matching(identities.find(aliases), None), []
         except ConfigurationError as error:
             known = matching(identities.find(aliases), None)
-            return error, known if is_made(known) else None
+            return self._named(error), known if is_made(known) else None
         problem = problem_of(self._storage.location, found, known)
         if problem is None and known is not None and places:
             problem = problem_of_place(self._storage.location, places[0], known)
-        return problem, known if is_made(known) else None
+        return problem and self._named(problem), known if is_made(known) else None
 
     def identity(self) -> str:
         """Return the id of the master copy, as the record knows it; empty if it knows none.
@@ -159,6 +159,9 @@ class Belief:
         """
         _, known = self.examine()  # not what was believed a moment ago: another one may have been adopted
         return "" if known is None else known.identity
+
+    def _named(self, problem: ConfigurationError) -> ConfigurationError:
+        return naming_storage(problem, self._storage.location)
 
     def prove(self, root: int, proof: Proof, *, is_save: bool = False) -> None:
         """Raise unless a directory is the master copy; see `Believer.prove`.
@@ -207,7 +210,7 @@ class Belief:
             found, known = begin_anew(self._storage, root, aliases, known)
             problem = problem_of(self._storage.location, found, known)
         if problem is not None:
-            raise problem
+            raise self._named(problem)
         return self._believe(root, found, known)
 
     def _both(self, root: int, aliases: Sequence[str], looks: int = _LOOKS) -> tuple[Found | None, Known | None]:
@@ -245,7 +248,7 @@ class Belief:
             problem_of(self._storage.location, None, matching(identities.find(aliases), None)) if aliases else None
         )
         if problem is not None and not (is_save and is_nothing_lost(self._storage, aliases)):
-            raise problem
+            raise self._named(problem)
 
     def check_place(self, root: int, directory: str) -> None:
         """Raise unless what was mounted on the way to a directory is; see `Believer.check_place`.
@@ -260,7 +263,7 @@ class Belief:
         places, is_there = find_places(root, directory)
         for path in known.places:
             if f"{directory}/".startswith(f"{path}/") and path not in places:
-                raise problem_of_place(self._storage.location, path, known)
+                raise self._named(problem_of_place(self._storage.location, path, known))
         if not places.keys() <= known.places.keys():
             remembered = identities.change_places(known, lambda before: {**before, **places})
             self._known = replace(known, places=remembered)

@@ -1,6 +1,7 @@
 """Whether hosts have files already, and storages a directory in common: before a master copy begins."""
 
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -10,7 +11,7 @@ from time import monotonic
 from django.core.files.storage import storages
 
 from resto.courses import course_of, finish
-from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError
+from resto.exceptions import ConfigurationError, HostUnavailableError, RemoteFileNotFoundError, TransportError
 from resto.executors import Job
 from resto.names import HOST_IDENTITY, is_temporary
 from resto.outcomes import Outcome
@@ -20,7 +21,10 @@ from resto.storage.composition import imported_backend
 from resto.transports import Directory, Transport
 
 
-__all__ = ["aliases_of_location", "are_empty", "occupied_host"]
+__all__ = ["aliases_of_location", "are_empty", "naming_storage", "occupied_host"]
+
+# The commands that want to know which storage is meant.
+_COMMANDS = re.compile(r"manage\.py resto_(restore|adopt)")
 
 # Seconds in which a host has to answer.
 PATIENCE = 2.0
@@ -35,8 +39,28 @@ def aliases_of_location(location: str) -> dict[str, object]:
     Args:
         location: Its path.
     """
-    found: dict[str, object] = {}
     real = os.path.realpath(location)
+    return {alias: storage for alias, (storage, place) in _places().items() if place == real}
+
+
+def naming_storage(problem: ConfigurationError, location: str) -> ConfigurationError:
+    """Let the commands that an error recommends be about the storage of a directory, where there are others.
+
+    Args:
+        problem: What is wrong with the directory.
+        location: Its path.
+    """
+    places, real = _places(), os.path.realpath(location)
+    alias = next((alias for alias, (_, place) in places.items() if place == real), None)
+    if alias is None or len({place for _, place in places.values()}) == 1:
+        return problem
+    hint = _COMMANDS.sub(lambda command: f"{command[0]} --storage {alias}", problem.hint)
+    return ConfigurationError(problem.problem, hint, problem.code)
+
+
+def _places() -> dict[str, tuple[object, str]]:
+    """Return the storages of resto in ``STORAGES``, by their aliases, each with the real path of its master copy, or its alias."""
+    found: dict[str, tuple[object, str]] = {}
     for alias, parameters in storage_settings().items():
         if not hasattr(imported_backend(parameters.get("BACKEND")), "record_alias"):  # it is not one of resto's
             continue
@@ -44,9 +68,8 @@ def aliases_of_location(location: str) -> dict[str, object]:
             storage = storages[alias]
         except Exception:  # noqa: BLE001, S112 - whatever its options raise: `manage.py check` says it
             continue
-        its = getattr(storage, "location", None)
-        if its is not None and os.path.realpath(its) == real:
-            found[alias] = storage
+        location = getattr(storage, "location", None)
+        found[alias] = storage, alias if location is None else os.path.realpath(location)
     return found
 
 

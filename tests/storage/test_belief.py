@@ -677,6 +677,19 @@ def test_link_below_that_is_a_directory_by_now_is_not_mounted(storage, media_roo
     assert not any(server.has_file("d/a") for server in servers)
 
 
+@pytest.mark.parametrize("lose", [unmounted, missing])
+def test_refusal_names_the_storage_where_there_are_others(storage, settings, media_root, tmp_path, lose):
+    save(storage)
+    other = {**settings.STORAGES["default"]["OPTIONS"], "location": str(tmp_path / "other")}
+    settings.STORAGES |= {"other": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": other}}
+    lose(media_root)
+    for act in (storages["default"].belief.require, lambda: save(storages["default"])):
+        with pytest.raises(ConfigurationError, match=r"run: manage.py resto_restore --storage default\."):
+            act()
+    problem, _ = storages["default"].belief.examine()
+    assert "resto_restore --storage default." in str(problem)
+
+
 def test_directory_below_that_becomes_a_link_is_remembered_by_a_process_that_knew_it_before(
     storage, media_root, tmp_path, time
 ):

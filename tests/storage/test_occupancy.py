@@ -3,8 +3,9 @@
 import pytest
 from django.core.files.storage import storages
 
+from resto.exceptions import ConfigurationError
 from resto.storage import occupancy
-from resto.storage.occupancy import aliases_of_location, occupied_host
+from resto.storage.occupancy import aliases_of_location, naming_storage, occupied_host
 
 
 def occupied(storage):
@@ -75,3 +76,23 @@ def test_host_that_hangs_is_not_waited_for(storage, servers, monkeypatch):
         assert occupied(storage) == f"{servers[1].url} has some"
     finally:
         servers[0].heal()
+
+
+def test_commands_are_about_the_storage_that_is_meant_where_there_are_others(settings, tmp_path, servers):
+    hint = "If its files are lost, run: manage.py resto_restore. If not: manage.py resto_adopt."
+    problem = ConfigurationError("it is another one", hint, "E019")
+
+    def of(location, kind="Hybrid"):
+        options = {"hosts": [servers[0].url], "location": str(tmp_path / location)}
+        return {"BACKEND": f"resto.storage.{kind}Storage", "OPTIONS": options}
+
+    settings.STORAGES = {"default": of("a"), "later": of("a", "Async")}
+    assert naming_storage(problem, str(tmp_path / "a")) is problem
+    settings.STORAGES |= {"other": of("b")}
+    named = naming_storage(problem, str(tmp_path / "b"))
+    assert (named.problem, named.code) == (problem.problem, problem.code)
+    assert named.hint == (
+        "If its files are lost, run: manage.py resto_restore --storage other. If not: manage.py resto_adopt --storage other."
+    )
+    assert "resto_restore --storage default." in naming_storage(problem, str(tmp_path / "a")).hint
+    assert naming_storage(problem, str(tmp_path / "elsewhere")) is problem

@@ -64,8 +64,9 @@ class Command(InterruptibleCommand):
         adoption.require_possible()
         missing = self._show(adoption)
         if missing and not options["although_files_are_missing"]:
+            storage = f" --storage {adoption.alias}" if options["storage"] else ""
             raise CommandError(
-                f"Nothing was adopted: {adoption.location} {missing} manage.py resto_restore brings them; give "
+                f"Nothing was adopted: {adoption.location} {missing} manage.py resto_restore{storage} brings them; give "
                 "--although-files-are-missing to adopt it without them."
             )
         if options["interactive"] and not self._agrees(adoption):

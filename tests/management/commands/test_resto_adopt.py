@@ -57,6 +57,8 @@ def test_directory_that_lacks_what_hosts_have(storage, begin, servers, media_roo
     media_root.mkdir()
     with pytest.raises(CommandError, match=r"lacks 1 file that hosts have\. manage.py resto_restore"):
         adopt()
+    with pytest.raises(CommandError, match=r"manage.py resto_restore --storage default brings them"):
+        adopt(storage="default")
     assert not (media_root / MASTER_IDENTITY).exists()
     text = adopt("--although-files-are-missing")
     assert "has 1 that are not in" in text
