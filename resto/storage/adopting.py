@@ -46,8 +46,9 @@ def adopt(location: str, belief: Belief) -> tuple[str, str]:
             replace_identity(root.descriptor, new_identity(), former)
         found = read_identity(root.descriptor)
     assert found is not None  # noqa: S101 - it was just written
-    # That of whoever has done the same meanwhile.
-    identities.put(aliases[0] if row is None else row.storage, MASTER, *found.identity)
+    if row is None or row.identity != found.identity.id:
+        # That of whoever has done the same meanwhile.
+        identities.put(aliases[0] if row is None else row.storage, MASTER, *found.identity)
     belief.forget()
     return former
 

@@ -12,6 +12,7 @@ from resto.exceptions import ConfigurationError
 from resto.models import Host, Pending
 from resto.repair.drain import drain
 from resto.staticfiles import ManifestStaticFilesStorage, StaticFilesStorage
+from resto.storage.recognition import Recognition
 
 
 MANIFEST = "resto.staticfiles.ManifestStaticFilesStorage"
@@ -187,6 +188,23 @@ def test_each_release_adopts_its_directory(use, servers, tmp_path):
     assert files(servers) == [{"a.css": b"2"}] * 2
     use(location=str(tmp_path / "2"))
     assert drain().done == 2
+
+
+def interrupt(*args, **kwargs):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.usefixtures("identities_apply")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("step", ["follow", "examine"])
+def test_release_whose_adoption_was_killed_is_published_by_the_next_run(use, servers, tmp_path, monkeypatch, step):
+    publish(use(location=str(tmp_path / "1")), a=b"1")
+    with monkeypatch.context() as patch:
+        patch.setattr(Recognition, step, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            publish(use(location=str(tmp_path / "2")), a=b"2")
+    publish(use(location=str(tmp_path / "2")), a=b"2")
+    assert files(servers) == [{"a.css": b"2"}] * 2
 
 
 @pytest.mark.usefixtures("identities_apply")
