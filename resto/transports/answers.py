@@ -52,6 +52,7 @@ _HEAD = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2})(?: ([\t -~]*+))?\r\n((?:[A-Za-z]
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1[0-9]{2}[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n")
 _LENGTH = re.compile(rb"\ncontent-length:[\t ]*([0-9]{1,18})[\t ]*\r")
 _CONNECTION = re.compile(rb"\nconnection:([^\r]*)\r")
+_WITHOUT_BODY = (204, 304)
 _CODING = b"\ntransfer-encoding"
 
 
@@ -119,7 +120,7 @@ def parse_plain(received: bytes, method: str) -> PlainAnswer | None:
     if head is None:
         return None
     status, fields = int(head[1]), b"\n" + head[3].lower()
-    size = 0 if method == "HEAD" or status in (204, 304) else _body_size(fields)
+    size = 0 if method == "HEAD" or status in _WITHOUT_BODY else _body_size(fields)
     if size is None or len(received) != head.end() + size:
         return None
     connection = _CONNECTION.search(fields)
@@ -136,10 +137,10 @@ def missing_of_short(received: bytes) -> int:
         received: What has arrived of it.
     """
     head = _HEAD.match(received)
-    size = None if head is None else _body_size(b"\n" + head[3].lower())
-    if head is None or size is None or size > SHORT_SIZE:
+    if head is None or int(head[1]) in _WITHOUT_BODY:
         return 0
-    return max(head.end() + size - len(received), 0)
+    size = _body_size(b"\n" + head[3].lower())
+    return 0 if size is None or size > SHORT_SIZE else max(head.end() + size - len(received), 0)
 
 
 def _body_size(fields: bytes) -> int | None:

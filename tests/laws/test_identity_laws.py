@@ -287,7 +287,9 @@ def keep_the_directory_open(patch):
     opened, kept = ProvenDirectory.opened, {}
 
     def open_once(self, *, makes=False):
-        return kept.setdefault(id(self), opened(self, makes=makes))
+        if id(self) not in kept:
+            kept[id(self)] = opened(self, makes=makes)
+        return kept[id(self)]
 
     patch.setattr(ProvenDirectory, "opened", open_once)
     patch.setattr(Root, "__exit__", lambda self, *exc_info: None)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from resto.transports.answers import FIRST_SIZE, Fields, Received, parse_plain, read_answer
+from resto.transports.answers import FIRST_SIZE, Fields, Received, missing_of_short, parse_plain, read_answer
 
 
 CREATED = b"HTTP/1.1 201 Created\r\nServer: nginx/1.22.1\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n"
@@ -106,6 +106,23 @@ def test_answers_of_servers_are_plain():
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 123456\r\nLast-Modified: Wed, 25 Nov 2026 00:53:04 GMT\r\n\r\n"
     assert parse_plain(head, "HEAD").headers["content-length"] == "123456"
     assert parse_plain(head, "GET") is None
+
+
+@pytest.mark.parametrize(
+    ("received", "missing"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", 5),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\nab", 3),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde", 0),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcdefg", 0),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 65537\r\n\r\n", 0),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", 0),
+        (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", 0),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", 0),
+    ],
+)
+def test_rest_of_a_short_answer_is_known(received, missing):
+    assert missing_of_short(received) == missing
 
 
 def test_fields_are_looked_up_without_regard_to_case_and_the_first_counts():
