@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling
 
 from kit.clock import Clock
 from resto import health
@@ -27,7 +28,7 @@ _MEMORY, _ROOM = Path("/dev/shm"), 2 * 1024**3
 if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM:
     os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
 
-pytest_plugins = ["kit.servers", "kit.brokers", "kit.recognized", "pytester"]
+pytest_plugins = ["kit.servers", "kit.brokers", "kit.browser", "kit.recognized", "pytester"]
 
 # `make explore` has thousands of examples of each.
 settings.register_profile(
@@ -76,10 +77,32 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: order.get(item.path.stem, len(LONG)))
 
 
-def pytest_collection_finish():
+# What takes seconds to start, by what is in the identifiers of the tests that share it: one process runs them all.
+SHARED = {"rabbitmq": "RabbitMQ", "test_live_site.py": "browser", "test_servers_browser.py": "browser"}
+
+
+class Scheduling(LoadFileScheduling):
+    """Gives a process whole files, but for tests that share something with those of another file."""
+
+    def _split_scope(self, nodeid):
+        shared = [what for part, what in SHARED.items() if part in nodeid]
+        return shared[0] if shared else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
     """Spare the garbage collector thousands of tests, which stay anyway."""
-    gc.collect()
-    gc.freeze()
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

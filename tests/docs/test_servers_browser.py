@@ -15,7 +15,6 @@ import pytest
 from PIL import Image
 from selenium.common.exceptions import WebDriverException
 
-from kit.browser import running_browser
 from kit.servers import ADDRESS, CONFIGS
 from kit.servers import KINDS as ALL_KINDS
 
@@ -48,12 +47,6 @@ UPLOADS = {
     "page.txt": HTML,
     "page.pdf": HTML,
 }
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with running_browser() as browser:
-        yield browser
 
 
 def opened(browser, server, name, content):

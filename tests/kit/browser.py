@@ -1,4 +1,7 @@
-"""A real browser: Chromium without a window, driven by selenium."""
+"""A real browser: Chromium without a window, driven by selenium.
+
+A pytest plugin, as `servers`: the session shares one (``browser``).
+"""
 
 import contextlib
 import os
@@ -69,6 +72,19 @@ def running_browser() -> Iterator[Chrome]:
         finally:
             browser.quit()
             _wait_for_processes(home)
+
+
+@pytest.fixture(scope="session")
+def session_browser() -> Iterator[Chrome]:
+    with running_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(session_browser: Chrome) -> Chrome:
+    """The session's browser; it has forgotten who was logged in."""
+    session_browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    return session_browser
 
 
 def submit(browser: Chrome, button: str) -> None:

@@ -19,7 +19,7 @@ from PIL import Image
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
-from kit.browser import running_browser, submit
+from kit.browser import submit
 from resto.names import is_temporary
 from sites.newsroom.server import DEADLINE, EDITOR, Newsroom, Visitor, wait_until
 from sites.workshop.site import held
@@ -94,19 +94,6 @@ def visit() -> Iterator[Callable[[Newsroom], Visitor]]:
     """A function: site -> a new visitor of it."""
     with contextlib.ExitStack() as stack:
         yield lambda site: stack.enter_context(Visitor(site))
-
-
-@pytest.fixture(scope="session")
-def session_browser() -> Iterator[Chrome]:
-    with running_browser() as browser:
-        yield browser
-
-
-@pytest.fixture
-def browser(session_browser) -> Chrome:
-    """The session's browser; it has forgotten who was logged in."""
-    session_browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
-    return session_browser
 
 
 @pytest.fixture

@@ -76,12 +76,13 @@ class Site:
     def media(self):
         return self.workshop.media
 
-    def start_worker(self):
+    def start_worker(self, forked=True):
         if self.kind in RQ:
-            return self.workshop.rq(self.broker.url, self.queue, "--with-scheduler", *RQ_WORKERS[self.kind])
+            options = ("--with-scheduler", *RQ_WORKERS[self.kind])
+            return self.workshop.rq(self.broker.url, self.queue, *options, forked=forked)
         if self.kind in CELERY:
             pool = ("-P", "solo") if "solo" in self.kind else ("-c", "2")
-            return self.workshop.celery("-n", f"{self.queue}-{next(self._numbers)}", *pool)
+            return self.workshop.celery("-n", f"{self.queue}-{next(self._numbers)}", *pool, forked=forked)
         return self.workshop.manage("db_worker", "--interval", "0.1", ready="Starting worker")
 
     def wait_until_equal(self, *places):
@@ -113,10 +114,10 @@ def open_site(request, queue, database):
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "celery solo, rabbitmq"])
 def test_two_workers_leave_the_hosts_equal_to_the_master_copy(open_site, hosts, kind):
-    """After saves and deletes, of which many are of names that are saved again."""
+    """After saves and deletes, of which many are of names that are saved again. The workers import all by themselves."""
     site, choice = open_site(kind, hosts.urls), random.Random(3)
     with ThreadPoolExecutor() as threads:
-        list(threads.map(lambda _: site.start_worker(), range(2)))
+        list(threads.map(lambda _: site.start_worker(forked=False), range(2)))
     saves, deletes = (100, 25) if kind in THOROUGH else (8, 2) if kind in SLOW else (20, 5)
     calls = [*["save"] * saves, *["delete"] * deletes]
     choice.shuffle(calls)

@@ -173,20 +173,28 @@ class Workshop:
         self._config.write_text(json.dumps(config))
 
     def start(self, program: str, *arguments: str, ready: str) -> Worker:
-        """Start a worker, and return when it has logged that it is ready."""
+        """Start a worker, and return when it has logged that it is ready.
+
+        Args:
+            program: ``python``, which is a fork; or one of the virtual environment.
+            *arguments: Of the program.
+            ready: What it logs then.
+        """
         path = program if program == "python" else f"{VENV_PROGRAMS}/{program}"
         worker = Worker([path, *arguments], self.folder, self._environment)
         self.workers.append(worker)
         worker.wait_for(ready)
         return worker
 
-    def rq(self, redis: str, queue: str = "default", *options: str) -> Worker:
-        """Start a worker of rq."""
-        return self.start("rq", "worker", queue, "--url", redis, *options, ready="Listening on")
+    def rq(self, redis: str, queue: str = "default", *options: str, forked: bool = True) -> Worker:
+        """Start a worker of rq; a fork has imported already what it needs."""
+        program = _in_fork("rq") if forked else ["rq"]
+        return self.start(*program, "worker", queue, "--url", redis, *options, ready="Listening on")
 
-    def celery(self, *options: str) -> Worker:
-        """Start a worker of Celery."""
-        return self.start("celery", "-A", "sites.workshop.celery", "worker", "-l", "INFO", *options, ready=" ready.")
+    def celery(self, *options: str, forked: bool = True) -> Worker:
+        """Start a worker of Celery; a fork has imported already what it needs."""
+        program = _in_fork("celery") if forked else ["celery"]
+        return self.start(*program, "-A", "sites.workshop.celery", "worker", "-l", "INFO", *options, ready=" ready.")
 
     def manage(self, *arguments: str, ready: str) -> Worker:
         """Start a command of ``manage.py`` that goes on until it is stopped."""
@@ -221,6 +229,11 @@ class Workshop:
         for worker in self.workers:
             worker.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _in_fork(program: str) -> list[str]:
+    """Return the command that runs a Python program of the virtual environment in a fork."""
+    return ["python", f"{VENV_PROGRAMS}/{program}"]
 
 
 def wait_until(condition: Callable[[], object], explanation: Callable[[], str] = lambda: "") -> None:
