@@ -74,6 +74,10 @@ class Fork:
         self._channel = channel
         self.pid = int(channel.recv(100))
 
+    def has_ended(self) -> bool:
+        """Tell whether it has ended, and let it keep its number."""
+        return self.returncode is not None or bool(select.select([self._channel], [], [], 0)[0])
+
     def poll(self) -> int | None:
         """Return its status, or None if it still runs."""
         with contextlib.suppress(subprocess.TimeoutExpired):

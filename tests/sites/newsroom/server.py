@@ -8,8 +8,6 @@ import shutil
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +25,19 @@ from sites.newsroom import gunicorn_conf
 TESTS = Path(__file__).resolve().parents[2]
 EDITOR = ("editor", "editor@example.com", "a pass for the newsroom")
 DEADLINE = 120.0  # seconds until anything must have happened; a busy machine needs a few
-GUNICORN = ("gunicorn", "-c", "python:sites.newsroom.gunicorn_conf", "sites.newsroom.wsgi")
+# A fork, which gets the socket as its standard input.
+GUNICORN = """
+import os, sys, warnings
+from gunicorn.app.wsgiapp import run
+
+warnings.simplefilter("always", ResourceWarning)
+listener = os.dup(0)
+with open(os.devnull) as nothing:
+    os.dup2(nothing.fileno(), 0)
+config = ["-c", "python:sites.newsroom.gunicorn_conf", "--bind", f"fd://{listener}"]
+sys.argv = ["gunicorn", *config, "sites.newsroom.wsgi"]
+run()
+"""
 
 
 class Newsroom:
@@ -55,7 +65,7 @@ class Newsroom:
         self.folder = Path(tempfile.mkdtemp(prefix="resto-newsroom-"))
         self.media = self.folder / "media"
         self.password = secrets.token_hex(16)
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: forks.Fork | None = None
         self.url = ""
         self._log = self.folder / "site.log"
         self._config = self.folder / "config.json"
@@ -79,24 +89,7 @@ class Newsroom:
         """Start gunicorn; requests wait until it serves them."""
         with socket.create_server((ADDRESS, 0), backlog=64) as listener, self._log.open("wb") as log:
             self.url = f"http://{ADDRESS}:{listener.getsockname()[1]}/"
-            self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-W",
-                    "always::ResourceWarning",
-                    "-m",
-                    *GUNICORN,
-                    "--bind",
-                    f"fd://{listener.fileno()}",
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.folder,
-                env=self._environment(),
-                pass_fds=[listener.fileno()],
-                start_new_session=True,
-            )
+            self.process = forks.start(["-c", GUNICORN], self.folder, self._environment(), listener, log, log)
         return self
 
     def terminate(self) -> None:
@@ -109,10 +102,10 @@ class Newsroom:
         process = self.process
         assert process is not None
         try:
-            wait_until(self._has_ended)
+            wait_until(process.has_ended)
         finally:
             self.kill()
-        return process.returncode
+        return process.wait()
 
     def kill(self) -> None:
         """Kill what is left of gunicorn's processes (SIGKILL)."""
@@ -183,10 +176,11 @@ class Newsroom:
     # Private
 
     def _ask_to_stop(self) -> None:
-        assert self.process is not None
+        process = self.process
+        assert process is not None
         # Until a worker has handlers of its own, gunicorn's make it lose signals.
-        wait_until(lambda: len(self.lines("is ready")) == gunicorn_conf.workers or self._has_ended())
-        os.kill(self.process.pid, signal.SIGTERM)  # Popen's own method might reap it, and free its number
+        wait_until(lambda: len(self.lines("is ready")) == gunicorn_conf.workers or process.has_ended())
+        os.kill(process.pid, signal.SIGTERM)  # Fork's own method might free its number
 
     def _environment(self) -> dict[str, str]:
         environment = clean_environment()
@@ -197,11 +191,6 @@ class Newsroom:
             "TMPDIR": str(self.folder),
         }
         return environment
-
-    def _has_ended(self) -> bool:
-        """Tell whether gunicorn has ended, without reaping it, which would free its number."""
-        assert self.process is not None
-        return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
 
     def _listens(self) -> bool:
         address = (ADDRESS, int(self.url.rsplit(":", 1)[1].strip("/")))
