@@ -100,7 +100,13 @@ class Fork:
 
 
 def start(
-    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], stdin: Any, stdout: Any, stderr: Any
+    arguments: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    stdin: Any,
+    stdout: Any,
+    stderr: Any,
+    resto: str = "",
 ) -> Fork:
     """Start a process in a session of its own.
 
@@ -111,10 +117,11 @@ def start(
         stdin: What has a file descriptor; so have the other two.
         stdout: Where it prints.
         stderr: Where it complains.
+        resto: The folder of another resto than that which is installed.
     """
     request = {"arguments": list(arguments), "folder": str(folder), "environment": dict(environment)}
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    channel.connect(_address())
+    channel.connect(_address(resto))
     files = [stream.fileno() for stream in (stdin, stdout, stderr)]
     socket.send_fds(channel, [json.dumps(request).encode()], files)
     return Fork(channel)
@@ -154,7 +161,7 @@ def write_python(path: Path) -> None:
 
 
 @functools.cache
-def _address() -> str:
+def _address(resto: str = "") -> str:
     """Start the process that forks; return where it takes requests. It ends when this process does."""
     address = f"\0resto-forks-{secrets.token_hex(8)}"  # no file
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
@@ -163,7 +170,9 @@ def _address() -> str:
         process = subprocess.Popen(
             [sys.executable, "-m", "kit.forks", str(listener.fileno())],
             stdin=subprocess.PIPE,  # its end tells that ours has come
-            env=clean_environment() | {"PYTHONPATH": str(TESTS), "PYTHONUNBUFFERED": "1"},
+            cwd=TESTS,  # where Python looks first, and finds no resto
+            env=clean_environment()
+            | {"PYTHONPATH": os.pathsep.join(filter(None, [resto, str(TESTS)])), "PYTHONUNBUFFERED": "1"},
             pass_fds=[listener.fileno()],
             start_new_session=True,
         )
@@ -250,9 +259,10 @@ def _fork(channel: socket.socket, children: _Children) -> list[str] | None:
 def _become(request: dict[str, Any], files: list[int]) -> list[str]:
     """Make this process what was asked for; return its arguments."""
     os.chdir(request["folder"])
+    inherited = len(os.environ.get("PYTHONPATH", "").split(os.pathsep))  # of the process that forks
     os.environ.clear()
     os.environ.update(request["environment"])
-    sys.path[:2] = [request["folder"], *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    sys.path[: 1 + inherited] = [request["folder"], *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
@@ -274,9 +284,10 @@ def _run(arguments: list[str]) -> None:
 
 
 def _main() -> None:
-    assert sys.path[1] == str(TESTS)
+    assert sys.path[0] == str(TESTS)
     for name in IMPORTED:
-        importlib.import_module(name)
+        with contextlib.suppress(ModuleNotFoundError):  # another resto has other modules
+            importlib.import_module(name)
     gc.freeze()  # else each fork copies the memory of all objects
     with socket.socket(fileno=int(sys.argv[1])) as listener:
         arguments = _serve(listener)

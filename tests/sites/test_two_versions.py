@@ -1,14 +1,16 @@
 """While a site is deployed, some of its processes run version 0.1, and others this one, on one table."""
 
 import io
+import itertools
 import json
+import os
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
 import pytest
 
+from kit import forks
 from kit.servers import clean_environment
 from sites.workshop.site import held
 
@@ -57,6 +59,7 @@ class Site:
     """A site whose processes run either version."""
 
     def __init__(self, folder, database, version_0_1, servers):
+        self._folder, self._numbers = folder, itertools.count()
         options = {"hosts": [server.url for server in servers], "transport": "webdav", "fatal_exceptions": False}
         self._settings = {
             "SECRET_KEY": "x",
@@ -76,17 +79,21 @@ class Site:
         self._paths = {"old": str(version_0_1), "new": ""}
 
     def start(self, version, script):
-        environment = clean_environment() | {"PYTHONPATH": self._paths[version]}
-        command = [sys.executable, "-P", "-c", SITE, json.dumps(self._settings), script, version]
-        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        path = self._paths[version]
+        environment = clean_environment() | {"PYTHONPATH": path}
+        arguments = ["-c", SITE, json.dumps(self._settings), script, version]
+        log = self._folder / f"{next(self._numbers)}.log"
+        with log.open("wb") as printed, open(os.devnull) as nothing:  # noqa: PTH123 - has a descriptor
+            return forks.start(arguments, self._folder, environment, nothing, printed, printed, path), log
 
     def run(self, version, script):
         return self.finish(self.start(version, script))
 
     @staticmethod
-    def finish(process):
-        output, _ = process.communicate(timeout=100)
-        assert process.returncode == 0, output
+    def finish(started):
+        process, log = started
+        status, output = process.wait(100), log.read_text()
+        assert status == 0, output
         return output
 
 
