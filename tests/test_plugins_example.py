@@ -29,8 +29,7 @@ def environment(tmp_path_factory):
     directory = tmp_path_factory.mktemp("example")
     wheels, venv = directory / "wheels", directory / "venv"
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    for source in (ROOT, EXAMPLE):
-        run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", wheels, source)
+    run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", wheels, ROOT, EXAMPLE)
     run(sys.executable, "-m", "venv", "--without-pip", venv)
     python = venv / "bin" / "python"
     run(*pip, "--python", python, "install", "--no-deps", "--no-index", *wheels.glob("*.whl"))
