@@ -89,6 +89,7 @@ class Scheduling(LoadFileScheduling):
         return shared[0] if shared else super()._split_scope(nodeid)
 
 
+@pytest.hookimpl(optionalhook=True)  # of xdist
 def pytest_xdist_make_scheduler(config, log):
     return Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
