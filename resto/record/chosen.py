@@ -81,7 +81,8 @@ def forget_host(storage: str, host: str) -> Iterator[int]:
         host: As for `names_by_storage`.
     """
     free = {"quiet_until <= %s": leases.clock()}
-    for _, number in delete_by_parts(lambda: rows.select_of_host(storage, host, free, rests.PART), free):
+    mine = {"storage = %s": storage, "host = %s": host, **free}
+    for _, number in delete_by_parts(lambda: rows.select_of_host(storage, host, free, rests.PART), mine):
         yield number
 
 

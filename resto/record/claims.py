@@ -146,7 +146,7 @@ def forget_before(storage: str, host: str, moment: float) -> int:
     """
     free = {"created <= %s": moment, "quiet_until <= %s": leases.clock()}
     mine = {"storage = %s": storage, "host = %s": host, **free}
-    parts = delete_by_parts(lambda: rows.select(mine, rests.PART, "created"), free)
+    parts = delete_by_parts(lambda: rows.select(mine, rests.PART, "created"), mine)
     return len({row.name for part, _ in parts for row in part})
 
 
