@@ -103,7 +103,7 @@ class Command(InterruptibleCommand):
             raise CommandError(text, returncode=INTERRUPTED) from None
         self._tell_refusals(drained)
         if drained.claimed or not (drained.refused or drained.refused_hosts):
-            self._report(drained, _pending(what))
+            self._report(drained, "" if _summary(drained) else self._pending(what))
         if drained.refused:
             raise CommandError("A directory is not the master copy. What is pending stays so.")
         if drained.refused_hosts:
@@ -134,6 +134,24 @@ class Command(InterruptibleCommand):
             make_due(what["storage"], what["hosts"])
         except DatabaseError as error:
             raise CommandError(f"The record cannot be reached: {error}") from error
+
+    def _pending(self, what: dict[str, Any]) -> str:
+        """Return what waits for its time, as a sentence goes on that says that nothing is due; empty if nothing does."""
+        try:
+            found = [
+                one
+                for alias in replicated_aliases(what["storage"])
+                for host, one in backlog_of(alias).items()
+                if host in (what["hosts"] or hosts_of(alias)) and one.due is not None
+            ]
+        except DatabaseError as error:
+            raise CommandError(f"The record cannot be reached: {error}") from error
+        if not found:
+            return ""
+        number = sum(one.count for one in found)
+        count = counted_up_to(number, has_more=any(one.has_more for one in found))
+        due = min(one.due for one in found if one.due is not None)
+        return f"; {count} {'name is' if count == '1' else 'names are'} pending, {due_in(due)}"
 
     def _work_off(self, what: dict[str, Any], ended: threading.Event) -> None:
         """Drain until nothing is due, and report that, and once in a while before."""
@@ -188,22 +206,6 @@ def _summary(drained: Drained) -> str:
         if count
     ]
     return ", ".join(parts)
-
-
-def _pending(what: dict[str, Any]) -> str:
-    """Return what waits for its time, as a sentence goes on that says that nothing is due; empty if nothing does."""
-    found = [
-        one
-        for alias in replicated_aliases(what["storage"])
-        for host, one in backlog_of(alias).items()
-        if host in (what["hosts"] or hosts_of(alias))
-    ]
-    due = [one.due for one in found if one.due is not None]
-    if not due:
-        return ""
-    number = sum(one.count for one in found)
-    count = counted_up_to(number, has_more=any(one.has_more for one in found))
-    return f"; {count} {'name is' if count == '1' else 'names are'} pending, {due_in(min(due))}"
 
 
 def _positive(text: str) -> int:
