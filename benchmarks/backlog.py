@@ -1,11 +1,13 @@
 """What a long backlog of one host costs everybody else: nothing, as far as the record can see to it."""
 
-import itertools
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 from django.core.files.storage import storages
 from django.core.management import call_command
@@ -19,13 +21,13 @@ from benchmarks.rivals import through
 from benchmarks.saves import saving
 from benchmarks.sizes import Sizes
 from benchmarks.timing import in_turn
-from kit.brokers import PostgreSQL
+from kit.brokers import MariaDB, PostgreSQL
 from resto.record import backlog, claims, rests
 
 
 __all__ = ["measure"]
 
-DATABASES = ("SQLite (WAL)", "PostgreSQL")
+SERVERS = {"PostgreSQL": PostgreSQL, "MariaDB": MariaDB}
 EMPTY, FULL = "no backlog", "a backlog"
 
 SAVE = "1 KB save, 3 hosts, another host down"
@@ -39,44 +41,52 @@ DOWN = "http://down.example.com/"
 _FILL = """
 INSERT INTO resto_pending (storage, host, name, present, owner, quiet_until, due, attempts, error, created, digest,
     opened_by, latest, name_key)
-SELECT 'default', %(host)s, 'backlog/' || number || '.jpg', {true}, {random}, 0, %(now)s + 3600 + number * 0.001, 5,
+SELECT 'default', %(host)s, {name}, true, {random}, 0, %(now)s + 3600 + number * 0.001, 5,
     'connection refused', %(now)s - 3600 + number * 0.001, '', '', '', {random}
 FROM {numbers}
 """
 _DIALECTS = {
     "sqlite": {
-        "true": "1",
+        "name": "'backlog/' || number || '.jpg'",
         "random": "lower(hex(randomblob(16)))",
         "numbers": "(WITH RECURSIVE counted(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM counted "
-        "WHERE number < %(count)s) SELECT number FROM counted)",
+        "WHERE number < {count}) SELECT number FROM counted)",
     },
     "postgresql": {
-        "true": "true",
+        "name": "concat('backlog/', number, '.jpg')",
         "random": "md5(random()::text)",
-        "numbers": "generate_series(1, %(count)s) AS counted(number)",
+        "numbers": "generate_series(1, {count}) AS counted(number)",
+    },
+    "mysql": {
+        "name": "concat('backlog/', number, '.jpg')",
+        "random": "md5(rand())",
+        "numbers": "(SELECT seq AS number FROM seq_1_to_{count}) AS counted",
     },
 }
 
 
 def measure(sizes: Sizes) -> list[Row]:
     """Save, claim and count, with nothing in the record, and with a long backlog of one host."""
-    postgresql = PostgreSQL().start()
-    try:
-        with tempfile.TemporaryDirectory(prefix="resto-bench-", dir="/dev/shm") as folder, serve(3) as hosts:
-            aliases = _make_databases(Path(folder), postgresql, sizes.pending)
-            rows = _measure(hosts, Path(folder), aliases, sizes)
-            connections.close_all()
-    finally:
-        postgresql.close()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="resto-bench-", dir="/dev/shm")))
+        makers = {"SQLite (WAL)": lambda: _new_sqlite(folder)}
+        for name, kind in SERVERS.items():
+            server = stack.enter_context(closing(kind()))
+            makers[name] = server.start().new_database
+        hosts = stack.enter_context(serve(3))
+        aliases = _make_databases(makers, sizes.pending)
+        rows = _measure(hosts, folder, aliases, sizes)
+        connections.close_all()
     return rows
 
 
-def _make_databases(folder: Path, postgresql: PostgreSQL, count: int) -> list[str]:
+def _new_sqlite(folder: Path) -> dict[str, Any]:
     options = {"init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL"}
-    databases = {}
-    for database, state in itertools.product(DATABASES, (EMPTY, FULL)):
-        sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": folder / f"{state}.sqlite3", "OPTIONS": options}
-        databases[f"{database}, {state}"] = sqlite if "SQLite" in database else postgresql.new_database()
+    return {"ENGINE": "django.db.backends.sqlite3", "NAME": folder / f"{uuid4()}.sqlite3", "OPTIONS": options}
+
+
+def _make_databases(makers: Mapping[str, Callable[[], dict[str, Any]]], count: int) -> list[str]:
+    databases = {f"{name}, {state}": make() for name, make in makers.items() for state in (EMPTY, FULL)}
     connections.settings = connections.configure_settings(databases | {"default": next(iter(databases.values()))})
     for alias in databases:
         call_command("migrate", "resto", database=alias, verbosity=0)
@@ -88,9 +98,9 @@ def _make_databases(folder: Path, postgresql: PostgreSQL, count: int) -> list[st
 def _fill(alias: str, count: int) -> None:
     connection = connections[alias]
     with connection.cursor() as cursor:
-        sql = _FILL.format(**_DIALECTS[connection.vendor])
-        cursor.execute(sql, {"host": DOWN, "now": time.time(), "count": count})
-        cursor.execute("ANALYZE")
+        sql = _FILL.format(**_DIALECTS[connection.vendor]).format(count=count)
+        cursor.execute(sql, {"host": DOWN, "now": time.time()})
+        cursor.execute("ANALYZE TABLE resto_pending" if connection.vendor == "mysql" else "ANALYZE")
 
 
 def _measure(hosts: Hosts, folder: Path, aliases: list[str], sizes: Sizes) -> list[Row]:

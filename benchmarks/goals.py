@@ -101,7 +101,7 @@ GOALS = [
     ),
     *(
         goal
-        for database in ("SQLite (WAL)", "PostgreSQL")
+        for database in ("SQLite (WAL)", "PostgreSQL", "MariaDB")
         for goal in (
             within(
                 "backlog",

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.programs import find_program
-from kit.brokers import PostgreSQL
+from kit.brokers import MariaDB, PostgreSQL
 
 
 __all__ = ["describe"]
@@ -22,6 +22,7 @@ PROGRAMS = {
     "curl": ["curl", "--version"],
     "Redis": ["redis-server", "--version"],
     "PostgreSQL": [str(PostgreSQL.program()), "--version"],
+    "MariaDB": [str(MariaDB.program()), "--version"],
 }
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "clean_directory",
     "clean_name",
     "is_canonical",
+    "is_impossible",
     "is_temporary",
     "problem_of_part",
     "problems_of_parts",
@@ -46,6 +47,9 @@ MAX_PART_BYTES = 240
 
 # What no file system of a media server goes beyond: bytes of a part of a path, and of all of it.
 _LONGEST_PART, _LONGEST_PATH = 255, 4095
+
+# Servers take a URL of some 8,000 bytes. One that is longer than this may be too long beside header fields.
+_LONG_URL = 4_000
 
 _CONTROL_CHARACTERS = frozenset(map(chr, [*range(0x20), 0x7F]))
 
@@ -269,6 +273,16 @@ def quote_name(name: str) -> str:
     if _UNRESERVED.fullmatch(name):
         return name
     return "/".join(quote(part, safe="") for part in name.split("/"))
+
+
+def is_impossible(name: str, status: int) -> bool:
+    """Tell whether a server has answered that it can have no file of this name, as its URL is too long.
+
+    Args:
+        name: The file's name.
+        status: 414 says so (nginx, Apache). So does 431 (lighttpd, rclone), which may be about header fields, too.
+    """
+    return status == 414 or (status == 431 and len(quote_name(name)) > _LONG_URL)
 
 
 def unquote_name(path: str) -> str:

@@ -31,7 +31,7 @@ def measured(tmp_path_factory):
     """Everything, with sizes that are as small as can be: what was printed, what was written, and where."""
     for kind in ("nginx", "nginx-dav", "nginx-https", "apache", "rclone"):
         servers.require(kind)
-    for kind in (brokers.RedisServer, brokers.PostgreSQL):
+    for kind in (brokers.RedisServer, brokers.PostgreSQL, brokers.MariaDB):
         brokers.require(kind)
     missing = [program for program in ("curl", "rsync") if not shutil.which(program, path=servers.SYSTEM_PROGRAMS)]
     if missing and os.environ.get(servers.REQUIRED) != "1":

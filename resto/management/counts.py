@@ -1,11 +1,16 @@
 """How commands say how many of something there are."""
 
-__all__ = ["counted", "size_told"]
+__all__ = ["counted", "counted_up_to", "size_told"]
 
 
 def counted(number: int, noun: str) -> str:
     """Return a number of things, the noun as it suits the number."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def counted_up_to(number: int, *, has_more: bool) -> str:
+    """Return a number of which it is said if it was not counted any further."""
+    return f"more than {number:_}".replace("_", " ") if has_more else str(number)
 
 
 def size_told(size: int | None) -> str:

@@ -7,7 +7,7 @@ from django.db.models import Case, Q, When
 
 from resto.record import leases, rows
 from resto.record.database import connected, outside_loops
-from resto.record.queries import rows_in, under_way
+from resto.record.queries import not_under_way, rows_in, under_way
 from resto.record.rows import Row, digest_of, in_parts
 
 
@@ -75,11 +75,11 @@ def backlog_of_host(storage: str, host: str) -> Backlog:
         )
         oldest = list(by_age[: MOST + 1])
         newest = list(by_age.reverse()[:MOST]) if len(oldest) > MOST else oldest[::-1]
-        due = mine.filter(due__gt=0).exclude(is_under_way).order_by("due").values_list("due", flat=True).first()
         failed = next((number for *_, has_failed, number in newest if has_failed), None)
         error = mine.filter(id=failed).values_list("error", flat=True).first() if failed else ""
     if not oldest:
         return NOTHING
+    next_one = rows.select_of_host(storage, host, not_under_way(now), 1)
     pending: dict[str, float] = {}
     at_work = set()
     for name, created, is_at_work, _, _ in (*oldest, *newest):
@@ -92,7 +92,7 @@ def backlog_of_host(storage: str, host: str) -> Backlog:
         has_more=len(oldest) > MOST,
         under_way=len(at_work.difference(pending)),
         oldest=max(0.0, now - min(pending.values())) if pending else None,  # a clock was wrong, or somebody's row is
-        due=None if due is None else due - now,
+        due=next_one[0].due - now if next_one else None,
         error=error or "",
     )
 

@@ -53,8 +53,7 @@ def make_due(storages: Sequence[str] = (), hosts: Sequence[str] = ()) -> None:
     now = leases.clock()
     resting = {"due > %s": now, "quiet_until <= %s": now}
     for storage, host in _pairs(storages, hosts):
-        mine = {"storage = %s": storage, "host = %s": host, **resting}
-        while found := rows.select(mine, rests.PART, "due"):
+        while found := rows.select_of_host(storage, host, resting, rests.PART, since=now):
             for part in rows.in_parts([row.id for row in found]):
                 rows.update({"id IN %s": [*part], **resting}, due=now)
 
@@ -81,8 +80,9 @@ def forget_host(storage: str, host: str) -> Iterator[int]:
         storage: Alias of the storage.
         host: As for `names_by_storage`.
     """
-    free = {"storage = %s": storage, "host = %s": host, "quiet_until <= %s": leases.clock()}
-    for _, number in delete_by_parts(free, "due"):
+    free = {"quiet_until <= %s": leases.clock()}
+    mine = {"storage = %s": storage, "host = %s": host, **free}
+    for _, number in delete_by_parts(lambda: rows.select_of_host(storage, host, free, rests.PART), mine):
         yield number
 
 

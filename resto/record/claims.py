@@ -4,9 +4,8 @@ import hashlib
 import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from resto.record import leases, rows
+from resto.record import leases, rests, rows
 from resto.record.leases import Lease, lease_seconds
 from resto.record.opening import insert_rows, open_lease
 from resto.record.rests import call_back, delete_by_parts
@@ -67,18 +66,20 @@ def claim(
         What is to be replicated. Rows of the same name and host are one piece of work.
     """
     now = leases.clock()
-    wanted: list[dict[str, Any]] = [{}]
+    wanted = None
     if storages or hosts or without:
-        pairs = [pair for pair in rows.pairs(storages) if pair not in without and (not hosts or pair[1] in hosts)]
-        wanted = [{"storage = %s": alias, "host = %s": host} for alias, host in pairs]
+        wanted = [pair for pair in rows.pairs(storages) if pair not in without and (not hosts or pair[1] in hosts)]
     due = _due(limit, now, wanted)
     if not due and call_back(now):
         due = _due(limit, now, wanted)
     return _claimed(_with_resting(due, now), now)
 
 
-def _due(limit: int, now: float, wanted: Sequence[dict[str, Any]]) -> list[Row]:
-    due = [row for which in wanted for row in rows.select({**which, "due <= %s": now}, limit, "due")]
+def _due(limit: int, now: float, wanted: Sequence[tuple[str, str]] | None) -> list[Row]:
+    if wanted is None:
+        return rows.select({"due <= %s": now}, limit, "due")
+    each = (rows.select_of_host(alias, host, {}, limit, until=now) for alias, host in wanted)
+    due = [row for found in each for row in found]
     return sorted(due, key=lambda row: (row.due, row.id))[:limit]
 
 
@@ -144,7 +145,8 @@ def forget_before(storage: str, host: str, moment: float) -> int:
         moment: Seconds since the epoch; changes are old that were made before, or then.
     """
     free = {"created <= %s": moment, "quiet_until <= %s": leases.clock()}
-    parts = delete_by_parts({"storage = %s": storage, "host = %s": host, **free}, "created")
+    mine = {"storage = %s": storage, "host = %s": host, **free}
+    parts = delete_by_parts(lambda: rows.select(mine, rests.PART, "created"), mine)
     return len({row.name for part, _ in parts for row in part})
 
 

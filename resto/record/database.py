@@ -30,6 +30,7 @@ __all__ = [
     "is_under_test",
     "note_start",
     "outside_loops",
+    "vendor",
 ]
 
 P = ParamSpec("P")
@@ -70,7 +71,12 @@ def is_installed() -> bool:
 
 @remembered
 def _has_record() -> bool:
-    return apps.is_installed("resto") and bool(connections[get_setting("DATABASE")].vendor != "unknown")
+    return apps.is_installed("resto") and vendor() != "unknown"
+
+
+def vendor() -> str:
+    """Return which kind of database the record is in, as Django calls it."""
+    return str(connections[get_setting("DATABASE")].vendor)
 
 
 # What the database was called when the site started.

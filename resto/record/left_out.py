@@ -7,7 +7,6 @@ although processes know at different times, and clocks differ.
 
 from collections.abc import Mapping
 from math import inf
-from typing import Any
 
 from resto.record import identities, leases, rows
 from resto.record.identities import COUNTS, LEFT_OUT, MARGIN, NEW, Known
@@ -43,10 +42,9 @@ def count_again(storage: str, host: str) -> bool:
     Raises:
         DatabaseError: It could not be recorded, or read.
     """
-    mine: dict[str, Any] = {"storage = %s": storage, "host = %s": host}
     lags = {"(attempts > 0 OR quiet_until <= %s)": leases.clock()}, {"opened_by = %s": FILL}
     known = identities.find_all(storage).get(host)
-    if known is None or known.state != NEW or any(rows.select(mine | one, 1) for one in lags):
+    if known is None or known.state != NEW or any(rows.select_of_host(storage, host, one, 1) for one in lags):
         return False
     identities.note(known, state="", marks={**known.marks, COUNTS: leases.clock() + MARGIN})
     return True

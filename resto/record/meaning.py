@@ -8,15 +8,27 @@ from resto.exceptions import (
     UndecidedError,
     UnexpectedStatusCode,
 )
+from resto.names import is_impossible
 from resto.outcomes import Outcome
 
 
-__all__ = ["cause_of_refusal", "is_done", "may_still_land", "problem_of"]
+__all__ = ["cause_of_refusal", "is_done", "is_of_impossible_name", "may_still_land", "problem_of"]
 
 
 def is_done(outcome: Outcome) -> bool:
-    """Tell whether nothing remains to be done: where a directory stands, there is no file to be deleted, nor will there be."""
-    return outcome.ok or isinstance(outcome.error, RemoteDirectoryError)
+    """Tell whether nothing remains to be done.
+
+    Where a directory stands, there is no file to be deleted, nor will there be. A host for which the name is too long will never have
+    the file; without a master copy, where a drain has the action ``"repair"``, it must be known all the same that it lacks it.
+    """
+    if outcome.ok or isinstance(outcome.error, RemoteDirectoryError):
+        return True
+    return outcome.action != "repair" and is_of_impossible_name(outcome.error)
+
+
+def is_of_impossible_name(error: Exception | None) -> bool:
+    """Tell whether a host can have no file of a name, as its URL is too long there."""
+    return isinstance(error, UnexpectedStatusCode) and is_impossible(error.name, error.status)
 
 
 def problem_of(error: Exception | None) -> str:

@@ -6,12 +6,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q, QuerySet
 
 from resto.record.rests import longest_rest
+from resto.record.rows import Conditions
 
 
 if TYPE_CHECKING:
     from resto.models import Pending
 
-__all__ = ["is_under_way", "rows_in", "under_way"]
+__all__ = ["is_under_way", "not_under_way", "rows_in", "under_way"]
 
 
 def rows_in(connection: BaseDatabaseWrapper) -> "QuerySet[Pending]":
@@ -32,6 +33,15 @@ def under_way(now: float) -> Q:
         now: Seconds since the epoch.
     """
     return Q(error="", quiet_until__gt=now, quiet_until__lte=now + longest_rest())
+
+
+def not_under_way(now: float) -> Conditions:
+    """Return the opposite, for `resto.record.rows.select`.
+
+    Args:
+        now: Seconds since the epoch.
+    """
+    return {"(error <> '' OR quiet_until <= %s OR quiet_until > %s)": (now, now + longest_rest())}
 
 
 def is_under_way(row: "Pending", now: float) -> bool:

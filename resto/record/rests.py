@@ -1,12 +1,12 @@
 """How long rows may rest, and what makes them due before their time."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from resto.executors.queue import LONGEST_DELAY
 from resto.record import rows
-from resto.record.rows import Conditions, Row, in_parts
+from resto.record.rows import LATEST_FIRST, Conditions, Row, in_parts
 from resto.settings import get_setting
 
 
@@ -82,12 +82,9 @@ def hasten(host: str, now: float, reached: Reached | None = None) -> Reached | N
     for storage in storages:
         if storage < reached.storage:
             continue
-        after = reached.due if storage == reached.storage else 0.0
+        since = max(now, reached.due) if storage == reached.storage else now
         resting = {"due > %s": now, "quiet_until <= %s": now}
-        which = {"storage = %s": storage, "host = %s": host, **resting, "due >= %s": after}
-        if reached.until is not None:
-            which["due <= %s"] = reached.until
-        found = rows.select(which, PART, "due")
+        found = rows.select_of_host(storage, host, resting, PART, since=since, until=reached.until)
         for part in in_parts(found):
             rows.update({"id IN %s": [row.id for row in part], **resting}, due=now)
         if len(found) == PART:
@@ -97,9 +94,7 @@ def hasten(host: str, now: float, reached: Reached | None = None) -> Reached | N
 
 
 def _last_due(storages: Sequence[str], host: str) -> float:
-    latest = [
-        rows.select({"storage = %s": storage, "host = %s": host, "due > %s": 0}, 1, "due DESC") for storage in storages
-    ]
+    latest = [rows.select_of_host(storage, host, {}, 1, direction=LATEST_FIRST) for storage in storages]
     return max((row.due for found in latest for row in found), default=0.0)
 
 
@@ -133,16 +128,16 @@ def _is_right(now: float) -> bool:
     return False
 
 
-def delete_by_parts(where: Conditions, order: str) -> Iterator[tuple[Sequence[Row], int]]:
+def delete_by_parts(find: Callable[[], list[Row]], where: Conditions) -> Iterator[tuple[Sequence[Row], int]]:
     """Remove rows, few enough at a time that others do not wait for long.
 
     Args:
-        where: Which rows, as for `rows.select`.
-        order: In which an index has them.
+        find: Returns the next of them, as long as there are any.
+        where: What must still hold of them, as for `rows.select`.
 
     Yields:
         Rows that were found, and how many of them were still as they should be, and are removed.
     """
-    while found := rows.select(where, PART, order):
+    while found := find():
         for part in in_parts(found):
             yield part, rows.delete({"id IN %s": [row.id for row in part], **where})

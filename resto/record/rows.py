@@ -5,17 +5,19 @@ and the value that stands there, or a list of them after ``IN``; or with several
 """
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 from django.db.backends.utils import CursorWrapper
 
-from resto.record.database import connected, execute
+from resto.record.database import execute, vendor
 
 
 __all__ = [
     "FILL",
+    "LATEST_FIRST",
     "RESTORED",
     "Row",
     "add_keys",
@@ -30,6 +32,7 @@ __all__ = [
     "of_name",
     "pairs",
     "select",
+    "select_of_host",
     "update",
 ]
 
@@ -43,7 +46,13 @@ FILL = "fill"
 # What the rows of a file that is being brought back to the master copy have as their last change, until it is there.
 RESTORED = "restored"
 
+# The opposite of an order.
+LATEST_FIRST = " DESC"
+
 _TABLE = "resto_pending"
+
+# What an index has in this order.
+_HOST_DUE = ("storage", "host", "due")
 
 _MAX_ROWS = 240  # of one statement, with four values for each: older SQLite takes 999
 
@@ -132,9 +141,51 @@ def delete(where: Conditions) -> int:
 
 def select(where: Conditions, limit: int | None = None, order: str = "id") -> list[Row]:
     """Return rows, oldest first unless another order is given; no more than the limit if there is one."""
+    return _select(_TABLE, where, limit, order)
+
+
+def select_of_host(
+    storage: str,
+    host: str,
+    where: Conditions,
+    limit: int,
+    *,
+    since: float = 0.0,
+    until: float | None = None,
+    direction: str = "",
+) -> list[Row]:
+    """Return rows of a host, in the order in which they are due, without a look at those of others.
+
+    Databases would look for them in the index of what is due, too, and pass by all rows of other hosts that are due at the same
+    moment. PostgreSQL does not if the condition is one for all three columns of the other index; MariaDB has to be told.
+
+    Args:
+        storage: Alias of the storage.
+        host: The host as it stands in the settings of whoever has recorded it.
+        where: What must hold of a row besides.
+        limit: How many rows at most.
+        since: Seconds since the epoch, when the first of them are due.
+        until: When the last of them are due; None for all.
+        direction: `LATEST_FIRST` for the opposite order.
+    """
+    kind = vendor()
+    mine: dict[str, Any]
+    if kind == "postgresql":
+        end = math.inf if until is None else until
+        row = f"({', '.join(_HOST_DUE)})"
+        mine = {f"{row} >= (%s, %s, %s)": (storage, host, since), f"{row} <= (%s, %s, %s)": (storage, host, end)}
+        order = ", ".join(f"{column}{direction}" for column in _HOST_DUE)
+        return _select(_TABLE, {**mine, **where}, limit, order)
+    table = f"{_TABLE} FORCE INDEX (resto_pending_host_due)" if kind == "mysql" else _TABLE
+    until_then = {} if until is None else {"due <= %s": until}
+    mine = {"storage = %s": storage, "host = %s": host, "due >= %s": since, **until_then}
+    return _select(table, {**mine, **where}, limit, f"due{direction}")
+
+
+def _select(table: str, where: Conditions, limit: int | None, order: str) -> list[Row]:
     condition, parameters = _condition(where)
     limited = "" if limit is None else f" LIMIT {limit:d}"
-    statement = f"SELECT {', '.join(Row._fields)} FROM {_TABLE} WHERE {condition} ORDER BY {order}{limited}"  # noqa: S608 - made of constants
+    statement = f"SELECT {', '.join(Row._fields)} FROM {table} WHERE {condition} ORDER BY {order}{limited}"  # noqa: S608 - made of constants
     return execute(statement, parameters, _rows)
 
 
@@ -187,8 +238,7 @@ def _condition(where: Conditions) -> tuple[str, list[Any]]:
 
 def clock() -> float | None:
     """Return what time the database says it is, in seconds since the epoch; None if it only knows that of this machine."""
-    with connected() as connection:
-        sql = _CLOCKS.get(connection.vendor)
+    sql = _CLOCKS.get(vendor())
     return None if sql is None else execute(sql, (), _number)
 
 

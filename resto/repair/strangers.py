@@ -71,6 +71,8 @@ class Strangers:
         self.kept, self.forgotten = kept.total(), forgotten.total()
         for what, count in (+kept).items():
             _told[what] = leases.clock()
-            logger.warning("Kept %d names of %s. They are forgotten when they are a week old.", count, shown(what))
+            logger.warning(
+                "Kept what is pending for %s (names: %d). It is forgotten when it is a week old.", shown(what), count
+            )
         for what, count in (+forgotten).items():
-            logger.warning("Forgot %d names of %s. They were a week old.", count, shown(what))
+            logger.warning("Forgot what was pending for %s (names: %d). It was a week old.", shown(what), count)

@@ -15,6 +15,7 @@ from resto.names import clean_directory, clean_name, require_canonical, require_
 from resto.outcomes import Outcome
 from resto.record import backlog
 from resto.record.changes import Change, current_lease
+from resto.record.meaning import is_of_impossible_name
 from resto.settings import use_tz
 from resto.storage.composition import StorageOptions
 from resto.storage.files import RemoteFile, SharedContent
@@ -160,7 +161,7 @@ class DistributedStorage(UnmasteredStorage):
             follow(change, self.remove, name, consequence)
 
     def _has_failed(self, action: str, outcomes: Sequence[Outcome]) -> bool:
-        if is_of_directory(outcomes):
+        if is_of_directory(outcomes) or any(is_of_impossible_name(outcome.error) for outcome in outcomes):
             return True
         if action == "delete" and self._write_quorum is None and not self.fatal_exceptions:
             return False

@@ -1,5 +1,6 @@
 """The steps of deletions: of files, never of a directory in the place of one."""
 
+from resto.names import is_impossible
 from resto.transports.messages import Request, Response, Steps
 from resto.transports.steps import (
     ABSENT,
@@ -35,17 +36,21 @@ def delete(action: Action, *, spares_directories: bool) -> Steps[bool]:
     """
     if not spares_directories:
         response = yield Request("HEAD", action.target)
-        if response.status in ABSENT:
+        if _has_no_file(action, response):
             return False
         require_file(action, response)
     response = yield from unlocked(Request("DELETE", action.target, {"Depth": "0"}))
-    if response.status in ABSENT:
+    if _has_no_file(action, response):
         return False
     if response.status not in (200, 204):
         if spares_directories and (yield from _is_no_name_of_a_file(action, response)):
             return False
         raise action.unexpected(response, "DELETE")
     return True
+
+
+def _has_no_file(action: Action, response: Response) -> bool:
+    return response.status in ABSENT or is_impossible(action.name, response.status)
 
 
 def _is_no_name_of_a_file(action: Action, response: Response) -> Steps[bool]:

@@ -100,13 +100,7 @@ class Fork:
 
 
 def start(
-    arguments: Sequence[str],
-    folder: Path,
-    environment: Mapping[str, str],
-    stdin: Any,
-    stdout: Any,
-    stderr: Any,
-    resto: str = "",
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], stdin: Any, stdout: Any, stderr: Any
 ) -> Fork:
     """Start a process in a session of its own.
 
@@ -117,11 +111,10 @@ def start(
         stdin: What has a file descriptor; so have the other two.
         stdout: Where it prints.
         stderr: Where it complains.
-        resto: The folder of another resto than that which is installed.
     """
     request = {"arguments": list(arguments), "folder": str(folder), "environment": dict(environment)}
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    channel.connect(_address(resto))
+    channel.connect(_address())
     files = [stream.fileno() for stream in (stdin, stdout, stderr)]
     socket.send_fds(channel, [json.dumps(request).encode()], files)
     return Fork(channel)
@@ -161,7 +154,7 @@ def write_python(path: Path) -> None:
 
 
 @functools.cache
-def _address(resto: str = "") -> str:
+def _address() -> str:
     """Start the process that forks; return where it takes requests. It ends when this process does."""
     address = f"\0resto-forks-{secrets.token_hex(8)}"  # no file
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
@@ -170,9 +163,7 @@ def _address(resto: str = "") -> str:
         process = subprocess.Popen(
             [sys.executable, "-m", "kit.forks", str(listener.fileno())],
             stdin=subprocess.PIPE,  # its end tells that ours has come
-            cwd=TESTS,  # where Python looks first, and finds no resto
-            env=clean_environment()
-            | {"PYTHONPATH": os.pathsep.join(filter(None, [resto, str(TESTS)])), "PYTHONUNBUFFERED": "1"},
+            env=clean_environment() | {"PYTHONPATH": str(TESTS), "PYTHONUNBUFFERED": "1"},
             pass_fds=[listener.fileno()],
             start_new_session=True,
         )
@@ -259,10 +250,9 @@ def _fork(channel: socket.socket, children: _Children) -> list[str] | None:
 def _become(request: dict[str, Any], files: list[int]) -> list[str]:
     """Make this process what was asked for; return its arguments."""
     os.chdir(request["folder"])
-    inherited = len(os.environ.get("PYTHONPATH", "").split(os.pathsep))  # of the process that forks
     os.environ.clear()
     os.environ.update(request["environment"])
-    sys.path[: 1 + inherited] = [request["folder"], *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    sys.path[:2] = [request["folder"], *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
@@ -284,10 +274,9 @@ def _run(arguments: list[str]) -> None:
 
 
 def _main() -> None:
-    assert sys.path[0] == str(TESTS)
+    assert sys.path[1] == str(TESTS)
     for name in IMPORTED:
-        with contextlib.suppress(ModuleNotFoundError):  # another resto has other modules
-            importlib.import_module(name)
+        importlib.import_module(name)
     gc.freeze()  # else each fork copies the memory of all objects
     with socket.socket(fileno=int(sys.argv[1])) as listener:
         arguments = _serve(listener)

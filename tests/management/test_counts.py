@@ -2,12 +2,17 @@
 
 import pytest
 
-from resto.management.counts import counted, size_told
+from resto.management.counts import counted, counted_up_to, size_told
 
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0 files"), (1, "1 file"), (2, "2 files"), (1_234, "1,234 files")])
 def test_counts(number, text):
     assert counted(number, "file") == text
+
+
+def test_counts_that_have_an_end():
+    assert counted_up_to(10_000, has_more=True) == "more than 10 000"
+    assert counted_up_to(10_000, has_more=False) == "10000"
 
 
 @pytest.mark.parametrize(("size", "text"), [(None, "missing"), (0, "0 bytes"), (1, "1 byte"), (1_234, "1,234 bytes")])

@@ -3,7 +3,13 @@
 import pytest
 
 from kit.record import FULL, REFUSED, SILENT, outcome
-from resto.exceptions import HostUnavailableError, RemoteDirectoryError, RemoteFileNotFoundError
+from resto.exceptions import (
+    HostUnavailableError,
+    RemoteDirectoryError,
+    RemoteFileNotFoundError,
+    UnexpectedStatusCode,
+)
+from resto.outcomes import Outcome
 from resto.record import meaning
 
 
@@ -23,6 +29,17 @@ def test_may_still_land(error, expected):
 )  # fmt: skip
 def test_nothing_remains_where_a_directory_stands_in_the_place_of_a_file(error, expected):
     assert meaning.is_done(outcome("media-1", error)) is expected
+
+
+@pytest.mark.parametrize(("action", "expected"), [("upload", True), ("repair", False)])
+@pytest.mark.parametrize(
+    ("name", "status", "is_impossible"),
+    [("é" * 1000, 414, True), ("é" * 1000, 431, True), ("a", 414, True), ("a", 431, False), ("é" * 1000, 400, False)],
+)
+def test_nothing_remains_where_the_name_is_too_long(name, status, is_impossible, action, expected):
+    """Without a master copy, others have the file."""
+    error = UnexpectedStatusCode("media-1", name, "upload", status, "URI Too Long")
+    assert meaning.is_done(Outcome(action, "media-1", name, 0.0, error=error)) is (expected and is_impossible)
 
 
 def test_problem_says_which_error_it_was():

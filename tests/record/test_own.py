@@ -3,6 +3,7 @@
 import os
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -173,6 +174,23 @@ def test_connection_that_is_too_old_is_not_used_again(sessions, age):
     save_in_transaction()
     assert sessions.become(2)
     assert len(before & sessions.ids()) == 1
+
+
+@SERVERS
+@pytest.mark.parametrize(
+    ("seconds", "end", "left"),
+    [(0, close_old_connections, 0), (3600, close_old_connections, 1), (3600, connections.close_all, 0)],
+)
+def test_thread_of_the_site_keeps_its_connection_until_it_closes_it(sessions, age, seconds, end, left):
+    """Nobody else knows when it has no more work."""
+    age(seconds)
+    with ThreadPoolExecutor(1) as pool:
+        for name in "ab":
+            pool.submit(open_lease, name, ("media-1",)).result()
+            assert sessions.become(1)
+        pool.submit(end).result()
+        assert sessions.become(left)
+        pool.submit(connections.close_all).result()
 
 
 @SERVERS

@@ -10,7 +10,7 @@ from django.db.models import F
 
 from kit.record import FULL, REFUSED, SILENT, open_lease, outcome
 from resto.models import Pending
-from resto.record import backlog, claims, leases, opening, rests, rows
+from resto.record import backlog, chosen, claims, identities, leases, left_out, opening, rests, rows
 
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("database", "others", "parts")]
@@ -34,7 +34,7 @@ def parts(monkeypatch):
 def table_of_others(database, django_db_blocker):
     """Rows of a host that is down, of a storage with a master copy, and of one without; their times count from zero."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
-        make_others(now=0)
+        fill("media-9", now=0)
         cursor.execute("CREATE TABLE others AS SELECT * FROM resto_pending")
         Pending.objects.all().delete()
     yield
@@ -55,13 +55,14 @@ def others(table_of_others):
     analyze()
 
 
-def make_others(now):
+def fill(host, now=None, **times):
+    now = time.time() if now is None else now
     Pending.objects.bulk_create(
         Pending(
-            storage=storage, host="media-9", name=f"{storage}/{number:06}", present=True, owner=f"{storage} {number}",
-            quiet_until=now, due=now + 100 + number / 100, attempts=1, error="down", created=now - number, opened_by=f"{number}",
+            storage=storage, host=host, name=f"{storage}/{number:06}", present=True, owner=f"{storage} {number}",
+            attempts=1, error="down", created=now - number, opened_by=f"{number}",
             latest=f"{number}", digest=rows.digest_of(storage, str(number)) if storage == "copied" else "",
-            key=rows.digest_of(storage, str(number)),
+            key=rows.digest_of(storage, str(number)), **{"quiet_until": now, "due": now + 100 + number / 100} | times,
         )
         for storage in ("default", "copied")
         for number in range(OTHERS)
@@ -233,6 +234,24 @@ def test_no_statement_looks_at_all_rows(act):
     assert len(found) >= 5
     own = [one for one in found if 'UPDATE "' not in one[1] and "UPDATE `" not in one[1]]  # those of this test
     assert [one for one in own if one[0] > LIMIT] == []
+
+
+def test_no_statement_looks_at_rows_of_another_host_that_are_due_at_the_same_moment():
+    """Those of another one were written first, so that they come first where they are as good."""
+    moment = time.time() + 1000
+    Pending.objects.update(due=moment)
+    fill("media-8", due=moment)
+    identities.add("default", "media-8", "1" * 32, state=identities.NEW)
+    analyze()
+    with examined() as found:
+        reached = rests.hasten("media-8", time.time())
+        rests.hasten("media-8", time.time(), reached)
+        claims.claim(10, hosts=["media-8"])
+        backlog.backlog_of_host("default", "media-8")
+        next(chosen.forget_host("default", "media-8"))
+        left_out.count_again("default", "media-8")
+    assert len(found) >= 5
+    assert [one for one in found if one[0] > LIMIT] == []
 
 
 def test_a_look_at_all_rows_would_be_seen():

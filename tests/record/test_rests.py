@@ -4,7 +4,7 @@ import random
 
 import pytest
 from django.db import connection
-from django.test.utils import CaptureQueriesContext
+from django.test.utils import CaptureQueriesContext, override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -147,9 +147,13 @@ def test_who_holds_a_row_by_a_clock_that_is_wrong_keeps_it_while_renewing(clock,
     ahead=st.sampled_from([0, 3600, 30 * 86_400, YEARS]),
     lease=st.sampled_from([2, 300]),
 )
-def test_any_row_is_claimed_after_the_longest_rest(clock, settings, steps, ahead, lease):
+def test_any_row_is_claimed_after_the_longest_rest(clock, steps, ahead, lease):
     """Whatever was done with it, and whatever the clock of whoever did it said."""
-    settings.RESTO_LEASE, settings.RESTO_GRACE = lease, lease / 2
+    with override_settings(RESTO_LEASE=lease, RESTO_GRACE=lease / 2):
+        _require_claim_after_the_longest_rest(clock, steps, ahead)
+
+
+def _require_claim_after_the_longest_rest(clock, steps, ahead):
     Pending.objects.all().delete()
     now = clock[0]
     held = open_lease("a", ["media-1"])

@@ -6,6 +6,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kit.brokers import default_database
 from kit.record import REFUSED, open_lease, outcome
@@ -34,6 +36,32 @@ def test_rows_are_those_of_the_model():
     assert [row._asdict() for row in found] == [*Pending.objects.order_by("id").values(*rows.Row._fields)]
     assert [row.present for row in found] == [True, True, False]
     assert Pending.objects.filter(name=NAME, error="", attempts=0, digest="", quiet_until=1.5, created=0.5).count() == 2
+
+
+TEXTS, TIMES = st.sampled_from(["a", "A", "a/", "é"]), st.integers(1, 4).map(float)
+
+
+@given(
+    made=st.lists(st.tuples(TEXTS, TEXTS, TIMES), max_size=12),
+    storage=TEXTS,
+    host=TEXTS,
+    since=st.sampled_from([0.0, 2.0]),
+    until=st.sampled_from([None, 2.0, 3.0]),
+    limit=st.integers(1, 5),
+    direction=st.sampled_from(["", rows.LATEST_FIRST]),
+)
+def test_rows_of_a_host_are_found_as_they_are_due(made, storage, host, since, until, limit, direction):
+    """Each kind of database is asked in another way."""
+    Pending.objects.all().delete()
+    if made:
+        each = [{"owner": "one", "storage": storage, "host": host, "due": due} for storage, host, due in made]
+        rows.insert({"present": True, "quiet_until": 1.5, "created": 0.5, "name": NAME}, each)
+    found = rows.select_of_host(
+        storage, host, {"quiet_until < %s": 2}, limit, since=since, until=until, direction=direction
+    )
+    due = [due for *pair, due in made if pair == [storage, host] and since <= due <= (until or 9.0)]
+    assert [row.due for row in found] == sorted(due, reverse=bool(direction))[:limit]
+    assert {(row.storage, row.host) for row in found} <= {(storage, host)}
 
 
 def test_conditions_must_all_hold():

@@ -1,65 +1,114 @@
-"""While a site is deployed, some of its processes run version 0.1, and others this one, on one table."""
+"""While a site is deployed, some of its processes run version 0.1, and others this one, on one table: both as their wheels."""
 
 import io
 import itertools
 import json
 import os
 import subprocess
+import sys
 import tarfile
-from pathlib import Path
+from contextlib import ExitStack
 
 import pytest
 
-from kit import forks
+import resto
+from kit.documents import ROOT
 from kit.servers import clean_environment
 from sites.workshop.site import held
 
 
-ROOT = Path(__file__).resolve().parents[2]
 VERSION_0_1 = "0bef463"
 
-# What either version runs: settings from the first argument, then a script.
-SITE = """
-import importlib.util, json, sys
+# A process of one version, with all that takes long to import. It is forked for each that a site has.
+PROCESS = """
+import json, os, signal, sys, traceback
 import pymysql
-from django.conf import settings
 pymysql.install_as_MySQLdb()
-configured, script = json.loads(sys.argv[1]), sys.argv[2]
-settings.configure(**configured)
-import django
-django.setup()
-from django.core.files.base import ContentFile
-from django.core.files.storage import storages
-from django.core.management import call_command
-has_folders = importlib.util.find_spec("resto.record") is not None
-assert has_folders == (sys.argv[3] == "new"), "this is the other version"
-if has_folders:
-    from resto.record import leases
-    from resto.repair.drain import drain
-else:
-    from resto import pending as leases
-    from resto.drain import drain
-exec(script)
+import django.core.management, django.db.backends.mysql.base, django.db.backends.postgresql.base
+import requests
+import resto
+print(resto.__file__, resto.__version__, flush=True)
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+is_forked = False
+while not is_forked and (line := sys.stdin.readline()):
+    is_forked = os.fork() == 0
+if is_forked:
+    configured, script, output = json.loads(line)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for number in (1, 2):
+        os.dup2(os.open(output, os.O_WRONLY), number)
+    from django.conf import settings
+    settings.configure(**configured)
+    django.setup()
+    from django.core.files.base import ContentFile
+    from django.core.files.storage import storages
+    from django.core.management import call_command
+    if resto.__version__ == "0.1.0":
+        from resto import pending as leases
+        from resto.drain import drain
+    else:
+        from resto.record import leases
+        from resto.repair.drain import drain
+    exec(script)
+    print("succeeded")
 """
 
 
+def run(*command, **options):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **options)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def installed(source, folder):
+    """Build the wheel of a version, and install it; return where."""
+    run(
+        sys.executable,
+        "-m",
+        "hatchling",
+        "build",
+        "--target",
+        "wheel",
+        "--directory",
+        str(folder / "wheel"),
+        cwd=source,
+    )
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--no-deps", "--no-index"]
+    wheels = map(str, (folder / "wheel").glob("*.whl"))
+    run(*pip, "--no-compile", "--target", str(folder / "installed"), *wheels)
+    return folder / "installed"
+
+
 @pytest.fixture(scope="session")
-def version_0_1(tmp_path_factory):
-    """The folder of version 0.1, as the history has it."""
-    archive = subprocess.run(["git", "archive", VERSION_0_1, "resto"], cwd=ROOT, capture_output=True, check=False)
+def versions(tmp_path_factory):
+    """A process of either version, "old" and "new"."""
+    archive = subprocess.run(["git", "archive", VERSION_0_1], cwd=ROOT, capture_output=True, check=False)
     if archive.returncode:
         pytest.skip("needs the history of the repository, which has version 0.1")
-    folder = tmp_path_factory.mktemp("0.1")
+    source = tmp_path_factory.mktemp("source-0.1")
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
-        tar.extractall(folder, filter="data")
-    return folder
+        tar.extractall(source, filter="data")
+    with ExitStack() as stack:
+        yield {
+            version: stack.enter_context(started(installed(where, tmp_path_factory.mktemp(version)), number))
+            for version, where, number in (("old", source, "0.1.0"), ("new", ROOT, resto.__version__))
+        }
+
+
+def started(folder, number):
+    environment, pipes = (
+        clean_environment() | {"PYTHONPATH": str(folder)},
+        {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE},
+    )
+    process = subprocess.Popen([sys.executable, "-P", "-c", PROCESS], env=environment, text=True, **pipes)
+    assert process.stdout.readline() == f"{folder / 'resto' / '__init__.py'} {number}\n"
+    return process
 
 
 class Site:
     """A site whose processes run either version."""
 
-    def __init__(self, folder, database, version_0_1, servers):
-        self._folder, self._numbers = folder, itertools.count()
+    def __init__(self, folder, database, versions, servers):
         options = {"hosts": [server.url for server in servers], "transport": "webdav", "fatal_exceptions": False}
         self._settings = {
             "SECRET_KEY": "x",
@@ -76,33 +125,32 @@ class Site:
             "RESTO_GRACE": 1,
             "RESTO_LEASE": 20,
         }
-        self._paths = {"old": str(version_0_1), "new": ""}
+        self._versions, self._folder, self._numbers = versions, folder, itertools.count()
 
     def start(self, version, script):
-        path = self._paths[version]
-        environment = clean_environment() | {"PYTHONPATH": path}
-        arguments = ["-c", SITE, json.dumps(self._settings), script, version]
-        log = self._folder / f"{next(self._numbers)}.log"
-        with log.open("wb") as printed, open(os.devnull) as nothing:  # noqa: PTH123 - has a descriptor
-            return forks.start(arguments, self._folder, environment, nothing, printed, printed, path), log
+        """Let a process run a script, and return what it writes to, until it has ended."""
+        output = self._folder / f"output-{next(self._numbers)}"
+        os.mkfifo(output)
+        process = self._versions[version]
+        print(json.dumps([self._settings, script, str(output)]), file=process.stdin, flush=True)
+        return output
 
     def run(self, version, script):
         return self.finish(self.start(version, script))
 
     @staticmethod
-    def finish(started):
-        process, log = started
-        status, output = process.wait(100), log.read_text()
-        assert status == 0, output
-        return output
+    def finish(output):
+        told = output.read_text()
+        assert told.endswith("succeeded\n"), told
+        return told
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def site(request, tmp_path, new_database, version_0_1, resto_server_factory):
+def site(request, tmp_path, new_database, versions, resto_server_factory):
     sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path / "db.sqlite3"}
     database = sqlite if request.param == "sqlite" else new_database(request.param)
     servers = [resto_server_factory() for _ in range(3)]
-    return Site(tmp_path, database, version_0_1, servers), servers
+    return Site(tmp_path, database, versions, servers), servers
 
 
 MIGRATE = "call_command('migrate', 'resto', verbosity=0)"

@@ -1,21 +1,24 @@
 """Names that no file can have leave nothing in the record."""
 
 import os
+from contextlib import nullcontext
 
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
 from kit.record import pending_for
-from resto.exceptions import RemoteDirectoryError
+from resto.exceptions import RemoteDirectoryError, ReplicationError
 from resto.record import leases, opening
 from resto.repair.drain import Drained, drain
+from resto.storage import HybridStorage
 
 
 pytestmark = pytest.mark.django_db
 
 TOO_LONG = "x" * 300
 LONG_PATH = "/".join(["x" * 200] * 25)
+LONG_URL = "/".join(["é" * 100] * 15)  # of 9,000 bytes
 
 
 @pytest.fixture(params=["HybridStorage", "AsyncStorage", "DistributedStorage"])
@@ -122,6 +125,47 @@ def test_delete_on_real_servers(storage, settings, media_servers, kind):
         storage.delete("album")
     assert pending_for() == []
     assert storage.exists("album/photo.jpg")
+
+
+@pytest.fixture
+def site_of_real_servers(storage, settings, media_servers):
+    def configure(*kinds, fatal):
+        settings.RESTO_MEDIA_HOSTS = [media_servers(kind).new_folder()[0] for kind in kinds]
+        settings.RESTO_FATAL_EXCEPTIONS = fatal
+        settings.STORAGES = dict(settings.STORAGES)
+        return storages["default"]
+
+    return configure
+
+
+@pytest.mark.parametrize("kind", ["nginx-dav", "apache", "lighttpd", "rclone"])
+@pytest.mark.parametrize("fatal", [True, False])
+@pytest.mark.parametrize("storage", ["HybridStorage", "DistributedStorage"], indirect=True)
+def test_name_whose_url_is_too_long_for_a_server(storage, site_of_real_servers, fatal, kind):
+    """wsgidav takes it, and does not keep it if the save was undone."""
+    storage = site_of_real_servers("wsgidav", kind, fatal=fatal)
+    storage.save("a", ContentFile(b"1"))
+    is_kept = isinstance(storage, HybridStorage) and not fatal
+    with nullcontext() if is_kept else pytest.raises(ReplicationError, match="the name is too long for the server"):
+        storage.save(LONG_URL, ContentFile(b"1"), max_length=9_999)
+    assert pending_for() == []
+    assert storage.transport_for(storage.hosts[0]).exists(storage.hosts[0], LONG_URL) is is_kept
+    storage.delete(LONG_URL)
+    assert pending_for() == []
+    assert not storage.transport_for(storage.hosts[0]).exists(storage.hosts[0], LONG_URL)
+
+
+@pytest.mark.parametrize("present", [True, False])
+@pytest.mark.parametrize("storage", ["HybridStorage"], indirect=True)
+def test_old_row_of_a_url_that_is_too_long_is_settled_by_a_drain(storage, site_of_real_servers, present):
+    storage = site_of_real_servers("nginx-dav", fatal=False)
+    storage.save("a", ContentFile(b"1"))
+    storage.save(LONG_URL, ContentFile(b"1"), max_length=9_999)
+    if not present:
+        storage.delete(LONG_URL)
+    storage.open_lease(LONG_URL, storage.hosts, present=present).release(0)
+    assert drain() == (Drained(failed=1) if present else Drained(done=1))
+    assert pending_for() == []
 
 
 @only_with_a_master_copy

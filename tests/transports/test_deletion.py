@@ -30,6 +30,20 @@ def test_a_delete_that_failed(status):
         run(deletion.delete(ACTION, spares_directories=True), *[status] * tries, 404, *parents)  # it is no directory
 
 
+@pytest.mark.parametrize("spares_directories", [True, False])
+@pytest.mark.parametrize("status", [414, 431])
+def test_nothing_is_deleted_whose_name_is_too_long_for_the_server(status, spares_directories):
+    action = replace(ACTION, name="é" * 1000)
+    result, requests = run(deletion.delete(action, spares_directories=spares_directories), status)
+    assert result is False
+    assert len(requests) == 1
+
+
+def test_header_fields_may_be_too_long_for_the_server():
+    with pytest.raises(UnexpectedStatusCode):
+        run(deletion.delete(ACTION, spares_directories=True), 431, 404)
+
+
 @pytest.mark.parametrize("status", [400, 403, 409])
 def test_nothing_is_deleted_below_a_file(status):
     action = replace(ACTION, name="a/b.txt/c/d")

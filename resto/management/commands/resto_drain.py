@@ -14,13 +14,17 @@ from django.db import DatabaseError, InterfaceError, OperationalError, close_old
 
 from resto.exceptions import ConfigurationError
 from resto.management.choices import require_known
+from resto.management.counts import counted_up_to
+from resto.management.durations import due_in, duration
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 from resto.management.progress import ProgressBar
 from resto.names import shown
 from resto.record import database
+from resto.record.backlog import backlog_of
 from resto.record.chosen import make_due
 from resto.repair.drain import Drained, drain_into
 from resto.settings import get_setting
+from resto.storage.finding import hosts_of, replicated_aliases
 
 
 __all__ = ["Command"]
@@ -94,12 +98,12 @@ class Command(InterruptibleCommand):
         except KeyboardInterrupt:
             text = (
                 f"Interrupted: {_summary(drained) or 'nothing replicated'}. The rest stays recorded, and what was under way is "
-                f"due in {get_setting('LEASE')} seconds."
+                f"due in {duration(get_setting('LEASE'))}."
             )
             raise CommandError(text, returncode=INTERRUPTED) from None
         self._tell_refusals(drained)
         if drained.claimed or not (drained.refused or drained.refused_hosts):
-            self._report(drained)
+            self._report(drained, "" if _summary(drained) else self._pending(what))
         if drained.refused:
             raise CommandError("A directory is not the master copy. What is pending stays so.")
         if drained.refused_hosts:
@@ -130,6 +134,24 @@ class Command(InterruptibleCommand):
             make_due(what["storage"], what["hosts"])
         except DatabaseError as error:
             raise CommandError(f"The record cannot be reached: {error}") from error
+
+    def _pending(self, what: dict[str, Any]) -> str:
+        """Return what waits for its time, as a sentence goes on that says that nothing is due; empty if nothing does."""
+        try:
+            found = [
+                one
+                for alias in replicated_aliases(what["storage"])
+                for host, one in backlog_of(alias).items()
+                if host in (what["hosts"] or hosts_of(alias)) and one.due is not None
+            ]
+        except DatabaseError as error:
+            raise CommandError(f"The record cannot be reached: {error}") from error
+        if not found:
+            return ""
+        number = sum(one.count for one in found)
+        count = counted_up_to(number, has_more=any(one.has_more for one in found))
+        due = min(one.due for one in found if one.due is not None)
+        return f"; {count} {'name is' if count == '1' else 'names are'} pending, {due_in(due)}"
 
     def _work_off(self, what: dict[str, Any], ended: threading.Event) -> None:
         """Drain until nothing is due, and report that, and once in a while before."""
@@ -162,8 +184,8 @@ class Command(InterruptibleCommand):
                 self._told[problem] = monotonic()
                 self.stderr.write(shown(f"{what} is not drained: {problem}"))
 
-    def _report(self, drained: Drained) -> None:
-        self.stdout.write(f"{_summary(drained) or 'Nothing is due'}.")
+    def _report(self, drained: Drained, pending: str = "") -> None:
+        self.stdout.write(f"{_summary(drained) or f'Nothing is due{pending}'}.")
         self.stdout.flush()
 
 
@@ -175,10 +197,11 @@ def _summary(drained: Drained) -> str:
             (drained.done, "replicated"),
             (drained.queued, "handed to the task queue"),
             (drained.failed, "failed"),
-            (drained.skipped, "left for later, as their host is down"),
-            (drained.kept, "kept for a week, as the settings do not have their host or storage"),
-            (drained.forgotten, "forgotten, as their host or storage is gone"),
-            (drained.dropped, "dropped, as they are no names of files"),
+            (drained.skipped, "left for later, as a host is down"),
+            (drained.left, "left until the master copy is restored"),
+            (drained.kept, "kept for a week, as the settings lack a host or storage"),
+            (drained.forgotten, "forgotten, as a host or storage is gone"),
+            (drained.dropped, "dropped, as no file has such a name"),
         ]
         if count
     ]

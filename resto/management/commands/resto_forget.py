@@ -8,6 +8,7 @@ from django.db import DatabaseError
 
 from resto.exceptions import ConfigurationError
 from resto.management.choices import is_yes, require_terminal
+from resto.management.counts import counted
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 from resto.management.progress import ProgressBar
 from resto.names import shown
@@ -46,7 +47,7 @@ class Command(InterruptibleCommand):
         except DatabaseError as error:
             raise CommandError(f"The record cannot be reached: {error}") from error
         except KeyboardInterrupt:
-            text = f"Interrupted: {sum(forgotten):,} rows forgotten. Run the command again for the rest."
+            text = f"Interrupted: {counted(sum(forgotten), 'row')} forgotten. Run the command again for the rest."
             raise CommandError(text, returncode=INTERRUPTED) from None
 
     def _handle(self, host: str, aliases: list[str], forgotten: list[int], *, interactive: bool) -> None:

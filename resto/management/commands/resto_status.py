@@ -12,6 +12,7 @@ from django.db import DatabaseError
 
 from resto.exceptions import ConfigurationError
 from resto.management.choices import require_known
+from resto.management.counts import counted_up_to
 from resto.management.durations import due_in, duration
 from resto.management.files import lines_of_file, record_of_file, record_of_pending, sentence_of_pending
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
@@ -253,9 +254,7 @@ def _sentence(status: HostStatus) -> str:
 
 def _sentence_of_stranger(alias: str, stranger: Stranger) -> str:
     backlog = stranger.backlog
-    pending = (
-        f"{_count(backlog.count, has_more=backlog.has_more)} pending, the oldest for {duration(backlog.oldest or 0)}"
-    )
+    pending = f"{counted_up_to(backlog.count, has_more=backlog.has_more)} pending, the oldest for {duration(backlog.oldest or 0)}"
     if stranger.spelling is not None:
         return f"{alias}: {stranger.host} is {stranger.spelling} in the settings; {pending}, which a drain sends there."
     return f"{alias}: {stranger.host} is not a host of this storage; {pending}, forgotten after a week."
@@ -268,9 +267,5 @@ def _backlog(status: HostStatus) -> str:
     if not status.pending or status.oldest is None or status.due is None:
         return f"nothing is pending{under_way}"
     error = f" (last error: {status.error.rstrip('.')})" if status.error else ""
-    count = _count(status.pending, has_more=status.has_more)
+    count = counted_up_to(status.pending, has_more=status.has_more)
     return f"{count} pending, the oldest for {duration(status.oldest)}, {due_in(status.due)}{error}{under_way}"
-
-
-def _count(pending: int, *, has_more: bool) -> str:
-    return f"more than {pending:_}".replace("_", " ") if has_more else str(pending)

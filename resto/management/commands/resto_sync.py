@@ -172,7 +172,7 @@ class _TextReport:
             self._command.stdout.write(f"{alias}: {host.host}: {_summary(host)}.")
         if report.disagreements:
             self._command.stdout.write(
-                f"{alias}: {counted(report.disagreements, 'file')} differ between hosts. "
+                f"{alias}: {counted(report.disagreements, 'file')} {'differs' if report.disagreements == 1 else 'differ'} between hosts. "
                 "There is no master copy that could tell which host is right; --from HOST does."
             )
 

@@ -54,9 +54,8 @@ class Fill:
     def retry(self) -> Iterator[Outcome]:
         """Repair what is pending for hosts that are filled, as far as nobody else does."""
         for host in sorted(self.hosts):
-            mine = {"storage = %s": self._alias, "host = %s": host}
             for _ in range(ROUNDS):
-                found = rows.select({**mine, "quiet_until <= %s": leases.clock()}, PART)
+                found = rows.select_of_host(self._alias, host, {"quiet_until <= %s": leases.clock()}, PART)
                 yield from self._storage.repair_each((host, name) for name in dict.fromkeys(row.name for row in found))
                 if not found:
                     break

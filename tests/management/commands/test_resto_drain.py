@@ -18,7 +18,7 @@ from kit.processes import interrupt
 from resto.executors.flow import BACKLOG, WINDOW
 from resto.management.commands import resto_drain
 from resto.models import Pending
-from resto.record import claims, leases, opening, rests
+from resto.record import backlog, claims, leases, opening, rests
 
 
 @pytest.fixture
@@ -53,14 +53,14 @@ def test_command_fails_if_a_host_does(missed, server, capsys):
     server.refuse = True
     with pytest.raises(CommandError, match="will be tried again"):
         call_command("resto_drain")
-    assert capsys.readouterr().out == "1 failed, 1 left for later, as their host is down.\n"
+    assert capsys.readouterr().out == "1 failed, 1 left for later, as a host is down.\n"
 
 
 @pytest.mark.django_db
 def test_command_keeps_what_the_settings_do_not_have(missed, settings, capsys):
     settings.RESTO_MEDIA_HOSTS = ["http://other/"]
     call_command("resto_drain")
-    assert capsys.readouterr().out == "2 kept for a week, as the settings do not have their host or storage.\n"
+    assert capsys.readouterr().out == "2 kept for a week, as the settings lack a host or storage.\n"
 
 
 @pytest.mark.django_db
@@ -77,18 +77,40 @@ def test_options(missed, server, capsys):
 
 
 @pytest.mark.django_db
+def test_what_waits_for_its_time_is_told_of_the_chosen_hosts_and_storages(
+    missed, settings, server, capsys, monkeypatch
+):
+    settings.RESTO_MEDIA_HOSTS = [server.url, "http://other/"]
+    settings.STORAGES = {**settings.STORAGES, "copied": {"BACKEND": "resto.storage.DistributedStorage"}}
+    Pending.objects.update(due=leases.clock() + 300)
+    for chosen in ({"host": ["http://other/"]}, {"storage": ["copied"]}):
+        call_command("resto_drain", **chosen)
+        assert capsys.readouterr().out == "Nothing is due.\n"
+    monkeypatch.setattr(backlog, "MOST", 1)
+    call_command("resto_drain", host=[server.url])
+    assert capsys.readouterr().out == "Nothing is due; more than 1 names are pending, the next is due in 5 minutes.\n"
+
+
+@pytest.mark.django_db
+def test_what_is_under_way_is_not_told(missed, capsys):
+    Pending.objects.update(due=leases.clock() + 300, quiet_until=leases.clock() + 300, error="")
+    call_command("resto_drain")
+    assert capsys.readouterr().out == "Nothing is due.\n"
+
+
+@pytest.mark.django_db
 def test_what_is_not_due_yet_is_taken_as_far_as_grace_allows(missed, server, capsys, monkeypatch):
     monkeypatch.setattr(rests, "PART", 1)
     soon = leases.clock() + 1_000
     Pending.objects.update(due=soon)
     Pending.objects.filter(name="b").update(quiet_until=soon)
     call_command("resto_drain")
-    assert capsys.readouterr().out == "Nothing is due.\n"
+    assert capsys.readouterr().out == "Nothing is due; 2 names are pending, the next is due in 17 minutes.\n"
     call_command("resto_drain", "--now", storage=["default"], host=[server.url])
     assert capsys.readouterr().out == "1 replicated.\n"
     assert set(server.files) == {"a"}
     call_command("resto_drain", "--now")
-    assert capsys.readouterr().out == "Nothing is due.\n"
+    assert capsys.readouterr().out == "Nothing is due; 1 name is pending, the next is due in 17 minutes.\n"
     Pending.objects.update(quiet_until=0)
     server.on_applied = lambda method, path: os.kill(os.getpid(), signal.SIGTERM)
     call_command("resto_drain", "--now", "--watch")
@@ -236,7 +258,7 @@ def test_interruption_says_what_was_done_and_leaves_the_rest(tmp_path, resto_ser
         _, errors = process.communicate()
     assert process.returncode == 130
     said = re.fullmatch(
-        r"CommandError: Interrupted: (\d+) replicated\. The rest stays recorded, and what was under way is due in 300 seconds\.\n",
+        r"CommandError: Interrupted: (\d+) replicated\. The rest stays recorded, and what was under way is due in 5 minutes\.\n",
         errors,
     )
     assert said, errors

@@ -125,14 +125,14 @@ def test_what_another_process_holds_stays(capsys):
 def test_what_is_claimed_at_the_last_moment_stays(monkeypatch):
     """The statement that removes rows looks once more."""
     record("a")
-    select = chosen.rows.select
+    select = chosen.rows.select_of_host
 
     def claimed_meanwhile(*args):
         found = select(*args)
         Pending.objects.update(quiet_until=leases.clock() + 300)
         return found
 
-    monkeypatch.setattr(chosen.rows, "select", claimed_meanwhile)
+    monkeypatch.setattr(chosen.rows, "select_of_host", claimed_meanwhile)
     call_command("resto_forget", GONE, "--no-input")
     assert Pending.objects.exists()
 
@@ -159,15 +159,16 @@ def test_nothing_is_recorded_without_the_application(monkeypatch):
         call_command("resto_forget", GONE)
 
 
-def test_interruption_says_what_was_done(monkeypatch):
+@pytest.mark.parametrize(("number", "told"), [(1, "1 row"), (2, "2 rows")])
+def test_interruption_says_what_was_done(monkeypatch, number, told):
     def forget(storage, host):
-        yield 2
+        yield number
         raise KeyboardInterrupt
 
     record("a", "b", "c")
     monkeypatch.setattr(resto_forget, "forget_host", forget)
     with pytest.raises(
-        CommandError, match=r"^Interrupted: 2 rows forgotten\. Run the command again for the rest\.$"
+        CommandError, match=rf"^Interrupted: {told} forgotten\. Run the command again for the rest\.$"
     ) as caught:
         call_command("resto_forget", GONE, "--no-input")
     assert caught.value.returncode == 130

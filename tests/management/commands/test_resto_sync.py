@@ -222,6 +222,8 @@ def test_hosts_without_a_master_copy_are_reported(settings, servers):
     assert f"a: {hosts[0]}: 1 byte, {hosts[1]}: 2 bytes" in printed
     assert f"b: contents differ: {hosts[0]}: 4 bytes, {hosts[1]}: 4 bytes" in printed
     assert "default: 2 files differ between hosts" in printed
+    servers[1].create_file("b", b"SAME")
+    assert "default: 1 file differs between hosts" in run("--checksum")[1]
 
 
 @pytest.fixture
