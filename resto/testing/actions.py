@@ -89,12 +89,24 @@ class Site:
         store: Where the files are.
         webdav: Whether collections are made by the client (with the methods for it) or by PUT.
         in_place: Whether uploads are written under their final name from the first byte.
+        deletes_trees: Whether what is done to the name of a directory is done to all that is in it.
+        dates_directories: Whether directories are answered for as if they were files.
     """
 
-    def __init__(self, store: FileStore, *, webdav: bool, in_place: bool) -> None:
+    def __init__(
+        self,
+        store: FileStore,
+        *,
+        webdav: bool,
+        in_place: bool,
+        deletes_trees: bool = False,
+        dates_directories: bool = False,
+    ) -> None:
         self._store = store
         self._webdav = webdav
         self._in_place = in_place
+        self._deletes_trees = deletes_trees
+        self._dates_directories = dates_directories
         self._methods = PLAIN_METHODS + (WEBDAV_METHODS if webdav else ())
 
     def check(self, request: Request) -> Answer | None:
@@ -144,6 +156,8 @@ class Site:
     def _get(self, request: Request) -> Answer:
         found = self._store.find(request.name)
         if found is not None and found.is_directory:
+            if self._dates_directories:
+                return Answer(200, {"Last-Modified": formatdate(found.modified, usegmt=True)})
             if request.wants_directory:
                 return Answer.text(403, "directories are not listed here")
             return Answer(301, {"Location": quote(f"/{request.name}/", errors="surrogateescape")})
@@ -163,11 +177,21 @@ class Site:
 
     def _delete(self, request: Request) -> Answer:
         entry = self._store.find(request.name)
+        if entry is not None and entry.is_directory and self._removes(request):
+            self._store.delete_directory(request.name)
+            return Answer(204)
         if entry is not None and request.wants_directory:
             # As most servers do: a collection is never deleted with Depth 0 (RFC 4918, section 9.6.1).
             return Answer.text(400 if request.headers.get("Depth") == "0" else 409, "only files are deleted here")
         self._store.delete(request.name)
         return Answer(204)
+
+    def _removes(self, request: Request) -> bool:
+        """Tell whether a directory is deleted: an empty one if that is meant, and others by some servers only."""
+        if not request.name or self._deletes_trees:
+            return bool(request.name)
+        is_meant = request.wants_directory and request.headers.get("Depth") != "0"
+        return is_meant and not self._store.children(request.name)
 
     def _options(self, request: Request) -> Answer:
         return Answer(200, {"Allow": ", ".join(self._methods), "DAV": "1"})
@@ -213,7 +237,14 @@ class Site:
         if name == request.name:
             return Answer.text(403, "the Destination is the source")
         overwrite = request.headers.get("Overwrite", "T").upper() != "F"
+        found = self._store.find(name)
         try:
+            if self._deletes_trees and found is not None and found.is_directory:
+                if not overwrite:
+                    raise FileExistsError(name)
+                self._store.delete_directory(name)
+                self._store.move(request.name, name, overwrite=False)
+                return Answer(204)
             return Answer(201 if self._store.move(request.name, name, overwrite=overwrite) else 204)
         except FileExistsError:
             return Answer.text(412, "the Destination is there")

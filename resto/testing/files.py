@@ -73,6 +73,10 @@ class FileStore(ABC):
         """Remove a file, never a directory."""
 
     @abstractmethod
+    def delete_directory(self, name: str) -> None:
+        """Remove a directory that is there, with all that is in it."""
+
+    @abstractmethod
     def make_directory(self, name: str) -> None:
         """Create a directory in an existing one.
 
@@ -164,6 +168,12 @@ class MemoryFiles(FileStore):
         with self._lock:
             self._check_is_file(name)
             del self._files[name]
+
+    def delete_directory(self, name: str) -> None:
+        with self._lock:
+            for kept in (self._files, self._directories):
+                for known in [one for one in kept if f"{one}/".startswith(f"{name}/")]:
+                    del kept[known]
 
     def make_directory(self, name: str) -> None:
         with self._lock:

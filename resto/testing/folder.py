@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import stat
 import threading
 from pathlib import Path
@@ -49,6 +50,10 @@ class FolderFiles(FileStore):
         with self._lock:
             self._check_is_file(name)
             self._path(name).unlink()
+
+    def delete_directory(self, name: str) -> None:
+        with self._lock:
+            shutil.rmtree(self._path(name))
 
     def make_directory(self, name: str) -> None:
         with self._lock:

@@ -37,6 +37,9 @@ class TestHttpServer(Service):
         ssl_context: Makes it an HTTPS server.
         in_place: Write uploads under their final name from the first byte, as rclone and wsgidav do, so
             that a cut upload leaves a broken file; otherwise uploads appear whole or not at all.
+        deletes_trees: Let DELETE of the name of a directory remove all that is in it, with or without a slash,
+            and let MOVE replace it, as rclone and SabreDAV do. Otherwise DELETE with a slash removes an empty directory.
+        dates_directories: Answer HEAD and GET of a directory as if it were an empty file, with a date, as ASGIWebDAV does.
 
     Raises:
         OSError: The port is taken.
@@ -54,11 +57,20 @@ class TestHttpServer(Service):
         credentials: tuple[str, str] | None = None,
         ssl_context: ssl.SSLContext | None = None,
         in_place: bool = False,
+        deletes_trees: bool = False,
+        dates_directories: bool = False,
     ) -> None:
         # First, because a service heals itself when it is made, which ends a refusal.
         self._refusing = threading.Lock()
         self._refuse = False
-        super().__init__(root=root, webdav=webdav, credentials=credentials, in_place=in_place)
+        super().__init__(
+            root=root,
+            webdav=webdav,
+            credentials=credentials,
+            in_place=in_place,
+            deletes_trees=deletes_trees,
+            dates_directories=dates_directories,
+        )
         self._lock = threading.Condition()
         self._watches = False
         self._stopping = False

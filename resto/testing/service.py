@@ -25,6 +25,8 @@ class Service(Faults):
         webdav: Whether to speak WebDAV.
         credentials: User and password that every request has to bring (Basic authentication).
         in_place: Whether uploads are written under their final name from the first byte.
+        deletes_trees: Whether what is done to the name of a directory is done to all that is in it.
+        dates_directories: Whether directories are answered for as if they were files.
     """
 
     log: list[tuple[str, str, int]]
@@ -49,10 +51,18 @@ class Service(Faults):
         webdav: bool = True,
         credentials: tuple[str, str] | None = None,
         in_place: bool = False,
+        deletes_trees: bool = False,
+        dates_directories: bool = False,
     ) -> None:
         self._store: FileStore = MemoryFiles() if root is None else FolderFiles(root)
         # For the modules beside this one, not for tests.
-        self.site = Site(self._store, webdav=webdav, in_place=in_place)
+        self.site = Site(
+            self._store,
+            webdav=webdav,
+            in_place=in_place,
+            deletes_trees=deletes_trees,
+            dates_directories=dates_directories,
+        )
         self.software = "in-place" if in_place else "resto-testing"
         self.credentials = credentials
         self.log = []

@@ -5,10 +5,10 @@ They know nothing of threads, of Django's storages, or of other hosts than the o
 """
 
 from resto.hookspecs import hookimpl
-from resto.transports.base import Directory, Entry, Transport
+from resto.transports.base import Directory, Entry, Transport, Trial
 
 
-__all__ = ["Directory", "Entry", "Transport", "resto_register_transports"]
+__all__ = ["Directory", "Entry", "Transport", "Trial", "resto_register_transports"]
 
 
 @hookimpl

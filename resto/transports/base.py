@@ -10,7 +10,7 @@ from resto.exceptions import TransportError
 from resto.names import HOST_IDENTITY, MASTER_IDENTITY, problem_of_part, problems_of_parts
 
 
-__all__ = ["Directory", "Entry", "Transport", "modified_of"]
+__all__ = ["Directory", "Entry", "Transport", "Trial", "modified_of"]
 
 
 # Of resto's own, and nobody's concern.
@@ -79,6 +79,23 @@ class Directory:
             self.directories.add(name)
         else:
             self.files[name] = size
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a host does with the name of a directory, as it has shown with one that was made to find out.
+
+    Attributes:
+        spares: Whether the directory stays where it is, with or without a file in it, when a file of its name is to be deleted.
+        tells: What distinguishes an answer about a directory from one about a file, in a word of the transport; empty if nothing does.
+        looks: What the answers looked like, in words of the transport: where others come, there may be another server.
+        tried: When, in seconds since the epoch.
+    """
+
+    spares: bool
+    tells: str
+    looks: tuple[str, ...]
+    tried: float
 
 
 class Transport(ABC):
@@ -156,6 +173,30 @@ class Transport(ABC):
             ValueError: The name is not a temporary one, so that the directory may be one of the site.
         """
         return False
+
+    def try_directories(self, host: str) -> Trial | None:
+        """Find out, with a temporary directory that is removed again, what a host does with the name of a directory.
+
+        Returns:
+            None if there is nothing to be found out, as in a protocol that tells files from directories by itself.
+        """
+        return None
+
+    def trial(self, host: str) -> Trial | None:
+        """Return what a host has shown, in this process or another one, without asking it.
+
+        Returns:
+            None if that is not known, or not any more: it is long ago, or the host looks different since.
+        """
+        return None
+
+    def believe(self, host: str, trial: Trial) -> None:  # noqa: B027 - as for `close`
+        """Learn what a host has shown to another process, unless something newer is known.
+
+        Args:
+            host: The host as it stands in the settings.
+            trial: As `trial` has returned it there.
+        """
 
     def browse(self, host: str, name: str) -> Directory | None:
         """Return what a directory of a host holds, with the sizes of the files; ``""`` is the root.

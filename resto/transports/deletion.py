@@ -1,10 +1,19 @@
 """The steps of deletions: of files, never of a directory in the place of one."""
 
-from resto.names import is_impossible
-from resto.transports.messages import Request, Response, Steps
+from contextlib import suppress
+from dataclasses import replace
+
+from resto.exceptions import TransportError
+from resto.names import temporary_name
+from resto.transports.acquaintance import Acquaintance, learn
+from resto.transports.bodies import Body
+from resto.transports.limits import LimitedStream, LongAnswerError
+from resto.transports.messages import NoAnswerError, Request, Response, Steps
+from resto.transports.multistatus import PROPFIND_KIND_BODY, parse_kind
 from resto.transports.steps import (
     ABSENT,
     Action,
+    close_stream,
     collection,
     is_directory_of_wsgidav,
     is_of_directory,
@@ -13,44 +22,104 @@ from resto.transports.steps import (
 )
 
 
-__all__ = ["SPARE_DIRECTORIES", "delete", "remove_directory", "require_file"]
+__all__ = ["delete", "remove_directory", "require_file", "require_replaceable", "trial_of"]
 
-# Servers, by the product in their Server header, that answer 4xx to `DELETE /directory` with `Depth: 0`. Of the others,
-# rclone and Caddy delete the whole tree.
-SPARE_DIRECTORIES = frozenset({"nginx", "apache", "lighttpd", "wsgidav", "resto-testing"})
-
-# What servers of `SPARE_DIRECTORIES` answer to a DELETE below the name of a file: Apache, lighttpd, nginx.
+# What servers that spare directories answer to a DELETE below the name of a file: Apache, lighttpd, nginx.
 _BELOW_A_FILE = frozenset({400, 403, 409})
 
+# Bytes of an answer about one resource, of which one property was asked for.
+_MAX_ANSWER = 64 * 1024
 
-def delete(action: Action, *, spares_directories: bool) -> Steps[bool]:
+
+def delete(action: Action, host: Acquaintance, *, has_propfind: bool) -> Steps[bool]:
     """Delete the file; return whether it was there.
+
+    Unless the host is known to spare directories, it is first asked whether this is a file.
 
     Args:
         action: What to delete.
-        spares_directories: Whether the server refuses to delete a directory; if not, the host is first asked whether
-            this is a file.
+        host: What is known of the host.
+        has_propfind: Whether the host may be asked by PROPFIND.
 
     Raises:
         RemoteDirectoryError: A directory is there.
+        TransportError: It is not certain that none is there.
     """
-    if not spares_directories:
-        response = yield Request("HEAD", action.target)
-        if _has_no_file(action, response):
-            return False
-        require_file(action, response)
+    spares_directories = host.spares_directories
+    if not spares_directories and not (yield from _is_file(action, host, has_propfind=has_propfind, deletes=True)):
+        return False
     response = yield from unlocked(Request("DELETE", action.target, {"Depth": "0"}))
-    if _has_no_file(action, response):
+    if response.status in ABSENT:
         return False
     if response.status not in (200, 204):
-        if spares_directories and (yield from _is_no_name_of_a_file(action, response)):
+        if host.spares_directories and (yield from _is_no_name_of_a_file(action, response)):
             return False
         raise action.unexpected(response, "DELETE")
+    if host.is_due and not host.is_being_tried:
+        with suppress(NoAnswerError):  # the file is deleted
+            yield from learn(trial_of(action), host)
     return True
 
 
-def _has_no_file(action: Action, response: Response) -> bool:
-    return response.status in ABSENT or is_impossible(action.name, response.status)
+def trial_of(action: Action) -> Action:
+    """Return the action that tries what a host does with directories.
+
+    Args:
+        action: Any one on this host.
+    """
+    return replace(action, name=temporary_name(""))
+
+
+def _is_file(action: Action, host: Acquaintance, *, has_propfind: bool, deletes: bool = False) -> Steps[bool]:
+    """Find out whether a file is there, and raise unless it is, or nothing is there at all.
+
+    Args:
+        action: About which name.
+        host: What is known of the host.
+        has_propfind: As for `delete`.
+        deletes: Whether it is enough that the host spares directories, which is found out if nothing else helps.
+    """
+    kind = (yield from _kind(action)) if has_propfind else None
+    if kind is not None:
+        return kind
+    response = yield Request("HEAD", action.target)
+    if response.status in ABSENT:
+        return False
+    if _is_directory(action, response):
+        raise action.directory()
+    if response.status == 200 and not host.shows_file(response):
+        yield from learn(trial_of(action), host)
+    if host.shows_file(response) or (deletes and host.spares_directories and response.status == 200):
+        return True
+    raise _doubt(action, host, has_propfind=has_propfind)
+
+
+def _kind(action: Action) -> Steps[bool | None]:
+    """Ask by PROPFIND whether a file is there; return None if the host does not say, and raise if it is a directory."""
+    headers = {"Depth": "0", "Content-Type": "application/xml"}
+    response = yield Request("PROPFIND", action.target, headers, Body(PROPFIND_KIND_BODY), stream=True)
+    if response.status in ABSENT:
+        return False
+    if response.status == 207 and response.stream is not None:
+        try:
+            is_collection = parse_kind(LimitedStream(response.stream, _MAX_ANSWER, "it is too long"))
+        except LongAnswerError:
+            is_collection = None
+        finally:
+            response.stream.close()
+        if is_collection:
+            raise action.directory()
+        return None if is_collection is None else True
+    close_stream(response)
+    if _is_directory(action, response):
+        raise action.directory()
+    return None
+
+
+def _doubt(action: Action, host: Acquaintance, *, has_propfind: bool) -> TransportError:
+    why = f"; what it does with directories cannot be tried: {host.problem}" if host.problem else ""
+    hint = "" if has_propfind else "; the transport 'webdav' can ask"
+    return action.failed(f"it is not certain that this is a file there, and not a directory{why}; nothing was done{hint}")
 
 
 def _is_no_name_of_a_file(action: Action, response: Response) -> Steps[bool]:
@@ -94,8 +163,23 @@ def remove_directory(action: Action) -> Steps[None]:
 
 
 def require_file(action: Action, response: Response) -> None:
-    """Raise unless the answer to a HEAD can only be that of a file: no server dates a directory."""
+    """Raise unless the answer to a HEAD can be that of a file which was just moved there."""
     if _is_directory(action, response):
         raise action.directory()
     if response.status != 200 or "Last-Modified" not in response.headers:
         raise action.failed("it is not certain that this is a file there, and not a directory; nothing was done")
+
+
+def require_replaceable(action: Action, host: Acquaintance) -> Steps[None]:
+    """Raise unless it is a file that a MOVE would replace: most servers would replace a whole directory.
+
+    Args:
+        action: Whose name the file has.
+        host: What is known of the host.
+
+    Raises:
+        RemoteDirectoryError: A directory is there.
+        TransportError: It is not certain that a file is there.
+    """
+    if not (yield from _is_file(action, host, has_propfind=True)):
+        raise _doubt(action, host, has_propfind=True)

@@ -20,7 +20,8 @@ from resto.hosts import HostURL, parse_url
 from resto.names import is_temporary
 from resto.sensitive import sensitive_variables
 from resto.transports import deletion, steps
-from resto.transports.base import Directory, Transport
+from resto.transports.acquaintance import Acquaintance, AttentiveWire, try_directories
+from resto.transports.base import Directory, Transport, Trial
 from resto.transports.bodies import BLOCK_SIZE, Body, UnreadableBodyError, is_rewindable
 from resto.transports.credentials import ReactiveAuthenticator, authenticator
 from resto.transports.limits import MAX_DOWNLOAD, MAX_LISTING, LimitedStream, LongAnswerError, checked_limit
@@ -70,6 +71,7 @@ class HttpTransport(Transport):
     """
 
     supports_modified_time = True
+    _has_propfind = False
 
     @sensitive_variables()
     def __init__(
@@ -98,7 +100,7 @@ class HttpTransport(Transport):
         self._max_listing = checked_limit(max_listing, "max_listing")
         self._max_download = checked_limit(max_download, "max_download")
         self._wires: dict[str, tuple[HostURL, Wire]] = {}
-        self._server_products: dict[str, str] = {}
+        self._acquaintances: dict[str, Acquaintance] = {}
         self._lists: dict[str, bool] = {}
         self._context: ssl.SSLContext | None = None
         if ca_bundle or client_cert:
@@ -191,7 +193,7 @@ class HttpTransport(Transport):
     @as_method
     def delete(self, host: str, name: str) -> Course[bool]:
         action = self._action(host, name, "delete")
-        sequence = deletion.delete(action, spares_directories=self._spares_directories(action))
+        sequence = deletion.delete(action, self._acquaintance(host), has_propfind=self._has_propfind)
         return self._perform(action, sequence)
 
     def remove_directory(self, host: str, name: str) -> bool:
@@ -206,6 +208,17 @@ class HttpTransport(Transport):
         finish(self._perform(action, deletion.remove_directory(action)))
         return True
 
+    def try_directories(self, host: str) -> Trial | None:
+        action = deletion.trial_of(self._action(host, "", "delete"))
+        finish(self._perform(action, try_directories(action, self._acquaintance(host))))
+        return self.trial(host)
+
+    def trial(self, host: str) -> Trial | None:
+        return self._acquaintance(host).trial
+
+    def believe(self, host: str, trial: Trial) -> None:
+        self._acquaintance(host).hear(trial)
+
     def _upload(self, action: Action, body: Body) -> Steps[bool]:
         response = yield from steps.put(action, action.target, body)
         existed = steps.was_stored(action, response)
@@ -213,12 +226,12 @@ class HttpTransport(Transport):
             yield from steps.verify(action, action.target, body)
         return existed
 
-    def _spares_directories(self, action: Action) -> bool:
-        """Whether the host's server is known to refuse the deletion of a directory."""
-        return self._server_product(action) in deletion.SPARE_DIRECTORIES
+    def _acquaintance(self, host: str) -> Acquaintance:
+        known = self._acquaintances.get(host)
+        return self._acquaintances.setdefault(host, Acquaintance()) if known is None else known
 
     def _server_product(self, action: Action) -> str | None:
-        return self._server_products.get(action.host)
+        return self._acquaintance(action.host).product
 
     def _action(self, host: str, name: str, kind: str) -> Action:
         url, _ = self._wire(host)
@@ -226,15 +239,12 @@ class HttpTransport(Transport):
 
     def _perform(self, action: Action, sequence: Steps[T]) -> Course[T]:
         try:
-            return (yield from run_steps(sequence, self._attentive_wire(action.host)))
+            _, wire = self._wire(action.host)
+            return (yield from run_steps(sequence, wire))
         except NoAnswerError as error:
             raise unavailable(action, error) from error
         except UnreadableBodyError as error:
             raise action.failed(str(error)) from error
-
-    def _attentive_wire(self, host: str) -> Wire:
-        _, wire = self._wire(host)
-        return wire if host in self._server_products else _AttentiveWire(wire, host, self._server_products)
 
     def _wire(self, host: str) -> tuple[HostURL, Wire]:
         known = self._wires.get(host)
@@ -242,7 +252,8 @@ class HttpTransport(Transport):
             return known
         url = parse_url(host, self.base_url)
         # Two threads may do so at the same time, and one wire is kept. A lock could be held at a fork.
-        return self._wires.setdefault(host, (url, self._create_wire(url)))
+        wire = AttentiveWire(self._create_wire(url), self._acquaintance(host))
+        return self._wires.setdefault(host, (url, wire))
 
     def _create_wire(self, url: HostURL) -> Wire:
         context = self._ssl_context() if url.scheme == "https" else None
@@ -264,23 +275,6 @@ class HttpTransport(Transport):
                     context.load_cert_chain(self._client_cert[0], self._client_cert[-1], password="")
             self._context = context
         return self._context
-
-
-class _AttentiveWire:
-    """A wire that learns from the first answer which server a host runs."""
-
-    def __init__(self, wire: Wire, host: str, products: dict[str, str]) -> None:
-        self._wire = wire
-        self._host = host
-        self._products = products
-
-    def exchange(self, request: Request) -> Course[Response]:
-        response = yield from self._wire.exchange(request)
-        self._products[self._host] = steps.server_product(response)
-        return response
-
-    def close(self) -> None:
-        self._wire.close()
 
 
 class _Download(io.RawIOBase):

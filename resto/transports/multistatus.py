@@ -18,7 +18,15 @@ from resto.transports.messages import Stream
 from resto.transports.steps import natural, parse_http_date
 
 
-__all__ = ["PROPFIND_BODY", "PROPFIND_SIZES_BODY", "Member", "parse_directory", "parse_members"]
+__all__ = [
+    "PROPFIND_BODY",
+    "PROPFIND_KIND_BODY",
+    "PROPFIND_SIZES_BODY",
+    "Member",
+    "parse_directory",
+    "parse_kind",
+    "parse_members",
+]
 
 # Not displayname: characters in it make some servers' XML ill-formed.
 PROPFIND_BODY = (
@@ -26,6 +34,7 @@ PROPFIND_BODY = (
     b'<propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/><getetag/></prop></propfind>'
 )
 PROPFIND_SIZES_BODY = PROPFIND_BODY.replace(b"<getlastmodified/><getetag/>", b"")
+PROPFIND_KIND_BODY = PROPFIND_SIZES_BODY.replace(b"<getcontentlength/>", b"")
 
 # Names of elements, as the parser gives them: after their namespace.
 _HREF, _PROPSTAT, _STATUS, _RESPONSE = "DAV: href", "DAV: propstat", "DAV: status", "DAV: response"
@@ -35,6 +44,8 @@ _COLLECTION, _SIZE, _MODIFIED, _ETAG = (
     "DAV: getlastmodified",
     "DAV: getetag",
 )
+
+_TYPE = "DAV: resourcetype"
 
 _VALUES = frozenset({_STATUS, _COLLECTION, _SIZE, _MODIFIED, _ETAG})
 
@@ -127,6 +138,49 @@ def parse_directory(stream: Stream, server: str) -> Directory:
         else:
             files[name] = natural(size)
     return Directory.of(directories, files)
+
+
+def parse_kind(stream: Stream) -> bool | None:
+    """Return whether it is a collection that an answer is about; None if it does not say so, or is not about one thing.
+
+    Args:
+        stream: The body of an answer to `PROPFIND_KIND_BODY` with ``Depth: 0``, of limited length.
+
+    Raises:
+        LongAnswerError: It is longer.
+    """
+    kinds: list[bool | None] = []
+    kind: bool | None = None
+    status: str | None = None
+    found: set[str] = set()  # in one propstat
+    texts: list[str] = []
+
+    def end(name: str) -> None:
+        nonlocal kind, status
+        if name == _STATUS:
+            status = "".join(texts)
+        elif name in (_TYPE, _COLLECTION):
+            found.add(name)
+        elif name == _PROPSTAT:
+            if _TYPE in found and not _is_refused(status):
+                kind = bool(kind) or _COLLECTION in found
+            status = None
+            found.clear()
+        elif name == _RESPONSE:
+            kinds.append(None if _is_refused(status) else kind)
+        texts.clear()
+
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartDoctypeDeclHandler = _refuse
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = texts.append
+    try:
+        while block := stream.read(_BLOCK):
+            parser.Parse(block)
+        parser.Parse(b"", True)  # noqa: FBT003 - it takes no keywords
+    except (expat.ExpatError, LookupError, ValueError):
+        return None
+    return kinds[0] if len(kinds) == 1 else None
 
 
 def _parse(stream: Stream, server: str) -> _Found:

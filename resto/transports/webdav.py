@@ -10,6 +10,7 @@ from resto.exceptions import ConfigurationError, TransportError, UnexpectedStatu
 from resto.names import temporary_name
 from resto.sensitive import sensitive_variables
 from resto.transports import deletion, steps
+from resto.transports.acquaintance import Acquaintance
 from resto.transports.base import Directory, Entry
 from resto.transports.bodies import Body, UnreadableBodyError
 from resto.transports.http import HttpOptions, HttpTransport, unavailable
@@ -66,6 +67,7 @@ class WebDAVTransport(HttpTransport):
 
     supports_listdir = True
     supports_scan = True
+    _has_propfind = True
 
     @sensitive_variables()
     def __init__(
@@ -127,9 +129,6 @@ class WebDAVTransport(HttpTransport):
         finally:
             response.stream.close()
 
-    def _spares_directories(self, action: Action) -> bool:
-        return self._publish != "move" and super()._spares_directories(action)
-
     def _upload(self, action: Action, body: Body) -> Steps[bool]:
         moves = yield from self._moves(action)
         if moves:
@@ -156,7 +155,7 @@ class WebDAVTransport(HttpTransport):
         try:
             response = yield from self._put(action, temporary, body)
             steps.was_stored(action, response)
-            return (yield from _move(action, temporary, body))
+            return (yield from _move(action, temporary, body, self._acquaintance(action.host)))
         except (TransportError, UnreadableBodyError):
             # Not after a NoAnswerError: a host that hangs would cost a second timeout.
             yield from _discard(temporary)
@@ -193,7 +192,7 @@ class WebDAVTransport(HttpTransport):
         known.update(parents)
 
 
-def _move(action: Action, temporary: str, body: Body) -> Steps[bool]:
+def _move(action: Action, temporary: str, body: Body, host: Acquaintance) -> Steps[bool]:
     """Give an upload its final name; return whether a file had that name before."""
     # rclone and Caddy delete the destination of a MOVE whose source is missing.
     response = yield Request("HEAD", temporary)
@@ -214,8 +213,7 @@ def _move(action: Action, temporary: str, body: Body) -> Steps[bool]:
         return False
     if response.status != 412:
         raise action.unexpected(response, "MOVE")
-    # Most servers would replace a whole directory.
-    deletion.require_file(action, (yield Request("HEAD", action.target)))
+    yield from deletion.require_replaceable(action, host)
     response = yield from steps.unlocked(_move_request(action, temporary, "T"))
     if response.status not in (201, 204):
         raise action.unexpected(response, "MOVE")

@@ -201,10 +201,17 @@ def test_delete_never_wipes_a_tree(dav, call, path, depth, status):
     assert dav.files == {"d/f": b""}
 
 
-def test_delete_refuses_an_empty_directory(dav, call):
+def test_delete_takes_no_empty_directory_for_a_file(dav, call):
     call(dav, "MKCOL", "/d/")
-    assert call(dav, "DELETE", "/d/").status == 409
+    assert call(dav, "DELETE", "/d").status == 409
+    assert call(dav, "DELETE", "/d/", headers={"Depth": "0"}).status == 400
     assert call(dav, "PROPFIND", "/d/", headers={"Depth": "0"}).status == 207
+
+
+def test_delete_removes_an_empty_directory_if_that_is_meant(dav, call):
+    call(dav, "MKCOL", "/d/")
+    assert call(dav, "DELETE", "/d/").status == 204
+    assert call(dav, "PROPFIND", "/d/", headers={"Depth": "0"}).status == 404
 
 
 def test_options(dav, call):

@@ -1,0 +1,256 @@
+"""What is known of a host: which server answers, and what it does with the name of a directory, as a trial has shown.
+
+What a DELETE of a collection does is not told by the name of a server: another one may stand behind it.
+"""
+
+import secrets
+import time
+from dataclasses import replace
+
+from resto.courses import Course
+from resto.exceptions import TransportError
+from resto.transports.base import Trial
+from resto.transports.bodies import Body
+from resto.transports.messages import Request, Response, Steps, Wire
+from resto.transports.steps import Action, close_stream, collection, server_product, unlocked
+
+
+__all__ = ["DAY", "RETRY", "Acquaintance", "AttentiveWire", "learn", "try_directories"]
+
+# Seconds for which it is believed what a trial has shown, and after which one that has shown nothing certain is repeated.
+DAY, RETRY = 24 * 60 * 60, 60
+
+# In the directory of a trial. Where an answer about a directory is that about such a file, it is in doubt.
+_FILE = "index.html"
+
+# What says nothing of directories: who asks must prove who it is, or it is too early.
+_DEFERRED = frozenset({401, 407, 408, 421, 423, 425, 429})
+
+# How many different looks of the answers of one host are kept, and how many characters of each.
+_MAX_LOOKS, _MAX_LOOK = 8, 200
+
+# What tells an answer about a directory from one about a file: its status, or that it has no date.
+_BY_STATUS, _BY_DATE = "status", "date"
+
+clock = time.time  # injected by tests
+
+
+class Acquaintance:
+    """What is known of one host.
+
+    Attributes:
+        product: The server's own, as its last answers have named it, in lower case; None before the first one.
+        problem: Why a trial has shown nothing, a sentence fragment; empty if it has.
+    """
+
+    def __init__(self) -> None:
+        self.product: str | None = None
+        self.problem = ""
+        self._server: str | None = None
+        self._trial: Trial | None = None
+        self._lasts = 0.0
+        self._doubted = 0.0  # what was tried before is not believed any more
+        self._begun = self._failed = 0.0
+
+    @property
+    def trial(self) -> Trial | None:
+        """What a trial has shown that is believed for a day; None if there is none."""
+        return self._trial if self._lasts == DAY and self._is_believed() else None
+
+    @property
+    def spares_directories(self) -> bool:
+        """Whether the host is known to refuse that a directory is deleted in the place of a file."""
+        trial = self._trial
+        return trial is not None and trial.spares and self._is_believed()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for a trial."""
+        return self.trial is None and not self._was(self._failed)
+
+    @property
+    def is_being_tried(self) -> bool:
+        """Whether a trial may be under way."""
+        return self._was(self._begun)
+
+    def shows_file(self, response: Response) -> bool:
+        """Tell whether an answer to HEAD can only be that of a file.
+
+        Args:
+            response: The answer.
+        """
+        trial = self._trial if self._is_believed() else None
+        if trial is None or response.status != 200:
+            return False
+        return trial.tells == _BY_STATUS or (trial.tells == _BY_DATE and "Last-Modified" in response.headers)
+
+    def begin(self) -> None:
+        """Take note that a trial begins."""
+        self._begun = clock()
+
+    def fail(self, problem: str) -> None:
+        """Take note that a trial was not possible.
+
+        Args:
+            problem: Why, a sentence fragment.
+        """
+        self._failed, self.problem = clock(), problem
+
+    def take(self, trial: Trial, *, is_certain: bool) -> None:
+        """Believe what a trial has shown: for a day, if it is certain.
+
+        Args:
+            trial: What it has shown.
+            is_certain: Whether another one would show the same.
+        """
+        before = self._trial
+        # A host may have several looks, such as behind two proxies.
+        if before is not None and (before.spares, before.tells) == (trial.spares, trial.tells):
+            trial = replace(trial, looks=tuple(dict.fromkeys([*before.looks, *trial.looks]))[-_MAX_LOOKS:])
+        self._trial, self._lasts, self._doubted = trial, DAY if is_certain else RETRY, 0.0
+        self._begun, self._failed, self.problem = 0.0, 0.0 if is_certain else clock(), ""
+
+    def hear(self, trial: Trial) -> None:
+        """Believe what a trial of another process has shown, unless something newer is known.
+
+        Args:
+            trial: What it has shown.
+        """
+        before = self._trial if self._lasts == DAY else None
+        if trial.tried > self._doubted and (before is None or trial.tried > before.tried):
+            self._trial, self._lasts, self._doubted = trial, DAY, 0.0
+
+    def notice(self, request: Request, response: Response) -> None:
+        """Learn from an answer which server the host runs, and doubt what a trial has shown if it looks otherwise.
+
+        Error pages are often those of a balancer, and tell nothing.
+
+        Args:
+            request: What was asked.
+            response: The answer.
+        """
+        status = response.status
+        if 200 <= status < 300 or (status == 404 and self.product is None):
+            server = response.headers.get("Server") or ""
+            if server != self._server:
+                self._server, self.product = server, server_product(response)
+            trial = self._trial
+            is_write = request.method in ("PUT", "DELETE") and status in (200, 201, 204)
+            if is_write and trial is not None and _look_of(response) not in trial.looks:
+                self._doubted = clock()
+
+    def _is_believed(self) -> bool:
+        return not self._doubted and self._trial is not None and 0 <= clock() - self._trial.tried < self._lasts
+
+    @staticmethod
+    def _was(moment: float) -> bool:
+        return 0 <= clock() - moment < RETRY
+
+
+class AttentiveWire:
+    """A wire whose answers tell who the host is.
+
+    Args:
+        wire: Moves the requests.
+        host: What is known of the host.
+    """
+
+    def __init__(self, wire: Wire, host: Acquaintance) -> None:
+        self._wire = wire
+        self._host = host
+
+    def exchange(self, request: Request) -> Course[Response]:
+        """Send a request and return the answer, or raise `NoAnswerError`."""
+        response = yield from self._wire.exchange(request)
+        self._host.notice(request, response)
+        return response
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._wire.close()
+
+
+def try_directories(action: Action, host: Acquaintance) -> Steps[None]:
+    """Find out with a directory of resto's own whether the host spares it, and how it answers for it; remove what is left of it.
+
+    Args:
+        action: With the name of the directory, a temporary one.
+        host: Learns it.
+
+    Raises:
+        TransportError: The host does not take the directory, or the file in it.
+    """
+    host.begin()
+    file, content = action.target_of(f"{action.name}/{_FILE}"), secrets.token_hex(16).encode()
+    made = yield Request("MKCOL", collection(action.target))  # refused where it is PUT that makes directories
+    put = yield from unlocked(Request("PUT", file, body=Body(content)))
+    if put.status not in (201, 204):
+        if made.status == 201:
+            yield Request("DELETE", collection(action.target))
+        raise action.unexpected(put, "PUT")
+    head = yield Request("HEAD", action.target)
+    whole = yield from _deleted(action.target)
+    got, is_there = yield from _content(file, len(content))
+    removed = yield from _deleted(file)
+    empty = yield from _deleted(action.target)
+    yield Request("DELETE", collection(action.target))
+    spares = _is_refused(whole) and is_there == content and _is_refused(empty)
+    looks = dict.fromkeys(_look_of(one) for one in (put, removed) if one.status in (200, 201, 204))
+    trial = Trial(spares, _difference(head), tuple(looks), clock())
+    host.take(trial, is_certain=all(_is_clear(one) for one in (head, whole, got, empty)))
+
+
+def learn(action: Action, host: Acquaintance) -> Steps[None]:
+    """Let a trial be, if it is time for one; it may show nothing, and then the reason is kept.
+
+    Args:
+        action: As for `try_directories`.
+        host: As for `try_directories`.
+    """
+    if not host.is_due:
+        return
+    try:
+        yield from try_directories(action, host)
+    except TransportError as error:
+        host.fail(error.problem)
+
+
+def _deleted(target: str) -> Steps[Response]:
+    return unlocked(Request("DELETE", target, {"Depth": "0"}))
+
+
+def _content(target: str, size: int) -> Steps[tuple[Response, bytes]]:
+    """Read the file of a trial: that something is there might be said of anything, or by a cache."""
+    response = yield Request("GET", target, stream=True)
+    if response.stream is None or response.status != 200:
+        close_stream(response)
+        return response, b""
+    content = b""
+    with_more = size + 1
+    try:
+        while len(content) < with_more and (block := response.stream.read(with_more - len(content))):
+            content += block
+    finally:
+        response.stream.close()
+    return response, content
+
+
+def _is_refused(response: Response) -> bool:
+    status = response.status
+    return (300 <= status < 500 and status not in _DEFERRED) or status == 501
+
+
+def _is_clear(response: Response) -> bool:
+    return 200 <= response.status < 300 or _is_refused(response)
+
+
+def _difference(head: Response) -> str:
+    """Return what distinguishes the answer to HEAD for a directory from that for a file."""
+    if head.status == 200:
+        return "" if "Last-Modified" in head.headers else _BY_DATE
+    return _BY_STATUS if _is_clear(head) else ""
+
+
+def _look_of(response: Response) -> str:
+    get = response.headers.get
+    return "; ".join((get(name) or "")[:_MAX_LOOK] for name in ("Server", "Via", "DAV"))
