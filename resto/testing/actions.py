@@ -238,10 +238,11 @@ class Site:
             return Answer.text(403, "the Destination is the source")
         overwrite = request.headers.get("Overwrite", "T").upper() != "F"
         found = self._store.find(name)
+        is_replaced = self._deletes_trees and found is not None and found.is_directory
+        if is_replaced and not overwrite:
+            return Answer.text(412, "the Destination is there")
         try:
-            if self._deletes_trees and found is not None and found.is_directory:
-                if not overwrite:
-                    raise FileExistsError(name)
+            if is_replaced:
                 self._store.delete_directory(name)
                 self._store.move(request.name, name, overwrite=False)
                 return Answer(204)

@@ -9,10 +9,11 @@ from dataclasses import replace
 
 from resto.courses import Course
 from resto.exceptions import TransportError
+from resto.names import temporary_name
 from resto.transports.base import Trial
 from resto.transports.bodies import Body
 from resto.transports.messages import Request, Response, Steps, Wire
-from resto.transports.steps import Action, close_stream, collection, server_product, unlocked
+from resto.transports.steps import ABSENT, Action, close_stream, collection, server_product, unlocked
 
 
 __all__ = ["DAY", "RETRY", "Acquaintance", "AttentiveWire", "learn", "try_directories"]
@@ -20,7 +21,7 @@ __all__ = ["DAY", "RETRY", "Acquaintance", "AttentiveWire", "learn", "try_direct
 # Seconds for which it is believed what a trial has shown, and after which one that has shown nothing certain is repeated.
 DAY, RETRY = 24 * 60 * 60, 60
 
-# In the directory of a trial. Where an answer about a directory is that about such a file, it is in doubt.
+# In the directory of a trial: some servers show such a file in the place of its directory.
 _FILE = "index.html"
 
 # What says nothing of directories: who asks must prove who it is, or it is too early.
@@ -29,8 +30,11 @@ _DEFERRED = frozenset({401, 407, 408, 421, 423, 425, 429})
 # How many different looks of the answers of one host are kept, and how many characters of each.
 _MAX_LOOKS, _MAX_LOOK = 8, 200
 
-# What tells an answer about a directory from one about a file: its status, or that it has no date.
-_BY_STATUS, _BY_DATE = "status", "date"
+# What tells an answer about a directory from one about a file, if it is not its status: it has no date.
+_UNDATED = "undated"
+
+# The status of an answer about a directory, and of others: nothing is there, or it is not shown to whoever asks.
+_AMBIGUOUS = ABSENT | {401, 403}
 
 clock = time.time  # injected by tests
 
@@ -48,14 +52,15 @@ class Acquaintance:
         self.problem = ""
         self._server: str | None = None
         self._trial: Trial | None = None
-        self._lasts = 0.0
+        self._is_certain = False
+        self._until = 0.0  # what was tried is believed
         self._doubted = 0.0  # what was tried before is not believed any more
         self._begun = self._failed = 0.0
 
     @property
     def trial(self) -> Trial | None:
         """What a trial has shown that is believed for a day; None if there is none."""
-        return self._trial if self._lasts == DAY and self._is_believed() else None
+        return self._trial if self._is_certain and self._is_believed() else None
 
     @property
     def spares_directories(self) -> bool:
@@ -82,19 +87,32 @@ class Acquaintance:
         trial = self._trial if self._is_believed() else None
         if trial is None or response.status != 200:
             return False
-        return trial.tells == _BY_STATUS or (trial.tells == _BY_DATE and "Last-Modified" in response.headers)
+        return bool(trial.tells) and not (_UNDATED in trial.tells and _is_undated(response))
+
+    def shows_directory(self, response: Response) -> bool:
+        """Tell whether an answer to HEAD is that of the host for the name of a directory.
+
+        Args:
+            response: The answer.
+        """
+        trial = self._trial if self._is_believed() else None
+        if trial is None or response.status in _AMBIGUOUS:
+            return False
+        return (_UNDATED if _is_undated(response) else str(response.status)) in trial.tells.split()
 
     def begin(self) -> None:
         """Take note that a trial begins."""
         self._begun = clock()
 
     def fail(self, problem: str) -> None:
-        """Take note that a trial was not possible.
+        """Take note that a trial was not possible; what the last one has shown is believed for a while longer.
 
         Args:
             problem: Why, a sentence fragment.
         """
         self._failed, self.problem = clock(), problem
+        if self._is_certain and not self._doubted:
+            self._until = self._failed + RETRY
 
     def take(self, trial: Trial, *, is_certain: bool) -> None:
         """Believe what a trial has shown: for a day, if it is certain.
@@ -107,7 +125,8 @@ class Acquaintance:
         # A host may have several looks, such as behind two proxies.
         if before is not None and (before.spares, before.tells) == (trial.spares, trial.tells):
             trial = replace(trial, looks=tuple(dict.fromkeys([*before.looks, *trial.looks]))[-_MAX_LOOKS:])
-        self._trial, self._lasts, self._doubted = trial, DAY if is_certain else RETRY, 0.0
+        self._trial, self._is_certain, self._doubted = trial, is_certain, 0.0
+        self._until = trial.tried + (DAY if is_certain else RETRY)
         self._begun, self._failed, self.problem = 0.0, 0.0 if is_certain else clock(), ""
 
     def hear(self, trial: Trial) -> None:
@@ -116,9 +135,10 @@ class Acquaintance:
         Args:
             trial: What it has shown.
         """
-        before = self._trial if self._lasts == DAY else None
+        before = self._trial if self._is_certain else None
         if trial.tried > self._doubted and (before is None or trial.tried > before.tried):
-            self._trial, self._lasts, self._doubted = trial, DAY, 0.0
+            self._trial, self._is_certain, self._doubted = trial, True, 0.0
+            self._until = trial.tried + DAY
 
     def notice(self, request: Request, response: Response) -> None:
         """Learn from an answer which server the host runs, and doubt what a trial has shown if it looks otherwise.
@@ -140,7 +160,7 @@ class Acquaintance:
                 self._doubted = clock()
 
     def _is_believed(self) -> bool:
-        return not self._doubted and self._trial is not None and 0 <= clock() - self._trial.tried < self._lasts
+        return not self._doubted and self._trial is not None and self._trial.tried <= clock() < self._until
 
     @staticmethod
     def _was(moment: float) -> bool:
@@ -178,9 +198,11 @@ def try_directories(action: Action, host: Acquaintance) -> Steps[None]:
         host: Learns it.
 
     Raises:
-        TransportError: The host does not take the directory, or the file in it.
+        TransportError: The host does not take the directory, or the file in it, or has whatever one asks for.
     """
     host.begin()
+    if (yield Request("HEAD", action.target_of(temporary_name("")))).status == 200:
+        raise action.failed("it says that it has a file which nobody has put there")
     file, content = action.target_of(f"{action.name}/{_FILE}"), secrets.token_hex(16).encode()
     made = yield Request("MKCOL", collection(action.target))  # refused where it is PUT that makes directories
     put = yield from unlocked(Request("PUT", file, body=Body(content)))
@@ -188,16 +210,18 @@ def try_directories(action: Action, host: Acquaintance) -> Steps[None]:
         if made.status == 201:
             yield Request("DELETE", collection(action.target))
         raise action.unexpected(put, "PUT")
-    head = yield Request("HEAD", action.target)
+    head_of_whole = yield Request("HEAD", action.target)
     whole = yield from _deleted(action.target)
     got, is_there = yield from _content(file, len(content))
     removed = yield from _deleted(file)
+    head_of_empty = yield Request("HEAD", action.target)
     empty = yield from _deleted(action.target)
     yield Request("DELETE", collection(action.target))
     spares = _is_refused(whole) and is_there == content and _is_refused(empty)
     looks = dict.fromkeys(_look_of(one) for one in (put, removed) if one.status in (200, 201, 204))
-    trial = Trial(spares, _difference(head), tuple(looks), clock())
-    host.take(trial, is_certain=all(_is_clear(one) for one in (head, whole, got, empty)))
+    heads = [head_of_whole] if head_of_empty.status in ABSENT else [head_of_whole, head_of_empty]
+    trial = Trial(spares, _differences(heads), tuple(looks), clock())
+    host.take(trial, is_certain=all(_is_clear(one) for one in (*heads, whole, got, empty)))
 
 
 def learn(action: Action, host: Acquaintance) -> Steps[None]:
@@ -244,11 +268,15 @@ def _is_clear(response: Response) -> bool:
     return 200 <= response.status < 300 or _is_refused(response)
 
 
-def _difference(head: Response) -> str:
-    """Return what distinguishes the answer to HEAD for a directory from that for a file."""
-    if head.status == 200:
-        return "" if "Last-Modified" in head.headers else _BY_DATE
-    return _BY_STATUS if _is_clear(head) else ""
+def _differences(heads: list[Response]) -> str:
+    """Return what distinguishes answers to HEAD for a directory from those for a file; empty if one of them is not distinguished."""
+    if not all(_is_undated(head) or (head.status != 200 and _is_clear(head)) for head in heads):
+        return ""
+    return " ".join(dict.fromkeys(_UNDATED if _is_undated(head) else str(head.status) for head in heads))
+
+
+def _is_undated(head: Response) -> bool:
+    return head.status == 200 and "Last-Modified" not in head.headers
 
 
 def _look_of(response: Response) -> str:

@@ -87,7 +87,7 @@ class Trial:
 
     Attributes:
         spares: Whether the directory stays where it is, with or without a file in it, when a file of its name is to be deleted.
-        tells: What distinguishes an answer about a directory from one about a file, in a word of the transport; empty if nothing does.
+        tells: What distinguishes an answer about a directory from one about a file, in words of the transport; empty if nothing does.
         looks: What the answers looked like, in words of the transport: where others come, there may be another server.
         tried: When, in seconds since the epoch.
     """

@@ -85,13 +85,16 @@ def _is_file(action: Action, host: Acquaintance, *, has_propfind: bool, deletes:
     response = yield Request("HEAD", action.target)
     if response.status in ABSENT:
         return False
-    if _is_directory(action, response):
-        raise action.directory()
-    if response.status == 200 and not host.shows_file(response):
+    is_doubtful = response.status == 200 and not host.shows_file(response) and not host.shows_directory(response)
+    if is_doubtful and not _is_directory(action, response):
         yield from learn(trial_of(action), host)
-    if host.shows_file(response) or (deletes and host.spares_directories and response.status == 200):
-        return True
-    raise _doubt(action, host, has_propfind=has_propfind)
+    if _is_directory(action, response) or host.shows_directory(response):
+        raise action.directory()
+    if response.status != 200:
+        raise action.unexpected(response, "HEAD")
+    if not host.shows_file(response) and not (deletes and host.spares_directories):
+        raise _doubt(action, host, has_propfind=has_propfind)
+    return True
 
 
 def _kind(action: Action) -> Steps[bool | None]:
@@ -119,7 +122,9 @@ def _kind(action: Action) -> Steps[bool | None]:
 def _doubt(action: Action, host: Acquaintance, *, has_propfind: bool) -> TransportError:
     why = f"; what it does with directories cannot be tried: {host.problem}" if host.problem else ""
     hint = "" if has_propfind else "; the transport 'webdav' can ask"
-    return action.failed(f"it is not certain that this is a file there, and not a directory{why}; nothing was done{hint}")
+    return action.failed(
+        f"it is not certain that this is a file there, and not a directory{why}; nothing was done{hint}"
+    )
 
 
 def _is_no_name_of_a_file(action: Action, response: Response) -> Steps[bool]:

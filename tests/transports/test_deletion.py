@@ -4,14 +4,30 @@ from dataclasses import replace
 
 import pytest
 
-from kit.steps import ACTION, DATE, run, sent
+from kit.steps import ACTION, BARE, DATE, acquainted, listed, run, sent
 from resto.exceptions import RemoteDirectoryError, TransportError, UnexpectedStatusCode
 from resto.transports import deletion, steps
+from resto.transports.messages import NoAnswerError
+
+
+def delete(*answers, action=ACTION, host=None, has_propfind=False):
+    return run(deletion.delete(action, host or acquainted(), has_propfind=has_propfind), *answers)
+
+
+def ask(*answers, **options):
+    """Delete on a host of which nothing is known, and which must not be tried now."""
+    host = acquainted(None)
+    host.fail("it is too early")
+    return delete(*answers, host=host, **options)
+
+
+# Hosts that spare directories
 
 
 @pytest.mark.parametrize(("status", "existed"), [(200, True), (204, True), (404, False), (410, False)])
-def test_delete(status, existed):
-    result, requests = run(deletion.delete(ACTION, spares_directories=True), status)
+@pytest.mark.parametrize("has_propfind", [False, True])
+def test_delete(status, existed, has_propfind):
+    result, requests = delete(status, has_propfind=has_propfind)
     assert result is existed
     (request,) = requests
     assert (request.method, request.target, request.headers, request.body) == (
@@ -27,7 +43,7 @@ def test_a_delete_that_failed(status):
     tries = len(steps.LOCK_DELAYS) + 1 if status == 423 else 1
     parents = [301] if status in (400, 403, 409) else []
     with pytest.raises(UnexpectedStatusCode):
-        run(deletion.delete(ACTION, spares_directories=True), *[status] * tries, 404, *parents)  # it is no directory
+        delete(*[status] * tries, 404, *parents)  # it is no directory
 
 
 @pytest.mark.parametrize("spares_directories", [True, False])
@@ -46,8 +62,7 @@ def test_header_fields_may_be_too_long_for_the_server():
 
 @pytest.mark.parametrize("status", [400, 403, 409])
 def test_nothing_is_deleted_below_a_file(status):
-    action = replace(ACTION, name="a/b.txt/c/d")
-    result, requests = run(deletion.delete(action, spares_directories=True), status, 404, 404, (200, DATE))
+    result, requests = delete(status, 404, 404, (200, DATE), action=replace(ACTION, name="a/b.txt/c/d"))
     assert result is False
     assert sent(requests)[1:] == [("HEAD", f"/media/{name}") for name in ("a/b.txt/c/d", "a/b.txt/c", "a/b.txt")]
 
@@ -55,28 +70,153 @@ def test_nothing_is_deleted_below_a_file(status):
 def test_apache_says_only_in_a_listing_that_it_has_a_directory():
     refused = (400, {"Server": "Apache"})
     with pytest.raises(RemoteDirectoryError):
-        run(deletion.delete(ACTION, spares_directories=True), refused, 404, 404, 207)
+        delete(refused, 404, 404, 207)
     with pytest.raises(UnexpectedStatusCode):
-        run(deletion.delete(ACTION, spares_directories=True), refused, 404, 404, 403)
+        delete(refused, 404, 404, 403)
 
 
-def test_delete_makes_sure_that_it_is_a_file():
-    result, requests = run(deletion.delete(ACTION, spares_directories=False), (200, DATE), 423, 204)
+# Other hosts
+
+
+def test_a_host_that_does_not_spare_directories_is_asked_first():
+    result, requests = delete((200, DATE), 423, 204, host=acquainted(spares=False))
     assert result
     assert sent(requests) == [("HEAD", ACTION.target), ("DELETE", ACTION.target), ("DELETE", ACTION.target)]
 
 
+def test_it_is_asked_by_propfind_where_there_is_one():
+    result, requests = delete(listed(False), 204, host=acquainted(spares=False), has_propfind=True)
+    assert result
+    assert sent(requests) == [("PROPFIND", ACTION.target), ("DELETE", ACTION.target)]
+    assert requests[0].headers["Depth"] == "0"
+
+
 @pytest.mark.parametrize("status", [404, 410])
-def test_delete_of_what_is_not_there_asks_only(status):
-    result, requests = run(deletion.delete(ACTION, spares_directories=False), status)
+@pytest.mark.parametrize("has_propfind", [False, True])
+def test_delete_of_what_is_not_there_asks_only(status, has_propfind):
+    result, requests = ask(status, has_propfind=has_propfind)
     assert not result
-    assert sent(requests) == [("HEAD", ACTION.target)]
+    assert sent(requests) == [("PROPFIND" if has_propfind else "HEAD", ACTION.target)]
 
 
-@pytest.mark.parametrize("answer", [200, 207, 301, 405, 403, (405, DATE)], ids=str)
+@pytest.mark.parametrize("answer", [listed(True), (301, {"Location": f"{ACTION.target}/"})], ids=["207", "301"])
+def test_a_directory_is_not_deleted(answer):
+    with pytest.raises(RemoteDirectoryError):
+        ask(answer, has_propfind=True)
+
+
+@pytest.mark.parametrize("answer", [200, (200, DATE)], ids=str)
 def test_delete_of_what_may_be_a_directory_does_nothing(answer):
+    with pytest.raises(TransportError, match=r"not certain that this is a file.*: it is too early; .*'webdav' can ask"):
+        ask(answer)
+
+
+@pytest.mark.parametrize("answer", [207, 301, 405, 403, 401, 500, (405, DATE)], ids=str)
+def test_what_says_nothing_is_an_error(answer):
+    with pytest.raises(UnexpectedStatusCode):
+        ask(answer)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [405, 501, 401, 200, listed(None), (207, {}, BARE), (207, {})],
+    ids=["405", "501", "401", "200", "untyped", "bare", "no body"],
+)
+def test_where_propfind_does_not_help_head_is_asked(said):
     with pytest.raises(TransportError, match="not certain that this is a file"):
-        run(deletion.delete(ACTION, spares_directories=False), answer)
+        ask(said, (200, DATE), has_propfind=True)
+    result, requests = delete(said, (200, DATE), 204, host=acquainted(spares=False), has_propfind=True)
+    assert result
+    assert sent(requests)[1:] == [("HEAD", ACTION.target), ("DELETE", ACTION.target)]
+
+
+@pytest.mark.parametrize(
+    ("tells", "answer", "is_file"),
+    [
+        ("301", (200, DATE), True),
+        ("301", 200, True),
+        ("undated", (200, DATE), True),
+        ("", (200, DATE), False),
+    ],
+)
+def test_a_trial_says_what_a_file_looks_like(tells, answer, is_file):
+    host = acquainted(spares=False, tells=tells)
+    if is_file:
+        assert delete(answer, 204, host=host)[0]
+    else:
+        with pytest.raises(TransportError, match="not certain"):
+            delete(answer, host=host)
+
+
+def test_a_trial_says_what_a_directory_looks_like():
+    with pytest.raises(RemoteDirectoryError):
+        delete(405, host=acquainted(spares=False, tells="405"))
+    with pytest.raises(RemoteDirectoryError):
+        delete(200, host=acquainted(spares=False, tells="403 undated"))
+    with pytest.raises(UnexpectedStatusCode):  # so it would say of a file that is not shown, too
+        delete(403, host=acquainted(spares=False, tells="403"))
+
+
+# When a trial is made
+
+
+TRIAL = [404, 201, 201, 301, 409]  # up to the question whether it was spared
+
+
+def test_after_the_first_deletion_the_host_is_tried():
+    host = acquainted(None)
+    result, requests = delete(listed(False), 204, *TRIAL, 404, 404, 404, 404, 204, host=host, has_propfind=True)
+    assert result
+    assert sent(requests)[:2] == [("PROPFIND", ACTION.target), ("DELETE", ACTION.target)]
+    assert host.trial is not None
+    assert not host.spares_directories
+    assert len(delete(listed(False), 204, host=host, has_propfind=True)[1]) == 2
+
+
+def test_a_file_that_is_deleted_stays_so_if_the_trial_gets_no_answer():
+    host = acquainted(None)
+    silence = NoAnswerError("no answer within 2 s", ambiguous=True)
+    assert delete(listed(False), 204, 404, silence, host=host, has_propfind=True)[0] is True
+    assert host.trial is None
+
+
+def test_while_a_trial_is_under_way_nobody_begins_another_one():
+    host = acquainted(None)
+    host.begin()
+    assert len(delete(listed(False), 204, host=host, has_propfind=True)[1]) == 2
+
+
+def test_in_doubt_a_trial_comes_first():
+    host = acquainted(None)
+    with pytest.raises(TransportError, match=r"not certain.*PUT was answered 403"):
+        delete((200, DATE), 404, 405, 403, host=host)
+    assert "PUT was answered 403" in host.problem
+    with pytest.raises(TransportError, match="not certain"):
+        delete((200, DATE), host=host)  # it is too early for another one
+
+
+# Replacing
+
+
+@pytest.mark.parametrize("host", [acquainted(), acquainted(None)], ids=["proven", "unknown"])
+def test_a_file_may_be_replaced(host):
+    """That DELETE spares directories says nothing of MOVE."""
+    _, requests = run(deletion.require_replaceable(ACTION, host), listed(False))
+    assert sent(requests) == [("PROPFIND", ACTION.target)]
+    with pytest.raises(RemoteDirectoryError):
+        run(deletion.require_replaceable(ACTION, host), listed(True))
+    with pytest.raises(TransportError):
+        run(deletion.require_replaceable(ACTION, host), 404)
+
+
+def test_in_doubt_nothing_is_replaced():
+    for host in (acquainted(tells=""), acquainted(spares=False, tells="")):
+        with pytest.raises(TransportError, match="not certain"):
+            run(deletion.require_replaceable(ACTION, host), 405, (200, DATE))
+    run(deletion.require_replaceable(ACTION, acquainted(tells="301")), 405, (200, DATE))
+
+
+# Directories
 
 
 @pytest.mark.parametrize("status", [200, 204, 404, 410])

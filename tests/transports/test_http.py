@@ -7,6 +7,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 import traceback
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -25,12 +26,13 @@ from resto.courses import course_of, finish
 from resto.exceptions import (
     ConfigurationError,
     HostUnavailableError,
+    RemoteDirectoryError,
     RemoteFileNotFoundError,
     TransportError,
     UnexpectedStatusCode,
 )
 from resto.names import clean_name
-from resto.transports import Directory, bodies, heads
+from resto.transports import Directory, Trial, bodies, heads
 from resto.transports.http import HttpTransport
 from resto.transports.requests_wire import RequestsWire
 from resto.transports.wire import ConnectionWire
@@ -226,28 +228,73 @@ def test_a_delete_cannot_reach_a_directory(transport, resto_server):
     http.delete(resto_server.url, "a.txt")
     http.delete(resto_server.url, "a.txt")
     deletes = [request for request in resto_server.requests if request.method == "DELETE"]
-    assert deletes
-    for request in deletes:
+    assert {request.path for request in deletes if ".resto-" not in request.path} == {"/a.txt"}
+    for request in deletes[:-3] + deletes[-2:]:  # without the removal of the trial's own directory
         assert request.headers["Depth"] == "0"
         assert not request.path.endswith("/")
         assert request.body_size == 0
 
 
-def test_servers_that_nobody_knows_are_asked_before_a_delete(transport, resto_server_factory):
-    server = resto_server_factory(in_place=True)  # it has a name of its own
+def methods_of_the_site(server):
+    """Without what is done to names of resto's own."""
+    return [method for method, path, _ in server.log if ".resto-" not in path]
+
+
+def test_hosts_that_delete_directories_are_asked_before_a_delete(transport, resto_server_factory):
+    server = resto_server_factory(deletes_trees=True)
     server.create_file("a.txt", b"content")
     http = transport()
     http.delete(server.url, "a.txt")
     http.delete(server.url, "a.txt")
-    assert [method for method, _, _ in server.log] == ["HEAD", "DELETE", "HEAD"]
+    assert methods_of_the_site(server) == ["HEAD", "DELETE", "HEAD"]
 
 
-def test_servers_that_are_known_are_not_asked(transport, resto_server):
-    resto_server.create_file("a.txt", b"content")
+def test_hosts_that_spare_directories_are_not_asked(transport, resto_server):
     http = transport()
-    http.exists(resto_server.url, "a.txt")
-    http.delete(resto_server.url, "a.txt")
-    assert [method for method, _, _ in resto_server.log] == ["HEAD", "DELETE"]
+    for name in "abc":
+        resto_server.create_file(name, b"content")
+        http.delete(resto_server.url, name)
+    assert methods_of_the_site(resto_server) == ["HEAD", "DELETE", "DELETE", "DELETE"]
+    assert resto_server.files == {}
+
+
+def test_what_another_process_has_found_out_is_believed(transport, resto_server):
+    first, second = transport(), transport()
+    trial = first.try_directories(resto_server.url)
+    assert trial.spares
+    assert second.trial(resto_server.url) is None
+    second.believe(resto_server.url, trial)
+    assert second.trial(resto_server.url) == trial
+    before = len(resto_server.log)
+    resto_server.create_file("a.txt", b"content")
+    second.delete(resto_server.url, "a.txt")
+    assert [method for method, _, _ in resto_server.log[before:]] == ["DELETE"]
+
+
+def test_a_server_that_was_replaced_is_tried_again(transport, resto_server_factory):
+    old = resto_server_factory()
+    http, port = transport(), int(old.address.rpartition(":")[2])
+    assert http.try_directories(old.url).spares
+    old.stop()
+    http.close()
+    new = resto_server_factory(port=port, deletes_trees=True, in_place=True)
+    new.create_file("d/a.txt", b"content")
+    http.create(new.url, "b.txt", b"content")  # it looks otherwise
+    with pytest.raises(RemoteDirectoryError):
+        http.delete(new.url, "d")
+    http.delete(new.url, "b.txt")
+    assert http.trial(new.url).spares is False
+    assert new.files == {"d/a.txt": b"content"}
+
+
+def test_where_files_look_like_directories_nothing_is_deleted(transport, resto_server_factory):
+    server = resto_server_factory(webdav=False, deletes_trees=True, dates_directories=True)
+    server.create_file("d/a.txt", b"content")
+    http = transport()
+    for name in ("d", "d/a.txt"):
+        with pytest.raises(TransportError, match="not certain that this is a file"):
+            http.delete(server.url, name)
+    assert server.files == {"d/a.txt": b"content"}
 
 
 def test_a_locked_file_is_tried_again(transport, resto_server):
@@ -331,12 +378,12 @@ def test_courses_fail_as_methods_do(transport, resto_server):
 
 
 def test_no_request_of_an_action_needs_a_thread(transport, resto_server_factory):
-    server = resto_server_factory(in_place=True)  # whose files are asked for before they are deleted
+    server = resto_server_factory(deletes_trees=True)  # whose files are asked for before they are deleted
     server.create_file("a.txt", b"content")
     http = transport()
-    http.exists(server.url, "a.txt")
+    http.try_directories(server.url)
     assert None not in [*course_of(http.delete, server.url, "a.txt")]
-    assert [method for method, _, _ in server.log] == ["HEAD", "HEAD", "DELETE"]
+    assert methods_of_the_site(server) == ["HEAD", "DELETE"]
 
 
 # Which wire
@@ -659,7 +706,7 @@ class Recorder:
 def recorded():
     recorder = Recorder()
     http = HttpTransport("/", timeout=20)
-    http.exists(recorder.url, "first")  # tells that the server need not be asked before a DELETE
+    http.believe(recorder.url, Trial(spares=True, tells="301", looks=(), tried=time.time()))
     yield http, recorder
     http.close()
     recorder.close()

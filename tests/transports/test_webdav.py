@@ -4,8 +4,15 @@ import threading
 import pytest
 
 from kit.servers import KINDS
+from kit.steps import acquainted
 from resto.courses import course_of, finish
-from resto.exceptions import ConfigurationError, HostUnavailableError, RemoteFileNotFoundError, TransportError
+from resto.exceptions import (
+    ConfigurationError,
+    HostUnavailableError,
+    RemoteDirectoryError,
+    RemoteFileNotFoundError,
+    TransportError,
+)
 from resto.hosts import parse_url
 from resto.transports import Directory, steps, webdav
 from resto.transports.bodies import Body
@@ -310,7 +317,7 @@ def test_a_second_move_may_fail(transport, in_place):
 
     def refuse_second(method, path):
         moves.append(method)
-        in_place.readonly = moves.count("MOVE") == 1 and method == "HEAD"
+        in_place.readonly = moves.count("MOVE") == 1 and method == "PROPFIND"
 
     in_place.fault_methods = {"MOVE"}
     in_place.on_request = refuse_second
@@ -335,13 +342,41 @@ def test_wsgidav_stores_directly_what_it_cannot_move(media_servers, transport):
     assert dav.content(url, "a?b;c.txt") == SMALL
 
 
-def test_moves_make_sure_before_a_delete(transport, resto_server):
-    """Another server may stand behind the one that answers."""
-    resto_server.create_file("a.txt", SMALL)
+def test_that_uploads_are_moved_says_nothing_of_directories(transport, resto_server):
     dav = transport("webdav", publish="move")
-    dav.exists(resto_server.url, "b.txt")
+    assert dav.try_directories(resto_server.url).spares
+    resto_server.create_file("a.txt", SMALL)
+    before = len(methods(resto_server))
     dav.delete(resto_server.url, "a.txt")
-    assert [method for method, _ in methods(resto_server)] == ["HEAD", "HEAD", "DELETE"]
+    assert methods(resto_server)[before:] == [("DELETE", "/a.txt")]
+
+
+@pytest.mark.parametrize("dates", [False, True], ids=["", "dates directories"])
+@pytest.mark.parametrize("publish", ["put", "move"])
+def test_no_directory_is_deleted_or_replaced(transport, resto_server_factory, publish, dates):
+    server = resto_server_factory(in_place=True, deletes_trees=True, dates_directories=dates)
+    dav = transport("webdav", publish=publish)
+    for name in ("d", "e"):
+        server.create_file(f"{name}/a.txt", SMALL)
+        server.create_file(f"{name}.txt", SMALL)
+        with pytest.raises(RemoteDirectoryError):
+            dav.delete(server.url, name)
+        with pytest.raises(TransportError):
+            dav.create(server.url, name, b"new")
+        assert dav.delete(server.url, f"{name}.txt") is True
+    assert server.files == {"d/a.txt": SMALL, "e/a.txt": SMALL}
+
+
+def test_a_page_of_a_balancer_does_not_tell_how_uploads_are_published(transport, in_place):
+    """Of a server that writes in place, behind a balancer that says 502 while it is down."""
+    dav = transport("webdav")
+    in_place.software, in_place.refuse_code, in_place.fault_methods = "nginx", 502, {"PUT", "HEAD"}
+    with pytest.raises(TransportError, match="502"):
+        dav.create(in_place.url, "a.txt", SMALL)
+    in_place.heal()
+    in_place.software = "rclone/v1.75.2"
+    dav.create(in_place.url, "a.txt", SMALL)
+    assert methods(in_place, "MOVE")
 
 
 # Listing
@@ -476,7 +511,7 @@ def test_browse_without_propfind_is_that_of_plain_http(transport, resto_server_f
 def test_size_that_is_told_too_early_is_asked_for_again():
     """As rclone does, for a moment."""
     action = Action("upload", "host", "a", parse_url("http://host/", ""))
-    sequence = webdav._move(action, "/.resto-1", Body(b"12345"))
+    sequence = webdav._move(action, "/.resto-1", Body(b"12345"), acquainted())
     assert next(sequence).method == "HEAD"
     again = sequence.send(Response(200, "", {"Content-Length": "2", "Last-Modified": "x"}))
     assert (again.method, again.target) == ("HEAD", "/.resto-1")
@@ -486,7 +521,7 @@ def test_size_that_is_told_too_early_is_asked_for_again():
 
 def test_size_that_stays_wrong_is_an_error():
     action = Action("upload", "host", "a", parse_url("http://host/", ""))
-    sequence = webdav._move(action, "/.resto-1", Body(b"12345"))
+    sequence = webdav._move(action, "/.resto-1", Body(b"12345"), acquainted())
     next(sequence)
     wrong = Response(200, "", {"Content-Length": "2", "Last-Modified": "x"})
     for _ in webdav._SIZE_DELAYS:
