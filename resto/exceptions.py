@@ -124,7 +124,7 @@ class UnexpectedStatusCode(TransportError):  # noqa: N818 - the ancestor's publi
 
 
 class UndecidedError(TransportError):
-    """A host was not repaired, and nothing was sent: those that know what it should have do not answer, or just change it."""
+    """A host was not changed: those that know what it should have do not answer, or just change it, or it may have a directory there."""
 
 
 class RemoteFileNotFoundError(TransportError, FileNotFoundError):

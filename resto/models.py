@@ -78,6 +78,7 @@ class Host(models.Model):
         next_mark: What it is about to say; empty most of the time.
         marks: The last ones and when they came, as JSON, so that an old copy or backup is known for what it is.
         places: Directories below that are on another device, or links, and on what, as JSON.
+        directories: What a host has shown that it does with directories, and when, as JSON; see `resto.transports.Trial`.
         state: What is the matter with it, such as that it is being restored; empty if nothing is.
         looked: When somebody has seen last that it is what it was.
     """
@@ -89,6 +90,7 @@ class Host(models.Model):
     next_mark = models.CharField(max_length=32, default="")
     marks = models.TextField(default="[]")
     places = models.TextField(default="{}")
+    directories = models.TextField(default="{}")
     state = models.CharField(max_length=32, default="")
     looked = models.FloatField()
 

@@ -20,6 +20,7 @@ class Migration(migrations.Migration):
                 ("next_mark", models.CharField(default="", max_length=32)),
                 ("marks", models.TextField(default="[]")),
                 ("places", models.TextField(default="{}")),
+                ("directories", models.TextField(default="{}")),
                 ("state", models.CharField(default="", max_length=32)),
                 ("looked", models.FloatField()),
             ],

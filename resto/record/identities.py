@@ -35,6 +35,7 @@ __all__ = [
     "finish_mark",
     "forget",
     "note",
+    "note_trial",
     "put",
     "reopen",
     "rows_in",
@@ -68,6 +69,7 @@ class Known:
     Attributes:
         marks: The last ones, each with when it came.
         places: Directories below that were mounted or links, each with what it was on.
+        directories: What a host has shown that it does with directories; empty if that is not known.
     """
 
     storage: str
@@ -77,6 +79,7 @@ class Known:
     next_mark: str
     marks: Mapping[str, float]
     places: Mapping[str, str]
+    directories: Mapping[str, Any]
     state: str
     looked: float
 
@@ -194,7 +197,7 @@ def put(storage: str, host: str, identity: str, mark: str = "", state: str = "")
     Raises:
         Exception: As for `find`.
     """
-    values = _values(identity, mark, state, is_left_out=False) | {"next_mark": "", "places": "{}"}
+    values = _values(identity, mark, state, is_left_out=False) | {"next_mark": "", "places": "{}", "directories": "{}"}
     with connected() as connection:
         rows = rows_in(connection)
         if not rows.filter(storage=storage, host=host).update(**values):
@@ -296,6 +299,25 @@ def change_places(
     return known.places
 
 
+@outside_loops
+def note_trial(storage: str, host: str, trial: Mapping[str, Any]) -> None:
+    """Keep what a host has shown that it does with directories, if it is known which server it is, and nothing newer was shown.
+
+    Args:
+        storage: As for `add`.
+        host: As for `add`.
+        trial: What it has shown; ``"tried"`` says when.
+
+    Raises:
+        Exception: As for `find`.
+    """
+    with connected() as connection:
+        row = rows_in(connection).filter(storage=storage, host=host)
+        before = row.values_list("directories", flat=True).first()
+        if before is not None and json.loads(before).get("tried", 0) < trial["tried"]:
+            row.filter(directories=before).update(directories=json.dumps(trial))
+
+
 def _values(identity: str, mark: str, state: str, *, is_left_out: bool) -> dict[str, Any]:
     """Return the columns of something new; it begins to be left out when all processes know."""
     now = leases.clock()
@@ -317,6 +339,7 @@ def _known(row: "Host") -> Known:
         row.next_mark,
         json.loads(row.marks),
         json.loads(row.places),
+        json.loads(row.directories),
         row.state,
         row.looked,
     )

@@ -36,6 +36,15 @@ _DIRECTORY_STAYS = (
     "each probe uses the same."
 )
 
+_DIRECTORIES = (
+    "What the host does with the name of a directory cannot be found out, so that it is asked before each deletion"
+)
+
+_DELETES_DIRECTORIES = (
+    "Where a directory has the name of a file that is deleted, the host would delete all that is in it: it is asked before each "
+    "deletion, which takes a request more; let the server refuse to delete directories if that is too slow."
+)
+
 _SUSPICION = "; does a cache, a proxy or an application answer in the place of the media server?"
 
 # By whether the host is a server.
@@ -65,7 +74,8 @@ class HostProbe:
 def probe_hosts(aliases: Sequence[str] = ()) -> list[HostProbe]:
     """Write, read, list, replace and delete small files of the probe's own on every host, whatever its breaker says.
 
-    It is done in this process, whichever executor a storage has. Nothing is logged or recorded.
+    It is done in this process, whichever executor a storage has. Nothing is logged, and nothing recorded but what hosts do with
+    directories.
 
     Args:
         aliases: Of storages; all of resto's if there are none.
@@ -73,12 +83,15 @@ def probe_hosts(aliases: Sequence[str] = ()) -> list[HostProbe]:
     Raises:
         ConfigurationError: The settings of a storage are wrong.
     """
+    found = replicated_storages(aliases)
     probes = [
         _Probe(alias, host, {one: storage.transport_for(one) for one in storage.hosts})
-        for alias, storage in replicated_storages(aliases).items()
+        for alias, storage in found.items()
         for host in storage.hosts
     ]
     outcomes = get_plugin_manager().executor("thread")().run([Job("probe", one.host, "", one.run) for one in probes])
+    for one in probes:
+        found[one.storage].recognition.trials.keep(one.host)
     return [one.result(outcome.error) for one, outcome in zip(probes, outcomes, strict=True)]
 
 
@@ -90,7 +103,7 @@ class _Probe:
     """Uses one host, and keeps in mind what is to be removed from it."""
 
     def __init__(self, storage: str, host: str, transports: Mapping[str, Transport]) -> None:
-        self._storage = storage
+        self.storage = storage
         self.host = host
         self._transport = transport = transports[host]
         self._others = {one: other for one, other in transports.items() if one != host}
@@ -122,7 +135,7 @@ class _Probe:
             problem = str(error or "")
         else:
             problem = self._explained("It cannot be probed", error)
-        return HostProbe(self._storage, self.host, problem, tuple(self._remarks))
+        return HostProbe(self.storage, self.host, problem, tuple(self._remarks))
 
     def _use(self) -> None:
         name = temporary_name("")
@@ -140,6 +153,7 @@ class _Probe:
         self._list()
         self._replace(below)
         self._delete(below)
+        self._try_directories()
         self._write_without_credentials()
 
     def _write(self, step: str, name: str, content: bytes | io.BytesIO) -> None:
@@ -224,6 +238,15 @@ class _Probe:
             except Exception:  # noqa: BLE001 - a plugin may raise anything
                 return False
         return True
+
+    def _try_directories(self) -> None:
+        try:
+            trial = self._transport.try_directories(self.host)
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+            self._remarks.append(self._explained(_DIRECTORIES, error))
+            return
+        if trial is not None and not trial.spares:
+            self._remarks.append(_DELETES_DIRECTORIES)
 
     def _write_without_credentials(self) -> None:
         stranger = self._transport.without_credentials()

@@ -153,6 +153,7 @@ class ReplicatedStorage(ComposedStorage):
         error = outcome.error
         if error is not None:
             log_outcome(outcome, show_traceback=self.show_traceback)
+        self.recognition.trials.keep(outcome.host)
         get_plugin_manager().notify(outcome)
         if isinstance(error, TransportError):
             forget_frames(error)

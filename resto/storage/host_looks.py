@@ -44,6 +44,10 @@ class Look:
         owner: Whose they should be, hashed.
         location: The path of the master copy; None if there is none.
         begins: Whether a host that has no identity, and of which nothing is known, gets one.
+
+    Attributes:
+        known: What the record knows of each host.
+        owner: As it was given.
     """
 
     def __init__(self, storage: Identified, alias: str, owner: str, location: str | None, *, begins: bool) -> None:
@@ -52,8 +56,8 @@ class Look:
         self.owner = owner
         self._location = location
         self._begins = begins
-        self._known = identities.find_all(alias)
-        self._at_first = dict(self._known)
+        self.known = identities.find_all(alias)
+        self._at_first = dict(self.known)
         self._others = {hashed_owner(one.identity) for one in identities.find([*storage_settings()]) if one.identity}
 
     def at(self, outcome: Outcome) -> Finding:
@@ -76,7 +80,7 @@ class Look:
     def _judged(self, host: str, found: HostIdentity | None) -> Finding:
         if found is not None and found.id and self._location is not None and self._is_served(host, found):
             return served_finding(host, found.id, self._location)
-        return finding_of(host, found, self._known, self._storage.hosts, self.owner, self._others)
+        return finding_of(host, found, self.known, self._storage.hosts, self.owner, self._others)
 
     def _is_served(self, host: str, found: HostIdentity) -> bool:
         """Tell whether a host is the directory of the master copy; a copy of its file may lie there, too."""
@@ -101,7 +105,7 @@ class Look:
                 is_left_out = self._is_to_be_filled(host)
                 identities.add(self._alias, host, new_host_id(), self.owner, BEING_MADE, is_left_out=is_left_out)
                 self._look_again(host)
-                found = HostIdentity(self._known[host].identity, self.owner)
+                found = HostIdentity(self.known[host].identity, self.owner)
                 write_host_identity(transport, host, found)
         except TransportError as error:
             self._forget(host)
@@ -133,7 +137,7 @@ class Look:
 
     def _note(self, finding: Finding) -> None:
         """Let the record know."""
-        known = self._known.get(finding.host)
+        known = self.known.get(finding.host)
         if known is None:
             if finding.kind in ("sound", "same"):
                 state = NEW if self._is_to_be_filled(finding.host) else ""
@@ -148,10 +152,10 @@ class Look:
             make_due([self._alias], [finding.host])
 
     def _look_again(self, host: str) -> None:
-        self._known |= {one.host: one for one in identities.find([self._alias], host)}
+        self.known |= {one.host: one for one in identities.find([self._alias], host)}
 
     def _forget(self, host: str) -> None:
-        known = self._known.pop(host, None)
+        known = self.known.pop(host, None)
         if known is not None and known.state == BEING_MADE:
             identities.forget(self._alias, host)
 

@@ -21,6 +21,7 @@ from resto.storage.host_findings import Finding
 from resto.storage.host_identity import HostIdentity, hashed_owner, new_host_id, write_host_identity
 from resto.storage.host_looks import Look, read_identities
 from resto.storage.identified import Identified, alias_of_identities, has_identities
+from resto.storage.trials import Trials
 
 
 __all__ = ["Recognition", "owner_in_record"]
@@ -57,6 +58,9 @@ class Recognition:
         storage: Whose hosts they are.
         owner: Returns the id of the master copy, or of the storage; empty if there is none yet.
         location: Returns the path of the master copy; None if there is none.
+
+    Attributes:
+        trials: What the hosts have shown that they do with directories.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class Recognition:
         self._owner = owner
         self._location = location
         self._alias: str | None = None
+        self.trials = Trials(storage)
 
     def forget(self) -> None:
         """Look again at all hosts, before something is sent to them."""
@@ -103,6 +108,7 @@ class Recognition:
         if alias is None or not owner:
             return
         known = identities.find_all(alias)
+        self.trials.tell(known)
         due = [host for host in hosts if not self._holds(alias, host, known.get(host), hashed_owner(owner))]
         asked = due if is_admitted else [host for host in due if self._is_asked(alias, host)]
         self._examine(alias, owner, asked, begins=True)
@@ -176,6 +182,7 @@ class Recognition:
         if not hosts:
             return {}
         look = Look(self._storage, alias, hashed_owner(owner), self._location(), begins=begins)
+        self.trials.tell(look.known)
         findings = {}
         for outcome in read_identities(self._storage, hosts):
             finding = findings[outcome.host] = look.at(outcome)

@@ -33,8 +33,8 @@ _MAX_LOOKS, _MAX_LOOK = 8, 200
 # What tells an answer about a directory from one about a file, if it is not its status: it has no date.
 _UNDATED = "undated"
 
-# The status of an answer about a directory, and of others: nothing is there, or it is not shown to whoever asks.
-_AMBIGUOUS = ABSENT | {401, 403}
+# What no server says of a file that is there.
+_OF_DIRECTORIES = frozenset({207, 301, 302, 307, 308, 405})
 
 clock = time.time  # injected by tests
 
@@ -70,13 +70,8 @@ class Acquaintance:
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time for a trial."""
-        return self.trial is None and not self._was(self._failed)
-
-    @property
-    def is_being_tried(self) -> bool:
-        """Whether a trial may be under way."""
-        return self._was(self._begun)
+        """Whether it is time for a trial, although nothing depends on it: nothing is known, and none was made in the last minute."""
+        return self.trial is None and not (self._was(self._failed) or self._was(self._begun))
 
     def shows_file(self, response: Response) -> bool:
         """Tell whether an answer to HEAD can only be that of a file.
@@ -90,15 +85,14 @@ class Acquaintance:
         return bool(trial.tells) and not (_UNDATED in trial.tells and _is_undated(response))
 
     def shows_directory(self, response: Response) -> bool:
-        """Tell whether an answer to HEAD is that of the host for the name of a directory.
+        """Tell whether an answer to HEAD can only be that of a directory.
 
         Args:
             response: The answer.
         """
         trial = self._trial if self._is_believed() else None
-        if trial is None or response.status in _AMBIGUOUS:
-            return False
-        return (_UNDATED if _is_undated(response) else str(response.status)) in trial.tells.split()
+        is_told = trial is not None and str(response.status) in trial.tells.split()
+        return is_told and response.status in _OF_DIRECTORIES
 
     def begin(self) -> None:
         """Take note that a trial begins."""
@@ -225,14 +219,12 @@ def try_directories(action: Action, host: Acquaintance) -> Steps[None]:
 
 
 def learn(action: Action, host: Acquaintance) -> Steps[None]:
-    """Let a trial be, if it is time for one; it may show nothing, and then the reason is kept.
+    """Make a trial; it may show nothing, and then the reason is kept.
 
     Args:
         action: As for `try_directories`.
         host: As for `try_directories`.
     """
-    if not host.is_due:
-        return
     try:
         yield from try_directories(action, host)
     except TransportError as error:

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from dataclasses import replace
 
-from resto.exceptions import TransportError
+from resto.exceptions import UndecidedError
 from resto.names import temporary_name
 from resto.transports.acquaintance import Acquaintance, learn
 from resto.transports.bodies import Body
@@ -43,7 +43,7 @@ def delete(action: Action, host: Acquaintance, *, has_propfind: bool) -> Steps[b
 
     Raises:
         RemoteDirectoryError: A directory is there.
-        TransportError: It is not certain that none is there.
+        UndecidedError: It is not certain that none is there.
     """
     spares_directories = host.spares_directories
     if not spares_directories and not (yield from _is_file(action, host, has_propfind=has_propfind, deletes=True)):
@@ -55,7 +55,7 @@ def delete(action: Action, host: Acquaintance, *, has_propfind: bool) -> Steps[b
         if host.spares_directories and (yield from _is_no_name_of_a_file(action, response)):
             return False
         raise action.unexpected(response, "DELETE")
-    if host.is_due and not host.is_being_tried:
+    if host.is_due:
         with suppress(NoAnswerError):  # the file is deleted
             yield from learn(trial_of(action), host)
     return True
@@ -85,8 +85,8 @@ def _is_file(action: Action, host: Acquaintance, *, has_propfind: bool, deletes:
     response = yield Request("HEAD", action.target)
     if response.status in ABSENT:
         return False
-    is_doubtful = response.status == 200 and not host.shows_file(response) and not host.shows_directory(response)
-    if is_doubtful and not _is_directory(action, response):
+    is_known = host.trial is not None or _is_directory(action, response)
+    if response.status == 200 and not is_known:
         yield from learn(trial_of(action), host)
     if _is_directory(action, response) or host.shows_directory(response):
         raise action.directory()
@@ -119,12 +119,11 @@ def _kind(action: Action) -> Steps[bool | None]:
     return None
 
 
-def _doubt(action: Action, host: Acquaintance, *, has_propfind: bool) -> TransportError:
+def _doubt(action: Action, host: Acquaintance, *, has_propfind: bool) -> UndecidedError:
     why = f"; what it does with directories cannot be tried: {host.problem}" if host.problem else ""
     hint = "" if has_propfind else "; the transport 'webdav' can ask"
-    return action.failed(
-        f"it is not certain that this is a file there, and not a directory{why}; nothing was done{hint}"
-    )
+    problem = f"it is not certain that this is a file there, and not a directory{why}; nothing was done{hint}"
+    return UndecidedError(action.host, action.name, action.kind, problem)
 
 
 def _is_no_name_of_a_file(action: Action, response: Response) -> Steps[bool]:
@@ -184,7 +183,7 @@ def require_replaceable(action: Action, host: Acquaintance) -> Steps[None]:
 
     Raises:
         RemoteDirectoryError: A directory is there.
-        TransportError: It is not certain that a file is there.
+        UndecidedError: It is not certain that a file is there.
     """
     if not (yield from _is_file(action, host, has_propfind=True)):
         raise _doubt(action, host, has_propfind=True)

@@ -184,6 +184,7 @@ FAILURES = {
     (HUNG := "a host hangs"): fault(hang=True),
     (LOST := "the answer of a host is lost"): fault(drop_answer=True, fault_methods={"PUT", "DELETE"}),
     (HOST_FULL := "the disk of a host is full"): fill_disk,
+    (UNTRIED := "the disk of a host is full, and what it does with directories is not known"): fill_disk,
     (DISK_FULL := "the disk of the master copy is full"): fill_master_disk,
     (DISK_BROKEN := "the master copy cannot be changed"): at(CHANGE, refuse_change),
     (NO_DATABASE := "the database, before the change"): at(OPEN, lose_database),
@@ -241,9 +242,11 @@ TABLE = [
     Row((HUNG,), LENIENT, CHANGES, SUCCESS, "new", "old", "new", "that host", GRACE),
     Row((LOST,), HYBRID, (OVER, DELETE), REPLICATION_ERROR, "new", "new", "new", "that host", GRACE),
     Row((LOST,), LENIENT, CHANGES, SUCCESS, "new", "new", "new", "that host", GRACE),
-    Row((HOST_FULL,), HYBRID, (NEW,), REPLICATION_ERROR, "old", "old", "old", "", ""),
-    Row((HOST_FULL,), HYBRID, (OVER,), REPLICATION_ERROR, "new", "old", "new", "that host", SOON),
-    Row((HOST_FULL,), LENIENT, (NEW, OVER), SUCCESS, "new", "old", "new", "that host", SOON),
+    Row((HOST_FULL, UNTRIED), HYBRID, (NEW,), REPLICATION_ERROR, "old", "old", "old", "", ""),
+    Row((HOST_FULL, UNTRIED), HYBRID, (OVER,), REPLICATION_ERROR, "new", "old", "new", "that host", SOON),
+    Row((HOST_FULL, UNTRIED), LENIENT, (NEW, OVER), SUCCESS, "new", "old", "new", "that host", SOON),
+    Row((UNTRIED,), HYBRID, (DELETE,), REPLICATION_ERROR, "new", "old", "new", "that host", SOON),
+    Row((UNTRIED,), LENIENT, (DELETE,), SUCCESS, "new", "old", "new", "that host", SOON),
     Row((HOST_FULL, DISK_FULL), WITH_MASTER, (DELETE,), SUCCESS, "new", "new", "new", "", ""),
     Row((DISK_FULL,), WITH_MASTER, (NEW, OVER), "`OSError`", "old", "old", "old", "", ""),
     Row((DISK_BROKEN,), WITH_MASTER, CHANGES, "`OSError`", "old", "old", "old", "all hosts", LEASE),
@@ -268,8 +271,10 @@ TABLE = [
     Row((HUNG,), LENIENT_DISTRIBUTED, WITHOUT_OVER, SUCCESS, "", "old", "new", "that host", GRACE),
     Row((LOST,), DISTRIBUTED, (DELETE,), REPLICATION_ERROR, "", "new", "new", "that host", GRACE),
     Row((LOST,), LENIENT_DISTRIBUTED, WITHOUT_OVER, SUCCESS, "", "new", "new", "that host", GRACE),
-    Row((HOST_FULL,), DISTRIBUTED, (NEW,), REPLICATION_ERROR, "", "old", "old", "", ""),
-    Row((HOST_FULL,), LENIENT_DISTRIBUTED, (NEW,), SUCCESS, "", "old", "new", "that host", SOON),
+    Row((HOST_FULL, UNTRIED), DISTRIBUTED, (NEW,), REPLICATION_ERROR, "", "old", "old", "", ""),
+    Row((HOST_FULL, UNTRIED), LENIENT_DISTRIBUTED, (NEW,), SUCCESS, "", "old", "new", "that host", SOON),
+    Row((UNTRIED,), DISTRIBUTED, (DELETE,), REPLICATION_ERROR, "", "old", "new", "that host", SOON),
+    Row((UNTRIED,), LENIENT_DISTRIBUTED, (DELETE,), SUCCESS, "", "old", "new", "that host", SOON),
     Row((HOST_FULL,), WITHOUT_MASTER, (DELETE,), SUCCESS, "", "new", "new", "", ""),
     Row((NO_DATABASE,), WITHOUT_MASTER, WITHOUT_OVER, "`DatabaseError`", "", "old", "old", "", ""),
     Row((DATABASE_LOST,), WITHOUT_MASTER, WITHOUT_OVER, SUCCESS, "", "new", "new", "all hosts", LEASE),
@@ -432,6 +437,9 @@ def make_world(_database, settings, media_root, clock, resto_server_factory):
         for name, content in BEFORE[change].items():
             world.storage.save(name, ContentFile(content))
             world.wait(name)
+        if failure != UNTRIED:
+            for host in world.storage.hosts:
+                world.storage.transport_for(host).try_directories(host)
         if failure == HUNG:  # the others may be slow
             hung, *others = world.storage.hosts
             settings.RESTO_MEDIA_HOSTS = [{"url": hung, "timeout": 0.4}, *others]

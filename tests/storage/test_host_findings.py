@@ -12,7 +12,7 @@ IDS, OWNERS, STATES = ["a", "b"], [*SITE, "former", "stranger"], ["", BEING_MADE
 
 
 def known_host(host, identity, mark="mine", next_mark="", state=""):
-    return Known("default", host, identity, mark, next_mark, {}, {}, state, 0.0)
+    return Known("default", host, identity, mark, next_mark, {}, {}, {}, state, 0.0)
 
 
 # All that a host may say, and all that the record may know of it and of another one: few enough to look at each.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kit.servers import DISGUISED, KINDS, PASSWORD, USERNAME
 from kit.steps import ACTION, DATE, PLAIN, acquainted
-from resto.exceptions import RemoteDirectoryError, TransportError
+from resto.exceptions import TransportError
 from resto.transports import acquaintance
 from resto.transports.acquaintance import DAY, RETRY, Acquaintance, learn, try_directories
 from resto.transports.base import Trial
@@ -377,7 +377,7 @@ def test_no_directory_is_deleted_or_replaced_whatever_stands_behind_the_name(med
     assert {str(path.relative_to(folder)) for path in folder.rglob("*.txt")} == {"a.txt", "d/a.txt", "d/e/a.txt"}
     if TELLS[kind] or isinstance(transport, WebDAVTransport):
         assert transport.delete(url, "d/e/a.txt") is True
-        with pytest.raises(RemoteDirectoryError):
+        with pytest.raises(TransportError):
             transport.delete(url, "d/e")
         assert (folder / "d/e").is_dir()
     else:
