@@ -56,6 +56,7 @@ class Acquaintance:
         self._until = 0.0  # what was tried is believed
         self._doubted = 0.0  # what was tried before is not believed any more
         self._begun = self._failed = 0.0
+        self._rests = False  # trials leave something there
 
     @property
     def trial(self) -> Trial | None:
@@ -71,7 +72,12 @@ class Acquaintance:
     @property
     def is_due(self) -> bool:
         """Whether it is time for a trial, although nothing depends on it: nothing is known, and none was made in the last minute."""
-        return self.trial is None and not (self._was(self._failed) or self._was(self._begun))
+        return self.may_be_tried and self.trial is None and not (self._was(self._failed) or self._was(self._begun))
+
+    @property
+    def may_be_tried(self) -> bool:
+        """Whether a trial would not leave something there again."""
+        return not (self._rests and self._was(self._failed, DAY))
 
     def shows_file(self, response: Response) -> bool:
         """Tell whether an answer to HEAD can only be that of a file.
@@ -98,13 +104,14 @@ class Acquaintance:
         """Take note that a trial begins."""
         self._begun = clock()
 
-    def fail(self, problem: str) -> None:
+    def fail(self, problem: str, *, leaves: bool = False) -> None:
         """Take note that a trial was not possible; what the last one has shown is believed for a while longer.
 
         Args:
             problem: Why, a sentence fragment.
+            leaves: Whether it has left something there, so that there is none for a day.
         """
-        self._failed, self.problem = clock(), problem
+        self._failed, self._rests, self.problem = clock(), leaves, problem
         if self._is_certain and not self._doubted:
             self._until = self._failed + RETRY
 
@@ -121,7 +128,8 @@ class Acquaintance:
             trial = replace(trial, looks=tuple(dict.fromkeys([*before.looks, *trial.looks]))[-_MAX_LOOKS:])
         self._trial, self._is_certain, self._doubted = trial, is_certain, 0.0
         self._until = trial.tried + (DAY if is_certain else RETRY)
-        self._begun, self._failed, self.problem = 0.0, 0.0 if is_certain else clock(), ""
+        self._begun, self._failed = 0.0, 0.0 if is_certain else clock()
+        self.problem = "" if is_certain else "its answers leave it open"
 
     def hear(self, trial: Trial) -> None:
         """Believe what a trial of another process has shown, unless something newer is known.
@@ -157,8 +165,8 @@ class Acquaintance:
         return not self._doubted and self._trial is not None and self._trial.tried <= clock() < self._until
 
     @staticmethod
-    def _was(moment: float) -> bool:
-        return 0 <= clock() - moment < RETRY
+    def _was(moment: float, within: float = RETRY) -> bool:
+        return 0 <= clock() - moment < within
 
 
 class AttentiveWire:
@@ -211,6 +219,10 @@ def try_directories(action: Action, host: Acquaintance) -> Steps[None]:
     head_of_empty = yield Request("HEAD", action.target)
     empty = yield from _deleted(action.target)
     yield Request("DELETE", collection(action.target))
+    if removed.status not in (200, 204) and removed.status not in ABSENT:
+        error = action.unexpected(removed, "DELETE")
+        host.fail(f"{error.problem}; {action.name!r} may stay there", leaves=True)
+        return
     spares = _is_refused(whole) and is_there == content and _is_refused(empty)
     looks = dict.fromkeys(_look_of(one) for one in (put, removed) if one.status in (200, 201, 204))
     heads = [head_of_whole] if head_of_empty.status in ABSENT else [head_of_whole, head_of_empty]

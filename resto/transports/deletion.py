@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from resto.exceptions import UndecidedError
-from resto.names import temporary_name
+from resto.names import is_temporary, temporary_name
 from resto.transports.acquaintance import Acquaintance, learn
 from resto.transports.bodies import Body
 from resto.transports.limits import LimitedStream, LongAnswerError
@@ -34,7 +34,7 @@ _MAX_ANSWER = 64 * 1024
 def delete(action: Action, host: Acquaintance, *, has_propfind: bool) -> Steps[bool]:
     """Delete the file; return whether it was there.
 
-    Unless the host is known to spare directories, it is first asked whether this is a file.
+    Unless the host is known to spare directories, or the name is a temporary one, it is first asked whether this is a file.
 
     Args:
         action: What to delete.
@@ -45,8 +45,9 @@ def delete(action: Action, host: Acquaintance, *, has_propfind: bool) -> Steps[b
         RemoteDirectoryError: A directory is there.
         UndecidedError: It is not certain that none is there.
     """
-    spares_directories = host.spares_directories
-    if not spares_directories and not (yield from _is_file(action, host, has_propfind=has_propfind, deletes=True)):
+    # What has such a name is resto's own.
+    needs_look = not (host.spares_directories or is_temporary(action.name))
+    if needs_look and not (yield from _is_file(action, host, has_propfind=has_propfind, deletes=True)):
         return False
     response = yield from unlocked(Request("DELETE", action.target, {"Depth": "0"}))
     if response.status in ABSENT:
@@ -55,7 +56,7 @@ def delete(action: Action, host: Acquaintance, *, has_propfind: bool) -> Steps[b
         if host.spares_directories and (yield from _is_no_name_of_a_file(action, response)):
             return False
         raise action.unexpected(response, "DELETE")
-    if host.is_due:
+    if host.is_due and not is_temporary(action.name):
         with suppress(NoAnswerError):  # the file is deleted
             yield from learn(trial_of(action), host)
     return True
@@ -86,7 +87,7 @@ def _is_file(action: Action, host: Acquaintance, *, has_propfind: bool, deletes:
     if response.status in ABSENT:
         return False
     is_known = host.trial is not None or _is_directory(action, response)
-    if response.status == 200 and not is_known:
+    if response.status == 200 and not is_known and host.may_be_tried:
         yield from learn(trial_of(action), host)
     if _is_directory(action, response) or host.shows_directory(response):
         raise action.directory()
@@ -120,7 +121,7 @@ def _kind(action: Action) -> Steps[bool | None]:
 
 
 def _doubt(action: Action, host: Acquaintance, *, has_propfind: bool) -> UndecidedError:
-    why = f"; what it does with directories cannot be tried: {host.problem}" if host.problem else ""
+    why = f"; what it does with directories cannot be found out: {host.problem}" if host.problem else ""
     hint = "" if has_propfind else "; the transport 'webdav' can ask"
     problem = f"it is not certain that this is a file there, and not a directory{why}; nothing was done{hint}"
     return UndecidedError(action.host, action.name, action.kind, problem)

@@ -210,8 +210,11 @@ class HttpTransport(Transport):
 
     def try_directories(self, host: str) -> Trial | None:
         action = deletion.trial_of(self._action(host, "", "delete"))
-        finish(self._perform(action, try_directories(action, self._acquaintance(host))))
-        return self.trial(host)
+        known = self._acquaintance(host)
+        finish(self._perform(action, try_directories(action, known)))
+        if known.trial is None:
+            raise action.failed(known.problem)
+        return known.trial
 
     def trial(self, host: str) -> Trial | None:
         return self._acquaintance(host).trial

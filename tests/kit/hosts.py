@@ -54,3 +54,9 @@ class SubmitOnlyExecutor(Executor):
 
 def make(hosts=("one", "two"), storage_class=DistributedStorage, **options):
     return storage_class(hosts, "/media/", **{"transport": MemoryTransport, "executor": "inline"} | options)
+
+
+def try_hosts(storage):
+    """Let a storage know what its hosts do with directories, so that deletions are one request."""
+    for host in storage.hosts:
+        storage.transport_for(host).try_directories(host)

@@ -8,6 +8,7 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
+from kit.hosts import try_hosts
 from resto import health
 from resto.executors.queue import QueueExecutor
 from resto.models import Pending
@@ -556,6 +557,7 @@ def test_message_that_finds_nothing_pending_looks_before_it_sends(
     if case == "the host does not say":
         for server in servers:
             server.refuse_code, server.fault_methods = 500, {"HEAD"}
+    try_hosts(storages["default"])
     before = [len(server.requests) for server in servers]
     caplog.clear()
     assert perform(late).again == []

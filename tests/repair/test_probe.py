@@ -95,6 +95,10 @@ def test_server_that_is_configured_well(kind, transport, media_servers, examine)
         remark = remarks.pop(0)
         assert remark.startswith("Its directories cannot be listed: PROPFIND was answered 405 Method Not Allowed: ")
         assert "nginx needs its dav_ext module" in remark
+    if server.kind.program == "rclone":
+        assert remarks.pop(0).startswith(
+            "Where a directory has the name of a file that is deleted, the host would delete all"
+        )
     assert remarks == ([] if server.kind.auth else [OPEN])
     assert list(folder.iterdir()) == []
 
@@ -327,7 +331,15 @@ def test_host_that_reads_from_elsewhere(server, examine):
 
 
 def test_host_that_keeps_what_it_deletes(server, examine):
-    server.on_applied = lambda method, path: method == "DELETE" and server.create_file(path[1:], b"again")
+    first = []
+
+    def keep(method, path):
+        if method == "PUT":
+            first.append(path)
+        elif method == "DELETE" and path == first[0]:
+            server.create_file(path[1:], b"again")
+
+    server.on_applied = keep
     found = examine(server.url, transport="http")
     (left,) = server.files
     assert f"the host says that {left!r} is gone, and that it is there" in found.problem
@@ -344,7 +356,8 @@ def test_upload_in_place(resto_server_factory, quick, examine):
     assert examine(server.url, transport="http").remarks[0].startswith(IN_PLACE)
 
 
-def test_directory_that_the_server_does_not_remove(server, examine):
+def test_directory_that_the_server_does_not_remove(server, examine, monkeypatch):
+    monkeypatch.setattr(server.site, "_removes", lambda request: False)
     found = examine(server.url, transport="http")
     assert found.problem == ""
     assert found.remarks[0] == OPEN
@@ -358,6 +371,33 @@ def test_each_host_is_told_apart(resto_server_factory, server, configure):
     configure(server.url, other.url, transport="http")
     assert [found.problem[:24] for found in probe_hosts()] == ["", "A file cannot be written"]
     assert probe_hosts(["other"]) == []
+
+
+def test_host_that_deletes_directories(resto_server_factory, examine, configure):
+    server = resto_server_factory(webdav=False, deletes_trees=True)
+    found = examine(server.url, transport="http")
+    assert found.problem == ""
+    assert found.remarks[0].startswith("Where a directory has the name of a file that is deleted, the host would delete all")
+    assert server.files == {}
+
+
+def test_host_where_directories_cannot_be_tried(server, examine):
+    seen = set()
+
+    def answer(method, path):
+        server.override_code = 200 if method == "HEAD" and path not in seen else None
+        seen.add(path)
+
+    server.on_request = answer
+    found = examine(server.url, transport="http")
+    assert found.remarks[0].startswith("What the host does with the name of a directory cannot be found out")
+
+
+def test_host_where_nothing_can_be_deleted(resto_server_factory, examine):
+    server = resto_server_factory(webdav=False, deletes_trees=True, dates_directories=True)
+    found = examine(server.url, transport="http")
+    assert found.problem.startswith("A file cannot be deleted: it is not certain that this is a file there")
+    assert "the transport 'webdav' can ask" in found.problem
 
 
 # Plugins.

@@ -23,6 +23,7 @@ from django.db import DatabaseError, connection, connections
 from kit.brokers import default_database
 from kit.clock import Clock
 from kit.documents import ROOT
+from kit.hosts import try_hosts
 from kit.servers import MediaServer
 from resto import health
 from resto.exceptions import ReplicationError
@@ -438,8 +439,7 @@ def make_world(_database, settings, media_root, clock, resto_server_factory):
             world.storage.save(name, ContentFile(content))
             world.wait(name)
         if failure != UNTRIED:
-            for host in world.storage.hosts:
-                world.storage.transport_for(host).try_directories(host)
+            try_hosts(world.storage)
         if failure == HUNG:  # the others may be slow
             hung, *others = world.storage.hosts
             settings.RESTO_MEDIA_HOSTS = [{"url": hung, "timeout": 0.4}, *others]

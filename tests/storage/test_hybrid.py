@@ -12,6 +12,7 @@ from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.db.models import FileField
 from django.db.models.fields.files import FieldFile
 
+from kit.hosts import try_hosts
 from resto.exceptions import ConfigurationError, ReplicationError
 from resto.health import FIRST_PAUSE, MAX_FAILURES
 from resto.storage import HybridStorage
@@ -262,6 +263,7 @@ def test_failed_save_names_every_host_that_failed(storage, servers):
 
 
 def test_file_of_an_answer_that_was_lost_is_undone(storage, servers):
+    try_hosts(storage)
     servers[1].fault_methods, servers[1].drop_answer = {"PUT"}, True
 
     with pytest.raises(ReplicationError, match=r"\(the save was undone\)"):

@@ -34,7 +34,7 @@ def timeout():
 def run(master, server, timeout):
     """Replicate a name to the server."""
     transport = HttpTransport("", timeout=timeout)
-    transport.exists(server.url, "warm-up")
+    transport.try_directories(server.url)
     server.log.clear()
     server.requests.clear()
     return lambda name="a": finish(replicate(transport, master, server.url, name, "upload"))

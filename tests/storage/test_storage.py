@@ -408,9 +408,8 @@ def test_storage_without_arguments_follows_the_settings(storage_class, servers, 
         storage.save("a.txt", ContentFile(b""))
         storage.delete("a.txt")
 
-    assert [[method for method, _, _ in server.log if method != "HEAD"] for server in servers] == [
-        ["PUT", "DELETE"]
-    ] * 2
+    for server in servers:
+        assert [method for method, path, _ in server.log if path == "/a.txt" and method != "HEAD"] == ["PUT", "DELETE"]
     assert storage.url("a") == "/first/a"
     settings.MEDIA_URL = "/second/"
     assert storage.url("a") == "/second/a"

@@ -11,7 +11,7 @@ from resto.storage.verdict import problem_of
 IDS = st.sampled_from(["", "a", "b"])
 KNOWN = st.builds(
     lambda identity, mark, following, old: Known(
-        "default", MASTER, identity, mark, following, dict.fromkeys([*old, mark], 1.0), {}, "", 0.0
+        "default", MASTER, identity, mark, following, dict.fromkeys([*old, mark], 1.0), {}, {}, "", 0.0
     ),
     IDS,
     st.sampled_from("mn"),

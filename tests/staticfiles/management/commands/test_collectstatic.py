@@ -37,7 +37,8 @@ def later(sources):
 
 
 def requests(server, method="PUT"):
-    return sorted(request.path.rpartition("/")[2] for request in server.requests if request.method == method)
+    asked = [request.path for request in server.requests if request.method == method and ".resto-" not in request.path]
+    return sorted(path.rpartition("/")[2] for path in asked)
 
 
 SITE = {"site_css": "body { background: url(img/a.png) }", "img__a_png": "a", "img__b_png": "b"}
