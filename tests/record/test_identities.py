@@ -133,3 +133,18 @@ def test_row_says_what_it_is_about():
         "the master copy of default",
         "media-1",
     ]
+
+
+def test_what_a_host_has_shown_last_is_kept():
+    identities.add("default", "media-1", "one")
+    assert known(host="media-1").directories == {}
+    for tried in (5, 7, 6):
+        identities.note_trial("default", "media-1", {"tried": tried})
+    assert known(host="media-1").directories == {"tried": 7}
+    identities.put("default", "media-1", "another")  # and so another server
+    assert known(host="media-1").directories == {}
+
+
+def test_what_a_host_has_shown_is_not_kept_before_it_is_known_which_one_it_is():
+    identities.note_trial("default", "media-1", {"tried": 5})
+    assert identities.find(["default"], "media-1") == []

@@ -377,19 +377,22 @@ def test_host_that_deletes_directories(resto_server_factory, examine, configure)
     server = resto_server_factory(webdav=False, deletes_trees=True)
     found = examine(server.url, transport="http")
     assert found.problem == ""
-    assert found.remarks[0].startswith("Where a directory has the name of a file that is deleted, the host would delete all")
+    assert found.remarks[0].startswith(
+        "Where a directory has the name of a file that is deleted, the host would delete all"
+    )
     assert server.files == {}
 
 
-def test_host_where_directories_cannot_be_tried(server, examine):
-    seen = set()
+def test_host_where_directories_cannot_be_tried(resto_server_factory, examine):
+    server, seen = resto_server_factory(), set()
 
     def answer(method, path):
         server.override_code = 200 if method == "HEAD" and path not in seen else None
         seen.add(path)
 
     server.on_request = answer
-    found = examine(server.url, transport="http")
+    found = examine(server.url, transport="webdav")
+    assert found.problem == ""
     assert found.remarks[0].startswith("What the host does with the name of a directory cannot be found out")
 
 
