@@ -53,7 +53,7 @@ from resto.storage import (
     is_replicated,
 )
 from resto.testing import ExecutorContract, QueueExecutorContract, TestHttpServer, TransportContract
-from resto.transports import Directory, Entry, Transport
+from resto.transports import Directory, Entry, Transport, Trial
 from resto.transports.http import HttpOptions, HttpTransport
 from resto.transports.webdav import WebDAVTransport
 from resto.workers import Done, perform
@@ -220,6 +220,9 @@ class MemoryTransport(Transport):
 
     def delete(self, host: str, name: str) -> bool:
         return self.files.pop((host, name), None) is not None
+
+    def try_directories(self, host: str) -> Trial | None:
+        return Trial(spares=True, tells="", looks=("a look",), tried=0.0)
 
     def scan(self, host: str, prefix: str) -> Iterator[Entry]:
         yield Entry("a.txt", size=3, modified=None, etag=None)

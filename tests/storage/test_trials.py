@@ -54,7 +54,7 @@ def test_first_deletion_of_a_site_is_enough(begin, two_servers, kind):
     another = begin(kind, executor="inline")
     another.delete("b")
     assert deletions(two_servers) == [["DELETE"], ["DELETE"]]
-    assert trials(another) == trials(storage)
+    assert all(trials(another))
 
 
 def test_first_drain_is_enough(storage, begin, two_servers):
@@ -107,7 +107,7 @@ def test_a_server_in_the_place_of_another_one_is_found_out_again(storage, begin,
 def test_a_host_that_is_adopted_is_tried_again(storage, two_servers):
     storage.delete("a")
     storage.recognition.adopt(two_servers[0].url)
-    assert [one == {} for one in in_record().values()] == [True, False]
+    assert [in_record()[server.url] == {} for server in two_servers] == [True, False]
 
 
 def test_a_deletion_does_not_fail_as_the_record_does(storage, monkeypatch, caplog):

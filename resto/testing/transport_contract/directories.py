@@ -1,12 +1,15 @@
 """Directories: made when a file needs them, and never harmed."""
 
+import json
+import time
 from contextlib import suppress
+from dataclasses import asdict, replace
 
 from resto.exceptions import TransportError
-from resto.names import temporary_name
+from resto.names import is_temporary, temporary_name
 from resto.testing.transport_contract.base import TransportSuite
 from resto.testing.transport_contract.tools import new_name
-from resto.transports import Transport
+from resto.transports import Transport, Trial
 
 
 class Directories(TransportSuite):
@@ -37,6 +40,41 @@ class Directories(TransportSuite):
         with suppress(TransportError):
             transport.create(host, directory, b"new")
         assert transport.content(host, f"{directory}/a.txt") == b"content"
+
+    def test_trial_is_true_and_leaves_nothing(self, transport_and_host: tuple[Transport, str]) -> None:
+        """What `try_directories` has found out, `trial` returns; directories are safe, and none is left."""
+        if not self.makes_directories:
+            return
+        transport, host = transport_and_host
+        directory = new_name("directory")
+        transport.create(host, f"{directory}/a.txt", b"content")
+        trial = None
+        with suppress(TransportError):  # the host refuses
+            trial = transport.try_directories(host)
+        assert transport.trial(host) == trial
+        for name in (directory, new_name("none")):
+            with suppress(TransportError):
+                assert transport.delete(host, name) is False
+        assert transport.content(host, f"{directory}/a.txt") == b"content"
+        listed = transport.browse(host, "")
+        left = [] if listed is None else [name for name in (*listed.directories, *listed.others) if is_temporary(name)]
+        assert left == []
+
+    def test_trial_can_be_told_to_other_processes(self, transport_and_host: tuple[Transport, str]) -> None:
+        """A `Trial` is kept as JSON, and `believe` takes it."""
+        transport, host = transport_and_host
+        told = Trial(spares=False, tells="", looks=("a look",), tried=time.time())
+        transport.believe(host, told)
+        believed = transport.trial(host)
+        assert believed in (told, None), "believe must take what is told, or leave it"
+        transport.believe(host, replace(told, tried=told.tried - 10))
+        assert transport.trial(host) == believed, "what is older must not replace what is newer"
+        with suppress(TransportError):
+            transport.try_directories(host)
+        trial = transport.trial(host)
+        if trial is not None:
+            values = json.loads(json.dumps(asdict(trial)))
+            assert Trial(values["spares"], values["tells"], tuple(values["looks"]), values["tried"]) == trial
 
     def test_file_is_never_made_a_directory(self, transport_and_host: tuple[Transport, str]) -> None:
         """`create` with a name below that of a file leaves the file alone. It may fail."""

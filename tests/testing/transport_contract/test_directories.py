@@ -1,6 +1,8 @@
 """Directories, and transports that harm them, or harm files by them."""
 
 import shutil
+import time
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +10,7 @@ from kit.contracts import Mutants, promises
 from kit.folder_transport import Folder, path_of
 from resto.testing import TransportContract
 from resto.testing.transport_contract.directories import Directories
+from resto.transports import Directory, Trial
 
 
 BROKEN = Mutants()
@@ -42,6 +45,69 @@ class ReplacesDirectories(Folder):
     def create(self, host, name, content):
         shutil.rmtree(path_of(host, name), ignore_errors=True)
         return super().create(host, name, content)
+
+
+class Trying(Folder):
+    """With a trial, of which the one or the other goes wrong."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.known = None
+
+    def try_directories(self, host):
+        self.known = Trial(spares=True, tells="", looks=(), tried=time.time())
+        return self.known
+
+    def trial(self, host):
+        return self.known
+
+    def believe(self, host, trial):
+        if self.known is None or trial.tried > self.known.tried:
+            self.known = trial
+
+
+@breaks("test_trial_is_true_and_leaves_nothing")
+class LeavesTrials(Trying):
+    def try_directories(self, host):
+        path_of(host, ".resto-1").mkdir()
+        return super().try_directories(host)
+
+    def browse(self, host, name):
+        return Directory({path.name for path in path_of(host, name).iterdir()})
+
+
+@breaks("test_trial_is_true_and_leaves_nothing")
+class ForgetsTrials(Trying):
+    def trial(self, host):
+        return None
+
+
+@breaks("test_trial_is_true_and_leaves_nothing")
+class DeletesDirectoriesOnceTried(Trying):
+    def delete(self, host, name):
+        if self.known:
+            shutil.rmtree(path_of(host, name), ignore_errors=True)
+        return super().delete(host, name)
+
+
+@breaks("test_trial_can_be_told_to_other_processes")
+class TriesWithObjects(Trying):
+    def try_directories(self, host):
+        super().try_directories(host)
+        self.known = replace(self.known, looks=(object(),))
+        return self.known
+
+
+@breaks("test_trial_can_be_told_to_other_processes")
+class BelievesWhatIsOlder(Trying):
+    def believe(self, host, trial):
+        self.known = trial
+
+
+@breaks("test_trial_can_be_told_to_other_processes")
+class BelievesSomethingElse(Trying):
+    def believe(self, host, trial):
+        super().believe(host, replace(trial, spares=True))
 
 
 @breaks("test_file_is_never_made_a_directory")
