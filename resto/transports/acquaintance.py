@@ -55,6 +55,7 @@ class Acquaintance:
         self._is_certain = False
         self._until = 0.0  # what was tried is believed
         self._doubted = 0.0  # what was tried before is not believed any more
+        self._look, self._seen = "", 0.0  # what the last answer to a write looked like, and when that was
         self._begun = self._failed = 0.0
         self._rests = False  # trials leave something there
 
@@ -138,7 +139,8 @@ class Acquaintance:
             trial: What it has shown.
         """
         before = self._trial if self._is_certain else None
-        if trial.tried > self._doubted and (before is None or trial.tried > before.tried):
+        is_doubtful = trial.tried <= self._doubted or (self._look not in trial.looks and trial.tried <= self._seen)
+        if not is_doubtful and (before is None or trial.tried > before.tried):
             self._trial, self._is_certain, self._doubted = trial, True, 0.0
             self._until = trial.tried + DAY
 
@@ -156,10 +158,10 @@ class Acquaintance:
             server = response.headers.get("Server") or ""
             if server != self._server:
                 self._server, self.product = server, server_product(response)
-            trial = self._trial
-            is_write = request.method in ("PUT", "DELETE") and status in (200, 201, 204)
-            if is_write and trial is not None and _look_of(response) not in trial.looks:
-                self._doubted = clock()
+            if request.method in ("PUT", "DELETE") and status in (200, 201, 204):
+                self._look, self._seen = _look_of(response), clock()
+                if self._trial is not None and self._look not in self._trial.looks:
+                    self._doubted = self._seen
 
     def _is_believed(self) -> bool:
         return not self._doubted and self._trial is not None and self._trial.tried <= clock() < self._until
