@@ -221,12 +221,13 @@ def try_directories(action: Action, host: Acquaintance) -> Steps[None]:
     head_of_empty = yield Request("HEAD", action.target)
     empty = yield from _deleted(action.target)
     yield Request("DELETE", collection(action.target))
-    if removed.status not in (200, 204) and removed.status not in ABSENT:
+    if removed.status not in (200, 204, *ABSENT):
         error = action.unexpected(removed, "DELETE")
         host.fail(f"{error.problem}; {action.name!r} may stay there", leaves=True)
         return
-    spares = _is_refused(whole) and is_there == content and _is_refused(empty)
-    looks = dict.fromkeys(_look_of(one) for one in (put, removed) if one.status in (200, 201, 204))
+    is_deleted = removed.status in (200, 204)  # else it refuses whatever is asked of it
+    spares = _is_refused(whole) and is_there == content and is_deleted and _is_refused(empty)
+    looks = dict.fromkeys(_look_of(one) for one in ((put, removed) if is_deleted else (put,)))
     heads = [head_of_whole] if head_of_empty.status in ABSENT else [head_of_whole, head_of_empty]
     trial = Trial(spares, _differences(heads), tuple(looks), clock())
     host.take(trial, is_certain=all(_is_clear(one) for one in (*heads, whole, got, empty)))

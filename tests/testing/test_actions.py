@@ -214,6 +214,43 @@ def test_delete_removes_an_empty_directory_if_that_is_meant(dav, call):
     assert call(dav, "PROPFIND", "/d/", headers={"Depth": "0"}).status == 404
 
 
+@pytest.fixture(params=["memory", "folder"])
+def rough(request, make_server, tmp_path):
+    """A server that spares no directory."""
+    root = None if request.param == "memory" else tmp_path
+    server = make_server(root=root, deletes_trees=True, dates_directories=True)
+    for name in ("d/a", "d/e/b", "dd", "c"):
+        server.create_file(name, b"content")
+    return server
+
+
+@pytest.mark.parametrize(("path", "depth"), [("/d", "0"), ("/d", None), ("/d/", "0"), ("/d/", None)])
+def test_a_tree_may_be_deleted(rough, call, path, depth):
+    assert call(rough, "DELETE", path, headers={"Depth": depth} if depth else {}).status == 204
+    assert set(rough.files) == {"dd", "c"}
+    assert call(rough, "HEAD", "/d").status == 404
+
+
+def test_the_root_stays(rough, call):
+    assert call(rough, "DELETE", "/").status == 409
+    assert len(rough.files) == 4
+
+
+def test_a_tree_may_be_replaced(rough, call):
+    destination = {"Destination": f"{rough.url}d"}
+    assert call(rough, "MOVE", "/c", headers={**destination, "Overwrite": "F"}).status == 412
+    assert len(rough.files) == 4
+    assert call(rough, "MOVE", "/c", headers=destination).status == 204
+    assert set(rough.files) == {"d", "dd"}
+
+
+@pytest.mark.parametrize("path", ["/d", "/d/"])
+def test_directories_may_look_like_files(rough, call, path):
+    answer = call(rough, "HEAD", path)
+    assert (answer.status, answer.headers["Content-Length"]) == (200, "0")
+    assert answer.headers["Last-Modified"].endswith("GMT")
+
+
 def test_options(dav, call):
     answer = call(dav, "OPTIONS", "*")
     assert (answer.status, answer.headers["DAV"]) == (200, "1")
