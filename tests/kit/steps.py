@@ -30,10 +30,10 @@ def listed(is_collection):
     kind = {True: "<resourcetype><collection/></resourcetype>", False: "<resourcetype/>", None: "<getetag/>"}
     found = f"<propstat><prop>{kind[is_collection]}</prop><status>HTTP/1.1 200 OK</status></propstat>"
     body = f'<multistatus xmlns="DAV:"><response><href>/x</href>{found}</response></multistatus>'
-    return 207, {}, Once(body.encode())
+    return 207, {}, Again(body.encode())
 
 
-class Once(io.BytesIO):
+class Again(io.BytesIO):
     """A body that can be read anew after each closing, as parameters of tests are shared."""
 
     def close(self):
@@ -41,7 +41,7 @@ class Once(io.BytesIO):
 
 
 # A listing that names nothing.
-BARE = Once(b'<multistatus xmlns="DAV:"/>')
+BARE = Again(b'<multistatus xmlns="DAV:"/>')
 
 
 def run(sequence, *answers):

@@ -554,10 +554,10 @@ def test_message_that_finds_nothing_pending_looks_before_it_sends(
     if case in BEHIND:  # behind resto's back
         for server in servers:
             server.delete_file("a") if BEHIND[case] is None else server.create_file("a", BEHIND[case])
+    try_hosts(storages["default"])
     if case == "the host does not say":
         for server in servers:
             server.refuse_code, server.fault_methods = 500, {"HEAD"}
-    try_hosts(storages["default"])
     before = [len(server.requests) for server in servers]
     caplog.clear()
     assert perform(late).again == []

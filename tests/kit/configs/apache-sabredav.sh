@@ -27,5 +27,6 @@ behind=$!
 until [ -S "@RUN@/php.sock" ]; do sleep 0.02; done
 apache2 -f "@RUN@/apache.conf" -DFOREGROUND &
 trap 'kill $! $behind' TERM
-wait
+wait $!
+kill $behind 2>/dev/null
 wait

@@ -29,5 +29,6 @@ behind=$!
 until [ -S "@RUN@/php.sock" ]; do sleep 0.02; done
 nginx -e stderr -c "@RUN@/nginx.conf" -g "daemon off;" &
 trap 'kill $! $behind' TERM
-wait
+wait $!
+kill $behind 2>/dev/null
 wait
