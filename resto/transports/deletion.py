@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from resto.exceptions import UndecidedError
-from resto.names import is_temporary, temporary_name
+from resto.names import is_impossible, is_temporary, temporary_name
 from resto.transports.acquaintance import Acquaintance, learn
 from resto.transports.bodies import Body
 from resto.transports.limits import LimitedStream, LongAnswerError
@@ -50,7 +50,7 @@ def delete(action: Action, host: Acquaintance, *, has_propfind: bool) -> Steps[b
     if needs_look and not (yield from _is_file(action, host, has_propfind=has_propfind, deletes=True)):
         return False
     response = yield from unlocked(Request("DELETE", action.target, {"Depth": "0"}))
-    if response.status in ABSENT:
+    if _has_no_file(action, response):
         return False
     if response.status not in (200, 204):
         if host.spares_directories and (yield from _is_no_name_of_a_file(action, response)):
@@ -60,6 +60,10 @@ def delete(action: Action, host: Acquaintance, *, has_propfind: bool) -> Steps[b
         with suppress(NoAnswerError):  # the file is deleted
             yield from learn(trial_of(action), host)
     return True
+
+
+def _has_no_file(action: Action, response: Response) -> bool:
+    return response.status in ABSENT or is_impossible(action.name, response.status)
 
 
 def trial_of(action: Action) -> Action:
@@ -84,7 +88,7 @@ def _is_file(action: Action, host: Acquaintance, *, has_propfind: bool, deletes:
     if kind is not None:
         return kind
     response = yield Request("HEAD", action.target)
-    if response.status in ABSENT:
+    if _has_no_file(action, response):
         return False
     is_known = host.trial is not None or _is_directory(action, response)
     if response.status == 200 and not is_known and host.may_be_tried:
@@ -102,7 +106,7 @@ def _kind(action: Action) -> Steps[bool | None]:
     """Ask by PROPFIND whether a file is there; return None if the host does not say, and raise if it is a directory."""
     headers = {"Depth": "0", "Content-Type": "application/xml"}
     response = yield Request("PROPFIND", action.target, headers, Body(PROPFIND_KIND_BODY), stream=True)
-    if response.status in ABSENT:
+    if _has_no_file(action, response):
         return False
     if response.status == 207 and response.stream is not None:
         try:

@@ -45,20 +45,6 @@ def test_a_delete_that_failed(status):
         delete(*[status] * tries, 404, *parents)  # it is no directory
 
 
-@pytest.mark.parametrize("spares_directories", [True, False])
-@pytest.mark.parametrize("status", [414, 431])
-def test_nothing_is_deleted_whose_name_is_too_long_for_the_server(status, spares_directories):
-    action = replace(ACTION, name="é" * 1000)
-    result, requests = run(deletion.delete(action, spares_directories=spares_directories), status)
-    assert result is False
-    assert len(requests) == 1
-
-
-def test_header_fields_may_be_too_long_for_the_server():
-    with pytest.raises(UnexpectedStatusCode):
-        run(deletion.delete(ACTION, spares_directories=True), 431, 404)
-
-
 @pytest.mark.parametrize("status", [400, 403, 409])
 def test_nothing_is_deleted_below_a_file(status):
     result, requests = delete(status, 404, 404, (200, DATE), action=replace(ACTION, name="a/b.txt/c/d"))
@@ -72,6 +58,22 @@ def test_apache_says_only_in_a_listing_that_it_has_a_directory():
         delete(refused, 404, 404, 207)
     with pytest.raises(UnexpectedStatusCode):
         delete(refused, 404, 404, 403)
+
+
+@pytest.mark.parametrize(
+    "host", [acquainted(), acquainted(spares=False), acquainted(None)], ids=["spares", "deletes", ""]
+)
+@pytest.mark.parametrize("has_propfind", [False, True])
+@pytest.mark.parametrize("status", [414, 431])
+def test_nothing_is_deleted_whose_name_is_too_long_for_the_server(status, has_propfind, host):
+    result, requests = delete(status, action=replace(ACTION, name="é" * 1000), host=host, has_propfind=has_propfind)
+    assert result is False
+    assert len(requests) == 1
+
+
+def test_header_fields_may_be_too_long_for_the_server():
+    with pytest.raises(UnexpectedStatusCode):
+        delete(431, 404)
 
 
 # Other hosts
