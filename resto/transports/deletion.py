@@ -22,7 +22,7 @@ from resto.transports.steps import (
 )
 
 
-__all__ = ["delete", "remove_directory", "require_file", "require_replaceable", "trial_of"]
+__all__ = ["delete", "remove_directory", "replaces_file", "require_file", "trial_of"]
 
 # What servers that spare directories answer to a DELETE below the name of a file: Apache, lighttpd, nginx.
 _BELOW_A_FILE = frozenset({400, 403, 409})
@@ -179,8 +179,10 @@ def require_file(action: Action, response: Response) -> None:
         raise action.failed("it is not certain that this is a file there, and not a directory; nothing was done")
 
 
-def require_replaceable(action: Action, host: Acquaintance) -> Steps[None]:
-    """Raise unless it is a file that a MOVE would replace: most servers would replace a whole directory.
+def replaces_file(action: Action, host: Acquaintance) -> Steps[bool]:
+    """Return whether it is a file that a MOVE would replace, and not nothing: most servers would replace a whole directory.
+
+    That a host refuses to delete directories says nothing of that.
 
     Args:
         action: Whose name the file has.
@@ -188,7 +190,6 @@ def require_replaceable(action: Action, host: Acquaintance) -> Steps[None]:
 
     Raises:
         RemoteDirectoryError: A directory is there.
-        UndecidedError: It is not certain that a file is there.
+        UndecidedError: It is not certain that none is there.
     """
-    if not (yield from _is_file(action, host, has_propfind=True)):
-        raise _doubt(action, host, has_propfind=True)
+    return _is_file(action, host, has_propfind=True)

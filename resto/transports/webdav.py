@@ -213,7 +213,8 @@ def _move(action: Action, temporary: str, body: Body, host: Acquaintance) -> Ste
         return False
     if response.status != 412:
         raise action.unexpected(response, "MOVE")
-    yield from deletion.require_replaceable(action, host)
+    if not (yield from deletion.replaces_file(action, host)):
+        raise action.failed("it says that the name is taken, and that nothing is there")
     response = yield from steps.unlocked(_move_request(action, temporary, "T"))
     if response.status not in (201, 204):
         raise action.unexpected(response, "MOVE")

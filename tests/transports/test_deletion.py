@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kit.steps import ACTION, BARE, DATE, acquainted, listed, run, sent
-from resto.exceptions import RemoteDirectoryError, TransportError, UndecidedError, UnexpectedStatusCode
+from resto.exceptions import RemoteDirectoryError, UndecidedError, UnexpectedStatusCode
 from resto.transports import deletion, steps
 from resto.transports.messages import NoAnswerError
 
@@ -202,19 +202,19 @@ def test_in_doubt_a_trial_comes_first():
 @pytest.mark.parametrize("host", [acquainted(), acquainted(None)], ids=["proven", "unknown"])
 def test_a_file_may_be_replaced(host):
     """That DELETE spares directories says nothing of MOVE."""
-    _, requests = run(deletion.require_replaceable(ACTION, host), listed(False))
+    is_file, requests = run(deletion.replaces_file(ACTION, host), listed(False))
+    assert is_file
     assert sent(requests) == [("PROPFIND", ACTION.target)]
     with pytest.raises(RemoteDirectoryError):
-        run(deletion.require_replaceable(ACTION, host), listed(True))
-    with pytest.raises(TransportError):
-        run(deletion.require_replaceable(ACTION, host), 404)
+        run(deletion.replaces_file(ACTION, host), listed(True))
+    assert run(deletion.replaces_file(ACTION, host), 404)[0] is False
 
 
 def test_in_doubt_nothing_is_replaced():
     for host in (acquainted(tells=""), acquainted(spares=False, tells="")):
         with pytest.raises(UndecidedError, match="not certain"):
-            run(deletion.require_replaceable(ACTION, host), 405, (200, DATE))
-    run(deletion.require_replaceable(ACTION, acquainted(tells="301")), 405, (200, DATE))
+            run(deletion.replaces_file(ACTION, host), 405, (200, DATE))
+    run(deletion.replaces_file(ACTION, acquainted(tells="301")), 405, (200, DATE))
 
 
 # Directories
