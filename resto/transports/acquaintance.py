@@ -140,7 +140,8 @@ class Acquaintance:
         """
         before = self._trial if self._is_certain else None
         is_doubtful = trial.tried <= self._doubted or (self._look not in trial.looks and trial.tried <= self._seen)
-        if not is_doubtful and (before is None or trial.tried > before.tried):
+        # One of the future is from a clock that was wrong, or is.
+        if not is_doubtful and (0 if before is None else before.tried) < trial.tried <= clock():
             self._trial, self._is_certain, self._doubted = trial, True, 0.0
             self._until = trial.tried + DAY
 

@@ -135,12 +135,15 @@ def test_row_says_what_it_is_about():
     ]
 
 
-def test_what_a_host_has_shown_last_is_kept():
+def test_what_a_host_has_shown_last_is_kept(clock):
     identities.add("default", "media-1", "one")
     assert known(host="media-1").directories == {}
     for tried in (5, 7, 6):
         identities.note_trial("default", "media-1", {"tried": tried})
     assert known(host="media-1").directories == {"tried": 7}
+    for tried in (clock[0] + 100, 8):
+        identities.note_trial("default", "media-1", {"tried": tried})
+    assert known(host="media-1").directories == {"tried": 8}
     identities.put("default", "media-1", "another")  # and so another server
     assert known(host="media-1").directories == {}
 
