@@ -8,6 +8,8 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit
 
+import idna
+
 from resto.exceptions import ConfigurationError
 
 
@@ -143,6 +145,8 @@ def _parse_full(address: str, full: str) -> HostURL:
         url = urlsplit(full)
         port = url.port
         hostname = _parse_hostname(url)
+    except idna.IDNAError as error:
+        raise _invalid(address, f"its name is none of a host: {str(error).lower()}") from error
     except ValueError as error:
         raise _invalid(address, "it is not a URL") from error
     if url.scheme not in _DEFAULT_PORTS:
@@ -158,14 +162,29 @@ def _parse_hostname(url: SplitResult) -> str:
 
     Raises:
         ValueError: It is neither.
+        idna.IDNAError: It has characters that no hostname has.
     """
     hostname = url.hostname or ""
     if "[" in url.netloc:
         return IPv6Address(hostname).compressed
-    hostname = hostname.encode("idna").decode()
+    # Not that of `urlsplit`: Python's lower case of a sigma depends on what follows it.
+    hostname = hostname if hostname.isascii() else _in_ascii(url.netloc.rpartition("@")[2].partition(":")[0])
+    hostname = hostname.encode("idna").decode()  # an empty or too long part is none
     if hostname and not _HOSTNAME.fullmatch(hostname):
         raise ValueError(hostname)
     return hostname
+
+
+def _in_ascii(hostname: str) -> str:
+    """Return a hostname as the DNS has it, by UTS 46, not transitional, as browsers read it.
+
+    Python's own codec follows IDNA 2003, to which ``faß.de`` is ``fass.de``: somebody else's, who would get files and passwords.
+
+    Raises:
+        idna.IDNAError: It has characters that no hostname has.
+    """
+    parts = idna.uts46_remap(hostname, std3_rules=False).split(".")
+    return ".".join(part if part.isascii() else idna.alabel(part).decode() for part in parts)
 
 
 def parse_timeout(value: object) -> float:

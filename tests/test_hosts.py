@@ -1,6 +1,7 @@
 import traceback
 from urllib.parse import urlsplit
 
+import idna
 import pytest
 from django.utils.functional import SimpleLazyObject
 from hypothesis import given
@@ -31,6 +32,13 @@ URLS = [
     ("http://høst/", HostURL("http", "xn--hst-0na", 80, "/")),
     ("høst:8080", HostURL("http", "xn--hst-0na", 8080, "/media/")),
     ("http://[::1]:8080/", HostURL("http", "::1", 8080, "/")),
+    # What IDNA 2003 gave to somebody else.
+    ("https://faß.de/", HostURL("https", "xn--fa-hia.de", 443, "/")),
+    ("FAß.de:8080", HostURL("http", "xn--fa-hia.de", 8080, "/media/")),
+    ("https://media_1.straße.example/", HostURL("https", "media_1.xn--strae-oqa.example", 443, "/")),
+    ("https://βόλος.example/", HostURL("https", "xn--nxasmm1c.example", 443, "/")),
+    ("https://ΒΌΛΟΣ.example/", HostURL("https", "xn--nxasmq6b.example", 443, "/")),
+    ("https://müller。example/", HostURL("https", "xn--mller-kva.example", 443, "/")),
 ]
 
 INVALID = [
@@ -48,6 +56,12 @@ INVALID = [
     ("http://[v1.x]/", "not a URL"),
     ("http://media..1/", "not a URL"),
     (f"http://{'a' * 64}/", "not a URL"),
+    (f"http://{'ß' * 60}/", "its name is none of a host"),
+    ("https://नी\u200dल.example/", "control characters"),
+    ("http://☃.example/", "its name is none of a host: codepoint"),
+    ("http://a\u0640b.example/", "its name is none of a host"),
+    ("http://ß_a.example/", "its name is none of a host"),
+    ("http://ß%2d.example/", "its name is none of a host"),
     ("http://media%2d1/", "not a URL"),
     ("media\\1", "not a URL"),
     ("http:///files/", "needs a hostname"),
@@ -165,6 +179,19 @@ def test_lazy_base_url_is_not_evaluated_for_a_full_url():
 )
 def test_spellings_of_the_same_host(one, other):
     assert parse_url(one, "/media/") == parse_url(other, "/media/")
+
+
+# Letters that IDNA 2003 and 2008 map differently, with others, in any case and composed or not.
+letters = st.text(st.sampled_from("aßẞς\u03c3ΣéÉüÜ-xn1\u017f"), min_size=1, max_size=12)
+
+
+@given(letters)
+def test_a_hostname_is_read_as_by_uts_46(hostname):
+    try:
+        expected = idna.encode(hostname, uts46=True, std3_rules=True).decode()
+    except idna.IDNAError:
+        return
+    assert parse_url(f"http://{hostname}/", "/").hostname == expected
 
 
 @given(st.text())
