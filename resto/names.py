@@ -23,6 +23,7 @@ __all__ = [
     "is_canonical",
     "is_impossible",
     "is_temporary",
+    "is_unfinished",
     "problem_of_part",
     "problems_of_parts",
     "quote_name",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 TEMPORARY_PREFIX = ".resto-"
+_UNFINISHED = re.compile(re.escape(TEMPORARY_PREFIX) + "[0-9a-f]{16}")
 
 # What says which directory is the master copy, and which server is which host. They do not begin as temporary names do, since
 # version 0.1 removes those.
@@ -244,6 +246,11 @@ def is_temporary(name: str) -> bool:
     """Tell whether a name is that of a file of resto's own, which is never replicated or listed: an unfinished upload, or an identity."""
     part = posixpath.basename(name)
     return part.startswith(TEMPORARY_PREFIX) or part in (MASTER_IDENTITY, HOST_IDENTITY)
+
+
+def is_unfinished(name: str) -> bool:
+    """Tell whether a name is one that `temporary_name` makes up: of an upload that has not come to its end, or of a probe."""
+    return _UNFINISHED.fullmatch(posixpath.basename(name)) is not None
 
 
 def restored_name(name: str) -> str:

@@ -13,6 +13,7 @@ from resto.names import (
     clean_name,
     is_canonical,
     is_temporary,
+    is_unfinished,
     problem_of_part,
     problems_of_parts,
     quote_name,
@@ -20,6 +21,7 @@ from resto.names import (
     require_new,
     require_possible,
     require_storable,
+    restored_name,
     shown,
     temporary_name,
     unquote_name,
@@ -304,3 +306,10 @@ def test_name_that_a_file_can_have_just_so(name):
     require_possible(name)
     with pytest.raises(OSError, match="File name too long"):
         require_possible(f"{name}éé")
+
+
+@given(names)
+def test_only_names_that_are_made_up_for_uploads_are_those_of_unfinished_ones(name):
+    assert is_unfinished(temporary_name(name))
+    assert not is_unfinished(restored_name(name))
+    assert not is_unfinished(f"{temporary_name(name)}/a")

@@ -6,8 +6,10 @@ from typing import NoReturn
 
 from django.core.management import BaseCommand
 
+from resto.storage.finding import replicated_storages
 
-__all__ = ["INTERRUPTED", "InterruptibleCommand"]
+
+__all__ = ["INTERRUPTED", "InterruptibleCommand", "tidy_up"]
 
 # As shells have it for a program that was ended by Ctrl-C.
 INTERRUPTED = 128 + signal.SIGINT
@@ -20,6 +22,12 @@ class InterruptibleCommand(BaseCommand):
         # Only here, where the process ends with the command.
         signal.signal(signal.SIGINT, _interrupt_once)
         super().run_from_argv(argv)
+
+
+def tidy_up() -> None:
+    """Remove from hosts what uploads have left there that were interrupted. They are over once nobody handles the interruption."""
+    for storage in replicated_storages().values():
+        storage.tidy_up()
 
 
 def _interrupt_once(number: int, frame: FrameType | None) -> NoReturn:

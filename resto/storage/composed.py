@@ -100,6 +100,12 @@ class ComposedStorage(Storage):
         except KeyError:
             raise ValueError(f"{host!r} is not a host of this storage, which has {', '.join(transports)}") from None
 
+    def tidy_up(self) -> None:
+        """Remove from hosts what uploads have left there that were interrupted in this process."""
+        if self._composition is not None:
+            for transport in {id(one): one for one in self._composition.transports.values()}.values():
+                transport.tidy_up()
+
     def problems(self) -> list[ConfigurationError]:
         """Return what is wrong with the options, without sending anything."""
         problems: dict[str, ConfigurationError] = {}

@@ -128,6 +128,10 @@ class Unpublished:
         if self.is_left:
             yield from _discard(self.target)
 
+    def remove(self) -> Steps[None]:
+        """Remove it from the host, which may not have it."""
+        yield Request("DELETE", self.target, {"Depth": "0"})
+
     def _move(self, destination: str, overwrite: str, tries: int = _MOVES) -> Steps[Response | None]:
         """Move it, and return the answer; None if there was none, and the host does not have it under this name any more.
 

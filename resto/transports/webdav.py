@@ -79,6 +79,7 @@ class WebDAVTransport(HttpTransport):
         self._publish = publish
         self._collections: defaultdict[str, set[str]] = defaultdict(set)
         self._rehearsed: dict[str, float] = {}
+        self._interrupted: dict[tuple[str, str], Unpublished] = {}
 
     def listdir(self, host: str, name: str) -> tuple[list[str], list[str]]:
         members = self._members(self._action(host, name, "listdir"))
@@ -159,6 +160,7 @@ class WebDAVTransport(HttpTransport):
 
     def _upload_and_move(self, action: Action, body: Body) -> Steps[bool]:
         upload = Unpublished(action, body)
+        self._interrupted.pop((action.host, action.name), None)  # one that was begun anew had done nothing
         try:
             yield from self._put_aside(action, upload)
             if time.monotonic() - self._rehearsed.get(action.host, -math.inf) > _REHEARSED_FOR:
@@ -170,6 +172,21 @@ class WebDAVTransport(HttpTransport):
                 self._rehearsed.pop(action.host, None)
             yield from upload.discard(error)
             raise
+        except GeneratorExit:
+            if upload.is_left:
+                self._interrupted[action.host, action.name] = upload
+            raise
+
+    def tidy_up(self) -> None:
+        unreachable: set[str] = set()
+        while self._interrupted:
+            (host, _), upload = self._interrupted.popitem()
+            if host in unreachable:
+                continue
+            try:
+                finish(self._perform(upload.action, upload.remove()))
+            except TransportError:
+                unreachable.add(host)
 
     def _put_aside(self, action: Action, upload: Unpublished) -> Steps[None]:
         """Store an upload under its temporary name; an answer that does not come is asked for."""

@@ -262,6 +262,53 @@ def test_the_error_of_an_upload_is_the_first_one(transport, in_place):
         dav.create(in_place.url, "a.txt", SMALL)
 
 
+def interrupted(dav, server, name="a.txt"):
+    """Begin an upload, and interrupt it when the server has stored it."""
+    stored = threading.Event()
+    server.on_applied = lambda method, path: stored.set() if method == "PUT" else None
+    server.fault_methods, server.delay = {"PUT"}, 60
+    course = course_of(dav.create, server.url, name, SMALL)
+    assert next(course) is not None
+    assert stored.wait(10)
+    course.close()
+    server.heal()
+
+
+def test_what_was_interrupted_is_tidied_up(transport, in_place):
+    dav = transport("webdav")
+    dav.exists(in_place.url, "a.txt")
+    interrupted(dav, in_place)
+    assert len(temporaries(in_place)) == 1
+    dav.tidy_up()
+    assert temporaries(in_place) == []
+    in_place.log.clear()
+    dav.tidy_up()
+    assert in_place.log == []
+
+
+def test_what_had_done_nothing_is_not_tidied_up(transport, in_place):
+    """An executor hands over what has to wait for a connection."""
+    dav = transport("webdav", publish="move")
+    course = course_of(dav.create, in_place.url, "a.txt", SMALL)
+    assert next(course) is None
+    course.close()
+    dav.create(in_place.url, "a.txt", SMALL)
+    in_place.log.clear()
+    dav.tidy_up()
+    assert in_place.log == []
+
+
+def test_a_host_that_is_gone_is_not_waited_for_again_and_again(transport, in_place):
+    dav = transport("webdav", timeout=0.5)
+    for name in ("a.txt", "b.txt", "c.txt"):
+        dav.exists(in_place.url, "a.txt")
+        interrupted(dav, in_place, name)
+    in_place.hang = True
+    in_place.requests.clear()
+    dav.tidy_up()
+    assert len(in_place.requests) == 1
+
+
 @pytest.mark.parametrize("kind", [*DAV_KINDS, "testing"])
 @pytest.mark.parametrize("publish", ["put", "move"])
 def test_an_upload_never_replaces_a_directory(media_servers, transport, in_place, kind, publish):
