@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.documents import ROOT, read_blocks
 from kit.steps import ACTION, DATE, run, sent
 from resto.exceptions import HostUnavailableError, RemoteDirectoryError, TransportError, UnexpectedStatusCode
 from resto.transports import webdav
@@ -339,12 +340,9 @@ def test_a_request_that_arrives_late_leaves_half_a_file_nowhere(faults, is_there
 # Real servers, and proxies before them
 
 ROOT_OF_SITE = "location / {"
-LOCATION = "location /files/ {{ proxy_pass {backend}; {more} }} location / {{"
+STRIPS = "location /files/ {{ proxy_pass {backend}; {more} }}"
 HOST = "proxy_set_header Host $http_host;"
-DESTINATION = """
-    set $destination $http_destination;
-    if ($http_destination ~ "^(https?://[^/]+)/files(/.*)$") { set $destination $1$2; }
-    proxy_set_header Destination $destination;"""
+[IN_DOCS] = [block.text for block in read_blocks(ROOT / "docs" / "media-servers.md") if block.language == "nginx"]
 BACKENDS = ["nginx-dav", "apache", "rclone", "wsgidav"]
 
 
@@ -357,8 +355,9 @@ def proxied(start_server):
         if has_folder:
             assert backend.request("MKCOL", "/files/").status == 201
         if proxy == "nginx":
-            location = LOCATION.format(backend=backend.url, more=more)
-            front = start_server("nginx", {ROOT_OF_SITE: location})
+            location = more if more.startswith("location") else STRIPS.format(backend=backend.url, more=more)
+            location = location.replace("http://10.0.0.7:8080/", backend.url)
+            front = start_server("nginx", {ROOT_OF_SITE: f"{location} {ROOT_OF_SITE}"})
         else:
             modules = "".join(f"LoadModule {name}_module @MODULES@/mod_{name}.so\n" for name in ("proxy", "proxy_http"))
             pass_on = f"{modules}ProxyPass /files/ {backend.url} nocanon\n{more}\nLoadModule dav_module"
@@ -402,7 +401,7 @@ def test_behind_a_proxy_that_says_another_host_an_upload_fails_with_the_likely_c
 
 @pytest.mark.parametrize("kind", BACKENDS)
 def test_behind_a_proxy_that_changes_the_destination_all_is_well(transport, proxied, kind):
-    url, backend = proxied("nginx", kind, more=HOST + DESTINATION)
+    url, backend = proxied("nginx", kind, more=IN_DOCS)
     dav = transport("webdav", publish="move")
     for content in (SMALL, b"new"):
         dav.create(url, "a/b c.txt", content)
