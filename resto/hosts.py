@@ -1,9 +1,13 @@
 """Hosts as they stand in the settings, and the URLs that they stand for. Nothing here touches the network."""
 
 import re
+import sys
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.machinery import PathFinder
+from importlib.metadata import distribution
+from importlib.util import module_from_spec
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit
@@ -183,13 +187,28 @@ def _in_ascii(address: str, hostname: str) -> str:
     Raises:
         ConfigurationError: It has characters that no hostname has.
     """
-    import idna  # only for those who have such hosts
-
+    idna = _load_idna()
     try:
         parts = idna.uts46_remap(hostname, std3_rules=False).split(".")
         return ".".join(part if part.isascii() else idna.alabel(part).decode() for part in parts)
     except idna.IDNAError as error:
         raise _invalid(address, f"its name is none of a host: {str(error).lower()}") from error
+
+
+def _load_idna() -> Any:
+    """Import the package `idna` as it is installed, for those who have such hosts.
+
+    A module of that name beside a script would come first, and it would say who gets files and passwords.
+    """
+    known = sys.modules.get("idna")
+    if hasattr(known, "uts46_remap"):  # else another thread has just begun to import it
+        return known
+    spec = PathFinder.find_spec("idna", [str(distribution("idna").locate_file(""))])
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError("the package idna is not installed", name="idna")
+    module = sys.modules["idna"] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def parse_timeout(value: object) -> float:

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 import traceback
 from urllib.parse import urlsplit
 
@@ -7,6 +10,7 @@ from django.utils.functional import SimpleLazyObject
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.documents import ROOT
 from resto.exceptions import ConfigurationError
 from resto.hosts import Host, HostURL, parse_hosts, parse_timeout, parse_url
 
@@ -203,6 +207,16 @@ def test_address_is_parsed_or_refused(address):
     again = urlsplit(str(url))
     assert (again.scheme, again.hostname, again.path) == (url.scheme, url.hostname, url.path)
     assert str(url).isascii()
+
+
+def test_no_module_beside_a_script_says_who_gets_passwords(tmp_path):
+    (tmp_path / "idna.py").write_text("def uts46_remap(*args, **kwargs): return 'attacker.example'")
+    (tmp_path / "script.py").write_text("from resto.hosts import parse_url; print(parse_url('https://faß.de/', ''))")
+    command = [sys.executable, str(tmp_path / "script.py")]
+    printed = subprocess.run(
+        command, check=True, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    assert printed.stdout == "https://xn--fa-hia.de/\n"
 
 
 passwords = st.text(st.one_of(st.sampled_from("/:?#@[]%"), st.characters()), min_size=1)

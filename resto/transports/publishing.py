@@ -23,7 +23,7 @@ _MOVES = 3
 
 _ELSEWHERE = (
     "it said that the upload was moved into place, and does not have it there; a proxy in between must change the header "
-    "Destination of MOVE as it changes the path"
+    "Destination of MOVE as it changes the path, and keep no answers"
 )
 
 _LOST = "the connection broke while the upload was moved into place, and it is under neither name"
