@@ -1,12 +1,13 @@
 """What Ctrl-C does to a command: it ends with one sentence, however often the keys are pressed."""
 
 import signal
+from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
 from django.core.management import BaseCommand
 
-from resto.storage.finding import replicated_storages
+from resto.storage.finding import replicated_aliases, replicated_storages
 
 
 __all__ = ["INTERRUPTED", "InterruptibleCommand", "tidy_up"]
@@ -26,8 +27,9 @@ class InterruptibleCommand(BaseCommand):
 
 def tidy_up() -> None:
     """Remove from hosts what uploads have left there that were interrupted. They are over once nobody handles the interruption."""
-    for storage in replicated_storages().values():
-        storage.tidy_up()
+    for alias in replicated_aliases():
+        with suppress(Exception):  # whatever options or plugins raise: nothing was sent with them
+            replicated_storages([alias])[alias].tidy_up()
 
 
 def _interrupt_once(number: int, frame: FrameType | None) -> NoReturn:

@@ -80,12 +80,12 @@ class Unpublished:
         response = yield from self._move(target, "F")
         if response is not None and response.status not in (201, 204):
             raise self.action.unexpected(response, "MOVE")
+        self.name, self.is_left = other, True
         told = yield Request("HEAD", target)
         if told.status in steps.ABSENT:
             for stray in self._strays(target):
                 yield from _discard(stray)
             raise self._moved_elsewhere()
-        self.name, self.is_left = other, True
         yield from self._require_whole(target, told)
         self.is_whole = True
 

@@ -17,7 +17,7 @@ from resto.transports.late import log_late
 from resto.transports.limits import LongAnswerError
 from resto.transports.messages import NoAnswerError, Request, Response, Steps, Stream
 from resto.transports.multistatus import PROPFIND_BODY, PROPFIND_SIZES_BODY, Member, parse_directory, parse_members
-from resto.transports.publishing import MovedElsewhereError, Unpublished
+from resto.transports.publishing import Unpublished
 from resto.transports.steps import Action
 
 
@@ -57,9 +57,9 @@ class WebDAVTransport(HttpTransport):
         base_url: As for `HttpTransport`.
         timeout: As for `HttpTransport`.
         publish: How an upload gets its final name. ``"put"``: directly. ``"move"``: under a temporary name first, which
-            is then moved, and looked for where it was moved to. ``"auto"``: directly where the host's Server header names a server
-            that publishes atomically (nginx, Apache, lighttpd), else by moving. Choose ``"move"`` when another server
-            stands behind one of these.
+            is then moved, and looked for where it was moved to. ``"auto"``: directly where the host's Server header
+            names a server that publishes atomically (nginx, Apache, lighttpd), else by moving. Choose ``"move"`` when
+            another server stands behind one of these.
         **options: As for `HttpTransport`.
 
     Raises:
@@ -168,8 +168,7 @@ class WebDAVTransport(HttpTransport):
                 self._rehearsed[action.host] = time.monotonic()
             return (yield from upload.publish())
         except (TransportError, UnreadableBodyError, NoAnswerError) as error:
-            if isinstance(error, MovedElsewhereError):
-                self._rehearsed.pop(action.host, None)
+            self._rehearsed.pop(action.host, None)  # something may have changed
             yield from upload.discard(error)
             raise
         except GeneratorExit:

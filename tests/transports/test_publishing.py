@@ -238,7 +238,9 @@ class Host:
     under_way: list = field(default_factory=list)
 
     def answer(self, request):
-        fault = self.faults.pop(0) if self.faults else ""
+        fault = self.next_fault()
+        if request.idempotent and fault in ("lost", "unanswered"):
+            fault = self.next_fault()  # a wire sends it once more
         if fault in ("lost", "late"):
             if fault == "late":
                 self.under_way.append(request)
@@ -247,6 +249,9 @@ class Host:
         if fault in ("unanswered", "slow"):
             raise LATE if fault == "slow" else BROKEN
         return Response(status, "", headers)
+
+    def next_fault(self):
+        return self.faults.pop(0) if self.faults else ""
 
     def carry_out(self, request):
         path, files = request.target, self.files
@@ -336,6 +341,13 @@ def violations(scenario):
     if host.files.get(ACTION.target) not in (None, OLD, NEW, NEW[: len(NEW) // 2] if scenario["is_cut"] else NEW):
         broken.add("what arrives late destroys nothing")
     return broken
+
+
+def test_nothing_is_left_where_a_look_is_not_answered():
+    host = Host(["", "lost", "lost"])
+    with pytest.raises(NoAnswerError):
+        publish(host, NEW, is_cut=False)
+    assert host.files == {}
 
 
 @given(SCENARIOS)
