@@ -30,7 +30,7 @@ _LOST = "the connection broke while the upload was moved into place, and it is u
 
 
 class MovedElsewhereError(TransportError):
-    """The host has stored an upload under another name than that which it was told."""
+    """The host has stored an upload under another name than that which it was told; to try again at once would be of no use."""
 
 
 @dataclass(slots=True)
