@@ -327,7 +327,7 @@ def test_a_second_move_may_fail(transport, in_place):
 
     def refuse_second(method, path):
         moves.append(method)
-        in_place.readonly = moves.count("MOVE") == 1 and method == "HEAD"
+        in_place.readonly = moves.count("MOVE") == 2 and method == "HEAD"
 
     in_place.fault_methods = {"MOVE"}
     in_place.on_request = refuse_second
