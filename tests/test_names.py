@@ -73,7 +73,12 @@ def test_directory_is_made_canonical_or_refused(text):
         ("./a.txt", "a.txt"),
         ("d//a.txt", "d/a.txt"),
         ("d/./e/a.txt", "d/e/a.txt"),
-        ("d\\a.txt", "d/a.txt"),
+        ("d\\a.txt", "d\\a.txt"),
+        ("d/", "d"),
+        ("d/../a.txt", "a.txt"),
+        ("d/e/../../a.txt", "a.txt"),
+        ("d/.", "d"),
+        ("d\\", "d\\"),
         ("...", "..."),
         ("a..b", "a..b"),
         (" a ", " a "),
@@ -95,18 +100,14 @@ def test_empty_name_is_refused(name):
     ("name", "problem"),
     [
         ("/a.txt", "absolute"),
-        ("\\a.txt", "absolute"),
         ("//host/a.txt", "absolute"),
-        ("..", "contains '..'"),
-        ("../a.txt", "contains '..'"),
-        ("d/../a.txt", "contains '..'"),
+        ("..", "leads out of its directory by '..'"),
+        ("../a.txt", "leads out of its directory by '..'"),
+        ("d/../../d/a.txt", "leads out of its directory by '..'"),
         ("d\\..\\a.txt", "contains '..'"),
-        ("d/..", "contains '..'"),
+        ("d/..", "names a directory"),
         (".", "names a directory"),
-        ("d/", "names a directory"),
-        ("d/.", "names a directory"),
-        ("d\\", "names a directory"),
-        ("/", "names a directory"),
+        ("/", "absolute"),
         ("d/\udcff", "UTF-8"),
         ("\ud800/a", "UTF-8"),
         (".resto-0123", "unfinished uploads"),
@@ -129,7 +130,7 @@ def test_directory_may_end_in_a_slash():
     assert clean_directory("d/e/") == "d/e"
 
 
-@pytest.mark.parametrize("name", ["/", "/d", "..", "d/../e", "d\0", "d\r\n", "\udcff"])
+@pytest.mark.parametrize("name", ["/", "/d", "..", "d/../..", "d\0", "d\r\n", "\udcff"])
 def test_directory_is_refused(name):
     with pytest.raises(SuspiciousFileOperation):
         clean_directory(name)
@@ -170,9 +171,9 @@ def test_longest_part_is_storable(part):
     require_storable(f"{part}/{part}")
 
 
-@pytest.mark.parametrize("part", ["a" * (MAX_PART_BYTES + 1), "é" * (MAX_PART_BYTES // 2) + "a"])
+@pytest.mark.parametrize("part", ["a" * (MAX_PART_BYTES + 1), "é" * (MAX_PART_BYTES // 2 + 1)])
 def test_part_that_is_too_long_is_refused(part):
-    with pytest.raises(SuspiciousFileOperation, match="241 bytes long, media servers take 240"):
+    with pytest.raises(SuspiciousFileOperation, match="256 bytes long, file systems take 255"):
         require_storable(f"d/{part}/a")
 
 
@@ -216,9 +217,8 @@ def test_an_ordinary_part_may_be_too_long(length, usable):
     ("part", "text"),
     [
         (f"{TEMPORARY_PREFIX}x", "unfinished upload"),
-        ("a\\b", "backslash"),
         ("a\n", "control character"),
-        ("ä" * 121, "242 bytes long"),
+        ("ä" * 128, "256 bytes long"),
         ("\udcff", "UTF-8"),
     ],
 )

@@ -11,7 +11,7 @@ from io import BytesIO, RawIOBase
 from typing import IO, BinaryIO, cast
 
 from resto.courses import Course, course_of, finish
-from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError
+from resto.exceptions import HostUnavailableError, RemoteDirectoryError, RemoteFileNotFoundError, TransportError
 from resto.executors import Job
 from resto.master.copy import MasterCopy
 from resto.master.identity import Proof
@@ -161,6 +161,10 @@ def _told(
             return False
         return (yield from course_of(transport.create, host, name, content))
     except HostUnavailableError:
+        raise
+    except RemoteDirectoryError:
+        if snapshot is None:
+            return False  # it has no file of that name, and directories are its own affair
         raise
     except TransportError as error:
         return error  # such as the wrong size of a file that somebody else has just replaced: it may not count
