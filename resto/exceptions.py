@@ -15,8 +15,9 @@
     └── JobRefusedError (ValueError)                  a task queue brought something else than a job of resto
 """
 
+import errno
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -33,7 +34,10 @@ __all__ = [
     "TransportError",
     "UndecidedError",
     "UnexpectedStatusCode",
+    "os_error",
 ]
+
+E = TypeVar("E", bound=OSError)
 
 
 class RestoError(Exception):
@@ -130,9 +134,13 @@ class UndecidedError(TransportError):
 class RemoteFileNotFoundError(TransportError, FileNotFoundError):
     """The host says that it does not have the file (404 or 410)."""
 
+    errno = errno.ENOENT
+
 
 class RemoteDirectoryError(TransportError, IsADirectoryError):
     """The host has a directory of that name, and only files are deleted."""
+
+    errno = errno.EISDIR
 
 
 class FailedOutcome(Protocol):
@@ -193,6 +201,19 @@ class JobRefusedError(RestoError, ValueError):
     Args:
         problem: What is wrong with the message, a sentence fragment.
     """
+
+
+def os_error(kind: type[E], number: int, problem: str) -> E:
+    """Return an error of the operating system that says in a sentence what has happened.
+
+    Args:
+        kind: Such as ``FileNotFoundError``.
+        number: Its ``errno``, as the system has it for such an error.
+        problem: The sentence.
+    """
+    error = kind(problem)  # with a number before it, OSError would put that into the text
+    error.errno = number
+    return error
 
 
 def _describe(outcome: FailedOutcome) -> str:

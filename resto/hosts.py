@@ -1,9 +1,13 @@
 """Hosts as they stand in the settings, and the URLs that they stand for. Nothing here touches the network."""
 
 import re
+import sys
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.machinery import PathFinder
+from importlib.metadata import distribution
+from importlib.util import module_from_spec
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit
@@ -142,7 +146,7 @@ def _parse_full(address: str, full: str) -> HostURL:
     try:
         url = urlsplit(full)
         port = url.port
-        hostname = _parse_hostname(url)
+        hostname = _parse_hostname(address, url)
     except ValueError as error:
         raise _invalid(address, "it is not a URL") from error
     if url.scheme not in _DEFAULT_PORTS:
@@ -153,19 +157,58 @@ def _parse_full(address: str, full: str) -> HostURL:
     return HostURL(url.scheme, hostname, port or _DEFAULT_PORTS[url.scheme], path if path.endswith("/") else path + "/")
 
 
-def _parse_hostname(url: SplitResult) -> str:
+def _parse_hostname(address: str, url: SplitResult) -> str:
     """Return the canonical form of a hostname or address: two spellings of it become the same.
 
     Raises:
         ValueError: It is neither.
+        ConfigurationError: It has characters that no hostname has.
     """
     hostname = url.hostname or ""
     if "[" in url.netloc:
         return IPv6Address(hostname).compressed
-    hostname = hostname.encode("idna").decode()
+    # Not that of `urlsplit`: Python's lower case of a sigma depends on what follows it.
+    hostname = hostname if hostname.isascii() else _in_ascii(address, url.netloc.rpartition("@")[2].partition(":")[0])
+    hostname = hostname.encode("idna").decode()  # an empty or too long part is none
     if hostname and not _HOSTNAME.fullmatch(hostname):
         raise ValueError(hostname)
     return hostname
+
+
+def _in_ascii(address: str, hostname: str) -> str:
+    """Return a hostname as the DNS has it, by UTS 46, not transitional, as browsers read it.
+
+    Python's own codec follows IDNA 2003, to which ``faß.de`` is ``fass.de``: somebody else's, who would get files and passwords.
+
+    Args:
+        address: Of which it is a part.
+        hostname: As it was written.
+
+    Raises:
+        ConfigurationError: It has characters that no hostname has.
+    """
+    idna = _load_idna()
+    try:
+        parts = idna.uts46_remap(hostname, std3_rules=False).split(".")
+        return ".".join(part if part.isascii() else idna.alabel(part).decode() for part in parts)
+    except idna.IDNAError as error:
+        raise _invalid(address, f"its name is none of a host: {str(error).lower()}") from error
+
+
+def _load_idna() -> Any:
+    """Import the package `idna` as it is installed, for those who have such hosts.
+
+    A module of that name beside a script would come first, and it would say who gets files and passwords.
+    """
+    known = sys.modules.get("idna")
+    if hasattr(known, "uts46_remap"):  # else another thread has just begun to import it
+        return known
+    spec = PathFinder.find_spec("idna", [str(distribution("idna").locate_file(""))])
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError("the package idna is not installed", name="idna")
+    module = sys.modules["idna"] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def parse_timeout(value: object) -> float:

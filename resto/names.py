@@ -23,9 +23,11 @@ __all__ = [
     "is_canonical",
     "is_impossible",
     "is_temporary",
+    "is_unfinished",
     "problem_of_part",
     "problems_of_parts",
     "quote_name",
+    "relative_name",
     "require_canonical",
     "require_new",
     "require_possible",
@@ -37,16 +39,14 @@ __all__ = [
 ]
 
 TEMPORARY_PREFIX = ".resto-"
+_UNFINISHED = re.compile(re.escape(TEMPORARY_PREFIX) + "[0-9a-f]{16}")
 
 # What says which directory is the master copy, and which server is which host. They do not begin as temporary names do, since
 # version 0.1 removes those.
 MASTER_IDENTITY, HOST_IDENTITY = ".resto.master", ".resto.host"
 
-# Common file systems stop at 255 bytes; lighttpd keeps some of them for its temporary name.
-MAX_PART_BYTES = 240
-
-# What no file system of a media server goes beyond: bytes of a part of a path, and of all of it.
-_LONGEST_PART, _LONGEST_PATH = 255, 4095
+# What no common file system goes beyond: bytes of a part of a path, and of all of it (Linux: NAME_MAX and PATH_MAX).
+MAX_PART_BYTES, _LONGEST_PATH = 255, 4095
 
 # Servers take a URL of some 8,000 bytes. One that is longer than this may be too long beside header fields.
 _LONG_URL = 4_000
@@ -72,19 +72,19 @@ def clean_name(name: str) -> str:
     """Return the canonical form of a file's name: relative, ``/`` between parts, no empty or dot parts.
 
     Args:
-        name: A name as Django's storage API takes it. Backslashes count as slashes, as in Django.
+        name: A name as Django's storage API takes it. A backslash is a character like others, as in a path of the system.
 
     Raises:
         ValueError: The name is empty.
-        SuspiciousFileOperation: The name is absolute, contains ``..``, a control character or text that UTF-8 cannot
-            express, names a directory, or is one of resto's own files.
+        SuspiciousFileOperation: The name is absolute, leads out of its directory by ``..``, contains a control character or text
+            that UTF-8 cannot express, is that of the root, or of resto's own files.
     """
-    name = str(name or "").replace("\\", "/")  # a null field has the name None, not a file of that name
+    name = str(name or "")  # a null field has the name None, not a file of that name
     if not name:
         raise ValueError("the name of a file must not be empty")
-    if name.endswith("/") or posixpath.basename(name) == ".":
-        raise SuspiciousFileOperation(f"{name!r} names a directory, a file is needed")
     cleaned = clean_directory(name)
+    if not cleaned:
+        raise SuspiciousFileOperation(f"{name!r} names a directory, a file is needed")
     if is_temporary(cleaned):
         raise SuspiciousFileOperation(f"{name!r} is a name of resto's own files: unfinished uploads, and identities")
     return cleaned
@@ -94,19 +94,35 @@ def clean_directory(name: str) -> str:
     """Return the canonical form of a directory's name; ``""`` is the root of the storage.
 
     Raises:
-        SuspiciousFileOperation: As in `clean_name`, except that a name may be empty or end in ``/``.
+        SuspiciousFileOperation: As in `clean_name`, except that a name may be empty.
     """
-    name = str(name).replace("\\", "/")
+    cleaned = relative_name(name)
+    for part in cleaned.split("/"):
+        _check_part(cleaned, part)
+    return cleaned
+
+
+def relative_name(name: str) -> str:
+    """Return a name without empty and dot parts, whatever else it may contain; ``""`` for the root of the storage.
+
+    Raises:
+        SuspiciousFileOperation: It is absolute, or leads out of its directory by ``..``.
+    """
     if name.startswith("/"):
         raise SuspiciousFileOperation(f"{name!r} is an absolute path, a relative one is needed")
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    for part in parts:
-        _check_part(name, part)
+    parts: list[str] = []
+    for part in name.split("/"):
+        if part == "..":
+            if not parts:
+                raise SuspiciousFileOperation(f"{name!r} leads out of its directory by '..'")
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
     return "/".join(parts)
 
 
 def _check_part(name: str, part: str) -> None:
-    if part == "..":
+    if ".." in part.split("\\"):  # where a server takes backslashes for slashes, it would climb
         raise SuspiciousFileOperation(f"{name!r} contains '..'")
     if not _CONTROL_CHARACTERS.isdisjoint(part):
         raise SuspiciousFileOperation(f"{name!r} contains a control character")
@@ -128,7 +144,7 @@ def require_storable(name: str) -> None:
     for part in name.split("/"):
         length = len(part.encode())
         if length > MAX_PART_BYTES:
-            raise SuspiciousFileOperation(f"{part!r} is {length} bytes long, media servers take {MAX_PART_BYTES}")
+            raise SuspiciousFileOperation(f"{part!r} is {length} bytes long, file systems take {MAX_PART_BYTES}")
 
 
 def require_possible(name: str) -> None:
@@ -140,13 +156,9 @@ def require_possible(name: str) -> None:
     Raises:
         OSError: It is too long, as Django's `FileSystemStorage` says it.
     """
-    _require_short_path(name)
-    if len(name) * 4 > _LONGEST_PART and max(len(part.encode()) for part in name.split("/")) > _LONGEST_PART:
-        raise _too_long(name)
-
-
-def _require_short_path(name: str) -> None:
     if len(name) * 4 > _LONGEST_PATH and len(name.encode()) > _LONGEST_PATH:
+        raise _too_long(name)
+    if len(name) * 4 > MAX_PART_BYTES and max(len(part.encode()) for part in name.split("/")) > MAX_PART_BYTES:
         raise _too_long(name)
 
 
@@ -161,14 +173,13 @@ def require_new(name: str) -> None:
         name: A canonical name.
 
     Raises:
-        SuspiciousFileOperation: As for `require_storable`; or the name contains a character that misleads whoever reads it, or
-            a part of it is for resto's own files, or means something to the servers.
-        OSError: It is too long on the whole.
+        SuspiciousFileOperation: The name contains a character that misleads whoever reads it, or a part of it is for resto's own
+            files, or means something to the servers.
+        OSError: It is too long.
     """
-    _require_short_path(name)
+    require_possible(name)
     if _ALL_ORDINARY.fullmatch(f"{name}/"):
         return
-    require_storable(name)
     if _MISLEADING.search(name):
         raise SuspiciousFileOperation(
             f"{name!r} contains a character that ends a line, or turns the direction of a text"
@@ -221,8 +232,8 @@ def problem_of_part(part: str) -> str | None:
         return "it is what an unfinished upload, or a probe, has left"
     if is_temporary(part):
         return "it says which directory or server this is"
-    if "\\" in part or "/" in part:
-        return "its name contains a slash or a backslash, which resto takes for the end of a directory's name"
+    if "/" in part:
+        return "its name contains a slash, which is the end of a directory's name"
     try:
         if clean_name(part) != part:
             return "its name is not one that resto gives to files"
@@ -244,6 +255,11 @@ def is_temporary(name: str) -> bool:
     """Tell whether a name is that of a file of resto's own, which is never replicated or listed: an unfinished upload, or an identity."""
     part = posixpath.basename(name)
     return part.startswith(TEMPORARY_PREFIX) or part in (MASTER_IDENTITY, HOST_IDENTITY)
+
+
+def is_unfinished(name: str) -> bool:
+    """Tell whether a name is one that `temporary_name` makes up: of an upload that has not come to its end, or of a probe."""
+    return _UNFINISHED.fullmatch(posixpath.basename(name)) is not None
 
 
 def restored_name(name: str) -> str:

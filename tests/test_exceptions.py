@@ -1,4 +1,5 @@
 import copy
+import errno
 import pickle
 
 import pytest
@@ -97,7 +98,22 @@ def state(error):
 
 
 def test_all_errors_are_tested():
-    assert {type(error).__name__ for error, _, _ in ERRORS} == set(exceptions.__all__)
+    kinds = {name for name in exceptions.__all__ if isinstance(getattr(exceptions, name), type)}
+    assert {type(error).__name__ for error, _, _ in ERRORS} == kinds
+
+
+def test_error_of_the_system_says_a_sentence():
+    error = exceptions.os_error(FileNotFoundError, errno.ENOENT, "/media is missing.")
+    assert (type(error), error.errno, str(error)) == (FileNotFoundError, errno.ENOENT, "/media is missing.")
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"), [(RemoteFileNotFoundError, errno.ENOENT), (RemoteDirectoryError, errno.EISDIR)]
+)
+def test_error_of_a_host_has_the_number_of_the_system(kind, number):
+    error = kind("media-1", "a", "delete", "no file")
+    assert error.errno == number
+    assert pickle.loads(pickle.dumps(error)).errno == number
 
 
 def test_cause_of_replication_error_is_the_first_failure():

@@ -1,11 +1,16 @@
+import os
+import subprocess
+import sys
 import traceback
 from urllib.parse import urlsplit
 
+import idna
 import pytest
 from django.utils.functional import SimpleLazyObject
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.documents import ROOT
 from resto.exceptions import ConfigurationError
 from resto.hosts import Host, HostURL, parse_hosts, parse_timeout, parse_url
 
@@ -31,6 +36,13 @@ URLS = [
     ("http://høst/", HostURL("http", "xn--hst-0na", 80, "/")),
     ("høst:8080", HostURL("http", "xn--hst-0na", 8080, "/media/")),
     ("http://[::1]:8080/", HostURL("http", "::1", 8080, "/")),
+    # What IDNA 2003 gave to somebody else.
+    ("https://faß.de/", HostURL("https", "xn--fa-hia.de", 443, "/")),
+    ("FAß.de:8080", HostURL("http", "xn--fa-hia.de", 8080, "/media/")),
+    ("https://media_1.straße.example/", HostURL("https", "media_1.xn--strae-oqa.example", 443, "/")),
+    ("https://βόλος.example/", HostURL("https", "xn--nxasmm1c.example", 443, "/")),
+    ("https://ΒΌΛΟΣ.example/", HostURL("https", "xn--nxasmq6b.example", 443, "/")),
+    ("https://müller。example/", HostURL("https", "xn--mller-kva.example", 443, "/")),
 ]
 
 INVALID = [
@@ -48,6 +60,12 @@ INVALID = [
     ("http://[v1.x]/", "not a URL"),
     ("http://media..1/", "not a URL"),
     (f"http://{'a' * 64}/", "not a URL"),
+    (f"http://{'ß' * 60}/", "its name is none of a host"),
+    ("https://नी\u200dल.example/", "control characters"),
+    ("http://☃.example/", "its name is none of a host: codepoint"),
+    ("http://a\u0640b.example/", "its name is none of a host"),
+    ("http://ß_a.example/", "its name is none of a host"),
+    ("http://ß%2d.example/", "its name is none of a host"),
     ("http://media%2d1/", "not a URL"),
     ("media\\1", "not a URL"),
     ("http:///files/", "needs a hostname"),
@@ -167,6 +185,19 @@ def test_spellings_of_the_same_host(one, other):
     assert parse_url(one, "/media/") == parse_url(other, "/media/")
 
 
+# Letters that IDNA 2003 and 2008 map differently, with others, in any case and composed or not.
+letters = st.text(st.sampled_from("aßẞς\u03c3ΣéÉüÜ-xn1\u017f"), min_size=1, max_size=12)
+
+
+@given(letters)
+def test_a_hostname_is_read_as_by_uts_46(hostname):
+    try:
+        expected = idna.encode(hostname, uts46=True, std3_rules=True).decode()
+    except idna.IDNAError:
+        return
+    assert parse_url(f"http://{hostname}/", "/").hostname == expected
+
+
 @given(st.text())
 def test_address_is_parsed_or_refused(address):
     try:
@@ -176,6 +207,16 @@ def test_address_is_parsed_or_refused(address):
     again = urlsplit(str(url))
     assert (again.scheme, again.hostname, again.path) == (url.scheme, url.hostname, url.path)
     assert str(url).isascii()
+
+
+def test_no_module_beside_a_script_says_who_gets_passwords(tmp_path):
+    (tmp_path / "idna.py").write_text("def uts46_remap(*args, **kwargs): return 'attacker.example'")
+    (tmp_path / "script.py").write_text("from resto.hosts import parse_url; print(parse_url('https://faß.de/', ''))")
+    command = [sys.executable, str(tmp_path / "script.py")]
+    printed = subprocess.run(
+        command, check=True, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    assert printed.stdout == "https://xn--fa-hia.de/\n"
 
 
 passwords = st.text(st.one_of(st.sampled_from("/:?#@[]%"), st.characters()), min_size=1)

@@ -3,13 +3,13 @@
 import contextlib
 import errno
 import os
-import stat
 import time
 from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 from django.core.files.storage import FileSystemStorage
 
+from resto.exceptions import os_error
 from resto.master.identity import Believer, Proof, seal_of
 from resto.master.listing import browse
 from resto.master.proven import ProvenDirectory
@@ -129,7 +129,10 @@ class MasterCopy(FileSystemStorage):
                 root.make_directory(directory, self.directory_permissions_mode)
                 return temporary, root.open(temporary, flags, mode)
         except (FileExistsError, NotADirectoryError) as error:
-            raise FileExistsError(f"{self.location}/{directory} exists and is not a directory.") from error
+            if not root.has(directory):
+                raise  # something above it is a file
+            problem = f"{self.location}/{directory} exists and is not a directory."
+            raise os_error(FileExistsError, errno.EEXIST, problem) from error
 
     def _sweep(self, root: Root, directory: str) -> None:
         """Remove what killed processes left in a directory, when this process first writes there."""
@@ -175,10 +178,11 @@ class MasterCopy(FileSystemStorage):
             root.remove(temporary)
 
     def delete(self, name: str) -> None:
-        """Delete a file, if it is there.
+        """Delete a file or an empty directory, if it is there.
 
         Raises:
-            IsADirectoryError: The name is that of a directory.
+            IsADirectoryError: The name is that of a directory which is not empty.
+            NotADirectoryError: What should be its directory is a file.
             ConfigurationError: The directory is not the master copy, and nothing was deleted.
             ReplacedMeanwhileError: It has ceased to be meanwhile.
         """
@@ -186,13 +190,10 @@ class MasterCopy(FileSystemStorage):
             with self.proven.changing(name) as root:
                 # First of all: a restore that finds it no more brings nothing back.
                 root.remove(restored_name(name))
-                try:
-                    is_directory = stat.S_ISDIR(root.status(name, follows=False).st_mode)
-                except (FileNotFoundError, NotADirectoryError):
-                    return
-                if is_directory:
-                    raise IsADirectoryError(f"{name!r} is a directory, and only files can be deleted")
-                root.remove(name)
+                if root.is_directory(name):
+                    _remove_directory(root, name)
+                else:
+                    os.unlink(name, dir_fd=root.descriptor)
         except FileNotFoundError:
             pass  # whoever removes it from hosts says so
 
@@ -253,7 +254,8 @@ class MasterCopy(FileSystemStorage):
         """Raise, as `require_mounted` does, unless the master copy has an identity, or any files or directories."""
         with self.proven.looking("", None) as root:
             if seal_of(root.descriptor) is None and root.is_empty():
-                raise FileNotFoundError(f"{self.location} is empty; is it mounted? Nothing is deleted on its account")
+                problem = f"{self.location} is empty; is it mounted? Nothing is deleted on its account"
+                raise os_error(FileNotFoundError, errno.ENOENT, problem)
 
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
         directories, files = super().listdir(path)
@@ -281,6 +283,16 @@ class MasterCopy(FileSystemStorage):
                 return Directory()
 
 
+def _remove_directory(root: Root, name: str) -> None:
+    try:
+        os.rmdir(name, dir_fd=root.descriptor)
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:
+            raise
+        problem = f"{name!r} is a directory that is not empty; only files and empty directories can be deleted"
+        raise os_error(IsADirectoryError, errno.EISDIR, problem) from None
+
+
 def _opened_file(root: Root, name: str) -> int | None:
     """Open the file of a name, and return its descriptor; None if there is no file."""
     try:
@@ -288,7 +300,8 @@ def _opened_file(root: Root, name: str) -> int | None:
         return root.open(name, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
         if root.is_link(name):  # and not a file that was saved a moment ago
-            raise FileNotFoundError(f"{name!r} is a link to what is not there; is it mounted?") from None
+            problem = f"{name!r} is a link to what is not there; is it mounted?"
+            raise os_error(FileNotFoundError, errno.ENOENT, problem) from None
     except (NotADirectoryError, IsADirectoryError):
         pass
     except OSError as error:

@@ -1,12 +1,13 @@
 """The directory of a master copy as each access has it: opened once, and proven through what was opened."""
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Protocol
 
-from resto.exceptions import ConfigurationError
+from resto.exceptions import ConfigurationError, os_error
 from resto.master.identity import Believer, Proof, ReplacedMeanwhileError
 from resto.master.root import Root, make_root
 
@@ -98,7 +99,7 @@ class ProvenDirectory:
                 self._believer.require_unknown(is_save=makes)
             if not makes:
                 problem = f"{location} is missing; is it mounted? Nothing is deleted on its account"
-                raise FileNotFoundError(problem) from None
+                raise os_error(FileNotFoundError, errno.ENOENT, problem) from None
         make_root(Path(location), self._master.directory_permissions_mode)
         return Root(location)
 

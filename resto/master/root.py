@@ -141,20 +141,21 @@ class Root:
         Raises:
             FileExistsError: Something else has the name.
         """
-        if not name or self._is_directory(name):
+        if not name or self.is_directory(name):
             return
         self.make_directory(name.rpartition("/")[0], mode)
         try:
             os.mkdir(name, 0o777 if mode is None else mode, dir_fd=self.descriptor)
         except FileExistsError:
-            if not self._is_directory(name):  # else somebody else has just made it
+            if not self.is_directory(name):  # else somebody else has just made it
                 raise
             return
         if mode is not None:
             # The group that a directory hands down stays as it was inherited.
             os.chmod(name, mode | self.status(name).st_mode & stat.S_ISGID, dir_fd=self.descriptor)
 
-    def _is_directory(self, name: str) -> bool:
+    def is_directory(self, name: str) -> bool:
+        """Return whether there is a directory of a name, or a link to one."""
         try:
             return stat.S_ISDIR(self.status(name).st_mode)
         except (FileNotFoundError, NotADirectoryError):

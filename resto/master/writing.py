@@ -124,11 +124,11 @@ def _present(root: Root, name: str, mode: str) -> os.stat_result | None:
         status = root.status(name)
     except FileNotFoundError:
         if not set(mode) & set("wxa"):
-            raise FileNotFoundError(f"{name!r} does not exist") from None
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name) from None
         return None
     require_plain(f"{root.path}/{name}", status)
     if "x" in mode:
-        raise FileExistsError(f"{name!r} exists")
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
     return status
 
 

@@ -109,6 +109,8 @@ def _claimed(found: Sequence[Row], now: float) -> list[PendingName]:
 def _claim(piece: Sequence[Row]) -> PendingName:
     first, present = piece[0], all(row.present for row in piece)
     lease = Lease(secrets.token_hex(16), [first.host], max(row.attempts for row in piece))
+    # What has failed otherwise does not rest.
+    lease.in_doubt = any(row.attempts and row.quiet_until for row in piece)
     created, stuck = max(row.created for row in piece), any(map(_is_stuck, piece))
     restored = all(row.latest == RESTORED for row in piece)
     return PendingName(first.storage, first.host, first.name, present, lease, created, stuck, restored)
@@ -204,6 +206,7 @@ def adopt_lease(token: str, storage: str, hosts: Sequence[str], name: str, *, pr
     rests_until = max((row.quiet_until for row in own if row.attempts), default=0)
     lease = Lease(owner, again.union(row.host for row in own), attempts, rests_until)
     lease.caught_up = frozenset(nothing_pending)
+    lease.in_doubt = attempts > 1  # the first may have been that of whoever has handed it over
     if own and not _inherited(own, lease):
         return adopt_lease(token, storage, hosts, name, present=present)  # somebody else was faster
     if again:

@@ -69,6 +69,7 @@ class Lease:
             with others, and what somebody else has made of these after the lease had ended is not known.
         caught_up: Hosts for which nothing was pending when a worker came; see `adopt_lease`.
         created: When its rows were opened, as they say.
+        in_doubt: Whether hosts may have carried out what was sent to them before, although they gave no answer in time.
         staying: Hosts whose rows stay even if they have followed, as they have lost their files, and may get them back; and why.
     """
 
@@ -83,6 +84,7 @@ class Lease:
         self._taken = 0  # rows of earlier deletions, of which a host may have several
         self.caught_up: frozenset[str] = frozenset()
         self.created = 0.0
+        self.in_doubt = False
         self.staying: dict[str, str] = {}
         self._lock = threading.Lock()
         self.seconds = lease_seconds()

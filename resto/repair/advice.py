@@ -52,6 +52,9 @@ _ADVICE_FOR_ALL: Mapping[int, str] = {
     501: "the server has no such method: is it a media server?",
 }
 
+# What a MOVE is answered behind a proxy that does not change its Destination.
+_MISDIRECTED = frozenset({403, 409, 500, 502})
+
 # For hosts that give no answer.
 _ADVICE_FOR_SILENCE: Mapping[str, str] = {
     WRITE: "is the server running, and is this its address?",
@@ -89,6 +92,8 @@ def explained(step: str, error: Exception, *, is_server: bool) -> str:
 
 def _advice(step: str, error: TransportError, *, is_server: bool) -> str:
     if isinstance(error, UnexpectedStatusCode):
+        if error.problem.startswith("MOVE ") and error.status in _MISDIRECTED:
+            return ""  # the transport has said what to look for
         return _ADVICE.get((step, error.status)) or ("" if step == LIST else _ADVICE_FOR_ALL.get(error.status, ""))
     if isinstance(error, RemoteFileNotFoundError):
         place = ("server", "directory") if is_server else ("host", "place")

@@ -27,6 +27,8 @@ class ComposedStorage(Storage):
 
     waits_for_hosts = True
 
+    _assigned_base_url: tuple[()] | tuple[str | None] = ()
+
     # Set by Django's `deconstructible` on the classes that are used.
     _constructor_args: tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -73,10 +75,13 @@ class ComposedStorage(Storage):
         return bool(self._options.value("SHOW_TRACEBACK"))
 
     @property
-    def base_url(self) -> str:
-        """Where files are served from; ends with ``/``."""
-        base_url = str(self._configured_base_url())
-        return base_url if base_url.endswith("/") else base_url + "/"
+    def base_url(self) -> str | None:
+        """Where files are served from; ends with ``/``. What is assigned says so for `url` alone: hosts stay what they are."""
+        return self._assigned_base_url[0] if self._assigned_base_url else _with_slash(str(self._configured_base_url()))
+
+    @base_url.setter
+    def base_url(self, value: str | None) -> None:
+        self._assigned_base_url = (value,)
 
     @property
     def transport(self) -> Transport:
@@ -99,6 +104,12 @@ class ComposedStorage(Storage):
             return transports[host]
         except KeyError:
             raise ValueError(f"{host!r} is not a host of this storage, which has {', '.join(transports)}") from None
+
+    def tidy_up(self) -> None:
+        """Remove from hosts what uploads have left there that were interrupted in this process."""
+        if self._composition is not None:
+            for transport in {id(one): one for one in self._composition.transports.values()}.values():
+                transport.tidy_up()
 
     def problems(self) -> list[ConfigurationError]:
         """Return what is wrong with the options, without sending anything."""
@@ -159,4 +170,10 @@ class ComposedStorage(Storage):
 
     def url(self, name: str | None) -> str:
         """Return the URL where a file is served."""
+        if self.base_url is None:
+            raise ValueError("This file is not accessible via a URL.")
         return urljoin(self.base_url, (filepath_to_uri(name) or "").lstrip("/"))
+
+
+def _with_slash(url: str) -> str:
+    return url if url.endswith("/") else url + "/"

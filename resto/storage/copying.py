@@ -3,7 +3,9 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import BinaryIO, cast
 
+from resto.courses import finish
 from resto.exceptions import UndecidedError
 from resto.executors import Job
 from resto.names import require_canonical
@@ -18,7 +20,7 @@ from resto.record.truth import LeftOut, Truth, find_source, truth_of
 from resto.storage.jobs import leased_job
 from resto.storage.reading import download
 from resto.storage.repairs import Leases
-from resto.storage.replication import leased
+from resto.storage.replication import has_got, leased
 from resto.transports import Transport
 
 
@@ -101,8 +103,15 @@ class Copying:
                 host, name, "repair", f"it cannot be copied from {source}: {read.error}"
             ) from read.error
         with read.value as content:
-            create = self.transport_for(host).create
-            self.guarded("repair", create, host, name, leased(content, current_lease())).call()
+            self.guarded("repair", self._send, host, name, content).call()
+
+    def _send(self, host: str, name: str, content: BinaryIO) -> bool:
+        """Send a file, unless the host has stored it before, and answered too late."""
+        transport, lease = self.transport_for(host), current_lease()
+        sent = cast("BinaryIO", leased(content, lease))
+        if finish(has_got(transport, host, name, sent, lease)):
+            return False
+        return transport.create(host, name, sent)
 
 
 def claimed_jobs(

@@ -20,7 +20,7 @@ from resto.settings import use_tz
 from resto.storage.composition import StorageOptions
 from resto.storage.files import RemoteFile, SharedContent
 from resto.storage.listing import corrected, least_behind, listed_by, missed_by_host
-from resto.storage.naming import NameSearch
+from resto.storage.naming import NameSearch, require_given, shortened
 from resto.storage.reading import any_has, download, first_answer, require_file, size_on
 from resto.storage.replication import leased
 from resto.storage.reporting import removed, uploaded
@@ -123,8 +123,11 @@ class DistributedStorage(UnmasteredStorage):
         with self._search.begun():
             return super().get_available_name(name, max_length)
 
+    def get_alternative_name(self, file_root: str, file_ext: str) -> str:
+        return super().get_alternative_name(shortened(file_root, file_ext), file_ext)
+
     def _save(self, name: str, content: "File[Any]") -> str:
-        name = clean_name(name)
+        name = clean_name(str(name).replace("\\", "/"))  # as Django does
         require_new(name)
         self.require_sound_options()
         with closing(SharedContent(content)) as shared:
@@ -151,6 +154,7 @@ class DistributedStorage(UnmasteredStorage):
             OSError: The name is too long for any file.
             ReplicationError: Fewer hosts than needed have deleted it, or nobody would know which.
         """
+        require_given(name)
         name = clean_name(name)
         require_possible(name)
         self.require_sound_options()

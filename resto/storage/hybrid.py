@@ -1,8 +1,10 @@
 """The storage that keeps a master copy and waits for the hosts."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from django.utils.deconstruct import deconstructible
@@ -13,7 +15,7 @@ from resto.executors import Executor, Job
 from resto.master.copy import MasterCopy
 from resto.master.snapshots import sharing_snapshots
 from resto.master.writing import remove_upload
-from resto.names import clean_name, require_canonical, require_new, require_possible
+from resto.names import clean_name, is_canonical, is_temporary, require_canonical, require_new, require_possible
 from resto.outcomes import Outcome
 from resto.record import opening
 from resto.record.changes import Change, current_lease, holding, is_decided
@@ -22,6 +24,7 @@ from resto.storage.belief import Belief
 from resto.storage.composition import StorageOptions
 from resto.storage.jobs import leased_job
 from resto.storage.mastered import MasteredStorage
+from resto.storage.naming import MaxLength, require_given
 from resto.storage.opened import MasterFile, Writing, is_writing
 from resto.storage.repairs import Leases, recorded_jobs, run_repairs
 from resto.storage.replication import alone, catch_up, replicate
@@ -55,6 +58,9 @@ class HybridStorage(MasteredStorage):
         belief: Whether the directory is the master copy.
     """
 
+    # As of Django's `FileSystemStorage` before 6.0: without `os.O_EXCL`, a subclass replaces files, as with ``allow_overwrite``.
+    OS_OPEN_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+
     def __init__(
         self,
         hosts: Any = None,
@@ -67,13 +73,14 @@ class HybridStorage(MasteredStorage):
         **options: Unpack[StorageOptions],
     ) -> None:
         super().__init__(hosts, base_url, **options)
-        self._allow_overwrite = allow_overwrite
+        self._allow_overwrite = allow_overwrite or not self.OS_OPEN_FLAGS & os.O_EXCL
+        self._max_length = MaxLength()
         self.belief = Belief(self)
         self._master = MasterCopy(
             location,
             file_permissions_mode,
             directory_permissions_mode,
-            allow_overwrite=allow_overwrite,
+            allow_overwrite=self._allow_overwrite,
             believer=self.belief,
         )
 
@@ -190,8 +197,17 @@ class HybridStorage(MasteredStorage):
 
     # Django's storage API: writing.
 
+    def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
+        """Store a new file in the master copy and on all hosts, and return its name.
+
+        Raises:
+            ReplicationError: A host has not stored it, and ``fatal_exceptions`` is set.
+        """
+        with self._max_length.during(max_length):
+            return super().save(name, content, max_length)
+
     def _save(self, name: str, content: "File[Any]") -> str:
-        name = clean_name(name)
+        name = self._clean(str(name).replace("\\", "/"))  # as Django does
         require_new(name)
         self.require_sound_options()
         replaces = self._allow_overwrite and self._master.exists(name)
@@ -222,25 +238,35 @@ class HybridStorage(MasteredStorage):
         return name
 
     def _alternative(self, name: str) -> str:
-        name = clean_name(self.get_available_name(name))
+        name = self._clean(self.get_available_name(name, self._max_length.value))
         require_new(name)
         return name
 
     def delete(self, name: str) -> None:
-        """Delete a file from the master copy and from all hosts, if it is there.
+        """Delete a file from the master copy and from all hosts, if it is there; or an empty directory from the master copy.
 
         Raises:
-            IsADirectoryError: The name is that of a directory.
+            IsADirectoryError: The name is that of a directory which is not empty.
             ReplicationError: It failed on a host, and ``fatal_exceptions`` is set. The master copy is deleted.
         """
-        name = clean_name(name)
+        require_given(name)
+        name = self._relative(name)
         self.require_sound_options()
+        if not self._is_of_hosts(name):
+            self._master.delete(name)
+            return
         change = Change(self, present=False)
         change.announce(name)
         with forgetting(change):
             self._master.delete(name)
         change.confirm(name)
         follow(change, self.remove, name, "the master copy is deleted, and was not undone")
+
+    def _is_of_hosts(self, name: str) -> bool:
+        """Return whether hosts may have a file of a name; what a site had before may be called as no host calls a file."""
+        if not name or is_temporary(name):
+            clean_name(name or ".")  # refuses
+        return is_canonical(name) and not Path(self._master.path(name)).is_dir()
 
     def publish(self, name: str) -> None:
         """Make all hosts equal to the master copy for a name that was written or removed by its path, not through the storage.
@@ -253,7 +279,7 @@ class HybridStorage(MasteredStorage):
             OSError: The name is too long for any file.
             ReplicationError: As for a file that was opened for writing.
         """
-        name = clean_name(name)
+        name = self._clean(name)
         require_possible(name)
         self.require_sound_options()
         self._master.require_mounted(name)
@@ -266,9 +292,9 @@ class HybridStorage(MasteredStorage):
 
     def _open(self, name: str, mode: str = "rb") -> "File[Any]":
         if is_writing(mode):
-            name = clean_name(name)
+            name = self._clean(name)
         try:
-            return MasterFile(self._master.path(name), mode, partial(self._start_writing, name))
+            return MasterFile(self.path(name), mode, partial(self._start_writing, name))
         except FileNotFoundError:
             if is_writing(mode) or not self._may_lack_files():
                 raise

@@ -1,5 +1,7 @@
 """What a storage with a master copy reads: from there, and from hosts what the master copy may lack."""
 
+import errno
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -10,15 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.db import DatabaseError
 
 from resto.exceptions import ConfigurationError
-from resto.master.copy import MasterCopy
-from resto.names import clean_name
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
 from resto.record.restores import pending_of
-from resto.storage.base import ReplicatedStorage
 from resto.storage.belief import Belief
 from resto.storage.files import RemoteFile
 from resto.storage.identified import has_identities
+from resto.storage.located import LocatedStorage
+from resto.storage.naming import shortened
 from resto.storage.reading import download, first_answer, size_on
 from resto.storage.verdict import CODE
 from resto.transports import Directory
@@ -36,7 +37,7 @@ T = TypeVar("T")
 _LOOKED_FOR = 1
 
 
-class MasteredStorage(ReplicatedStorage):
+class MasteredStorage(LocatedStorage):
     """A storage that reads from its master copy. Subclasses write.
 
     What is missing there is read from hosts as long as it is being restored, or the directory is not the master copy.
@@ -46,20 +47,8 @@ class MasteredStorage(ReplicatedStorage):
     """
 
     belief: Belief
-    _master: MasterCopy
     _allow_overwrite: bool
     _lacks_until = (0.0, False)
-
-    @property
-    def master(self) -> MasterCopy:
-        """The local files."""
-        return self._master
-
-    def _compose(self) -> Any:
-        # Django's own default is "", the working directory: hosts would get the code of the site, and its secrets.
-        if not self.base_location:
-            raise ConfigurationError("MEDIA_ROOT is not set", "Set it, or the option 'location'.", "E017")
-        return super()._compose()
 
     def _forget_composition(self, *, setting: str, **kwargs: Any) -> None:
         super()._forget_composition(setting=setting, **kwargs)
@@ -67,9 +56,6 @@ class MasteredStorage(ReplicatedStorage):
 
     def _owner_of_hosts(self) -> str:
         return self.belief.identity()
-
-    def _directory(self) -> str | None:
-        return self.location
 
     # Files that may be missing here.
 
@@ -122,7 +108,7 @@ class MasteredStorage(ReplicatedStorage):
         if not self._may_lack_files() or not self.lacks(name) or not self.is_on_hosts(name):
             return
         if "x" in mode:
-            raise FileExistsError(f"{name!r} exists")
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
         raise ConfigurationError(f"{name!r} is still to be restored", "Try again later; or write it anew.", "E019")
 
     def _truthful_hosts(self, name: str) -> tuple[str, ...]:
@@ -133,7 +119,7 @@ class MasteredStorage(ReplicatedStorage):
         return tuple(host for host in self.hosts if host not in behind) or self.hosts
 
     def _read(self, action: str, name: str, func: Callable[[str, str], T]) -> T:
-        name = clean_name(name)
+        name = self._clean(name)
         jobs = (self._guarded_job(action, func, host, name) for host in self._truthful_hosts(name))
         answer: T = first_answer(action, name, jobs, self.report, self.hosts)
         return answer
@@ -158,26 +144,13 @@ class MasteredStorage(ReplicatedStorage):
 
     # Django's storage API: reading.
 
-    @property
-    def base_location(self) -> Any:
-        """The directory of the master copy, as configured."""
-        return self._master.base_location
-
-    @property
-    def location(self) -> str:
-        """The absolute path of the directory of the master copy."""
-        return str(self._master.location)
-
-    def path(self, name: str) -> str:
-        return self._master.path(name)
-
     def exists(self, name: str) -> bool:
         """Return whether there is a file; while files are being restored, a host may have it."""
-        if self._master.exists(name):
+        if self._reader.exists(name):
             return True
         if not self._may_lack_files(is_asked_often=True):
             return False
-        name = clean_name(name)
+        name = self._clean(name)
         return any(outcome.ok and outcome.value for outcome in self._asked(self._truthful_hosts(name), name))
 
     def is_name_available(self, name: str, max_length: int | None = None) -> bool:
@@ -187,24 +160,24 @@ class MasteredStorage(ReplicatedStorage):
         return super().is_name_available(name, max_length=max_length)  # asks `exists`, which a subclass may refine
 
     def get_alternative_name(self, file_root: str, file_ext: str) -> str:
-        return self._master.get_alternative_name(file_root, file_ext)
+        return self._master.get_alternative_name(shortened(file_root, file_ext), file_ext)
 
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
-        return self._master.listdir(path)
+        return self._reader.listdir(path)
 
     def size(self, name: str) -> int:
         try:
-            return self._master.size(name)
+            return self._reader.size(name)
         except FileNotFoundError:
             if not self._may_lack_files():
                 raise
             return self._read("size", name, partial(size_on, self.transport_for))
 
     def get_accessed_time(self, name: str) -> datetime:
-        return self._master.get_accessed_time(name)
+        return self._reader.get_accessed_time(name)
 
     def get_created_time(self, name: str) -> datetime:
-        return self._master.get_created_time(name)
+        return self._reader.get_created_time(name)
 
     def get_modified_time(self, name: str) -> datetime:
-        return self._master.get_modified_time(name)
+        return self._reader.get_modified_time(name)

@@ -1,4 +1,4 @@
-"""The search for a name that no host has, where there is no master copy. It ends, whatever hosts say."""
+"""The names of new files: how long they may be, and, where there is no master copy, the search for one that no host has."""
 
 import secrets
 import threading
@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from resto.exceptions import ReplicationError, TransportError
+from resto.names import MAX_PART_BYTES
 from resto.outcomes import Outcome
 
 
-__all__ = ["DOUBTFUL", "MAX_NAMES", "NameSearch"]
+__all__ = ["DOUBTFUL", "MAX_NAMES", "MaxLength", "NameSearch", "require_given", "shortened"]
 
 # After so many names that are taken, hosts are asked for one that nobody can have. Django makes the second one, and all after
 # it, of seven random characters: two of these in a row are never taken where hosts tell the truth.
@@ -28,6 +29,47 @@ _HAS_ALL = (
     "it says that it has each of {count} names, most of them random; correct the address of the host, or the server"
 )
 _CONSEQUENCE = "no name was found, and nothing was saved"
+
+
+# Bytes that Django adds to a name to make another one.
+_ADDED = len("_") + 7
+
+
+def require_given(name: str) -> None:
+    """Raise `ValueError`, as Django does, if there is no name of what is to be deleted."""
+    if not name:
+        raise ValueError("The name must be given to delete().")
+
+
+def shortened(file_root: str, file_ext: str) -> str:
+    """Return the beginning of a name so that Django can make another name of it that file systems take.
+
+    Args:
+        file_root: The last part of a name, without its extension.
+        file_ext: The extension.
+    """
+    encoded = file_root.encode(errors="surrogatepass")
+    room = MAX_PART_BYTES - _ADDED - len(file_ext.encode(errors="surrogatepass"))
+    return file_root if len(encoded) <= room else encoded[: max(room, 0)].decode(errors="ignore")
+
+
+class MaxLength(threading.local):
+    """How long the name may be of the file that a thread saves.
+
+    Attributes:
+        value: In characters; None if it may have any length.
+    """
+
+    value: int | None = None
+
+    @contextmanager
+    def during(self, value: int | None) -> Iterator[None]:
+        """Let it be this long meanwhile."""
+        before, self.value = self.value, value
+        try:
+            yield
+        finally:
+            self.value = before
 
 
 class NameSearch(threading.local):

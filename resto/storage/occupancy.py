@@ -68,8 +68,8 @@ def _places() -> dict[str, tuple[object, str]]:
             storage = storages[alias]
         except Exception:  # noqa: BLE001, S112 - whatever its options raise: `manage.py check` says it
             continue
-        location = getattr(storage, "location", None)
-        found[alias] = storage, alias if location is None else os.path.realpath(location)
+        master = getattr(storage, "master", None)
+        found[alias] = storage, alias if master is None else os.path.realpath(master.location)
     return found
 
 

@@ -1,6 +1,7 @@
 """Files of the master copy that a storage has opened: read where they are, and written beside that until they are published."""
 
 import contextlib
+import errno
 import logging
 import os
 import sys
@@ -67,7 +68,7 @@ class Writing:
             with forgetting(self._change):
                 published = self._master.publish_beside(self._temporary, self._name, replace=self._replace)
             if not published:
-                raise FileExistsError(f"{self._name!r} exists")
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self._name)
         finally:
             self.discard()
         self._change.confirm(self._name)

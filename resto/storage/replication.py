@@ -11,7 +11,7 @@ from io import BytesIO, RawIOBase
 from typing import IO, BinaryIO, cast
 
 from resto.courses import Course, course_of, finish
-from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError
+from resto.exceptions import HostUnavailableError, RemoteDirectoryError, RemoteFileNotFoundError, TransportError
 from resto.executors import Job
 from resto.master.copy import MasterCopy
 from resto.master.identity import Proof
@@ -19,9 +19,11 @@ from resto.master.snapshots import Snapshot, shared_snapshot
 from resto.record.changes import Change, holding
 from resto.record.leases import Lease
 from resto.transports import Transport
+from resto.transports.comparison import holds
+from resto.transports.late import log_late
 
 
-__all__ = ["alone", "catch_up", "leased", "replicate"]
+__all__ = ["alone", "catch_up", "has_got", "leased", "replicate"]
 
 # How often to send again what a host says it has stored, and then does not have.
 MAX_OVERTAKEN = 2
@@ -154,11 +156,39 @@ def _told(
     try:
         if snapshot is None:
             return (yield from course_of(transport.delete, host, name))
-        return (yield from course_of(transport.create, host, name, leased(snapshot.content(), lease)))
+        content = leased(snapshot.content(), lease)
+        if (yield from has_got(transport, host, name, content, lease)):
+            return False
+        return (yield from course_of(transport.create, host, name, content))
     except HostUnavailableError:
+        raise
+    except RemoteDirectoryError:
+        if snapshot is None:
+            return False  # it has no file of that name, and directories are its own affair
         raise
     except TransportError as error:
         return error  # such as the wrong size of a file that somebody else has just replaced: it may not count
+
+
+def has_got(transport: Transport, host: str, name: str, content: bytes | BinaryIO, lease: Lease | None) -> Course[bool]:
+    """Tell whether a host has stored what it was sent before, and answered too late; else it would get that again each time.
+
+    By now that request cannot be carried out any more, and whoever has sent another one since has a row of his own.
+
+    Args:
+        transport: Speaks to the host.
+        host: The host as it stands in the settings.
+        name: The file's name.
+        content: What is to be sent.
+        lease: Holds the row of this host and name; None if nothing is recorded.
+
+    Raises:
+        HostUnavailableError: The host does not answer.
+    """
+    if lease is None or not lease.in_doubt or not (yield from holds(transport, host, name, cast("BinaryIO", content))):
+        return False
+    log_late(host, name, transport.timeout)
+    return True
 
 
 def leased(content: bytes | IO[bytes] | RawIOBase, lease: Lease | None) -> bytes | BinaryIO:

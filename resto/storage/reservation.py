@@ -1,9 +1,11 @@
 """The reservation of a name where there is no master copy: nobody else has it, or is about to have it."""
 
+import errno
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from resto.exceptions import os_error
 from resto.names import clean_name
 from resto.record.changes import Change, Recorded
 from resto.record.rows import Row
@@ -111,7 +113,7 @@ class Reservation(threading.local):
         if self._free is None or clean_name(self._free) != name:
             with self.opened(alias):
                 if not is_free(name):
-                    raise FileExistsError(_TAKEN.format(name=name))
+                    raise os_error(FileExistsError, errno.EEXIST, _TAKEN.format(name=name))
                 change = self._taken(storage)
         else:
             change = self._taken(storage)

@@ -11,6 +11,7 @@ from resto.exceptions import (
     RemoteDirectoryError,
     ReplicationError,
     UnexpectedStatusCode,
+    os_error,
 )
 from resto.master.copy import MasterCopy
 from resto.master.identity import ReplacedMeanwhileError
@@ -163,7 +164,9 @@ def refusing_directories(change: Change, name: str) -> Iterator[None]:
             raise
         if not any(outcome.value for outcome in cast("tuple[Outcome, ...]", error.outcomes)):
             change.forget()
-        raise IsADirectoryError(f"{name!r} is a directory, and only files can be deleted") from error
+        raise os_error(
+            IsADirectoryError, errno.EISDIR, f"{name!r} is a directory, and only files can be deleted"
+        ) from error
 
 
 def is_of_directory(outcomes: Sequence[Any]) -> bool:
@@ -186,6 +189,6 @@ def forgetting(change: Change) -> Iterator[None]:
         change.forget()
         raise
     except OSError as error:
-        if isinstance(error, IsADirectoryError) or error.errno == errno.ENAMETOOLONG:
+        if isinstance(error, IsADirectoryError | NotADirectoryError) or error.errno == errno.ENAMETOOLONG:
             change.forget()
         raise

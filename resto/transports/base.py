@@ -142,6 +142,9 @@ class Transport(ABC):
     def close(self) -> None:  # noqa: B027 - a transport that holds nothing has nothing to release
         """Release connections and other resources, as often as it is called. The transport stays usable."""
 
+    def tidy_up(self) -> None:  # noqa: B027 - as above
+        """Remove from hosts what uploads have left there that were interrupted in this process; hosts that fail are left alone."""
+
     def content(self, host: str, name: str) -> bytes:
         """Return the content of a file, in one piece.
 

@@ -28,7 +28,7 @@ from resto.transports.answers import (
     without_interim,
 )
 from resto.transports.bodies import Body
-from resto.transports.failures import STALE, broke_off, broken
+from resto.transports.failures import STALE, broke_off, broken, too_late
 from resto.transports.heads import Heads, is_large
 from resto.transports.idle import IdlePool
 from resto.transports.limits import PIECE_SIZE
@@ -232,7 +232,7 @@ class Connection:
         """
         self.close()
         if isinstance(error, TimeoutError):
-            raise NoAnswerError(f"no answer within {self._timeout:g} s", ambiguous=True) from error
+            raise too_late(self._timeout) from error
         if isinstance(error, OSError | HTTPException) and not isinstance(error, STALE):
             raise broken(error) from error
 

@@ -12,7 +12,7 @@ from resto.transports.limits import SlowAnswerError
 from resto.transports.messages import NoAnswerError
 
 
-__all__ = ["STALE", "broke_off", "broken", "cannot_prepare", "connect_problem", "no_session"]
+__all__ = ["STALE", "broke_off", "broken", "cannot_prepare", "connect_problem", "no_session", "too_late"]
 
 # What a connection does that was closed by the host.
 STALE = (RemoteDisconnected, BrokenPipeError, ConnectionResetError, ConnectionAbortedError, ssl.SSLEOFError)
@@ -42,6 +42,11 @@ def connect_problem(error: Exception, timeout: float) -> str:
     if isinstance(error, NewConnectionError) and isinstance(cause, OSError):
         return (cause.strerror or str(cause)).lower()
     return f"no connection: {cause}"
+
+
+def too_late(timeout: float) -> NoAnswerError:
+    """Return the error for an answer that was waited for."""
+    return NoAnswerError(f"no answer within {timeout:g} s", ambiguous=True, is_late=True)
 
 
 def broken(error: Exception) -> NoAnswerError:

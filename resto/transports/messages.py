@@ -29,6 +29,7 @@ class Request:
         stream: Whether the answer's body is wanted, as a stream.
         idempotent: Whether the request may be sent again when a kept-alive connection turns out to be closed.
         delay: Seconds to wait before sending.
+        is_fresh: Whether to send it over a new connection.
     """
 
     method: str
@@ -38,6 +39,7 @@ class Request:
     stream: bool = False
     idempotent: bool = True
     delay: float = 0
+    is_fresh: bool = False
 
 
 class Stream(Protocol):
@@ -73,12 +75,14 @@ class NoAnswerError(Exception):
     Args:
         problem: What happened, a sentence fragment.
         ambiguous: Whether the host may have carried out the request all the same.
+        is_late: Whether the answer was waited for, and did not come in time.
     """
 
-    def __init__(self, problem: str, *, ambiguous: bool) -> None:
+    def __init__(self, problem: str, *, ambiguous: bool, is_late: bool = False) -> None:
         super().__init__(problem)
         self.problem = problem
         self.ambiguous = ambiguous
+        self.is_late = is_late
 
 
 class Wire(Protocol):

@@ -26,7 +26,7 @@ from resto.transports.credentials import (
     ReactiveAuthenticator,
     RequestsAuthenticator,
 )
-from resto.transports.failures import STALE, broke_off, broken, cannot_prepare, connect_problem, no_session
+from resto.transports.failures import STALE, broke_off, broken, cannot_prepare, connect_problem, no_session, too_late
 from resto.transports.heads import checked_headers
 from resto.transports.idle import IdlePool
 from resto.transports.limits import PIECE_SIZE
@@ -90,7 +90,7 @@ class RequestsWire:
         yield None
         if request.delay:
             time.sleep(request.delay)  # the host said that it is busy, and will not say when it no longer is
-        client = self._idle.take() or self._new_client()
+        client = (None if request.is_fresh else self._idle.take()) or self._new_client()
         try:
             return self._send(client, request)
         finally:
@@ -320,7 +320,7 @@ def _translated(error: Exception, timeout: float) -> NoAnswerError:
     if isinstance(root, NewConnectionError | ConnectTimeoutError | ssl.SSLCertVerificationError):
         return NoAnswerError(connect_problem(root, timeout), ambiguous=False)
     if isinstance(root, TimeoutError | ReadTimeoutError):
-        return NoAnswerError(f"no answer within {timeout:g} s", ambiguous=True)
+        return too_late(timeout)
     if isinstance(root, EndlessAnswerError):
         return NoAnswerError(f"its answer does not end: {root}", ambiguous=True)
     # Of an error that is neither's own, from a hook for example, the text may hold the credential.

@@ -88,11 +88,19 @@ _RAISE = "if it has such files, raise this option of the transport"
 
 _DIRECTORY_HINT = "is the name that of a directory there? Only files are deleted"
 
+_DESTINATION_HINT = (
+    "if a proxy is in between, it must pass on Host, and change the header Destination of MOVE as it changes the URL"
+)
+
 _METHOD_HINTS: Mapping[tuple[str, int], str] = {
     ("DELETE", 301): _DIRECTORY_HINT,
     ("DELETE", 308): _DIRECTORY_HINT,
     ("DELETE", 400): _DIRECTORY_HINT,
     ("DELETE", 409): _DIRECTORY_HINT,
+    ("MOVE", 403): f"the server does not allow this from here or with these credentials; {_DESTINATION_HINT}",
+    ("MOVE", 409): _DESTINATION_HINT,
+    ("MOVE", 500): f"see its error log; {_DESTINATION_HINT}",
+    ("MOVE", 502): _DESTINATION_HINT,
     ("PROPFIND", 405): "the server is not configured to list directories (nginx needs its dav_ext module)",
     (
         "PUT",

@@ -1,22 +1,23 @@
 """The transport over WebDAV (RFC 4918): makes collections on demand, lists, and publishes uploads whole."""
 
+import math
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import TypeVar, Unpack
 
 from resto.courses import finish
 from resto.exceptions import ConfigurationError, TransportError, UnexpectedStatusCode
-from resto.names import temporary_name
 from resto.sensitive import sensitive_variables
-from resto.transports import deletion, steps
-from resto.transports.acquaintance import Acquaintance
+from resto.transports import steps
 from resto.transports.base import Directory, Entry
 from resto.transports.bodies import Body, UnreadableBodyError
 from resto.transports.http import HttpOptions, HttpTransport, unavailable
+from resto.transports.late import log_late
 from resto.transports.limits import LongAnswerError
 from resto.transports.messages import NoAnswerError, Request, Response, Steps, Stream
 from resto.transports.multistatus import PROPFIND_BODY, PROPFIND_SIZES_BODY, Member, parse_directory, parse_members
+from resto.transports.publishing import Unpublished
 from resto.transports.steps import Action
 
 
@@ -38,8 +39,8 @@ COLLECTION_MAYBE_THERE = frozenset({201, 301, 403, 405, 409, 423, 500})
 # wsgidav cuts the unquoted Destination of a MOVE at these.
 _UNMOVABLE = frozenset("?;")
 
-# Seconds to wait before the size of a file is asked for once more.
-_SIZE_DELAYS = (0.05, 0.2)
+# Seconds for which it is known that a host moves uploads to where it is told: a proxy may be put before it meanwhile.
+_REHEARSED_FOR = 3600
 
 # A body above this size is not sent on the chance that its parent is there.
 ASK_FIRST_SIZE = 1024 * 1024
@@ -56,9 +57,9 @@ class WebDAVTransport(HttpTransport):
         base_url: As for `HttpTransport`.
         timeout: As for `HttpTransport`.
         publish: How an upload gets its final name. ``"put"``: directly. ``"move"``: under a temporary name first, which
-            is checked for its size and then moved. ``"auto"``: directly where the host's Server header names a server
-            that publishes atomically (nginx, Apache, lighttpd), else by moving. Choose ``"move"`` when another server
-            stands behind one of these.
+            is then moved, and looked for where it was moved to. ``"auto"``: directly where the host's Server header
+            names a server that publishes atomically (nginx, Apache, lighttpd), else by moving. Choose ``"move"`` when
+            another server stands behind one of these.
         **options: As for `HttpTransport`.
 
     Raises:
@@ -78,6 +79,8 @@ class WebDAVTransport(HttpTransport):
             raise ConfigurationError(f"publish must be 'auto', 'put' or 'move', not {publish!r}", code="E008")
         self._publish = publish
         self._collections: defaultdict[str, set[str]] = defaultdict(set)
+        self._rehearsed: dict[str, float] = {}
+        self._interrupted: dict[tuple[str, str], Unpublished] = {}
 
     def listdir(self, host: str, name: str) -> tuple[list[str], list[str]]:
         members = self._members(self._action(host, name, "listdir"))
@@ -142,24 +145,59 @@ class WebDAVTransport(HttpTransport):
     def _moves(self, action: Action) -> Steps[bool]:
         if self._publish == "put":
             return False
+        is_movable = _UNMOVABLE.isdisjoint(action.name)
+        if self._publish == "move" and is_movable:
+            return True
         if self._server_product(action) is None:
             # Any answer tells who answers.
             yield Request("HEAD", action.target)
         product = self._server_product(action)
-        if product == "wsgidav" and not _UNMOVABLE.isdisjoint(action.name):
+        if product == "wsgidav" and not is_movable:
             return False
         return self._publish == "move" or product not in PUBLISH_ATOMICALLY
 
     def _upload_and_move(self, action: Action, body: Body) -> Steps[bool]:
-        temporary = action.target_of(temporary_name(action.name))
+        upload = Unpublished(action, body)
+        self._interrupted.pop((action.host, action.name), None)  # one that was begun anew had done nothing
         try:
-            response = yield from self._put(action, temporary, body)
-            steps.was_stored(action, response)
-            return (yield from _move(action, temporary, body, self._acquaintance(action.host)))
-        except (TransportError, UnreadableBodyError):
-            # Not after a NoAnswerError: a host that hangs would cost a second timeout.
-            yield from _discard(temporary)
+            yield from self._put_aside(action, upload)
+            if time.monotonic() - self._rehearsed.get(action.host, -math.inf) > _REHEARSED_FOR:
+                yield from upload.rehearse()
+                self._rehearsed[action.host] = time.monotonic()
+            return (yield from upload.publish(self._acquaintance(action.host)))
+        except (TransportError, UnreadableBodyError, NoAnswerError) as error:
+            self._rehearsed.pop(action.host, None)  # something may have changed
+            yield from upload.discard(error)
             raise
+        except GeneratorExit:
+            if upload.is_left:
+                self._interrupted[action.host, action.name] = upload
+            raise
+
+    def tidy_up(self) -> None:
+        unreachable: set[str] = set()
+        while self._interrupted:
+            (host, _), upload = self._interrupted.popitem()
+            if host in unreachable:
+                continue
+            try:
+                finish(self._perform(upload.action, upload.remove()))
+            except TransportError:
+                unreachable.add(host)
+
+    def _put_aside(self, action: Action, upload: Unpublished) -> Steps[None]:
+        """Store an upload under its temporary name; an answer that does not come is asked for."""
+        try:
+            upload.is_left = True
+            response = yield from self._put(action, upload.target, upload.body)
+        except NoAnswerError as error:
+            upload.is_left = error.ambiguous
+            if not error.ambiguous or not (yield from upload.has_arrived()):
+                raise
+            if error.is_late:
+                log_late(action.host, action.name, self.timeout)
+        else:
+            steps.was_stored(action, response)
 
     def _put(self, action: Action, target: str, body: Body) -> Steps[Response]:
         """PUT, and if that fails for want of a parent, make the parents and PUT again."""
@@ -190,47 +228,6 @@ class WebDAVTransport(HttpTransport):
         if len(known) > MAX_REMEMBERED_COLLECTIONS:
             known.clear()
         known.update(parents)
-
-
-def _move(action: Action, temporary: str, body: Body, host: Acquaintance) -> Steps[bool]:
-    """Give an upload its final name; return whether a file had that name before."""
-    # rclone and Caddy delete the destination of a MOVE whose source is missing.
-    response = yield Request("HEAD", temporary)
-    stored = steps.content_length(steps.expect_file(action, response, "HEAD"))
-    for delay in _SIZE_DELAYS:
-        if stored == body.size:
-            break
-        # rclone may tell the size that the file had while it was written, for a moment.
-        response = yield Request("HEAD", temporary, delay=delay)
-        stored = steps.content_length(steps.expect_file(action, response, "HEAD"))
-    if stored != body.size:
-        raise action.failed(f"it stored {stored} of {body.size} bytes")
-    response = yield from steps.unlocked(_move_request(action, temporary, "F"))
-    if response.status == 204:
-        # So says nginx of any move, and lighttpd when it has moved the file into a directory of that name.
-        deletion.require_file(action, (yield Request("HEAD", action.target)))
-    if response.status in (201, 204):
-        return False
-    if response.status != 412:
-        raise action.unexpected(response, "MOVE")
-    if not (yield from deletion.replaces_file(action, host)):
-        raise action.failed("it says that the name is taken, and that nothing is there")
-    response = yield from steps.unlocked(_move_request(action, temporary, "T"))
-    if response.status not in (201, 204):
-        raise action.unexpected(response, "MOVE")
-    return True
-
-
-def _move_request(action: Action, temporary: str, overwrite: str) -> Request:
-    # Apache refuses paths, nginx refuses other hosts.
-    destination = f"{action.url.scheme}://{action.url.netloc}{action.target}"
-    headers = {"Destination": destination, "Overwrite": overwrite}
-    return Request("MOVE", temporary, headers, idempotent=False)
-
-
-def _discard(temporary: str) -> Steps[None]:
-    with suppress(NoAnswerError):  # what made the upload fail is the error to report
-        yield Request("DELETE", temporary, {"Depth": "0"})
 
 
 def _parents(name: str) -> list[str]:

@@ -56,7 +56,7 @@ class ConnectionWire:
         if request.delay or is_large(request.body):
             yield None
             time.sleep(request.delay)  # the host said that it is busy, and will not say when it no longer is
-        connection = self._take()
+        connection = None if request.is_fresh else self._take()
         if connection is not None:
             try:
                 return (yield from connection.exchange(request, self._idle))

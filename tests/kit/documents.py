@@ -405,6 +405,11 @@ class Reader:
         assert {"Unit", "Service", "Install"} == set(service.sections())
         assert service["Service"]["ExecStart"].startswith("/")
 
+    def do_nginx(self, text):
+        """A piece of a configuration; a real nginx has it in the tests of `resto.transports.publishing`."""
+        assert text.startswith("location ")
+        assert text.count("{") == text.count("}")
+
     def do_toml(self, text):
         """What a package offers under a name is what its module has."""
         points = tomllib.loads(text)["project"]["entry-points"]["resto"]

@@ -1,10 +1,14 @@
 """A command that is interrupted tidies up, and is not interrupted in that."""
 
 import signal
+import threading
 
 import pytest
+from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
 
+from resto.courses import course_of
+from resto.management.commands import resto_drain, resto_sync
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 
 
@@ -40,3 +44,29 @@ def test_process_that_goes_on_keeps_its_handler(handler):
     with pytest.raises(KeyboardInterrupt):
         call_command(Command())
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["resto_sync", "resto_drain"])
+def test_what_was_interrupted_is_removed_from_hosts(settings, media_root, resto_server_factory, monkeypatch, name):
+    server, stored = resto_server_factory(in_place=True), threading.Event()
+    hosts = {"hosts": [server.url], "transport": "webdav"}
+    settings.STORAGES = {"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": hosts}}
+    transport = storages["default"].transport_for(server.url)
+    transport.exists(server.url, "a")
+    server.on_applied = lambda method, path: stored.set() if method == "PUT" else None
+
+    def interrupt(*args, **kwargs):
+        server.fault_methods, server.delay = {"PUT"}, 60
+        course = course_of(transport.create, server.url, "a", b"content")
+        next(course)
+        assert stored.wait(10)
+        assert server.files
+        server.heal()
+        raise KeyboardInterrupt
+
+    for module in (resto_sync, resto_drain):
+        monkeypatch.setattr(module, "drain_into" if module is resto_drain else "synchronize", interrupt)
+    with pytest.raises(CommandError, match="Interrupted"):
+        call_command(name)
+    assert server.files == {}

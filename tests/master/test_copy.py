@@ -63,7 +63,7 @@ def test_store_reports_what_stands_in_the_way(master, media_root):
 
     with pytest.raises(FileExistsError, match="a exists and is not a directory"):
         store(master, "a/b")
-    with pytest.raises(FileExistsError, match="a/b exists and is not a directory"):
+    with pytest.raises(NotADirectoryError):  # as Django has it
         store(master, "a/b/c")
 
 
@@ -336,11 +336,13 @@ def test_delete(master, media_root):
     assert list(media_root.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["missing", "missing/a", "file/a"])
+@pytest.mark.parametrize("name", ["missing", "missing/a"])
 def test_delete_of_what_is_missing_does_nothing(master, name):
     store(master, "file")
 
     master.delete(name)
+    with pytest.raises(NotADirectoryError):  # as Django has it
+        master.delete("file/a")
 
     assert master.listdir("") == ([], ["file"])
 
@@ -353,13 +355,27 @@ def test_delete_of_a_directory_is_refused(master):
     assert master.exists("a/b")
 
 
-def test_delete_removes_a_link_and_not_the_directory_behind_it(master, media_root):
+def test_delete_does_not_take_a_link_to_a_directory_for_one(master, media_root):
+    """As Django does: what is below would be gone, too."""
     store(master, "a/b")
     (media_root / "link").symlink_to("a")
 
-    master.delete("link")
+    with pytest.raises(NotADirectoryError):
+        master.delete("link")
+
+    assert sorted(master.listdir("")[0]) == ["a", "link"]
+
+
+def test_delete_removes_an_empty_directory(master, media_root):
+    (media_root / "a" / "b").mkdir(parents=True)
+
+    with pytest.raises(IsADirectoryError, match="'a' is a directory that is not empty") as caught:
+        master.delete("a")
+    assert caught.value.errno == errno.EISDIR
+    master.delete("a/b")
 
     assert master.listdir("") == (["a"], [])
+    assert master.listdir("a") == ([], [])
 
 
 def test_listdir_leaves_out_temporary_files(master):

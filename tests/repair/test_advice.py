@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from kit.servers import ADDRESS
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError, UnexpectedStatusCode
+from resto.hosts import HostURL
 from resto.repair.advice import DELETE, LIST, READ, REPLACE, WRITE, WRITE_BELOW, explained
 from resto.transports.http import HttpTransport
+from resto.transports.messages import Response
+from resto.transports.steps import Action
 
 
 STEPS = [WRITE, READ, DELETE, WRITE_BELOW, REPLACE, LIST]
@@ -87,6 +90,15 @@ def test_guess_stays_where_there_is_no_advice(step, status):
 )
 def test_step_may_have_advice_of_its_own(step, status, advice):
     assert advice in explained(step, answered(status), is_server=True)
+
+
+@pytest.mark.parametrize("status", [403, 409, 500, 502])
+def test_refusal_of_a_move_may_be_the_fault_of_a_proxy(status):
+    action = Action("upload", "host", "a", HostURL("http", "host", 80, "/"))
+    sentence = explained(WRITE, action.unexpected(Response(status, "", {}), "MOVE"), is_server=True)
+    assert sentence.startswith(f"{WRITE}: MOVE was answered {status}")
+    assert "proxy" in sentence
+    assert "Destination" in sentence
 
 
 def test_host_that_is_no_server_is_not_asked_for_one():

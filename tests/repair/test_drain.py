@@ -1,6 +1,6 @@
 """The drain: hosts get what they have missed."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import pytest
@@ -10,6 +10,7 @@ from django.core.files.storage import storages
 
 from kit.hosts import try_hosts
 from resto import health
+from resto.exceptions import ReplicationError
 from resto.executors.queue import QueueExecutor
 from resto.models import Pending
 from resto.record import claims, leases, opening
@@ -136,6 +137,83 @@ def test_host_that_answers_again_gets_everything_at_once(storage, servers, clock
     storage.save("d", ContentFile(b"1"))
     assert drain() == Drained(done=3)
     assert set(servers[1].files) == set("abcd")
+
+
+@pytest.fixture
+def late(storage, servers, settings):
+    """The second host, which answers uploads after the timeout; the drain looks before it sends."""
+    settings.RESTO_TIMEOUT = 0.3
+    servers[1].fault_methods = {"PUT"}
+    servers[1].delay = 60
+    return servers[1]
+
+
+def puts(server):
+    return [request.path for request in server.requests if request.method == "PUT"]
+
+
+def test_host_that_stores_a_file_and_answers_too_late_gets_it_once(storage, late, clock, caplog):
+    storage.save("a", ContentFile(b"content"))
+    clock[0] += 100
+    caplog.clear()
+    assert drain() == Drained(done=1)
+    assert puts(late) == ["/a"]
+    assert caplog.messages == [
+        f"{late.url} has stored a, but did not answer within 0.3 s: the option 'timeout' is too short for it."
+    ]
+    assert Pending.objects.count() == 0
+
+
+def test_what_has_the_right_size_only_is_sent_again(storage, late, clock, media_root):
+    """A host that has stored nothing has the old file still."""
+    storage.save("a", ContentFile(b"old"))
+    clock[0] += 100
+    drain()
+    late.hang, late.delay = True, 0
+    (media_root / "a").write_bytes(b"new")
+    with suppress(ReplicationError):
+        storage.publish("a")
+    late.heal()
+    assert late.files == {"a": b"old"}
+    clock[0] += 1000
+    assert drain() == Drained(done=1)
+    assert late.files == {"a": b"new"}
+
+
+def test_host_that_was_not_reached_is_not_asked_before_it_gets_a_file(storage, servers, clock):
+    servers[1].refuse = True
+    storage.save("a", ContentFile(b"content"))
+    servers[1].refuse = False
+    clock[0] += 100
+    assert drain() == Drained(done=1)
+    assert [request.method for request in servers[1].requests if request.path == "/a"] == ["PUT"]
+
+
+def test_host_that_answers_too_late_gets_a_file_once_without_a_master_copy(storage, settings, late, clock, caplog):
+    options = {"fatal_exceptions": False}
+    settings.STORAGES = {"default": {"BACKEND": "resto.storage.DistributedStorage", "OPTIONS": options}}
+    storages["default"].save("a", ContentFile(b"content"))
+    clock[0] += 100
+    assert drain() == Drained(done=1)
+    assert puts(late) == ["/a"]
+    assert "has stored a, but did not answer" in caplog.text
+    assert Pending.objects.count() == 0
+
+
+def test_worker_looks_before_it_sends_again(
+    queued, messages, late, settings, clock, caplog, django_capture_on_commit_callbacks
+):
+    with django_capture_on_commit_callbacks(execute=True):
+        queued(messages).save("a", ContentFile(b"1"))
+    perform(messages.pop())
+    clock[0] += 1000
+    assert drain() == Drained(queued=1)
+    assert perform(messages.pop()).again == []
+    assert puts(late) == ["/a"]
+    assert "has stored a, but did not answer" in caplog.text
+    clock[0] += 1000
+    assert drain().claimed <= 1
+    assert Pending.objects.count() == 0
 
 
 def test_answer_that_is_a_failure_does_not_stop_the_others(storage, servers, clock):

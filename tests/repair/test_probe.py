@@ -231,6 +231,20 @@ def test_nginx_before_a_server_that_writes_in_place(start_server, media_servers,
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("more", "cause"), [("", "502"), ("proxy_set_header Host $http_host;", "does not have it there")]
+)
+def test_nginx_that_takes_off_a_part_of_the_path(start_server, examine, more, cause):
+    backend = start_server("rclone")
+    backend.request("MKCOL", "/files/")
+    location = f"location /files/ {{ proxy_pass {backend.url}; {more} }} location / {{"
+    server = start_server("nginx", {"location / {": location})
+    found = examine(f"{server.url}files/", publish="move")
+    assert cause in found.problem
+    assert "Destination" in found.problem
+    assert [path.name for path in backend.root.rglob("*")] == ["files"]
+
+
 # One host must not answer for another.
 
 

@@ -102,6 +102,19 @@ def fill_disk(world):
     return world.act()
 
 
+def mislead(world):
+    """What is moved on the first host, to another temporary name at first, is not where it should be."""
+    server = world.servers[0]
+
+    def lose(method, path):
+        if method == "MOVE":
+            for name in [name for name in server.files if ".resto-" in name]:
+                server.delete_file(name)
+
+    server.on_applied = lose
+    return world.act()
+
+
 def at(steps, do, *, after=False):
     """Something happens before or after a step."""
 
@@ -184,6 +197,11 @@ FAILURES = {
     (ERROR_500 := "a host answers 500"): fault(refuse_code=500),
     (HUNG := "a host hangs"): fault(hang=True),
     (LOST := "the answer of a host is lost"): fault(drop_answer=True, fault_methods={"PUT", "DELETE"}),
+    (LATE := "a host answers too late"): fault(delay=60, fault_methods={"PUT", "DELETE"}),
+    (MOVE_BROKEN := "the connection to a host breaks when an upload is moved"): fault(
+        drop_idle=True, fault_methods={"MOVE"}
+    ),
+    (MISLED := "a proxy leads uploads elsewhere"): mislead,
     (HOST_FULL := "the disk of a host is full"): fill_disk,
     (UNTRIED := "the disk of a host is full, and what it does with directories is not known"): fill_disk,
     (DISK_FULL := "the disk of the master copy is full"): fill_master_disk,
@@ -201,6 +219,7 @@ FAILURES = {
     (KILLED_UNDONE := "the same, when the hosts are undone"): killed_at(SETTLE, refuse=True),
 }
 WHILE_UNDOING = {KILLED_UNDOING, KILLED_BETWEEN, KILLED_UNDONE}  # which is for new names, where failures are fatal
+OF_MOVES = {MOVE_BROKEN, MISLED}
 OF_THE_MASTER_COPY = {DISK_FULL, DISK_BROKEN}
 
 
@@ -238,11 +257,16 @@ TABLE = [
     Row((REFUSED, ERROR_500), HYBRID, (NEW,), REPLICATION_ERROR, "old", "old", "old", "that host", SOON),
     Row((REFUSED, ERROR_500), HYBRID, (OVER, DELETE), REPLICATION_ERROR, "new", "old", "new", "that host", SOON),
     Row((REFUSED, ERROR_500), LENIENT, CHANGES, SUCCESS, "new", "old", "new", "that host", SOON),
-    Row((HUNG, LOST), HYBRID, (NEW,), REPLICATION_ERROR, "old", "old", "old", "that host", GRACE),
+    Row((HUNG, LOST, LATE), HYBRID, (NEW,), REPLICATION_ERROR, "old", "old", "old", "that host", GRACE),
     Row((HUNG,), HYBRID, (OVER, DELETE), REPLICATION_ERROR, "new", "old", "new", "that host", GRACE),
     Row((HUNG,), LENIENT, CHANGES, SUCCESS, "new", "old", "new", "that host", GRACE),
-    Row((LOST,), HYBRID, (OVER, DELETE), REPLICATION_ERROR, "new", "new", "new", "that host", GRACE),
-    Row((LOST,), LENIENT, CHANGES, SUCCESS, "new", "new", "new", "that host", GRACE),
+    Row((LOST, LATE), HYBRID, (OVER, DELETE), REPLICATION_ERROR, "new", "new", "new", "that host", GRACE),
+    Row((LOST, LATE), LENIENT, CHANGES, SUCCESS, "new", "new", "new", "that host", GRACE),
+    Row((MOVE_BROKEN,), WITH_MASTER, CHANGES, SUCCESS, "new", "new", "new", "", ""),
+    Row((MISLED,), HYBRID, (NEW,), REPLICATION_ERROR, "old", "old", "old", "that host", GRACE),
+    Row((MISLED,), HYBRID, (OVER,), REPLICATION_ERROR, "new", "old", "new", "that host", GRACE),
+    Row((MISLED,), LENIENT, (NEW, OVER), SUCCESS, "new", "old", "new", "that host", GRACE),
+    Row((MISLED,), WITH_MASTER, (DELETE,), SUCCESS, "new", "new", "new", "", ""),
     Row((HOST_FULL, UNTRIED), HYBRID, (NEW,), REPLICATION_ERROR, "old", "old", "old", "", ""),
     Row((HOST_FULL, UNTRIED), HYBRID, (OVER,), REPLICATION_ERROR, "new", "old", "new", "that host", SOON),
     Row((HOST_FULL, UNTRIED), LENIENT, (NEW, OVER), SUCCESS, "new", "old", "new", "that host", SOON),
@@ -267,11 +291,15 @@ TABLE = [
     Row((REFUSED, ERROR_500), DISTRIBUTED, (NEW,), REPLICATION_ERROR, "", "old", "old", "that host", SOON),
     Row((REFUSED, ERROR_500), DISTRIBUTED, (DELETE,), REPLICATION_ERROR, "", "old", "new", "that host", SOON),
     Row((REFUSED, ERROR_500), LENIENT_DISTRIBUTED, WITHOUT_OVER, SUCCESS, "", "old", "new", "that host", SOON),
-    Row((HUNG, LOST), DISTRIBUTED, (NEW,), REPLICATION_ERROR, "", "old", "old", "that host", GRACE),
+    Row((HUNG, LOST, LATE), DISTRIBUTED, (NEW,), REPLICATION_ERROR, "", "old", "old", "that host", GRACE),
     Row((HUNG,), DISTRIBUTED, (DELETE,), REPLICATION_ERROR, "", "old", "new", "that host", GRACE),
     Row((HUNG,), LENIENT_DISTRIBUTED, WITHOUT_OVER, SUCCESS, "", "old", "new", "that host", GRACE),
-    Row((LOST,), DISTRIBUTED, (DELETE,), REPLICATION_ERROR, "", "new", "new", "that host", GRACE),
-    Row((LOST,), LENIENT_DISTRIBUTED, WITHOUT_OVER, SUCCESS, "", "new", "new", "that host", GRACE),
+    Row((LOST, LATE), DISTRIBUTED, (DELETE,), REPLICATION_ERROR, "", "new", "new", "that host", GRACE),
+    Row((LOST, LATE), LENIENT_DISTRIBUTED, WITHOUT_OVER, SUCCESS, "", "new", "new", "that host", GRACE),
+    Row((MOVE_BROKEN,), WITHOUT_MASTER, WITHOUT_OVER, SUCCESS, "", "new", "new", "", ""),
+    Row((MISLED,), DISTRIBUTED, (NEW,), REPLICATION_ERROR, "", "old", "old", "that host", GRACE),
+    Row((MISLED,), LENIENT_DISTRIBUTED, (NEW,), SUCCESS, "", "old", "new", "that host", GRACE),
+    Row((MISLED,), WITHOUT_MASTER, (DELETE,), SUCCESS, "", "new", "new", "", ""),
     Row((HOST_FULL, UNTRIED), DISTRIBUTED, (NEW,), REPLICATION_ERROR, "", "old", "old", "", ""),
     Row((HOST_FULL, UNTRIED), LENIENT_DISTRIBUTED, (NEW,), SUCCESS, "", "old", "new", "that host", SOON),
     Row((UNTRIED,), DISTRIBUTED, (DELETE,), REPLICATION_ERROR, "", "old", "new", "that host", SOON),
@@ -426,11 +454,13 @@ def make_world(_database, settings, media_root, clock, resto_server_factory):
     patch = pytest.MonkeyPatch()
 
     def make(failure, storage, change, *servers):
-        servers = [*servers, *(resto_server_factory(webdav=False) for _ in range(2 - len(servers)))]
+        servers = [*servers, *(resto_server_factory(webdav=failure in OF_MOVES) for _ in range(2 - len(servers)))]
         backend, is_fatal = STORAGES[storage]
         options = {"fatal_exceptions": is_fatal, "timeout": 20}
         if storage not in WITHOUT_MASTER:
             options["allow_overwrite"] = True
+        if failure in OF_MOVES:
+            options |= {"transport": "webdav", "transport_options": {"publish": "move"}}
         settings.RESTO_MEDIA_HOSTS = [server.url for server in servers]
         settings.STORAGES = {"default": {"BACKEND": f"resto.storage.{backend}", "OPTIONS": options}}
         media_root.mkdir()
@@ -438,11 +468,13 @@ def make_world(_database, settings, media_root, clock, resto_server_factory):
         for name, content in BEFORE[change].items():
             world.storage.save(name, ContentFile(content))
             world.wait(name)
-        if failure != UNTRIED:
-            try_hosts(world.storage)
-        if failure == HUNG:  # the others may be slow
+        if failure in (HUNG, LATE):  # the others may be slow
             hung, *others = world.storage.hosts
             settings.RESTO_MEDIA_HOSTS = [{"url": hung, "timeout": 0.4}, *others]
+        if failure == MISLED:  # a process that has just begun
+            settings.RESTO_MEDIA_HOSTS = [*world.storage.hosts]
+        if failure != UNTRIED:
+            try_hosts(world.storage)
         return world
 
     yield make

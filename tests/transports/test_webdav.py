@@ -4,7 +4,6 @@ import threading
 import pytest
 
 from kit.servers import KINDS
-from kit.steps import acquainted
 from resto.courses import course_of, finish
 from resto.exceptions import (
     ConfigurationError,
@@ -13,11 +12,7 @@ from resto.exceptions import (
     RemoteFileNotFoundError,
     TransportError,
 )
-from resto.hosts import parse_url
 from resto.transports import Directory, steps, webdav
-from resto.transports.bodies import Body
-from resto.transports.messages import Response
-from resto.transports.steps import Action
 from resto.transports.webdav import WebDAVTransport
 
 
@@ -200,15 +195,6 @@ def test_publish_is_one_of_three():
         WebDAVTransport("/", publish="copy")
 
 
-def test_temporary_files_lie_beside_the_final_one(transport, in_place):
-    transport("webdav").create(in_place.url, "a/b.txt", SMALL)
-    (source,) = {path for _, path in methods(in_place, "MOVE")}
-    assert source.startswith("/a/.resto-")
-    move = next(request for request in in_place.requests if request.method == "MOVE")
-    assert move.headers["Destination"] == f"{in_place.url}a/b.txt"
-    assert move.headers["Overwrite"] == "F"
-
-
 @pytest.mark.parametrize("size", [100_000, 2_000_000])
 @pytest.mark.parametrize("cut", [0, 1, 50_000])
 def test_a_cut_upload_leaves_no_broken_file(transport, in_place, size, cut):
@@ -282,21 +268,51 @@ def test_the_error_of_an_upload_is_the_first_one(transport, in_place):
         dav.create(in_place.url, "a.txt", SMALL)
 
 
-def test_a_move_is_not_sent_again(transport, in_place):
-    """It may have been carried out; the second would delete the destination on rclone and Caddy."""
-    in_place.fault_methods = {"MOVE"}
-    in_place.drop_idle = True
-    with pytest.raises(HostUnavailableError) as info:
-        transport("webdav").create(in_place.url, "a.txt", SMALL)
-    assert info.value.ambiguous
-    assert methods(in_place, "MOVE") == []
+def interrupted(dav, server, name="a.txt"):
+    """Begin an upload, and interrupt it when the server has stored it."""
+    stored = threading.Event()
+    server.on_applied = lambda method, path: stored.set() if method == "PUT" else None
+    server.fault_methods, server.delay = {"PUT"}, 60
+    course = course_of(dav.create, server.url, name, SMALL)
+    assert next(course) is not None
+    assert stored.wait(10)
+    course.close()
+    server.heal()
 
 
-def test_a_move_whose_source_is_missing_is_not_sent(transport, in_place):
-    in_place.on_applied = lambda method, path: method == "PUT" and in_place.delete_file(path.strip("/"))
-    with pytest.raises(RemoteFileNotFoundError):
-        transport("webdav").create(in_place.url, "a.txt", SMALL)
-    assert methods(in_place, "MOVE") == []
+def test_what_was_interrupted_is_tidied_up(transport, in_place):
+    dav = transport("webdav")
+    dav.exists(in_place.url, "a.txt")
+    interrupted(dav, in_place)
+    assert len(temporaries(in_place)) == 1
+    dav.tidy_up()
+    assert temporaries(in_place) == []
+    in_place.log.clear()
+    dav.tidy_up()
+    assert in_place.log == []
+
+
+def test_what_had_done_nothing_is_not_tidied_up(transport, in_place):
+    """An executor hands over what has to wait for a connection."""
+    dav = transport("webdav", publish="move")
+    course = course_of(dav.create, in_place.url, "a.txt", SMALL)
+    assert next(course) is None
+    course.close()
+    dav.create(in_place.url, "a.txt", SMALL)
+    in_place.log.clear()
+    dav.tidy_up()
+    assert in_place.log == []
+
+
+def test_a_host_that_is_gone_is_not_waited_for_again_and_again(transport, in_place):
+    dav = transport("webdav", timeout=0.5)
+    for name in ("a.txt", "b.txt", "c.txt"):
+        dav.exists(in_place.url, "a.txt")
+        interrupted(dav, in_place, name)
+    in_place.hang = True
+    in_place.requests.clear()
+    dav.tidy_up()
+    assert len(in_place.requests) == 1
 
 
 @pytest.mark.parametrize("kind", [*DAV_KINDS, "testing"])
@@ -317,7 +333,7 @@ def test_a_second_move_may_fail(transport, in_place):
 
     def refuse_second(method, path):
         moves.append(method)
-        in_place.readonly = moves.count("MOVE") == 1 and method == "PROPFIND"
+        in_place.readonly = moves.count("MOVE") == 2 and method == "PROPFIND"
 
     in_place.fault_methods = {"MOVE"}
     in_place.on_request = refuse_second
@@ -332,7 +348,7 @@ def test_locked_names_are_tried_again(transport, in_place):
     in_place.fault_methods = {"MOVE"}
     in_place.locked = 2
     assert dav.create(in_place.url, "a.txt", SMALL) is False
-    assert [status for method, _, status in in_place.log if method == "MOVE"] == [423, 423, 201]
+    assert [status for method, _, status in in_place.log if method == "MOVE"] == [423, 423, 201, 201]
 
 
 def test_wsgidav_stores_directly_what_it_cannot_move(media_servers, transport):
@@ -506,25 +522,3 @@ def test_browse_without_propfind_is_that_of_plain_http(transport, resto_server_f
     plain.refuse_code = 500
     with pytest.raises(TransportError):
         dav.browse(plain.url, "")
-
-
-def test_size_that_is_told_too_early_is_asked_for_again():
-    """As rclone does, for a moment."""
-    action = Action("upload", "host", "a", parse_url("http://host/", ""))
-    sequence = webdav._move(action, "/.resto-1", Body(b"12345"), acquainted())
-    assert next(sequence).method == "HEAD"
-    again = sequence.send(Response(200, "", {"Content-Length": "2", "Last-Modified": "x"}))
-    assert (again.method, again.target) == ("HEAD", "/.resto-1")
-    assert again.delay > 0
-    assert sequence.send(Response(200, "", {"Content-Length": "5", "Last-Modified": "x"})).method == "MOVE"
-
-
-def test_size_that_stays_wrong_is_an_error():
-    action = Action("upload", "host", "a", parse_url("http://host/", ""))
-    sequence = webdav._move(action, "/.resto-1", Body(b"12345"), acquainted())
-    next(sequence)
-    wrong = Response(200, "", {"Content-Length": "2", "Last-Modified": "x"})
-    for _ in webdav._SIZE_DELAYS:
-        assert sequence.send(wrong).method == "HEAD"
-    with pytest.raises(TransportError, match="it stored 2 of 5 bytes"):
-        sequence.send(wrong)

@@ -3,6 +3,7 @@
 import ssl
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -66,6 +67,15 @@ def test_a_connection_over_which_a_server_spoke_unasked_is_dropped(connection_wi
     assert spoken.wait(5)
     assert finish(sender.exchange(Request("GET", "/a"))).status == 200
     assert len(server.received) == 2
+
+
+def test_a_request_may_want_a_new_connection(any_wire, resto_server):
+    sender = any_wire(resto_server.url)
+    finish(sender.exchange(HEAD))
+    finish(sender.exchange(replace(HEAD, is_fresh=True)))
+    finish(sender.exchange(HEAD))
+    assert [request.connection for request in resto_server.requests][:2] == [1, 2]
+    assert len(resto_server.requests) == 3
 
 
 def test_a_dropped_connection_is_replaced_once(connection_wire, resto_server):

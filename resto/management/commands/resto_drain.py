@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import FrameType
 from typing import Any
 
@@ -16,7 +16,7 @@ from resto.exceptions import ConfigurationError
 from resto.management.choices import require_known
 from resto.management.counts import counted_up_to
 from resto.management.durations import due_in, duration
-from resto.management.interruption import INTERRUPTED, InterruptibleCommand
+from resto.management.interruption import INTERRUPTED, InterruptibleCommand, tidy_up
 from resto.management.progress import ProgressBar
 from resto.names import shown
 from resto.record import database
@@ -89,18 +89,9 @@ class Command(InterruptibleCommand):
             return
         drained = Drained()
         try:
-            if options["now"]:
-                self._make_due(what)
-            with ProgressBar("Draining", hidden=options["verbosity"] < 1, leave=False) as bar:
-                drain_into(drained, **what, limit=options["limit"], progress=bar.update)
+            self._drain(drained, what, options)
         except DatabaseError as error:
             raise CommandError(f"The record cannot be reached: {error}") from error
-        except KeyboardInterrupt:
-            text = (
-                f"Interrupted: {_summary(drained) or 'nothing replicated'}. The rest stays recorded, and what was under way is "
-                f"due in {duration(get_setting('LEASE'))}."
-            )
-            raise CommandError(text, returncode=INTERRUPTED) from None
         self._tell_refusals(drained)
         if drained.claimed or not (drained.refused or drained.refused_hosts):
             self._report(drained, "" if _summary(drained) else self._pending(what))
@@ -110,6 +101,20 @@ class Command(InterruptibleCommand):
             raise CommandError("A host is not the one that it was. What is pending for it stays so.")
         if drained.failed or drained.skipped:
             raise CommandError("Some hosts are not up to date. They will be tried again when it is time.")
+
+    def _drain(self, drained: Drained, what: dict[str, Any], options: dict[str, Any]) -> None:
+        with suppress(KeyboardInterrupt):
+            if options["now"]:
+                self._make_due(what)
+            with ProgressBar("Draining", hidden=options["verbosity"] < 1, leave=False) as bar:
+                drain_into(drained, **what, limit=options["limit"], progress=bar.update)
+            return
+        tidy_up()
+        text = (
+            f"Interrupted: {_summary(drained) or 'nothing replicated'}. The rest stays recorded, and what was under way is "
+            f"due in {duration(get_setting('LEASE'))}."
+        )
+        raise CommandError(text, returncode=INTERRUPTED)
 
     def _watch(self, what: dict[str, Any], *, now: bool) -> None:
         ended = threading.Event()

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from argparse import ArgumentParser, ArgumentTypeError
+from contextlib import suppress
 from typing import Any
 
 from django.core.checks import Tags
@@ -10,7 +11,7 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.management import BaseCommand, CommandError
 
 from resto.management.counts import counted, size_told
-from resto.management.interruption import INTERRUPTED, InterruptibleCommand
+from resto.management.interruption import INTERRUPTED, InterruptibleCommand, tidy_up
 from resto.management.progress import ProgressBar
 from resto.names import clean_directory, shown
 from resto.repair.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport, synchronize
@@ -55,11 +56,12 @@ class Command(InterruptibleCommand):
         parser.add_argument("--json", action="store_true", help="report as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
+        with suppress(KeyboardInterrupt):
             self._handle(options)
-        except KeyboardInterrupt:
-            text = "Interrupted. What was replicated stays so; run the command again for the rest."
-            raise CommandError(text, returncode=INTERRUPTED) from None
+            return
+        tidy_up()
+        text = "Interrupted. What was replicated stays so; run the command again for the rest."
+        raise CommandError(text, returncode=INTERRUPTED)
 
     def _handle(self, options: dict[str, Any]) -> None:
         chosen = self._chosen(options["storage"])
@@ -229,6 +231,8 @@ def _summary(host: HostReport) -> str:
     parts = [counted(host.compared, "file") + " compared", *(f"{number} {word}" for number, word in found if number)]
     if host.missing + host.different + host.extra:
         parts.append(f"{host.repaired} repaired")
+    if host.unfinished:
+        parts.append(f"{counted(host.unfinished, 'unfinished upload')} found and {host.swept} removed")
     if host.failed:
         parts.append(f"{host.failed} failed")
     if host.fill:

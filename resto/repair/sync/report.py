@@ -114,6 +114,8 @@ class HostReport:
         extra: How many only the host had.
         repaired: How many of these differences are there no longer.
         failed: How many files could not be compared or repaired.
+        unfinished: How many uploads that had not come to their end were found; they may still be under way.
+        swept: How many of these were a day old, and are there no longer.
         unlisted: How many directories the host does not list: extra files in them cannot be seen.
         problems: What went wrong with the host as a whole, sentence fragments.
         fill: Whether the host is left out until it has been filled: ``"filling"`` if it still is at the end, ``"pending"`` if only
@@ -127,6 +129,8 @@ class HostReport:
     extra: int = 0
     repaired: int = 0
     failed: int = 0
+    unfinished: int = 0
+    swept: int = 0
     unlisted: int = 0
     problems: list[str] = field(default_factory=list)
     fill: Literal["", "filling", "pending", "filled"] = ""

@@ -13,6 +13,7 @@ from resto.names import HOST_IDENTITY
 from resto.outcomes import Outcome
 from resto.repair.sync.hosts import Hosts, Listings, lacks
 from resto.repair.sync.report import Compared, Difference, Found, Notice, SyncOptions, SyncReport
+from resto.repair.sync.unfinished import Unfinished
 from resto.storage import ReplicatedStorage
 from resto.transports import Directory
 
@@ -257,11 +258,17 @@ class Comparison(Generic[StorageT]):
         self._compared = compared
         self._hosts = Hosts(storage, options.hosts)
         self._left_out: frozenset[str] = frozenset()
+        self._unfinished = Unfinished(self._hosts, storage.transport_for, found, is_dry_run=options.dry_run)
         self.report = SyncReport(list(self._hosts.reports.values()))
 
     def _walk(self, browse: Browse, visit: Visit, after_group: Callable[[], None]) -> None:
         walk = Walk(self._hosts, browse, visit, self.report.problems, has_truth=self.has_truth, left_out=self._left_out)
-        walk.go(self._options.prefix, after_group)
+
+        def finish_group() -> None:
+            after_group()
+            self._unfinished.sweep()
+
+        walk.go(self._options.prefix, finish_group)
 
     def _notice(self, node: Node, here: Directory, theres: Listings) -> None:
         """Tell what in a directory is not compared."""
@@ -269,8 +276,10 @@ class Comparison(Generic[StorageT]):
             self._found(Notice("", node.join(part), reason))
         for host, there in theres.items():
             for part, reason in there.others.items() if there else ():
-                if part not in here.others and node.join(part) != HOST_IDENTITY:
-                    self._found(Notice(host, node.join(part), reason))
+                notice = Notice(host, node.join(part), reason)
+                if part in here.others or notice.name == HOST_IDENTITY or self._unfinished.takes(notice):
+                    continue
+                self._found(notice)
 
     def _count(self, difference: Difference) -> None:
         report = self._hosts.reports[difference.host]

@@ -5,12 +5,12 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from resto.exceptions import ConfigurationError, LeaseLostError, RemoteFileNotFoundError, TransportError
 from resto.executors import Job
 from resto.record.turns import Turn
-from resto.repair.sync.hosts import BLOCK, Hosts, Listings, in_turn, tells
+from resto.repair.sync.hosts import Hosts, Listings, in_turn, tells
 from resto.repair.sync.report import (
     Compared,
     Difference,
@@ -25,6 +25,7 @@ from resto.repair.sync.report import (
 from resto.repair.sync.walk import Comparison, Node
 from resto.storage import HybridStorage
 from resto.transports import Directory
+from resto.transports.comparison import has_same_content
 
 
 __all__ = ["ComparisonWithMaster"]
@@ -313,20 +314,8 @@ def _content_job(storage: HybridStorage, hosts: Hosts, host: str, name: str) -> 
 def _is_same(path: str, hosts: Hosts, host: str, name: str) -> bool:
     try:
         with Path(path).open("rb") as here, hosts.open(host, name) as there:
-            while block := here.read(BLOCK):
-                if _read_fully(there, len(block)) != block:
-                    return False
-            return not there.read(1)
+            return has_same_content(here, there)
     except (FileNotFoundError, IsADirectoryError) as error:
         if isinstance(error, TransportError):
             raise
         return False  # it was deleted a moment ago, and so it will be there
-
-
-def _read_fully(stream: BinaryIO, size: int) -> bytes:
-    """Read so many bytes, or to the end; a stream may return less at a time."""
-    blocks = []
-    while size and (block := stream.read(size)):
-        blocks.append(block)
-        size -= len(block)
-    return b"".join(blocks)

@@ -363,6 +363,16 @@ def test_interruption_reads_like_a_sentence(site, servers):
     assert errors == "CommandError: Interrupted. What was replicated stays so; run the command again for the rest.\n"
 
 
+def test_unfinished_uploads_are_counted_in_one_line(site, servers):
+    for number in range(3):
+        servers[0].create_file(f".resto-{number:016x}", b"half")
+    _, printed = run()
+    assert (
+        printed.splitlines()[0]
+        == f"default: {servers[0].url}: 0 files compared, 3 unfinished uploads found and 0 removed."
+    )
+
+
 def test_progress_needs_no_thread(site):
     run("--dry-run")
     assert [thread for thread in threading.enumerate() if type(thread).__module__.startswith("tqdm")] == []

@@ -24,6 +24,9 @@ class Command(collectstatic.Command):
         if self.symlink and isinstance(self.storage, StaticFilesStorage):
             raise CommandError("Links cannot be published to media servers. Leave --link out.")
 
+    def is_local_storage(self) -> bool:
+        return super().is_local_storage() or isinstance(self.storage, StaticFilesStorage)
+
     def collect(self) -> dict[str, list[str]]:
         destination = self.storage
         if not isinstance(destination, StaticFilesStorage) or self.dry_run:

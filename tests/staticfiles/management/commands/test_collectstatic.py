@@ -205,3 +205,19 @@ def test_host_that_is_down_without_a_record(use, servers, sources):
     later(sources)
     collect()
     assert servers[1].files == servers[0].files
+
+
+def test_it_asks_what_django_asks(use, sources, tmp_path, monkeypatch):
+    """Nothing for a directory without files; before it overwrites some, with the path of the directory."""
+    asked = []
+    monkeypatch.setattr("builtins.input", lambda text: asked.append(text) or "yes")
+    use()
+    write(sources, **SITE)
+
+    call_command(of_resto.Command(), interactive=True, stdout=io.StringIO())
+    assert asked == []
+
+    call_command(of_resto.Command(), interactive=True, stdout=io.StringIO())
+    (question,) = asked
+    assert f"    {tmp_path / 'static'}\n" in question
+    assert "This will overwrite existing files!" in question

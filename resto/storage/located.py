@@ -1,0 +1,122 @@
+"""Where the files of a master copy are, and which name means which of them."""
+
+import os
+from typing import Any
+
+from django.core.files.storage import FileSystemStorage
+
+from resto.exceptions import ConfigurationError
+from resto.master.copy import MasterCopy
+from resto.names import clean_name, relative_name
+from resto.storage.base import ReplicatedStorage
+
+
+__all__ = ["LocatedStorage"]
+
+# What says where files are. Subclasses of Django's `FileSystemStorage` override these, such as to give each tenant a directory.
+_LOCATING = ("base_location", "location", "path")
+
+
+class LocatedStorage(ReplicatedStorage):
+    """A storage with a master copy, which is one directory. Subclasses read and write there."""
+
+    _master: MasterCopy
+    _assigned: FileSystemStorage | None = None
+
+    @property
+    def master(self) -> MasterCopy:
+        """The local files."""
+        return self._master
+
+    @property
+    def _reader(self) -> FileSystemStorage:
+        return self._assigned or self._master
+
+    def _compose(self) -> Any:
+        # Django's own default is "", the working directory: hosts would get the code of the site, and its secrets.
+        if not self._master.base_location:
+            raise ConfigurationError("MEDIA_ROOT is not set", "Set it, or the option 'location'.", "E017")
+        return super()._compose()
+
+    def require_sound_options(self) -> None:
+        super().require_sound_options()
+        for attribute in _LOCATING:
+            self._require_own(attribute)
+        if self._assigned is not None:
+            problem = (
+                f"{self.location} was assigned to the storage as its location, and hosts have the files of another one"
+            )
+            hint = f"Only read from it; what is written or deleted is in {self._master.location}."
+            raise ConfigurationError(problem, hint, "E022")
+
+    def _require_own(self, attribute: str) -> None:
+        owner = next(kind for kind in type(self).__mro__ if attribute in vars(kind))
+        if not owner.__module__.startswith("resto."):
+            problem = f"{owner.__qualname__} overrides {attribute!r}, by which files would be in other directories; hosts get names alone"
+            hint = "Add a storage to STORAGES for each directory, with hosts or URLs of its own; or let upload_to make the directory part of the names."
+            raise ConfigurationError(problem, hint, "E022")
+
+    def _directory(self) -> str | None:
+        return str(self._master.location)
+
+    # One form of a name for all methods.
+
+    def _relative(self, name: str) -> str:
+        """Return a name as it is below the master copy, where `path` finds its file; ``""`` for the directory itself.
+
+        Raises:
+            SuspiciousFileOperation: It is outside of the master copy.
+        """
+        name = str(name)
+        if name.startswith("/"):
+            name = os.path.relpath(self._master.path(name), self._master.location)
+        return relative_name(name)
+
+    def _clean(self, name: str) -> str:
+        """Return the canonical form of a name that hosts can have; see `resto.names.clean_name`."""
+        return clean_name(self._relative(name or "") or name)
+
+    # What Django's `FileSystemStorage` has, too.
+
+    @property
+    def base_location(self) -> Any:
+        """The directory of the master copy, as configured."""
+        return self._reader.base_location
+
+    @base_location.setter
+    def base_location(self, value: Any) -> None:
+        self.location = value
+
+    @property
+    def location(self) -> str:
+        """The absolute path of the directory of the master copy.
+
+        Another one that is assigned is only read from: hosts have the files of the master copy.
+        """
+        return str(self._reader.location)
+
+    @location.setter
+    def location(self, value: Any) -> None:
+        is_same = os.path.realpath(value) == os.path.realpath(self._master.location)
+        self._assigned = None if is_same else FileSystemStorage(value)
+
+    @property
+    def file_permissions_mode(self) -> int | None:
+        """Permission bits of new files; None to leave them to the umask."""
+        return self._master.file_permissions_mode
+
+    @file_permissions_mode.setter
+    def file_permissions_mode(self, value: int | None) -> None:
+        self._master.file_permissions_mode = value
+
+    @property
+    def directory_permissions_mode(self) -> int | None:
+        """Permission bits of new directories; None to leave them to the umask."""
+        return self._master.directory_permissions_mode
+
+    @directory_permissions_mode.setter
+    def directory_permissions_mode(self, value: int | None) -> None:
+        self._master.directory_permissions_mode = value
+
+    def path(self, name: str) -> str:
+        return self._reader.path(name)

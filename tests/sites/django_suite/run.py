@@ -1,0 +1,67 @@
+"""Run Django's own tests of file storages over HybridStorage with three hosts, and print what has failed as JSON.
+
+The argument is the folder of Django's tests. They are Django's: whatever they take `FileSystemStorage` for is resto's here.
+"""
+
+import json
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import django
+from django.conf import settings
+from django.core.files import storage as package
+from django.core.files.storage import filesystem
+from django.test.runner import DiscoverRunner
+from django.utils.deconstruct import deconstructible
+
+from resto.storage import HybridStorage
+from resto.testing import TestHttpServer
+
+
+def install(hosts):
+    @deconstructible(path="django.core.files.storage.FileSystemStorage")
+    class FileSystemStorage(HybridStorage):
+        def __init__(self, location=None, base_url=None, *args, **options):
+            modes = dict(
+                zip(("file_permissions_mode", "directory_permissions_mode", "allow_overwrite"), args, strict=False)
+            )
+            super().__init__(hosts, base_url, location, transport="webdav", **modes, **options)
+
+    package.FileSystemStorage = filesystem.FileSystemStorage = FileSystemStorage
+
+
+def run(folder, root):
+    sys.path.insert(0, folder)
+    in_memory = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
+    settings.configure(
+        SECRET_KEY="secret",
+        INSTALLED_APPS=["django.contrib.contenttypes", "resto", "file_storage"],
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        DEFAULT_AUTO_FIELD="django.db.models.AutoField",
+        ROOT_URLCONF="file_storage.urls",
+        MEDIA_ROOT=str(root / "media"),
+        MEDIA_URL="/media/",
+        STATIC_URL="/static/",
+        STORAGES={"default": {"BACKEND": "django.core.files.storage.FileSystemStorage"}, "staticfiles": in_memory},
+        SILENCED_SYSTEM_CHECKS=["resto.W005"],
+        USE_TZ=False,
+    )
+    django.setup()
+    runner = DiscoverRunner(verbosity=0, interactive=False)
+    runner.setup_test_environment()
+    suite = runner.build_suite(["file_storage"])
+    databases = runner.setup_databases()
+    result = runner.run_suite(suite)
+    runner.teardown_databases(databases)
+    failed = {test.id(): text for test, text in [*result.failures, *result.errors]}
+    return {"count": result.testsRun, "failed": failed}
+
+
+if __name__ == "__main__":
+    with ExitStack() as stack:
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        install([stack.enter_context(TestHttpServer()).url for _ in range(3)])
+        report = run(sys.argv[1], root)
+    sys.stdout.write(json.dumps(report))
