@@ -15,6 +15,8 @@ from resto.courses import Course
 from resto.exceptions import ConfigurationError, LeaseLostError, UndecidedError
 from resto.names import shown
 from resto.outcomes import Outcome
+from resto.record.attempts import note_missed
+from resto.record.database import is_part_of_transaction
 from resto.record.leases import Lease
 
 
@@ -92,13 +94,15 @@ class Change:
 
     def take_back(self, name: str) -> None:
         """Make sure that nobody else may write to the hosts, and record that the master copy is about to have no file."""
+        self._present = False
         if self.lease is not None:
             self.lease.keep()
             self.lease.expect_absence(name)
 
     def revoke(self) -> bool:
         """Record that the change is about to be undone; return False if another one has followed, and it must stay."""
-        return self.lease is None or self.lease.revoke()
+        self._present = not (is_undone := self.lease is None or self.lease.revoke())
+        return is_undone
 
     def execute(self, func: Callable[..., Any], name: str, *args: Any) -> list[Outcome]:
         """Let the hosts follow, and settle, unless that failed or nobody knows yet.
@@ -123,7 +127,16 @@ class Change:
         except (DatabaseError, ConfigurationError):
             logger.exception("Failed to record what became of %s.", shown(outcomes[0].name))
             return False
+        missed = [outcome for outcome in outcomes if not outcome.ok]
+        if missed and is_part_of_transaction():
+            note_missed(partial(self._record_again, missed))
         return self.lease.settle(outcomes)
+
+    def _record_again(self, missed: list[Outcome]) -> None:
+        """Record what hosts have missed, after a rollback that has taken the rows along."""
+        again = Change(self._storage, present=self._present)
+        again.announce(missed[0].name, tuple(outcome.host for outcome in missed))
+        again.settle(missed)
 
     def _kept_for_those_that_count(self, lease: Lease, outcomes: list[Outcome]) -> list[Outcome]:
         """Let the rows of hosts that are left out stay, if no other host has followed: it would be repaired from nothing."""

@@ -27,6 +27,7 @@ __all__ = [
     "is_active",
     "is_broken",
     "is_installed",
+    "is_part_of_transaction",
     "is_under_test",
     "note_start",
     "outside_loops",
@@ -104,14 +105,20 @@ def _say_once(alias: str) -> None:
 
 def is_broken() -> bool:
     """Return whether rows would be part of a transaction that takes none any more, as it has failed."""
-    caller = _callers()
-    if not _is_in_transaction(caller) or not _must_share(caller):
+    if not is_part_of_transaction():
         return False
+    caller = _callers()
     if caller.needs_rollback:
         return True
     # Django does not know of an error that the caller has caught without `atomic`.
     info = getattr(caller.connection, "info", None)
     return getattr(info, "transaction_status", None) == _FAILED
+
+
+def is_part_of_transaction() -> bool:
+    """Return whether a rollback of the caller's transaction would take along what is recorded now."""
+    caller = _callers()
+    return _is_in_transaction(caller) and _must_share(caller)
 
 
 def _prohibition(alias: str) -> Exception | None:

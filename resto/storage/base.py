@@ -8,6 +8,7 @@ from resto.executors import Executor, Job
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
 from resto.record import database
+from resto.record.attempts import noting_failure
 from resto.record.claims import PendingName
 from resto.record.leases import Lease
 from resto.storage.composed import ComposedStorage
@@ -94,6 +95,12 @@ class ReplicatedStorage(ComposedStorage):
     def repair_jobs(self, claims: Sequence[PendingName]) -> list[Job]:
         """Return the jobs of `repair_job` for what a drain has claimed."""
         return [self.repair_job(one.host, one.name, one.lease, present=one.present) for one in claims]
+
+    # Django's storage API.
+
+    def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
+        with noting_failure(content):
+            return super().save(name, content, max_length)
 
     # The execution of actions.
 

@@ -14,6 +14,7 @@ from resto.exceptions import ConfigurationError, ReplicationError
 from resto.names import clean_directory, clean_name, require_canonical, require_new, require_possible
 from resto.outcomes import Outcome
 from resto.record import backlog
+from resto.record.attempts import note_stored, noting_failure
 from resto.record.changes import Change, current_lease
 from resto.record.meaning import is_of_impossible_name
 from resto.settings import use_tz
@@ -109,7 +110,7 @@ class DistributedStorage(UnmasteredStorage):
             FileExistsError: A subclass has chosen a name that is taken.
             ReplicationError: Fewer hosts than needed have stored it, or nobody would know which; or a host has any name.
         """
-        with self._reservation.opened(self.record_alias()):
+        with noting_failure(content), self._reservation.opened(self.record_alias()):
             return super().save(name, content, max_length)
 
     def is_name_available(self, name: str, max_length: int | None = None) -> bool:
@@ -139,6 +140,7 @@ class DistributedStorage(UnmasteredStorage):
                 failure = error
             else:
                 require_recorded(unrecorded)
+                note_stored(self, name)
                 return name
         # Not while the error is handled: what a transport raises meanwhile would seem to come from it.
         if kept := kept_because(change, self.left_out_hosts.without(self.hosts, failure.outcomes)):

@@ -18,6 +18,7 @@ from resto.master.writing import remove_upload
 from resto.names import clean_name, is_canonical, is_temporary, require_canonical, require_new, require_possible
 from resto.outcomes import Outcome
 from resto.record import opening
+from resto.record.attempts import note_replaced, note_stored
 from resto.record.changes import Change, current_lease, holding, is_decided
 from resto.record.leases import Lease
 from resto.storage.belief import Belief
@@ -214,6 +215,8 @@ class HybridStorage(MasteredStorage):
         change = Change(self, present=True)
         with forgetting(change):
             name, written = self._master.store(name, content, self._alternative, partial(self._announce, change))
+        if replaces:
+            note_replaced(name)
         with sharing_snapshots((self._master, name, written)):
             change.confirm(name)
             try:
@@ -222,6 +225,8 @@ class HybridStorage(MasteredStorage):
                 failure = error
             else:
                 remove_upload(content)
+                if not replaces:
+                    note_stored(self, name)
                 return name
         # Not while the error is handled: what a transport raises meanwhile would seem to come from it.
         if replaces:
