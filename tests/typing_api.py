@@ -8,8 +8,12 @@ from datetime import datetime
 from typing import Any, BinaryIO, Literal, Unpack, assert_type
 
 import pytest
+from django.contrib import admin
 from django.core.files.base import ContentFile
 from django.db import models
+from django.forms import BaseModelFormSet, Form, ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.views.generic import CreateView, FormView, UpdateView
 
 from resto import __version__, hookimpl
 from resto.courses import Arrival, Course, as_method, course_of, finish
@@ -33,6 +37,7 @@ from resto.executors.queue import MAX_RETRIES, Message, QueueExecutor, retry_del
 from resto.executors.rq import RqExecutor
 from resto.executors.tasks import TasksExecutor
 from resto.executors.thread import ThreadExecutor
+from resto.forms import ReplicatedAdminMixin, ReplicatedFormMixin, saving
 from resto.health import Health, forget, state
 from resto.installed import Installed, conflicts, installed_plugins
 from resto.names import clean_name, is_temporary, temporary_name
@@ -130,6 +135,39 @@ def describe(error: Exception | None) -> str:
     if isinstance(error, TransportError):
         return f"{error.host} {error.name} {error.action} {error.problem}"
     return str(error)
+
+
+# A site with forms.
+
+
+class AttachmentForm(ModelForm[Attachment]):
+    class Meta:
+        model = Attachment
+        fields = ("file",)
+
+
+class AttachmentAdmin(ReplicatedAdminMixin, admin.ModelAdmin[Attachment]):
+    def save_model(self, request: HttpRequest, obj: Attachment, form: Any, change: Any) -> None:
+        super().save_model(request, obj, form, change)
+
+
+class Add(ReplicatedFormMixin, CreateView[Attachment, AttachmentForm]):
+    model = Attachment
+
+
+class Edit(ReplicatedFormMixin, UpdateView[Attachment, AttachmentForm]):
+    model = Attachment
+
+
+class Send(ReplicatedFormMixin, FormView[Form]):
+    form_class = Form
+
+
+def save_forms(form: AttachmentForm, formset: BaseModelFormSet[Attachment, AttachmentForm]) -> HttpResponse:
+    with saving(form, formset, using="default"):
+        form.save()
+        return HttpResponse("saved")
+    return HttpResponse("shown again")
 
 
 # A site that refines a storage.
