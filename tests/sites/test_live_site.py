@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import quote, urljoin
+from urllib.parse import quote, urljoin, urlsplit
 
 import pytest
 import requests
@@ -20,6 +20,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from kit.browser import submit
+from kit.reference import PAGE, WRITES
 from resto.names import is_temporary
 from sites.newsroom.server import DEADLINE, EDITOR, Newsroom, Visitor, wait_until
 from sites.workshop.site import held
@@ -29,8 +30,8 @@ KINDS = ("nginx-dav", "apache", "rclone")
 STORAGES = ("HybridStorage", "AsyncStorage", "DistributedStorage")
 WITH_MASTER_COPY = ("HybridStorage", "AsyncStorage")
 SMALL = b"The newsroom's first scoop."
+PICTURE = PAGE.parent / "forms.png"
 BIG = random.Random(7).randbytes(3_000_000)  # Django gives uploads above 2.5 MiB a temporary file
-ERROR_PAGE = "Server Error (500)"
 
 
 def image(size: tuple[int, int]) -> bytes:
@@ -394,12 +395,46 @@ def test_a_killed_server_fails_the_save(
     log_in(browser, site)
     before = [tree(folder) for folder in (healthy[0][1], healthy[1][1])]
     victim.kill()
-    add_article(browser, f"{site.url}admin/newsroom/article/add/", "[name=_save]", headline, big_file, photo)
-    assert ERROR_PAGE in browser.page_source
     assert visit(site).try_to_add("articles/", headline, "a.bin", BIG).status_code == 500
+    for path, button in [("admin/newsroom/article/add/", "[name=_save]"), ("articles/add/", "[type=submit]")]:
+        add_article(browser, f"{site.url}{path}", button, headline, big_file, photo)
+        assert [error.text for error in browser.find_elements(By.CSS_SELECTOR, ".errorlist li")] == [
+            f"not stored: {urlsplit(victim.url).netloc} does not answer; nothing was saved. Choose the file again, and try again.",
+            "not stored either, as nothing was saved. Choose the file again.",
+        ]
+        assert browser.find_element(By.NAME, "headline").get_attribute("value") == headline
     assert site.count("article", headline) == 0
     assert [tree(folder) for folder in (healthy[0][1], healthy[1][1])] == before
     assert tree(site.media) == (before[0] if storage in WITH_MASTER_COPY else {})
+    victim.start()
+
+    def succeeds() -> bool:
+        browser.find_element(By.NAME, "attachment").send_keys(str(big_file))
+        submit(browser, "[type=submit]")
+        return browser.title == headline
+
+    wait_until(succeeds)  # the processes of the site ask the server once in a while only
+    assert copies(site.hosts, site.file_of(headline)) == [BIG] * 3
+
+
+def test_picture_of_the_form_with_its_error(database, resto_server, browser, headline, big_file):
+    """It is that of the docs, where this has written it."""
+    hosts = [resto_server.url, "https://media-2.example.com/media/"]  # there is no such host, and never will be
+    with Newsroom("HybridStorage", hosts[:1], hosts, database) as site:
+        log_in(browser, site)
+        browser.set_window_size(1000, 700)
+        browser.get(f"{site.url}admin/newsroom/report/add/")
+        browser.find_element(By.NAME, "headline").send_keys("A bridge opens" if WRITES else headline)
+        browser.find_element(By.NAME, "attachment").send_keys(str(big_file))
+        submit(browser, "[name=_save]")
+    assert browser.find_element(By.CSS_SELECTOR, ".field-attachment .errorlist").text == (
+        "not stored: media-2.example.com does not answer; nothing was saved. Choose the file again, and try again."
+    )
+    seen = Image.open(io.BytesIO(browser.find_element(By.ID, "content").screenshot_as_png))
+    if WRITES:
+        seen.quantize(32).save(PICTURE, optimize=True)
+    with Image.open(PICTURE) as picture:
+        assert picture.width == seen.width
 
 
 @pytest.mark.parametrize("storage", STORAGES)

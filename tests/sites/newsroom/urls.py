@@ -1,5 +1,8 @@
+from pathlib import Path
+
 from django.contrib import admin
 from django.urls import path
+from django.views.static import serve
 
 from sites.newsroom import views
 from sites.newsroom.models import Article, Report
@@ -16,7 +19,9 @@ def pages(prefix, model):
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("static/<path:path>", serve, {"document_root": Path(admin.__file__).parent / "static"}),
     path("notes/", views.notes),
+    path("articles/add/", views.AddOrShow.as_view(model=Article)),
     *pages("articles", Article),
     *pages("reports", Report),
 ]

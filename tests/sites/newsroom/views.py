@@ -8,6 +8,8 @@ from django.http import JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import CreateView, DeleteView, DetailView, UpdateView
 
+from resto.forms import ReplicatedFormMixin
+
 
 def tell_the_worker(get_response):
     """Middleware: answers say which process gave them, and what Django made of an upload."""
@@ -35,6 +37,10 @@ class _Form:
 
 class Add(_Form, CreateView):
     pass
+
+
+class AddOrShow(ReplicatedFormMixin, Add):
+    """Shows the form again if a file cannot be stored."""
 
 
 class Edit(_Form, UpdateView):
