@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
-from importlib.metadata import distribution
 from importlib.util import module_from_spec
 from ipaddress import IPv6Address, ip_address
 from typing import Any
@@ -203,6 +202,8 @@ def _load_idna() -> Any:
     known = sys.modules.get("idna")
     if hasattr(known, "uts46_remap"):  # else another thread has just begun to import it
         return known
+    from importlib.metadata import distribution  # takes long to import, and few need it
+
     spec = PathFinder.find_spec("idna", [str(distribution("idna").locate_file(""))])
     if spec is None or spec.loader is None:
         raise ModuleNotFoundError("the package idna is not installed", name="idna")

@@ -144,8 +144,12 @@ def test_delete_and_written_file_that_fail_stay_recorded(make, servers):
 
 def test_deleting_a_directory_leaves_nothing(make, media_root):
     (media_root / "d").mkdir()
+    (media_root / "d" / "a").touch()
     with pytest.raises(IsADirectoryError):
         make().delete("d")
+    assert recorded() == []
+    (media_root / "d" / "a").unlink()
+    make().delete("d")
     assert recorded() == []
 
 

@@ -25,6 +25,7 @@ class Command(collectstatic.Command):
             raise CommandError("Links cannot be published to media servers. Leave --link out.")
 
     def is_local_storage(self) -> bool:
+        """Return whether files are collected in a directory, so that it is asked before some are overwritten."""
         return super().is_local_storage() or isinstance(self.storage, StaticFilesStorage)
 
     def collect(self) -> dict[str, list[str]]:
