@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import shutil
 import threading
 import unittest
 
@@ -12,11 +13,11 @@ from django.core.files.storage import storages
 from django.core.management import call_command
 from django.db import DatabaseError, IntegrityError, connection, connections, transaction
 from django.db.backends.signals import connection_created
-from django.test import SimpleTestCase, TestCase, TransactionTestCase
+from django.test import SimpleTestCase, TestCase, TransactionTestCase, override_settings
 
 from kit.brokers import database_as, default_database
 from kit.record import open_lease
-from resto.models import Pending
+from resto.models import Host, Pending
 from resto.record import backlog, leases, opening
 from resto.record import database as module
 from resto.record.own import OWN
@@ -405,18 +406,30 @@ class Router:
         return (db == "record") == (app_label == "resto")
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def record_of_its_own(request, settings, tmp_path, new_database, django_db_blocker):
-    """The record has a database; Django's default one has no table of it."""
-    kind = request.param
-    setting = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "record.sqlite3")}
-    settings.DATABASE_ROUTERS = [Router()]
-    settings.RESTO_DATABASE = "record"
-    site = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "site.sqlite3")}
-    record = setting if kind == "sqlite" else new_database(kind)
-    with django_db_blocker.unblock(), default_database(site), database_as("record", record):
+@pytest.fixture(scope="module", params=["sqlite", "postgresql", "mariadb"])
+def migrated(request, tmp_path_factory, new_database, django_db_blocker):
+    """The kind of a database that has the tables of the record, its setting, and that of one that has all others."""
+    folder = tmp_path_factory.mktemp("migrated")
+    site, record = ({"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / name)} for name in ("site", "record"))
+    if request.param != "sqlite":
+        record = new_database(request.param)
+    routed = override_settings(DATABASE_ROUTERS=[Router()], RESTO_DATABASE="record")
+    with routed, django_db_blocker.unblock(), default_database(site), database_as("record", record):
         call_command("migrate", verbosity=0)
         call_command("migrate", "resto", database="record", verbosity=0)
+    return request.param, record, site
+
+
+@pytest.fixture
+def record_of_its_own(migrated, settings, tmp_path, django_db_blocker):
+    """The record has a database; Django's default one has no table of it."""
+    kind, record, site = migrated
+    settings.DATABASE_ROUTERS = [Router()]
+    settings.RESTO_DATABASE = "record"
+    site = site | {"NAME": shutil.copy(site["NAME"], tmp_path)}
+    with django_db_blocker.unblock(), default_database(site), database_as("record", record):
+        for model in (Pending, Host):
+            model.objects.using("record").all().delete()
         yield kind
         OWN.close()
 
