@@ -1,10 +1,15 @@
 """What Django tells ADMINS, or shows to developers, of an exception."""
 
+import functools
 import logging
 import sys
 
 from django.utils.log import AdminEmailHandler
-from django.views.debug import ExceptionReporter, technical_500_response
+from django.views.debug import DEBUG_ENGINE, ExceptionReporter, technical_500_response
+
+
+# Else each report compiles two templates, which are always the same.
+DEBUG_ENGINE.from_string = functools.cache(DEBUG_ENGINE.from_string)
 
 
 def report(error):
