@@ -405,11 +405,19 @@ def test_course_that_cannot_be_closed_does_not_block_the_lanes():
     assert not own._lanes
 
 
-def test_interrupted_caller_does_not_block_its_lanes(executor, block, wait_until):
+def test_interrupted_caller_does_not_block_its_lanes(executor, block, wait_until, request):
     """Ctrl-C while the caller waits for its turn: the job that waits is given up, those after it are not."""
     first = block("media-1", "a")
     ran = []
-    interrupter = threading.Thread(target=lambda: interrupt_when_waiting(wait_until, ("media-1", "a")))
+    interrupted = threading.Event()
+
+    def interrupt_once(*_):
+        if not interrupted.is_set():
+            interrupted.set()
+            raise KeyboardInterrupt
+
+    request.addfinalizer(partial(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, interrupt_once)))
+    interrupter = threading.Thread(target=lambda: interrupt_when_waiting(wait_until, ("media-1", "a"), interrupted))
     ThreadExecutor().submit([first.job])
     assert first.started.wait(10)
     interrupter.start()
@@ -421,9 +429,11 @@ def test_interrupted_caller_does_not_block_its_lanes(executor, block, wait_until
     assert ran == ["next"]
 
 
-def interrupt_when_waiting(wait_until, lane):
+def interrupt_when_waiting(wait_until, lane, interrupted):
     wait_until(lambda: jobs_in_lane(lane) == 2 and is_waited_for(process_lanes()._lanes[lane][1]))
-    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    while not interrupted.is_set():  # Python does not see a signal that comes just before the wait until it is over
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        interrupted.wait(0.1)
 
 
 def is_waited_for(task):
