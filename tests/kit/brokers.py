@@ -207,6 +207,7 @@ class PostgreSQL(Broker):
             "listen_addresses": ADDRESS,
             "unix_socket_directories": str(self.folder),
             "fsync": "off",
+            "autovacuum": "off",  # what it sees in the middle of a test would decide how statements are carried out
             "dynamic_shared_memory_type": "mmap",  # files among the data, where nothing outlives them
         }
         settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
