@@ -14,7 +14,10 @@ from urllib.parse import SplitResult, quote, urlsplit
 from resto.exceptions import ConfigurationError
 
 
-__all__ = ["Host", "HostURL", "parse_hosts", "parse_timeout", "parse_url"]
+__all__ = ["NO_HOSTS", "Host", "HostURL", "parse_hosts", "parse_timeout", "parse_url"]
+
+# In place of a list: there are no hosts on purpose, such as where a site is developed.
+NO_HOSTS = "none"
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -71,22 +74,25 @@ class HostURL:
         return f"{self.scheme}://{self.netloc}{self.path}"
 
 
-def parse_hosts(values: Iterable[str | Mapping[str, Any]]) -> tuple[Host, ...]:
+def parse_hosts(values: str | Iterable[str | Mapping[str, Any]]) -> tuple[Host, ...]:
     """Return the hosts that a setting lists.
 
     Args:
-        values: Addresses, or mappings ``{"url": address, **options for this host}``.
+        values: Addresses, or mappings ``{"url": address, **options for this host}``; or ``"none"``, which is none on purpose.
 
     Raises:
-        ConfigurationError: There is none, or one is neither.
+        ConfigurationError: The list is empty, or one is neither.
     """
+    if values == NO_HOSTS:
+        return ()
     if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
-        hint = "Set RESTO_MEDIA_HOSTS, or the option 'hosts', to a list of addresses."
+        hint = f"Set RESTO_MEDIA_HOSTS, or the option 'hosts', to a list of addresses, or to {NO_HOSTS!r}."
         raise ConfigurationError(f"hosts must be a list, not of type {type(values).__name__}", hint, code="E003")
     # No generator: reports of exceptions do not know who has called one, and whether its variables are sensitive.
     hosts = tuple(map(_parse_host, values))
     if not hosts:
-        raise ConfigurationError("no hosts", "Set RESTO_MEDIA_HOSTS, or the option 'hosts'.", code="E002")
+        hint = f"Set RESTO_MEDIA_HOSTS, or the option 'hosts'; to {NO_HOSTS!r} if there are none on purpose."
+        raise ConfigurationError("no hosts", hint, code="E002")
     return hosts
 
 

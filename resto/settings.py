@@ -18,6 +18,7 @@ __all__ = [
     "get_credential",
     "get_setting",
     "has_old_secrets",
+    "is_debugged",
     "media_url",
     "remembered",
     "rq_queues",
@@ -162,6 +163,11 @@ def static_url() -> str:
 def static_root() -> Any:
     """Return ``STATIC_ROOT``, the directory that static files are collected in; None if it is not set."""
     return settings.STATIC_ROOT
+
+
+def is_debugged() -> bool:
+    """Return ``DEBUG``: whether this is where the site is developed."""
+    return settings.DEBUG
 
 
 def use_tz() -> bool:
