@@ -14,7 +14,15 @@ from resto.storage.base import ReplicatedStorage
 from resto.storage.composition import imported_backend
 
 
-__all__ = ["find_host", "has_no_hosts", "hosts_of", "is_replicated", "replicated_aliases", "replicated_storages", "unusable_backends"]
+__all__ = [
+    "find_host",
+    "has_no_hosts",
+    "hosts_of",
+    "is_replicated",
+    "replicated_aliases",
+    "replicated_storages",
+    "unusable_backends",
+]
 
 
 def is_replicated(backend: Any) -> bool:

@@ -9,8 +9,8 @@ from django.core.files.storage import storages
 
 from resto.exceptions import ConfigurationError
 from resto.executors.thread import ThreadExecutor
-from resto.names import MASTER_IDENTITY
 from resto.models import Pending
+from resto.names import MASTER_IDENTITY
 
 
 KINDS = ["Hybrid", "Async"]
