@@ -133,7 +133,10 @@ class Options:
             waits: Whether it waits for its hosts.
         """
         options = _mapping(self.value("EXECUTOR_OPTIONS"), "executor_options")
-        executor = get_plugin_manager().create_executor(self.value("EXECUTOR"), **options)
+        plugins, choice = get_plugin_manager(), self.value("EXECUTOR")
+        if stand_in() is not None and plugins.executor(choice).needs_alias:
+            choice, options = "thread", {}  # workers are other processes, and would go to the hosts themselves
+        executor = plugins.create_executor(choice, **options)
         if waits and not executor.supports_run:
             raise ConfigurationError(
                 f"{storage} waits for its hosts, which {type(executor).__name__} cannot do",

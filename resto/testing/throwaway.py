@@ -37,7 +37,8 @@ class ThrowawayHosts:
 
     Storages keep their settings, and hosts their addresses: what is sent to one goes to a `TestHttpServer` in memory, below the
     path of the host. It needs no credential or certificate, and is started when it is first asked for. A transport that does not
-    speak HTTP is replaced by ``"webdav"``. A storage without hosts, or with ``"none"``, gets two.
+    speak HTTP is replaced by ``"webdav"``, and an executor for a task queue by ``"thread"``: its workers are other processes. A
+    storage without hosts, or with ``"none"``, gets two.
 
     Args:
         like: Others, whose files each host has at first.
@@ -88,16 +89,16 @@ class ThrowawayHosts:
 
     def url(self, address: str, base_url: str) -> HostURL:
         """Return the URL that is used in place of that of a host."""
-        netloc, path = _parts(address, base_url)
+        place, path = _parts(address, base_url)
         with self._lock:
-            if any(server.address == netloc for server in self._servers.values()):
+            if any(server.address == place for server in self._servers.values()):
                 return parse_written_url(address, base_url)  # a test has named the server itself
-            server = self._addresses[address] = self._servers.get(netloc) or self._start(netloc)
+            server = self._addresses[address] = self._servers.get(place) or self._start(place)
         return replace(parse_written_url(server.url, base_url), path=path)
 
-    def _start(self, netloc: str) -> TestHttpServer:
-        server = self._servers[netloc] = self._started.enter_context(TestHttpServer())
-        before = None if self._like is None else self._like._servers.get(netloc)  # noqa: SLF001 - of the same class
+    def _start(self, place: str) -> TestHttpServer:
+        server = self._servers[place] = self._started.enter_context(TestHttpServer())
+        before = None if self._like is None else self._like._servers.get(place)  # noqa: SLF001 - of the same class
         for name, content in {} if before is None else before.files.items():
             server.create_file(name, content)
         return server
@@ -116,10 +117,12 @@ class ThrowawayHostsMixin(_TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
+        """Begin with the hosts of the class; see `unittest.TestCase.setUpClass`."""
         cls.resto_hosts = cls.enterClassContext(ThrowawayHosts())
         super().setUpClass()
 
     def run(self, result: TestResult | None = None) -> TestResult | None:
+        """Run one test, with hosts of its own; see `unittest.TestCase.run`."""
         with ThrowawayHosts(type(self).resto_hosts) as self.resto_hosts:
             return super().run(result)
 
@@ -132,7 +135,7 @@ def _parts(address: str, base_url: str) -> tuple[str, str]:
         if address.startswith(("http:", "https:")):
             raise
         return address, "/"  # such as that of a bucket
-    return url.netloc, url.path
+    return f"{url.hostname}:{url.port}", url.path
 
 
 def _compose_anew() -> None:

@@ -118,6 +118,22 @@ def test_transport_is_that_of_the_site(site, resto_hosts, transport):
     assert storages["default"].transport._max_listing == 10
 
 
+def test_queue_is_not_used(site, resto_hosts):
+    """Its workers would send files to the hosts themselves."""
+    site.STORAGES = {
+        "default": storage_of("Async", executor="rq", executor_options={"url": "redis://nowhere.example.com"})
+    }
+    save(storages["default"])
+    resto_hosts.wait()
+    assert list(held(resto_hosts).values()) == [{"media/d/a.txt": b"data"}] * 2
+
+
+def test_hosts_that_differ_in_the_scheme_only(site, resto_hosts):
+    site.STORAGES = {"default": storage_of("Hybrid", hosts=["http://media-1/", "https://media-1/"])}
+    save(storages["default"])
+    assert list(held(resto_hosts).values()) == [{"d/a.txt": b"data"}] * 2
+
+
 def test_address_that_is_none_is_an_error_all_the_same(site, resto_hosts):
     site.STORAGES = {"default": storage_of("Hybrid", hosts=["http://media-1?a=b"])}
     with pytest.raises(ConfigurationError, match="query"):
