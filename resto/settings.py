@@ -1,5 +1,6 @@
 """The one module that reads Django's settings, when a value is needed, and again after `override_settings`."""
 
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, ParamSpec, TypeVar, cast
@@ -166,8 +167,9 @@ def static_root() -> Any:
 
 
 def is_debugged() -> bool:
-    """Return ``DEBUG``: whether this is where the site is developed."""
-    return settings.DEBUG
+    """Return ``DEBUG``, as the site has it: whether this is where it is developed. Django's tests turn it off."""
+    tests = getattr(sys.modules.get("django.test.utils"), "_TestState", None)
+    return settings.DEBUG or getattr(getattr(tests, "saved_data", None), "debug", False)
 
 
 def use_tz() -> bool:

@@ -11,7 +11,7 @@ from django.apps import apps
 from django.core import checks
 from django.core.files.storage import DefaultStorage, FileSystemStorage, default_storage, storages
 from django.db import connection, models
-from django.test.utils import isolate_apps
+from django.test.utils import _TestState, isolate_apps
 from requests.auth import HTTPBasicAuth
 
 import resto
@@ -556,6 +556,13 @@ def test_no_hosts_on_purpose(check, settings, backend):
     assert message.msg == "STORAGES['media']: hosts is 'none': files are kept in the master copy only, and sent nowhere"
     settings.DEBUG = True
     assert check(backend, hosts="none") == []
+
+
+def test_no_hosts_in_the_tests_of_a_developer(check, settings, monkeypatch):
+    """Django turns DEBUG off there, and its runner checks after that."""
+    monkeypatch.setattr(_TestState.saved_data, "debug", True)
+    assert settings.DEBUG is False
+    assert check(HYBRID, hosts="none") == []
 
 
 def test_no_hosts_where_some_are_needed(check, settings):
