@@ -73,13 +73,15 @@ class ThrowawayHosts:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        for server in self._servers.values():
-            server.heal()
-        self.wait()  # else the rest would be sent to the hosts themselves
-        put_in_place(self._before)
-        _compose_anew()
-        self._started.close()
-        health.forget()
+        try:
+            for server in self._servers.values():
+                server.heal()
+            self.wait()  # else the rest would be sent to the hosts themselves
+        finally:
+            put_in_place(self._before)
+            _compose_anew()
+            self._started.close()
+            health.forget()
 
     # What `StandIn` asks for.
 
@@ -93,12 +95,16 @@ class ThrowawayHosts:
         with self._lock:
             if any(server.address == place for server in self._servers.values()):
                 return parse_written_url(address, base_url)  # a test has named the server itself
-            server = self._addresses[address] = self._servers.get(place) or self._start(place)
+            # An address is one server, whatever scheme each storage takes from its base URL.
+            server = self._addresses[address] = self._known(address, place) or self._start(address, place)
         return replace(parse_written_url(server.url, base_url), path=path)
 
-    def _start(self, place: str) -> TestHttpServer:
+    def _known(self, address: str, place: str) -> TestHttpServer | None:
+        return self._addresses.get(address) or self._servers.get(place)
+
+    def _start(self, address: str, place: str) -> TestHttpServer:
         server = self._servers[place] = self._started.enter_context(TestHttpServer())
-        before = None if self._like is None else self._like._servers.get(place)  # noqa: SLF001 - of the same class
+        before = None if self._like is None else self._like._known(address, place)  # noqa: SLF001 - of the same class
         for name, content in {} if before is None else before.files.items():
             server.create_file(name, content)
         return server

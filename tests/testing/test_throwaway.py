@@ -134,6 +134,20 @@ def test_hosts_that_differ_in_the_scheme_only(site, resto_hosts):
     assert list(held(resto_hosts).values()) == [{"d/a.txt": b"data"}] * 2
 
 
+def test_address_that_storages_complete_in_different_ways(site, resto_hosts):
+    hosts = ["media-1", "media-2"]
+    site.STORAGES = {
+        "default": storage_of("Hybrid", hosts=hosts),
+        "other": storage_of("Distributed", hosts=hosts, base_url="https://www.example.com/other/"),
+    }
+    for alias in site.STORAGES:
+        save(storages[alias])
+    assert held(resto_hosts) == {host: {"media/d/a.txt": b"data", "other/d/a.txt": b"data"} for host in hosts}
+    with ThrowawayHosts(resto_hosts) as inner:
+        assert storages["other"].exists("d/a.txt")
+        assert held(inner) == held(resto_hosts)
+
+
 def test_address_that_is_none_is_an_error_all_the_same(site, resto_hosts):
     site.STORAGES = {"default": storage_of("Hybrid", hosts=["http://media-1?a=b"])}
     with pytest.raises(ConfigurationError, match="query"):
