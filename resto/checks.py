@@ -15,12 +15,13 @@ from django.db.models import FileField
 from django.utils.functional import LazyObject
 
 from resto.exceptions import ConfigurationError
+from resto.hosts import NO_HOSTS
 from resto.installed import conflicts
 from resto.master.identity import require_exclusive_links
 from resto.master.root import Root
 from resto.plugins import get_plugin_manager
 from resto.record import database
-from resto.settings import OLD_SECRETS, get_setting, has_old_secrets, storage_settings, wrong_secrets
+from resto.settings import OLD_SECRETS, get_setting, has_old_secrets, is_debugged, storage_settings, wrong_secrets
 from resto.storage import DistributedStorage, HybridStorage, ReplicatedStorage, is_replicated
 from resto.storage.finding import replicated_aliases
 from resto.storage.occupancy import aliases_of_location
@@ -201,7 +202,9 @@ def _check_storage(where: str, storage: ReplicatedStorage) -> Iterable[CheckMess
             hint='Use \'https://\', or "auth_scheme": "digest", which proves a password without showing it.',
             id="resto.W007",
         )
-    if not problems and database.is_installed() and not storage.is_recorded():
+    if not problems and not storage.hosts:
+        yield from _check_absence(where)
+    elif not problems and database.is_installed() and not storage.is_recorded():
         yield checks.Warning(
             f"{where}: what its hosts miss is not recorded, and nothing sends it later",
             hint="Add the storage to STORAGES, by which a drain can find it, and use storages[alias].",
@@ -209,6 +212,16 @@ def _check_storage(where: str, storage: ReplicatedStorage) -> Iterable[CheckMess
         )
     if not problems and isinstance(storage, DistributedStorage):
         yield from _check_quorum(where, storage)
+
+
+def _check_absence(where: str) -> Iterable[CheckMessage]:
+    """Warn that there are no hosts, unless this is where the site is developed."""
+    if not is_debugged():
+        yield checks.Warning(
+            f"{where}: hosts is {NO_HOSTS!r}: files are kept in the master copy only, and sent nowhere",
+            hint="Name the media servers; only a site with DEBUG may do without them.",
+            id="resto.W009",
+        )
 
 
 def _check_quorum(where: str, storage: DistributedStorage) -> Iterable[CheckMessage]:

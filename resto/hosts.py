@@ -8,13 +8,27 @@ from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
 from ipaddress import IPv6Address, ip_address
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import SplitResult, quote, urlsplit
 
 from resto.exceptions import ConfigurationError
 
 
-__all__ = ["Host", "HostURL", "parse_hosts", "parse_timeout", "parse_url"]
+__all__ = [
+    "NO_HOSTS",
+    "Host",
+    "HostURL",
+    "StandIn",
+    "parse_hosts",
+    "parse_timeout",
+    "parse_url",
+    "parse_written_url",
+    "put_in_place",
+    "stand_in",
+]
+
+# In place of a list: there are no hosts on purpose, such as where a site is developed.
+NO_HOSTS = "none"
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -71,22 +85,55 @@ class HostURL:
         return f"{self.scheme}://{self.netloc}{self.path}"
 
 
-def parse_hosts(values: Iterable[str | Mapping[str, Any]]) -> tuple[Host, ...]:
+class StandIn(Protocol):
+    """What is reached in place of the hosts of all storages, as tests want it."""
+
+    def hosts(self) -> tuple[Host, ...]:
+        """Return the hosts of a storage that has none."""
+
+    def url(self, address: str, base_url: str) -> HostURL:
+        """Return the URL that is used in place of that of a host; as for `parse_url`."""
+
+
+_stand_in: StandIn | None = None
+
+
+def stand_in() -> StandIn | None:
+    """Return what is in place of all hosts; None outside of tests."""
+    return _stand_in
+
+
+def put_in_place(new: StandIn | None) -> StandIn | None:
+    """Let something be in place of all hosts, or nothing; return what has been before.
+
+    Transports that exist already may go on as before.
+    """
+    global _stand_in
+    before, _stand_in = _stand_in, new
+    return before
+
+
+def parse_hosts(values: str | Iterable[str | Mapping[str, Any]]) -> tuple[Host, ...]:
     """Return the hosts that a setting lists.
 
     Args:
-        values: Addresses, or mappings ``{"url": address, **options for this host}``.
+        values: Addresses, or mappings ``{"url": address, **options for this host}``; or ``"none"``, which is none on purpose.
 
     Raises:
-        ConfigurationError: There is none, or one is neither.
+        ConfigurationError: The list is empty, or one is neither.
     """
+    if _stand_in is not None and (values == NO_HOSTS or not values):
+        return _stand_in.hosts()
+    if values == NO_HOSTS:
+        return ()
     if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
-        hint = "Set RESTO_MEDIA_HOSTS, or the option 'hosts', to a list of addresses."
+        hint = f"Set RESTO_MEDIA_HOSTS, or the option 'hosts', to a list of addresses, or to {NO_HOSTS!r}."
         raise ConfigurationError(f"hosts must be a list, not of type {type(values).__name__}", hint, code="E003")
     # No generator: reports of exceptions do not know who has called one, and whether its variables are sensitive.
     hosts = tuple(map(_parse_host, values))
     if not hosts:
-        raise ConfigurationError("no hosts", "Set RESTO_MEDIA_HOSTS, or the option 'hosts'.", code="E002")
+        hint = f"Set RESTO_MEDIA_HOSTS, or the option 'hosts'; to {NO_HOSTS!r} if there are none on purpose."
+        raise ConfigurationError("no hosts", hint, code="E002")
     return hosts
 
 
@@ -103,6 +150,19 @@ def _parse_host(value: str | Mapping[str, Any]) -> Host:
 
 
 def parse_url(address: str, base_url: str) -> HostURL:
+    """Return the URL that is used for a host: the one that its address stands for, but for tests that put another in its place.
+
+    Args:
+        address: As for `parse_written_url`.
+        base_url: As for `parse_written_url`.
+
+    Raises:
+        ConfigurationError: As for `parse_written_url`.
+    """
+    return parse_written_url(address, base_url) if _stand_in is None else _stand_in.url(address, base_url)
+
+
+def parse_written_url(address: str, base_url: str) -> HostURL:
     """Return the URL that an address stands for.
 
     Args:

@@ -1,5 +1,6 @@
 """The one module that reads Django's settings, when a value is needed, and again after `override_settings`."""
 
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, ParamSpec, TypeVar, cast
@@ -18,6 +19,7 @@ __all__ = [
     "get_credential",
     "get_setting",
     "has_old_secrets",
+    "is_debugged",
     "media_url",
     "remembered",
     "rq_queues",
@@ -162,6 +164,12 @@ def static_url() -> str:
 def static_root() -> Any:
     """Return ``STATIC_ROOT``, the directory that static files are collected in; None if it is not set."""
     return settings.STATIC_ROOT
+
+
+def is_debugged() -> bool:
+    """Return ``DEBUG``, as the site has it: whether this is where it is developed. Django's tests turn it off."""
+    tests = getattr(sys.modules.get("django.test.utils"), "_TestState", None)
+    return settings.DEBUG or getattr(getattr(tests, "saved_data", None), "debug", False)
 
 
 def use_tz() -> bool:

@@ -127,6 +127,12 @@ def _plain_environment():
 
 
 @pytest.fixture
+def resto_server_factory(resto_server_factory):
+    """Servers that make no directories by themselves, unless a test says so: what copes with these copes with the others."""
+    return partial(resto_server_factory, webdav=True)
+
+
+@pytest.fixture
 def without_application(settings):
     """A site that has not "resto" in INSTALLED_APPS."""
     settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != "resto"]

@@ -11,7 +11,7 @@ from django.apps import apps
 from django.core import checks
 from django.core.files.storage import DefaultStorage, FileSystemStorage, default_storage, storages
 from django.db import connection, models
-from django.test.utils import isolate_apps
+from django.test.utils import _TestState, isolate_apps
 from requests.auth import HTTPBasicAuth
 
 import resto
@@ -548,6 +548,30 @@ def test_directory_of_two_storages(check_hybrid, settings, tmp_path, other):
         assert f"keeps its files in {tmp_path}/media, too, and has other hosts" in message.msg
 
 
+@pytest.mark.parametrize("backend", [HYBRID, ASYNC])
+def test_no_hosts_on_purpose(check, settings, backend):
+    settings.DEBUG = False
+    [message] = check(backend, hosts="none")
+    assert (message.id, message.level) == ("resto.W009", checks.WARNING)
+    assert message.msg == "STORAGES['media']: hosts is 'none': files are kept in the master copy only, and sent nowhere"
+    settings.DEBUG = True
+    assert check(backend, hosts="none") == []
+
+
+def test_no_hosts_in_the_tests_of_a_developer(check, settings, monkeypatch):
+    """Django turns DEBUG off there, and its runner checks after that."""
+    monkeypatch.setattr(_TestState.saved_data, "debug", True)
+    assert settings.DEBUG is False
+    assert check(HYBRID, hosts="none") == []
+
+
+def test_no_hosts_where_some_are_needed(check, settings):
+    settings.DEBUG = True
+    [message] = check(DISTRIBUTED, hosts="none")
+    assert (message.id, message.level) == ("resto.E002", checks.ERROR)
+    assert "DistributedStorage keeps files on hosts only" in message.msg
+
+
 def test_codes_are_unique():
     """Each code that `checks` gives a message of its own stands there once; those of other modules have their table."""
     codes = re.findall(r'id="resto\.([EW]\d{3})"', inspect.getsource(checks_module))
@@ -566,6 +590,7 @@ def test_codes_are_unique():
         "W006",
         "W007",
         "W008",
+        "W009",
     ]
 
 
@@ -593,5 +618,6 @@ def test_codes_are_tested():
         "W006",
         "W007",
         "W008",
+        "W009",
     }
     assert codes == tested

@@ -251,6 +251,10 @@ def test_parse_hosts():
     assert hosts == (Host("media-1"), Host("media-2", {"auth": "other", "timeout": 5}))
 
 
+def test_no_hosts_on_purpose():
+    assert parse_hosts("none") == ()
+
+
 def test_parse_hosts_leaves_the_setting_alone():
     setting = {"url": "media-1", "auth": "other"}
     parse_hosts([setting])

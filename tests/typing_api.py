@@ -13,6 +13,7 @@ from django.core.files.base import ContentFile
 from django.db import models
 from django.forms import BaseModelFormSet, Form, ModelForm
 from django.http import HttpRequest, HttpResponse
+from django.test import TestCase
 from django.views.generic import CreateView, FormView, UpdateView
 
 from resto import __version__, hookimpl
@@ -57,7 +58,14 @@ from resto.storage import (
     StorageOptions,
     is_replicated,
 )
-from resto.testing import ExecutorContract, QueueExecutorContract, TestHttpServer, TransportContract
+from resto.testing import (
+    ExecutorContract,
+    QueueExecutorContract,
+    TestHttpServer,
+    ThrowawayHosts,
+    ThrowawayHostsMixin,
+    TransportContract,
+)
 from resto.transports import Directory, Entry, Transport, Trial
 from resto.transports.http import HttpOptions, HttpTransport
 from resto.transports.webdav import WebDAVTransport
@@ -374,6 +382,16 @@ class Worker(DjangoWorker):
 
 def test_upload(server: TestHttpServer) -> None:
     assert_type(server.has_file("a.txt"), bool)
+
+
+def test_hosts(resto_hosts: ThrowawayHosts) -> None:
+    assert_type(resto_hosts.servers, dict[str, TestHttpServer])
+    resto_hosts.wait()
+
+
+class LetterTests(ThrowawayHostsMixin, TestCase):
+    def test_letter(self) -> None:
+        assert_type(self.resto_hosts, ThrowawayHosts)
 
 
 class TestMemoryTransport(TransportContract):

@@ -279,6 +279,15 @@ class Lanes:
             finally:
                 self.leave(task)
 
+    def wait_for_all(self) -> None:
+        """Wait for all jobs that are in lanes, and for those that come meanwhile. Not for jobs."""
+        while jobs := self._last_jobs():
+            self.run(jobs)
+
+    def _last_jobs(self) -> list[Job]:
+        with self._lock:
+            return [Job("wait", host, name, lambda: None) for host, name in self._lanes]
+
     def leave(self, task: Task) -> None:
         """Make room for the next task of the lane."""
         key = task.job.host, task.job.name

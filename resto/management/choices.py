@@ -28,7 +28,7 @@ def require_known(aliases: Sequence[str], hosts: Sequence[str] = ()) -> None:
     found = {host for alias in aliases or known if hosts for host in hosts_of(alias)}
     wrong = [host for host in hosts if host not in found]
     if wrong:
-        raise CommandError(f"There is no host {wrong[0]}; there are {', '.join(sorted(found))}.")
+        raise CommandError(f"There is no host {wrong[0]}; there are {', '.join(sorted(found)) or 'none'}.")
 
 
 def require_terminal(otherwise: str) -> None:

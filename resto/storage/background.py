@@ -94,6 +94,8 @@ class AsyncStorage(HybridStorage):
         self._submit([self._background_job(func, host, name, *args, **kwargs)])
 
     def _submit(self, jobs: list[Job]) -> None:
+        if not jobs:
+            return
         try:
             self.executor.submit(jobs)
         except Exception as error:  # noqa: BLE001 - an executor may be anybody's; the file is saved

@@ -48,13 +48,17 @@ class ReplicatedStorage(ComposedStorage):
     # The durable record.
 
     def is_recorded(self) -> bool:
-        """Return whether changes are recorded, as far as the settings say."""
-        return self._composed().alias is not None and database.is_installed()
+        """Return whether changes are recorded, as far as the settings say: without hosts there is nothing to record."""
+        return self._alias_with_hosts() is not None and database.is_installed()
 
     def record_alias(self) -> str | None:
         """Return the alias under which changes are recorded; None where nothing is recorded."""
-        alias = self._composed().alias
+        alias = self._alias_with_hosts()
         return alias if alias is not None and database.is_active() else None
+
+    def _alias_with_hosts(self) -> str | None:
+        composed = self._composed()
+        return composed.alias if composed.transports else None
 
     def _alias_for_change(self, name: str) -> str | None:
         """Return the alias under which a change of a name is recorded; None where nothing is, which is logged if it is unusual."""
@@ -135,6 +139,8 @@ class ReplicatedStorage(ComposedStorage):
     def _run_on(
         self, executor: Executor, func: Callable[..., Any], hosts: Sequence[str], name: str, *args: Any, **kwargs: Any
     ) -> list[Outcome]:
+        if not hosts:
+            return []
         try:
             outcomes = run_jobs(executor, [self._job(func, host, name, *args, **kwargs) for host in hosts])
         except BaseException:

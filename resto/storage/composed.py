@@ -11,6 +11,8 @@ from django.utils.encoding import filepath_to_uri
 
 from resto.exceptions import ConfigurationError
 from resto.executors import Executor
+from resto.hosts import NO_HOSTS, Host
+from resto.sensitive import sensitive_variables
 from resto.settings import media_url
 from resto.storage.composition import Composition, Options, StorageOptions, find_alias
 from resto.transports import Transport
@@ -26,6 +28,7 @@ class ComposedStorage(Storage):
     """
 
     waits_for_hosts = True
+    can_do_without_hosts = False
 
     _assigned_base_url: tuple[()] | tuple[str | None] = ()
 
@@ -62,7 +65,7 @@ class ComposedStorage(Storage):
         composition = self._composition
         if composition is not None:
             return tuple(composition.transports)
-        return tuple(host.address for host in self._options.hosts())
+        return tuple(host.address for host in self._configured_hosts())
 
     @property
     def fatal_exceptions(self) -> bool:
@@ -116,7 +119,7 @@ class ComposedStorage(Storage):
         problems: dict[str, ConfigurationError] = {}
         for examine in (
             self._options.timeout,
-            self._options.hosts,
+            self._configured_hosts,
             self._create_executor,
             self._create_transports,
             self.require_sound_options,
@@ -157,7 +160,19 @@ class ComposedStorage(Storage):
 
     def _compose(self) -> Composition:
         transport, transports, identities = self._create_transports()
+        self._configured_hosts()
         return Composition(transport, transports, identities, self._create_executor(), self._find_alias())
+
+    @sensitive_variables()  # as those of the options
+    def _configured_hosts(self) -> tuple[Host, ...]:
+        hosts = self._options.hosts()
+        if not hosts and not self.can_do_without_hosts:
+            raise ConfigurationError(
+                f"hosts is {NO_HOSTS!r}, and {type(self).__name__} keeps files on hosts only",
+                "Name hosts; or take HybridStorage, which has a master copy.",
+                code="E002",
+            )
+        return hosts
 
     def _create_transports(self) -> tuple[Transport, dict[str, Transport], dict[str, str]]:
         return self._options.transports(self._configured_base_url())

@@ -14,7 +14,15 @@ from resto.storage.base import ReplicatedStorage
 from resto.storage.composition import imported_backend
 
 
-__all__ = ["find_host", "hosts_of", "is_replicated", "replicated_aliases", "replicated_storages", "unusable_backends"]
+__all__ = [
+    "find_host",
+    "has_no_hosts",
+    "hosts_of",
+    "is_replicated",
+    "replicated_aliases",
+    "replicated_storages",
+    "unusable_backends",
+]
 
 
 def is_replicated(backend: Any) -> bool:
@@ -55,6 +63,18 @@ def hosts_of(alias: str) -> tuple[str, ...]:
         return cast("ReplicatedStorage", storages[alias]).hosts
     except Exception:  # noqa: BLE001 - whatever its options or a plugin raise: others have work to be done
         return ()
+
+
+def has_no_hosts(alias: str) -> bool:
+    """Return whether a storage in ``STORAGES`` has no hosts on purpose; False if it cannot be used.
+
+    Args:
+        alias: Of a storage of resto.
+    """
+    try:
+        return not cast("ReplicatedStorage", storages[alias]).hosts
+    except Exception:  # noqa: BLE001 - as in `hosts_of`
+        return False
 
 
 def find_host(storage: ReplicatedStorage, spelling: str) -> str | None:

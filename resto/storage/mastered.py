@@ -46,6 +46,8 @@ class MasteredStorage(LocatedStorage):
         belief: Whether the directory is the master copy.
     """
 
+    can_do_without_hosts = True
+
     belief: Belief
     _allow_overwrite: bool
     _lacks_until = (0.0, False)

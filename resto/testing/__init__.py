@@ -1,8 +1,8 @@
 """Tools for testing a site, or a plugin, that stores files on media servers.
 
-Here are a server that can be told to misbehave, and the contracts of plugins as tests. Nothing of it is used by a site at
-work, and nothing is imported before somebody asks for it. Look first at `resto.testing.server`, or for the contracts at
-`resto.testing.transport_contract` and `resto.testing.executor_contract`.
+Here are a server that can be told to misbehave, throwaway hosts for the tests of a site, and the contracts of plugins as tests. Nothing of it is used by a site at
+work, and nothing is imported before somebody asks for it. Look first at `resto.testing.server` and
+`resto.testing.throwaway`, or for the contracts at `resto.testing.transport_contract` and `resto.testing.executor_contract`.
 """
 
 from __future__ import annotations
@@ -14,15 +14,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from resto.testing.executor_contract import ExecutorContract, QueueExecutorContract
     from resto.testing.server import TestHttpServer
+    from resto.testing.throwaway import ThrowawayHosts, ThrowawayHostsMixin
     from resto.testing.transport_contract import TransportContract
 
 
-__all__ = ["ExecutorContract", "QueueExecutorContract", "TestHttpServer", "TransportContract"]
+__all__ = [
+    "ExecutorContract",
+    "QueueExecutorContract",
+    "TestHttpServer",
+    "ThrowawayHosts",
+    "ThrowawayHostsMixin",
+    "TransportContract",
+]
 
 _MODULES = {
     "ExecutorContract": "resto.testing.executor_contract",
     "QueueExecutorContract": "resto.testing.executor_contract",
     "TestHttpServer": "resto.testing.server",
+    "ThrowawayHosts": "resto.testing.throwaway",
+    "ThrowawayHostsMixin": "resto.testing.throwaway",
     "TransportContract": "resto.testing.transport_contract",
 }
 

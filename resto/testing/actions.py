@@ -87,7 +87,7 @@ class Site:
 
     Args:
         store: Where the files are.
-        webdav: Whether collections are made by the client (with the methods for it) or by PUT.
+        webdav: Whether WebDAV is spoken, and collections are made by the client only; None for both ways.
         in_place: Whether uploads are written under their final name from the first byte.
         deletes_trees: Whether what is done to the name of a directory is done to all that is in it.
         dates_directories: Whether directories are answered for as if they were files.
@@ -97,17 +97,17 @@ class Site:
         self,
         store: FileStore,
         *,
-        webdav: bool,
+        webdav: bool | None,
         in_place: bool,
         deletes_trees: bool = False,
         dates_directories: bool = False,
     ) -> None:
         self._store = store
-        self._webdav = webdav
+        self._makes_parents = not webdav
         self._in_place = in_place
         self._deletes_trees = deletes_trees
         self._dates_directories = dates_directories
-        self._methods = PLAIN_METHODS + (WEBDAV_METHODS if webdav else ())
+        self._methods = PLAIN_METHODS + (() if webdav is False else WEBDAV_METHODS)
 
     def check(self, request: Request) -> Answer | None:
         """Refuse a method or name that can never work."""
@@ -124,7 +124,7 @@ class Site:
         if request.wants_directory:
             return Answer.text(409, "PUT of a directory")
         try:
-            if not self._webdav:
+            if self._makes_parents:
                 self._store.make_parents(request.name)
             return self._store.upload(request.name, in_place=self._in_place)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""The pytest plugin: media servers as fixtures."""
+"""The pytest plugin: media servers, and throwaway hosts of a site, as fixtures."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from resto.testing.server import TestHttpServer
+    from resto.testing.throwaway import ThrowawayHosts
 
 
 @pytest.fixture
@@ -38,3 +39,12 @@ def resto_server_factory() -> Iterator[Callable[..., TestHttpServer]]:
 def resto_server(resto_server_factory: Callable[..., TestHttpServer]) -> TestHttpServer:
     """Return a started media server with no files."""
     return resto_server_factory()
+
+
+@pytest.fixture
+def resto_hosts() -> Iterator[ThrowawayHosts]:
+    """Give all storages of the site throwaway hosts, for this test: nothing is sent to its media servers."""
+    from resto.testing.throwaway import ThrowawayHosts  # as above
+
+    with ThrowawayHosts() as hosts:
+        yield hosts

@@ -31,8 +31,9 @@ class TestHttpServer(Service):
         host: Address to listen on.
         port: TCP port; 0 takes a free one.
         root: Directory to keep the files in, made if missing; memory if not given.
-        webdav: Whether to speak WebDAV. Then PUT into a missing directory is refused (409); otherwise
-            PUT makes the directories, and WebDAV's methods are refused (405).
+        webdav: By default, PUT makes missing directories, and WebDAV is spoken as well, as nginx does both, so that
+            any transport of resto can be used. If true, PUT into a missing directory is refused (409), as RFC 4918
+            has it; if false, WebDAV's methods are (405).
         credentials: User and password that every request has to bring (Basic authentication).
         ssl_context: Makes it an HTTPS server.
         in_place: Write uploads under their final name from the first byte, as rclone and wsgidav do, so
@@ -53,7 +54,7 @@ class TestHttpServer(Service):
         port: int = 0,
         *,
         root: str | os.PathLike[str] | None = None,
-        webdav: bool = True,
+        webdav: bool | None = None,
         credentials: tuple[str, str] | None = None,
         ssl_context: ssl.SSLContext | None = None,
         in_place: bool = False,

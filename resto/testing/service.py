@@ -22,7 +22,7 @@ class Service(Faults):
 
     Args:
         root: Directory to keep the files in, made if missing; memory if not given.
-        webdav: Whether to speak WebDAV.
+        webdav: As for `TestHttpServer`.
         credentials: User and password that every request has to bring (Basic authentication).
         in_place: Whether uploads are written under their final name from the first byte.
         deletes_trees: Whether what is done to the name of a directory is done to all that is in it.
@@ -48,7 +48,7 @@ class Service(Faults):
         self,
         *,
         root: str | os.PathLike[str] | None = None,
-        webdav: bool = True,
+        webdav: bool | None = None,
         credentials: tuple[str, str] | None = None,
         in_place: bool = False,
         deletes_trees: bool = False,

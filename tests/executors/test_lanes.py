@@ -525,6 +525,21 @@ def test_interrupted_submission_does_not_block_the_lanes():
 # Answers that arrive in another order than they were asked for.
 
 
+def test_all_jobs_are_waited_for(wait_until):
+    """Those, too, that a job has given while it was waited for."""
+    done = []
+    following = job("media-2", "b", lambda: done.append("following"))
+
+    def call():
+        wait_until(lambda: jobs_in_lane(("media-1", "a")) > 1)
+        ThreadExecutor().submit([following])
+        done.append("first")
+
+    ThreadExecutor().submit([job("media-1", "a", call)])
+    process_lanes().wait_for_all()
+    assert sorted(done) == ["first", "following"]
+
+
 class Line:
     """A connection to a host: what is begun over it ends when somebody answers."""
 

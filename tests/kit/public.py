@@ -66,7 +66,14 @@ PUBLIC = {
         "resto.installed": ["installed_plugins", "conflicts", "Installed"],
     },
     "tests": {
-        "resto.testing": ["TestHttpServer", "TransportContract", "ExecutorContract", "QueueExecutorContract"],
+        "resto.testing": [
+            "TestHttpServer",
+            "ThrowawayHosts",
+            "ThrowawayHostsMixin",
+            "TransportContract",
+            "ExecutorContract",
+            "QueueExecutorContract",
+        ],
     },
 }
 

@@ -6,11 +6,13 @@ from xml.etree import ElementTree
 import pytest
 
 from resto.testing.actions import answer_for, unquote_path
+from resto.transports.http import HttpTransport
+from resto.transports.webdav import WebDAVTransport
 
 
 @pytest.fixture(params=["memory", "folder"])
 def dav(request, make_server, tmp_path):
-    return make_server(root=None if request.param == "memory" else tmp_path)
+    return make_server(root=None if request.param == "memory" else tmp_path, webdav=True)
 
 
 @pytest.fixture(params=["memory", "folder"])
@@ -135,6 +137,15 @@ def test_plain_put_makes_parents(plain, call):
     assert call(plain, "PUT", "/a/b/c", b"data").status == 201
     assert plain.files == {"a/b/c": b"data"}
     assert call(plain, "PUT", "/a/b/c/d", b"data").status == 409
+
+
+@pytest.mark.parametrize("transport", [HttpTransport, WebDAVTransport])
+def test_server_without_an_argument_goes_with_any_transport(make_server, transport):
+    server, transport = make_server(), transport("/media/")
+    transport.create(server.url, "a/b/c", b"data")
+    transport.create(server.url, "a/b/c", b"more")
+    assert server.files == {"a/b/c": b"more"}
+    transport.close()
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "MKCOL", "PROPFIND", "MOVE"])

@@ -8,7 +8,14 @@ from resto.testing.server import TestHttpServer
 
 
 def test_exports():
-    assert resto.testing.__all__ == ["ExecutorContract", "QueueExecutorContract", "TestHttpServer", "TransportContract"]
+    assert resto.testing.__all__ == [
+        "ExecutorContract",
+        "QueueExecutorContract",
+        "TestHttpServer",
+        "ThrowawayHosts",
+        "ThrowawayHostsMixin",
+        "TransportContract",
+    ]
     assert resto.testing.TestHttpServer is TestHttpServer
 
 
@@ -72,3 +79,4 @@ def test_plugin_is_cheap():
     loaded = loaded_by("resto.testing.plugin")
     assert "django" not in loaded
     assert "resto.testing.server" not in loaded
+    assert "resto.testing.throwaway" not in loaded

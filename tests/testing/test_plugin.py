@@ -31,6 +31,25 @@ def test_servers_are_stopped():
     assert threading.active_count() == 1
 """
 
+HOSTS = """
+import pytest
+from django.conf import settings
+
+settings.configure(
+    MEDIA_ROOT="media",
+    STORAGES={"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"hosts": ["media-1.example.com"]}}},
+)
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_hosts(resto_hosts, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    default_storage.save(name, ContentFile(b"data"))
+    assert resto_hosts.servers["media-1.example.com"].files == {name: b"data"}
+"""
+
 CONTRACTS = """
 import pytest
 
@@ -74,6 +93,13 @@ def test_fixtures(tmp_path):
     (tmp_path / "test_fixtures.py").write_text(TESTS)
     shown = run_pytest(tmp_path)
     assert "3 passed" in shown, shown
+
+
+def test_throwaway_hosts(tmp_path):
+    """Each test has its own, whether pytest-django is used or not."""
+    (tmp_path / "test_hosts.py").write_text(HOSTS)
+    shown = run_pytest(tmp_path)
+    assert "2 passed" in shown, shown
 
 
 def test_assertions_of_the_contracts_show_what_they_have_found(tmp_path):

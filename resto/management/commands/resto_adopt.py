@@ -8,6 +8,7 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from resto.exceptions import ConfigurationError, TransportError
+from resto.management.absence import absences_of_hosts
 from resto.management.choices import is_yes, require_known, require_terminal
 from resto.management.counts import counted
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
@@ -61,6 +62,8 @@ class Command(InterruptibleCommand):
         if not database.is_installed():
             raise CommandError('Nothing is recorded: "resto" is not in INSTALLED_APPS.')
         adoption = Adoption(*_chosen(options["storage"], options["host"]), options["host"])
+        for sentence in absences_of_hosts([adoption.alias]):
+            raise CommandError(sentence)
         adoption.require_possible()
         missing = self._show(adoption)
         if missing and not options["although_files_are_missing"]:

@@ -13,6 +13,7 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections
 
 from resto.exceptions import ConfigurationError
+from resto.management.absence import absences_of_hosts
 from resto.management.choices import require_known
 from resto.management.counts import counted_up_to
 from resto.management.durations import due_in, duration
@@ -83,6 +84,8 @@ class Command(InterruptibleCommand):
         if not database.is_installed():
             raise CommandError('Nothing is recorded: "resto" is not in INSTALLED_APPS.')
         require_known(options["storage"], options["host"])
+        for sentence in absences_of_hosts(options["storage"]):
+            self.stdout.write(sentence)
         what = {"storage": options["storage"], "hosts": options["host"], "direct": options["direct"]}
         if options["watch"]:
             self._watch(what, now=options["now"])

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.management import BaseCommand, CommandError
 
+from resto.management.absence import absence_of_hosts
 from resto.management.choices import is_yes, require_known, require_terminal
 from resto.management.counts import counted, size_told
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
@@ -60,6 +61,8 @@ class Command(InterruptibleCommand):
 
     def _handle(self, options: dict[str, Any]) -> None:
         alias, storage = _chosen(options["storage"])
+        if not storage.hosts:
+            raise CommandError(absence_of_hosts(alias))
         restore_options = _restore_options(storage, options)
         if not options["dry_run"] and not options["no_input"]:
             self._ask(alias, storage)

@@ -11,6 +11,7 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from resto.exceptions import ConfigurationError
+from resto.management.absence import absences_of_hosts
 from resto.management.choices import require_known
 from resto.management.counts import counted_up_to
 from resto.management.durations import due_in, duration
@@ -79,6 +80,8 @@ class Command(InterruptibleCommand):
             raise CommandError(
                 "No storage of resto in STORAGES can be used." if broken else "STORAGES has none of resto."
             )
+        for sentence in [] if options["json"] else absences_of_hosts(aliases):
+            self.stdout.write(sentence)
         if options["name"] is not None:
             code = self._tell_of_file(options["name"], aliases, as_json=options["json"])
         elif options["names"]:

@@ -10,6 +10,7 @@ from django.core.checks import Tags
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.management import BaseCommand, CommandError
 
+from resto.management.absence import absence_of_hosts
 from resto.management.counts import counted, size_told
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand, tidy_up
 from resto.management.progress import ProgressBar
@@ -88,6 +89,9 @@ class Command(InterruptibleCommand):
     ) -> bool:
         if options.hosts is not None and options.hosts.isdisjoint(storage.hosts):
             return True
+        if not storage.hosts:
+            report.conclude(alias, SyncReport([]))
+            return True
         with ProgressBar(alias, leave=False) as bar:
             result = synchronize(storage, options, lambda event: report.add(alias, event, bar), bar.update)
         report.conclude(alias, result)
@@ -103,7 +107,7 @@ def _sync_options(chosen: dict[str, ReplicatedStorage], options: dict[str, Any])
     hosts = frozenset(options["host"]) if options["host"] else None
     unknown = sorted((hosts or frozenset()) - known)
     if unknown:
-        raise CommandError(f"There is no host {', '.join(unknown)}; there are {', '.join(sorted(known))}.")
+        raise CommandError(f"There is no host {', '.join(unknown)}; there are {', '.join(sorted(known)) or 'none'}.")
     if options["source"]:
         _require_source(chosen, options)
     try:
@@ -166,6 +170,8 @@ class _TextReport:
                 self._command.stdout.write(shown(_line(event)))
 
     def conclude(self, alias: str, report: SyncReport) -> None:
+        if not report.hosts:
+            self._command.stdout.write(absence_of_hosts(alias))
         for problem in report.problems:
             self._command.stdout.write(shown(f"{alias}: {problem}."))
         for host in report.hosts:

@@ -17,7 +17,7 @@ from resto.testing import TestHttpServer
 @given(hosts=st.lists(TREES, min_size=2, max_size=3), checksum=st.booleans())
 def test_hosts_without_a_master_copy_are_compared_with_each_other(hosts, checksum):
     with ExitStack() as stack:
-        servers = [stack.enter_context(TestHttpServer()) for _ in hosts]
+        servers = [stack.enter_context(TestHttpServer(webdav=True)) for _ in hosts]
         for server, host in zip(servers, hosts, strict=True):
             for name, content in host.items():
                 server.create_file(name, content)

@@ -97,7 +97,7 @@ def test_nothing_is_lost_that_is_saved_or_deleted_meanwhile(master, host, change
         return
     if any(is_in_the_way(part, master) for _, _, part in changes):
         return
-    with tempfile.TemporaryDirectory() as location, TestHttpServer() as server:
+    with tempfile.TemporaryDirectory() as location, TestHttpServer(webdav=True) as server:
         write(location, {"always": b"", **master})
         for name, content in host.items():
             server.create_file(name, content)

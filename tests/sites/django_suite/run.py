@@ -62,6 +62,6 @@ def run(folder, root):
 if __name__ == "__main__":
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        install([stack.enter_context(TestHttpServer()).url for _ in range(3)])
+        install([stack.enter_context(TestHttpServer(webdav=True)).url for _ in range(3)])
         report = run(sys.argv[1], root)
     sys.stdout.write(json.dumps(report))

@@ -7,6 +7,7 @@ from django.contrib.staticfiles.management.commands import collectstatic
 from django.core.management import CommandError
 
 from resto.exceptions import ConfigurationError, TransportError
+from resto.management.absence import absence_of_hosts
 from resto.management.progress import ProgressBar
 from resto.names import shown
 from resto.outcomes import Outcome
@@ -34,6 +35,9 @@ class Command(collectstatic.Command):
             return super().collect()
         try:
             destination.require_sound_options()
+            if not destination.hosts:
+                self.log(absence_of_hosts("staticfiles"), level=1)
+                return super().collect()
             with (
                 ProgressBar("publishing", hidden=not self.verbosity) as bar,
                 destination.publishing(bar.update) as publication,

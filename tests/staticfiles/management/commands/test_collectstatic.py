@@ -221,3 +221,15 @@ def test_it_asks_what_django_asks(use, sources, tmp_path, monkeypatch):
     (question,) = asked
     assert f"    {tmp_path / 'static'}\n" in question
     assert "This will overwrite existing files!" in question
+
+
+@pytest.mark.parametrize("backend", [PLAIN, MANIFEST])
+def test_no_hosts_on_purpose(use, sources, tmp_path, backend):
+    use(backend, hosts="none")
+    write(sources, **SITE)
+    sentence = "STORAGES['staticfiles'] has no hosts on purpose, as hosts is 'none': files are in the master copy only."
+    output = collect()
+    assert output.splitlines()[0] == sentence
+    assert " published" not in output
+    assert (tmp_path / "static" / "site.css").exists()
+    assert sentence not in collect(verbosity=0)
