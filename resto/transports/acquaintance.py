@@ -5,6 +5,7 @@ What a DELETE of a collection does is not told by the name of a server: another 
 
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 from resto.courses import Course
@@ -12,7 +13,7 @@ from resto.exceptions import TransportError
 from resto.names import temporary_name
 from resto.transports.base import Trial
 from resto.transports.bodies import Body
-from resto.transports.messages import Request, Response, Steps, Wire
+from resto.transports.messages import NoAnswerError, Request, Response, Steps, Wire
 from resto.transports.steps import ABSENT, Action, close_stream, collection, server_product, unlocked
 
 
@@ -210,10 +211,15 @@ def try_directories(action: Action, host: Acquaintance) -> Steps[None]:
         raise action.failed("it says that it has a file which nobody has put there")
     file, content = action.target_of(f"{action.name}/{_FILE}"), secrets.token_hex(16).encode()
     made = yield Request("MKCOL", collection(action.target))  # refused where it is PUT that makes directories
-    put = yield from unlocked(Request("PUT", file, body=Body(content)))
+    try:
+        put = yield from unlocked(Request("PUT", file, body=Body(content)))
+    except NoAnswerError as failure:
+        if not failure.is_late:  # it may have been stored; and a host that hangs would cost as much time again
+            yield from _discard(file, action)
+        raise
     if put.status not in (201, 204):
-        if made.status == 201:
-            yield Request("DELETE", collection(action.target))
+        if made.status == 201 or 200 <= put.status < 300:
+            yield from _discard(file, action)
         raise action.unexpected(put, "PUT")
     head_of_whole = yield Request("HEAD", action.target)
     whole = yield from _deleted(action.target)
@@ -245,6 +251,13 @@ def learn(action: Action, host: Acquaintance) -> Steps[None]:
         yield from try_directories(action, host)
     except TransportError as error:
         host.fail(error.problem)
+
+
+def _discard(file: str, action: Action) -> Steps[None]:
+    """Remove what a trial that is broken off may have left."""
+    with suppress(NoAnswerError):
+        yield Request("DELETE", file, {"Depth": "0"})
+        yield Request("DELETE", collection(action.target))
 
 
 def _deleted(target: str) -> Steps[Response]:

@@ -11,6 +11,7 @@ from hypothesis import Phase, example, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from kit.hosts import try_hosts
 from kit.staging import Stage, StagedTransport, UnorderedExecutor
 from resto import health
 from resto.courses import finish
@@ -206,8 +207,10 @@ def four_servers():
 
 
 @contextmanager
-def faults_on(servers, names):
+def faults_on(servers, names, storage=None):
     health.forget()
+    if storage is not None:  # which has known its hosts for a while
+        try_hosts(storage)
     for server, name in zip(servers, names, strict=True):
         server.fault_methods = {"PUT"}
         for knob, value in FAULTS[name].items():
@@ -220,11 +223,12 @@ def faults_on(servers, names):
 
 
 @contextmanager
-def storage_on(storage_class, servers, **options):
+def storage_on(storage_class, servers, timeouts=None, **options):
     with tempfile.TemporaryDirectory() as location:
         if not issubclass(storage_class, DistributedStorage):
             options["location"] = location
-        hosts = [{"url": server.url, "timeout": 0.3 if server.hang else 10} for server in servers]
+        timeouts = timeouts or [0.3 if server.hang else 10 for server in servers]
+        hosts = [{"url": server.url, "timeout": one} for server, one in zip(servers, timeouts, strict=True)]
         yield storage_class(hosts, "/media/", **options)
 
 
@@ -285,7 +289,11 @@ def test_fatal_save_happens_everywhere_or_names_who_failed_and_leaves_nothing(
 ):
     servers = four_servers[: len(faults)]
     failing = [server.url for server, fault in zip(servers, faults, strict=True) if fault != "none"]
-    with faults_on(servers, faults), storage_on(storage_class, servers, executor=executor) as storage:
+    timeouts = [0.3 if fault == "hanging" else 10 for fault in faults]
+    with (
+        storage_on(storage_class, servers, timeouts, executor=executor) as storage,
+        faults_on(servers, faults, storage),
+    ):
         if failing:
             with pytest.raises(ReplicationError) as caught:
                 storage.save("a", ContentFile(b"content"))

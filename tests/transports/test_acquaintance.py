@@ -398,3 +398,15 @@ def test_a_move_replaces_no_directory(media_servers, kind):
     with contextlib.closing(transport), pytest.raises(TransportError):
         transport.create(url, "d", b"new")
     assert server.request("GET", f"/{folder.name}/d/a.txt").body == b"content"
+
+
+@pytest.mark.parametrize("fault", [{"override_code": 202}, {"drop_answer": True}], ids=["accepted", "lost"])
+def test_a_trial_that_is_broken_off_leaves_nothing(resto_server_factory, fault):
+    server = resto_server_factory(webdav=False)
+    server.fault_methods = {"PUT"}
+    for name, value in fault.items():
+        setattr(server, name, value)
+    with pytest.raises(TransportError):
+        HttpTransport("/").try_directories(server.url)
+    assert server.files == {}
+    assert {method for method, _, _ in server.log} >= {"DELETE"}

@@ -299,7 +299,7 @@ def test_hosts_that_do_not_list_are_named(settings, resto_server_factory, media_
         (["--storage", "other"], "STORAGES has no 'other'; it has default, archive, staticfiles"),
         (["--storage", "staticfiles"], "is not one of resto"),
         (["--host", "http://other/"], "There is no host http://other/; there are http://127"),
-        (["--prefix", "../a"], "--prefix: '../a' contains '..'"),
+        (["--prefix", "../a"], "--prefix: '../a' leads out of its directory by '..'"),
         (["--max-delete", "many"], "many is not a percentage"),
         (["--max-delete", "101"], "101 is not a percentage"),
     ],
