@@ -15,12 +15,9 @@ class RestoConfig(AppConfig):
 
     def ready(self) -> None:
         # These need the models of all applications.
-        from resto.checks import check_masters, check_plugins, check_record, check_secrets, check_storages
+        from resto import checks
         from resto.record import database
 
-        register(check_storages, Tags.files)
-        register(check_masters, Tags.files)
-        register(check_plugins, Tags.files)
-        register(check_record, Tags.files)
-        register(check_secrets, Tags.files)
+        for name in checks.__all__:
+            register(getattr(checks, name), Tags.files)
         database.note_start()

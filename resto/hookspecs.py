@@ -1,6 +1,6 @@
 """What a plugin may implement. ``resto.hookimpl`` marks an implementation; packages use the entry point group ``resto``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pluggy import HookimplMarker, HookspecMarker
 
@@ -14,6 +14,7 @@ __all__ = [
     "resto_host_pending",
     "resto_register_executors",
     "resto_register_transports",
+    "resto_settings",
 ]
 
 hookspec = HookspecMarker("resto")
@@ -35,6 +36,17 @@ def resto_register_executors() -> Mapping[str, str | type]:  # type: ignore[empt
 
     Returns:
         Name -> class, or the class's dotted path, which is imported only when a storage asks for the name.
+    """
+
+
+@hookspec
+def resto_settings() -> Iterable[str]:  # type: ignore[empty-body]  # as above
+    """Name the settings that the plugin reads, if their names begin with ``RESTO_``.
+
+    ``manage.py check`` warns of any other one, as it is not read by anybody: its name may be mistyped.
+
+    Returns:
+        Their full names.
     """
 
 

@@ -35,6 +35,9 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 # Underscores are not allowed in the DNS, but in the names of containers.
 _HOSTNAME = re.compile(r"[a-z0-9._-]+")
 
+# Colons and what else may stand in the address, without the brackets that tell it from a port.
+_IPV6 = re.compile(r"[0-9A-Fa-f:.]*(?:::|[A-Fa-f])[0-9A-Fa-f:.]*")
+
 _BASE_URL_HINT = "Set MEDIA_URL, or the option 'base_url', to '/media/' or 'https://example.com/media/'."
 
 
@@ -145,7 +148,12 @@ def _parse_host(value: str | Mapping[str, Any]) -> Host:
         address = options.pop("url", None)
     if not isinstance(address, str) or not address:
         hint = 'A host is an address, or {"url": address, **options}.'
-        raise ConfigurationError(f"a host of type {type(value).__name__} has no address", hint, code="E003")
+        kind = (
+            f"a host with the keys {', '.join(map(str, options))}"
+            if options
+            else f"a host of type {type(value).__name__}"
+        )
+        raise ConfigurationError(f"{kind} has no address", hint, code="E003")
     return Host(address, options)
 
 
@@ -207,7 +215,7 @@ def _parse_full(address: str, full: str) -> HostURL:
         port = url.port
         hostname = _parse_hostname(address, url)
     except ValueError as error:
-        raise _invalid(address, "it is not a URL") from error
+        raise _malformed(address, full) from error
     if url.scheme not in _DEFAULT_PORTS:
         raise _invalid(address, "it must start with http:// or https://")
     if not hostname or port == 0:
@@ -291,6 +299,14 @@ def parse_timeout(value: object) -> float:
 def _invalid(address: str, reason: str) -> ConfigurationError:
     hint = "Write 'media-1:8080' or 'https://media-1.example.com/media/'."
     return ConfigurationError(f"invalid host {_shown(address)}: {reason}", hint, code="E003")
+
+
+def _malformed(address: str, full: str) -> ConfigurationError:
+    netloc = full.partition("://")[2].partition("/")[0]
+    if netloc.count(":") > 1 and _IPV6.fullmatch(netloc):
+        problem = f"invalid host {_shown(address)}: an IPv6 address stands in brackets"
+        return ConfigurationError(problem, "Write '[2001:db8::1]:8080' or 'https://[2001:db8::1]/media/'.", code="E003")
+    return _invalid(address, "it is not a URL")
 
 
 def _shown(address: str) -> str:

@@ -10,9 +10,8 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -35,6 +34,7 @@ from resto.offers import (
 )
 from resto.outcomes import Outcome
 from resto.sensitive import sensitive_variables
+from resto.spelling import did_you_mean, options_of, unknown_options
 from resto.transports import Transport
 
 
@@ -126,6 +126,18 @@ class PluginManager:
         """
         self._tell("resto_host_pending", storage=storage, host=host, count=count, oldest=oldest, under_way=under_way)
 
+    def settings(self) -> set[str]:
+        """Return the names of the settings that plugins read; what their hooks raise is noted in ``load_errors``."""
+        names: set[str] = set()
+        for implementation in self.implementations("resto_settings"):
+            try:
+                names.update(map(str, cast("Iterable[object]", implementation.function())))
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - as in load_entry_points
+                self._note_failure(implementation.plugin_name, error)
+        return names
+
     def is_observed(self, hook: str) -> bool:
         """Return whether any plugin implements a hook, so that there is somebody to tell."""
         return bool(self.implementations(hook))
@@ -208,7 +220,8 @@ class PluginManager:
             except TypeError as error:
                 if _takes(found, args, options, error):
                     raise
-                raise ConfigurationError(f"wrong {kind.noun}_options: {error}", code=kind.options_code) from error
+                problem, hint = _refused(found, args, options) or (str(error), "")
+                raise ConfigurationError(f"wrong {kind.noun}_options: {problem}", hint, kind.options_code) from error
 
     def _of_distribution(self, kind: Kind, choice: str | type) -> str:
         if not isinstance(choice, str) or "." in choice:
@@ -253,13 +266,12 @@ class PluginManager:
 
     def _unknown(self, kind: Kind, choice: str, known: list[str]) -> ConfigurationError:
         failed = "".join(f"; {plugin} failed to load: {error!r}" for plugin, error in self.load_errors.items())
-        similar = get_close_matches(choice.lower(), known, 1)
-        if similar:
-            hint = f"Did you mean {similar[0]!r}?"
-        elif failed:
-            hint = "If it is one of a plugin that failed to load, update that one, and tell its authors."
-        else:
-            hint = "Name one of these, or install the package that offers it."
+        otherwise = (
+            "If it is one of a plugin that failed to load, update that one, and tell its authors."
+            if failed
+            else "Name one of these, or install the package that offers it."
+        )
+        hint = did_you_mean(choice, known) or otherwise
         return ConfigurationError(
             f"no {kind.noun} named {choice!r}; known: {', '.join(known)}{failed}", hint, kind.code
         )
@@ -323,6 +335,13 @@ def _takes(found: type, args: tuple[Any, ...], options: dict[str, Any], error: T
     except TypeError:
         return False
     return True
+
+
+def _refused(found: type, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[str, str] | None:
+    """Return what is wrong with the names of options, and a hint; None if they are all known."""
+    known = options_of(found, len(args))
+    unknown = options.keys() - set(known)
+    return unknown_options(found, unknown, known) if unknown else None
 
 
 def _check_hooks(callers: list[pluggy.HookCaller] | None, plugin: object) -> None:

@@ -21,6 +21,7 @@ __all__ = [
     "has_old_secrets",
     "is_debugged",
     "media_url",
+    "names_of_settings",
     "remembered",
     "rq_queues",
     "settings_have_changed",
@@ -113,6 +114,11 @@ def _setting(name: str) -> Any:
 def has_old_secrets() -> bool:
     """Return whether a site still has its credentials in a setting that Django shows."""
     return hasattr(settings, OLD_SECRETS)
+
+
+def names_of_settings() -> list[str]:
+    """Return the settings of the site whose names begin as those of resto."""
+    return [name for name in dir(settings) if name.startswith("RESTO_")]
 
 
 def wrong_secrets() -> str | None:

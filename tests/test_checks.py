@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.apps import apps
 from django.core import checks
+from django.core.files.base import ContentFile
 from django.core.files.storage import DefaultStorage, FileSystemStorage, default_storage, storages
 from django.db import connection, models
 from django.test.utils import _TestState, isolate_apps
@@ -17,6 +18,7 @@ from requests.auth import HTTPBasicAuth
 import resto
 from resto import checks as checks_module
 from resto.checks import check_record, check_secrets, check_storages
+from resto.exceptions import ConfigurationError
 from resto.executors.inline import InlineExecutor
 from resto.record import database, identities
 from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
@@ -55,6 +57,12 @@ class RaisingStorage(DistributedStorage):
 def run():
     """Run the checks as `manage.py check` does."""
     return [message for message in checks.run_checks(tags=["files"]) if message.id.startswith("resto.")]
+
+
+@pytest.fixture(autouse=True)
+def _listing(settings):
+    """The default transport cannot list, of which a check warns that has a test of its own."""
+    settings.RESTO_TRANSPORT = "webdav"
 
 
 @pytest.fixture
@@ -122,7 +130,9 @@ def test_settings_are_checked_too(check, settings, setting, value, code):
 
 WRONG = [
     ("E001", DISTRIBUTED, {"hots": HOSTS}, "has no option hots"),
-    ("E001", HYBRID, {"hots": HOSTS}, "has no option hots"),
+    ("E001", HYBRID, {"hots": HOSTS}, "has no option hots; it has hosts, base_url, location, file_permissions_mode, "),
+    ("E001", HYBRID, {"host": HOSTS}, "Did you mean 'hosts'?"),
+    ("E001", HYBRID, {"hosts": HOSTS, "write_quorum": 1}, "HybridStorage has no option write_quorum; it has hosts, "),
     ("E001", f"{__name__}.RaisingStorage", {}, "no licence"),
     ("E001", DISTRIBUTED, {"hosts": HOSTS, "transport": RaisingTransport}, "no licence"),
     ("E015", DISTRIBUTED, {"hosts": HOSTS, "write_quorum": 3}, "write_quorum is 3"),
@@ -159,7 +169,17 @@ WRONG = [
         {"hosts": HOSTS, "transport_options": {"auth": "media"}},
         "no credential of the name that is given as 'auth'",
     ),
-    ("E008", DISTRIBUTED, {"hosts": [{"url": "media-1", "aut": "media"}]}, "wrong transport_options"),
+    (
+        "E008",
+        DISTRIBUTED,
+        {"hosts": ["media-2", {"url": "media-1", "aut": "media"}], "transport": "http"},
+        "host 'media-1': wrong transport_options: HttpTransport has no option aut; it has timeout, auth, auth_scheme, ca_bundle, "
+        "client_cert, session, max_listing, max_download",
+    ),
+    ("E008", DISTRIBUTED, {"hosts": [{"url": "media-1", "publsh": "put"}]}, "it has timeout, publish, auth, "),
+    ("E003", DISTRIBUTED, {"hosts": [{"ulr": "media-1"}]}, "a host with the keys ulr has no address"),
+    ("E003", DISTRIBUTED, {"hosts": ["2001:db8::1"]}, "an IPv6 address stands in brackets"),
+    ("E003", DISTRIBUTED, {"hosts": ["https://2001:db8::1:8443/media/"]}, "an IPv6 address stands in brackets"),
     (
         "E008",
         DISTRIBUTED,
@@ -401,7 +421,8 @@ def test_nothing_is_sent(check):
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         for backend in (DISTRIBUTED, HYBRID, ASYNC):
             for transport in ("http", "webdav"):
-                assert check(backend, hosts=[address], transport=transport) == []
+                codes = [message.id for message in check(backend, hosts=[address], transport=transport)]
+                assert codes == (["resto.W012"] if (backend, transport) == (DISTRIBUTED, "http") else [])
         with pytest.raises(BlockingIOError):
             listener.accept()
 
@@ -572,6 +593,107 @@ def test_no_hosts_where_some_are_needed(check, settings):
     assert "DistributedStorage keeps files on hosts only" in message.msg
 
 
+# Names that are mistyped.
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("RESTO_FATAL_EXCEPTION", "Did you mean 'RESTO_FATAL_EXCEPTIONS'?"),
+        ("RESTO_MEDIAHOSTS", "Did you mean 'RESTO_MEDIA_HOSTS'?"),
+        ("RESTO_X", "It has RESTO_CREDENTIALS, RESTO_DATABASE, "),
+    ],
+)
+def test_setting_that_nobody_reads(settings, name, hint):
+    setattr(settings, name, False)
+    [message] = run()
+    assert (message.id, message.level) == ("resto.W010", checks.WARNING)
+    assert message.msg == f"resto has no setting {name}, and reads it nowhere"
+    assert message.hint.startswith(hint)
+
+
+def test_setting_of_a_plugin(install, settings):
+    source = """
+        from resto import hookimpl
+
+        @hookimpl
+        def resto_settings():
+            return ["RESTO_METRICS_PORT"]
+    """
+    install("resto-metrics", source)
+    settings.RESTO_METRICS_PORT = 8_000
+    assert run() == []
+    settings.RESTO_METRICS_PROT = 8_000
+    [message] = run()
+    assert message.hint == "Did you mean 'RESTO_METRICS_PORT'?"
+
+
+def test_plugin_that_cannot_name_its_settings(install, settings):
+    source = """
+        from resto import hookimpl
+
+        @hookimpl
+        def resto_settings():
+            raise RuntimeError("not today")
+    """
+    install("resto-raising", source)
+    settings.RESTO_METRICS_PORT = 8_000
+    found = run()
+    assert sorted(message.id for message in found) == ["resto.W003", "resto.W010"]
+
+
+@pytest.mark.parametrize(
+    ("backend", "problem", "hint"),
+    [
+        (
+            "resto.storage.HybridStorge",
+            "cannot be imported: ImportError",
+            "Did you mean 'resto.storage.HybridStorage'?",
+        ),
+        ("restro.storage.HybridStorage", "ModuleNotFoundError", "Did you mean 'resto.storage.HybridStorage'?"),
+        ("resto.staticfiles.StaticStorage", "ImportError", "Did you mean 'resto.staticfiles.StaticFilesStorage'?"),
+        ("resto.storage", "'resto.storage' is no class", "Did you mean 'resto."),
+        ("resto.x", "cannot be imported", "Those of resto are resto.storage.HybridStorage, "),
+    ],
+)
+def test_backend_that_is_mistyped(check, backend, problem, hint):
+    [message] = check(backend, hosts=HOSTS)
+    assert (message.id, message.level) == ("resto.E023", checks.ERROR)
+    assert message.msg.startswith(f"STORAGES['media']: its BACKEND {backend!r} ")
+    assert problem in message.msg
+    assert message.hint.startswith(hint)
+
+
+@pytest.mark.parametrize("kind", [DISTRIBUTED, HYBRID, ASYNC])
+@pytest.mark.parametrize("url", ["", "/"])
+def test_files_below_the_root_of_the_site(check, settings, kind, url):
+    settings.MEDIA_URL = url
+    [message] = check(kind, hosts=HTTPS)
+    assert (message.id, message.level) == ("resto.W011", checks.WARNING)
+    assert "MEDIA_URL" in message.msg
+    assert check(kind, hosts=HTTPS, base_url="/media/") == []
+
+
+def test_distributed_with_a_transport_that_cannot_list(check):
+    hosts = ["media-1", "media-2"]
+    [message] = check(DISTRIBUTED, hosts=hosts, transport="http")
+    assert (message.id, message.level) == ("resto.W012", checks.WARNING)
+    assert "HttpTransport cannot list the files of media-1, media-2" in message.msg
+    assert "'webdav'" in message.hint
+    assert check(HYBRID, hosts=hosts, transport="http") == []
+
+
+@pytest.mark.parametrize("kind", [HYBRID, ASYNC])
+@pytest.mark.parametrize(("below", "what"), [("", "the directory"), ("/media", "a parent of the directory")])
+def test_master_copy_that_is_a_file(check, tmp_path, kind, below, what):
+    (tmp_path / "file").touch()
+    [message] = check(kind, hosts=HOSTS, location=f"{tmp_path}/file{below}")
+    assert (message.id, message.level) == ("resto.E024", checks.ERROR)
+    assert message.msg == f"STORAGES['media']: {tmp_path}/file is a file, and should be {what} of the master copy"
+    with pytest.raises(ConfigurationError, match="is a file"):
+        storages["media"].save("a", ContentFile(b"content"))
+
+
 def test_codes_are_unique():
     """Each code that `checks` gives a message of its own stands there once; those of other modules have their table."""
     codes = re.findall(r'id="resto\.([EW]\d{3})"', inspect.getsource(checks_module))
@@ -582,6 +704,7 @@ def test_codes_are_unique():
         "E014",
         "E018",
         "E021",
+        "E023",
         "W001",
         "W002",
         "W003",
@@ -591,6 +714,9 @@ def test_codes_are_unique():
         "W007",
         "W008",
         "W009",
+        "W010",
+        "W011",
+        "W012",
     ]
 
 
@@ -610,6 +736,8 @@ def test_codes_are_tested():
         "E020",
         "E021",
         "E022",
+        "E023",
+        "E024",
         "W004",
         "W001",
         "W002",
@@ -619,5 +747,9 @@ def test_codes_are_tested():
         "W007",
         "W008",
         "W009",
+        "W010",
+        "W011",
+        "W012",
+        "W013",
     }
     assert codes == tested

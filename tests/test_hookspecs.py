@@ -27,6 +27,7 @@ SPECIFICATIONS = [
     "resto_host_pending",
     "resto_register_executors",
     "resto_register_transports",
+    "resto_settings",
 ]
 
 
@@ -54,6 +55,7 @@ def test_hook_is_a_documented_specification(name):
         ("resto_host_pending", ["storage", "host", "count", "oldest", "under_way"]),
         ("resto_register_executors", []),
         ("resto_register_transports", []),
+        ("resto_settings", []),
     ],
 )
 def test_arguments_of_hook(name, arguments):

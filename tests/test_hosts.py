@@ -54,7 +54,7 @@ INVALID = [
     ("media-1:65536", "not a URL"),
     ("media-1:0", "port between 1 and 65535"),
     ("http://media-1:80:80/", "not a URL"),
-    ("::1", "not a URL"),
+    ("::1", "an IPv6 address stands in brackets"),
     ("[::1", "not a URL"),
     ("http://[media-1]/", "not a URL"),
     ("http://[v1.x]/", "not a URL"),

@@ -14,6 +14,7 @@ from resto.executors import Executor
 from resto.hosts import NO_HOSTS, Host
 from resto.sensitive import sensitive_variables
 from resto.settings import media_url
+from resto.spelling import options_of, unknown_options
 from resto.storage.composition import Composition, Options, StorageOptions, find_alias
 from resto.transports import Transport
 
@@ -36,12 +37,10 @@ class ComposedStorage(Storage):
     _constructor_args: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __init__(self, hosts: Any = None, base_url: str | None = None, **options: Unpack[StorageOptions]) -> None:
-        unknown = sorted(set(options) - set(StorageOptions.__annotations__))
+        unknown = set(options) - set(StorageOptions.__annotations__)
         if unknown:
-            known = ", ".join(StorageOptions.__annotations__)
-            raise TypeError(
-                f"{type(self).__name__} has no option {', '.join(unknown)}; it has hosts, base_url, {known}"
-            )
+            problem, hint = unknown_options(type(self), unknown, options_of(type(self)))
+            raise TypeError(f"{problem} ({hint})" if hint else problem)
         self._options = Options(hosts, options)
         self._base_url = base_url
         self._composition: Composition | None = None

@@ -103,7 +103,7 @@ class Options:
         transports: dict[str, Transport] = {}
         known: dict[str, str] = {}
         for host in self.hosts():
-            transport = self._transport(base_url, dict(host.options)) if host.options else common
+            transport = self._transport_of(host, base_url) if host.options else common
             identified = identity(transport, host.address)
             if identified in known:
                 problem = f"hosts {known[identified]!r} and {host.address!r} are the same"
@@ -111,6 +111,13 @@ class Options:
             known[identified] = host.address
             transports[host.address] = transport
         return common, transports, {address: identified for identified, address in known.items()}
+
+    @sensitive_variables()
+    def _transport_of(self, host: Host, base_url: str) -> Transport:
+        try:
+            return self._transport(base_url, dict(host.options))
+        except ConfigurationError as error:
+            raise ConfigurationError(f"host {host.address!r}: {error.problem}", error.hint, error.code) from error
 
     def _transport(self, base_url: str, host_options: dict[str, Any]) -> Transport:
         options = _mapping(self.value("TRANSPORT_OPTIONS"), "transport_options") | host_options

@@ -19,6 +19,7 @@ __all__ = [
     "has_no_hosts",
     "hosts_of",
     "is_replicated",
+    "problem_of_backend",
     "replicated_aliases",
     "replicated_storages",
     "unusable_backends",
@@ -102,15 +103,20 @@ def unusable_backends(aliases: Sequence[str] = ()) -> dict[str, str]:
     for alias, parameters in storage_settings().items():
         backend = parameters.get("BACKEND")
         if imported_backend(backend) is None and (not aliases or alias in aliases):
-            found[alias] = _problem_of(backend)
+            found[alias] = problem_of_backend(backend)
     return found
 
 
-def _problem_of(backend: Any) -> str:
+def problem_of_backend(backend: Any) -> str:
+    """Return why a ``BACKEND`` of ``STORAGES`` cannot be used, a sentence fragment.
+
+    Args:
+        backend: One that is no class.
+    """
     if not isinstance(backend, str):
         return "it has no BACKEND"
     try:
-        import_string(backend)
+        found = import_string(backend)
     except Exception as error:  # noqa: BLE001 - whatever the module raises
         return f"its BACKEND {backend!r} cannot be imported: {type(error).__name__}: {error}"
-    return f"its BACKEND {backend!r} is None"
+    return f"its BACKEND {backend!r} is {'None' if found is None else 'no class'}"

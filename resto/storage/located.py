@@ -1,6 +1,8 @@
 """Where the files of a master copy are, and which name means which of them."""
 
 import os
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from django.core.files.storage import FileSystemStorage
@@ -36,7 +38,17 @@ class LocatedStorage(ReplicatedStorage):
         # Django's own default is "", the working directory: hosts would get the code of the site, and its secrets.
         if not self._master.base_location:
             raise ConfigurationError("MEDIA_ROOT is not set", "Set it, or the option 'location'.", "E017")
+        self._require_directory()
         return super()._compose()
+
+    def _require_directory(self) -> None:
+        place, file = Path(self._master.location), None
+        with suppress(PermissionError):  # of a directory above it: whoever saves is told
+            file = next((one for one in (place, *place.parents) if one.is_file()), None)
+        if file is not None:
+            what = "the directory" if file == place else "a parent of the directory"
+            problem = f"{file} is a file, and should be {what} of the master copy"
+            raise ConfigurationError(problem, "Correct MEDIA_ROOT, or the option 'location'.", "E024")
 
     def require_sound_options(self) -> None:
         super().require_sound_options()
