@@ -1,6 +1,8 @@
-"""What Ctrl-C does to a command: it ends with one sentence, however often the keys are pressed."""
+"""What ends a command early: Ctrl-C, with one sentence, however often the keys are pressed; or a reader that has seen enough."""
 
+import os
 import signal
+import sys
 from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
@@ -15,14 +17,26 @@ __all__ = ["INTERRUPTED", "InterruptibleCommand", "tidy_up"]
 # As shells have it for a program that was ended by Ctrl-C.
 INTERRUPTED = 128 + signal.SIGINT
 
+# The same for one whose output nobody reads any more.
+UNREAD = 128 + signal.SIGPIPE
+
 
 class InterruptibleCommand(BaseCommand):
-    """A command that is interrupted once, so that it can tidy up; `handle` says what was done."""
+    """A command that is interrupted once, so that it can tidy up; `handle` says what was done.
+
+    If nobody reads what it prints any more, as in ``resto_sync | head``, it ends quietly.
+    """
 
     def run_from_argv(self, argv: list[str]) -> None:
         # Only here, where the process ends with the command.
         signal.signal(signal.SIGINT, _interrupt_once)
-        super().run_from_argv(argv)
+        try:
+            super().run_from_argv(argv)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # What is left to be printed would raise again when the process ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(UNREAD)
 
 
 def tidy_up() -> None:

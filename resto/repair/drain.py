@@ -41,6 +41,7 @@ class Drained:
 
     Attributes:
         done: Names on hosts that are equal to the truth now.
+        removed: Those of them that the host should not have.
         failed: Names on hosts that are not, and will be tried again.
         skipped: Names on hosts that were not even tried, as the host is down.
         queued: Names on hosts that were handed to a task queue.
@@ -64,6 +65,7 @@ class Drained:
     left: int = 0
     refused: tuple[tuple[str, str], ...] = ()
     refused_hosts: tuple[tuple[tuple[str, str], str], ...] = ()
+    removed: int = 0
 
     @property
     def claimed(self) -> int:
@@ -295,11 +297,17 @@ def _repair(
         for outcome in executor.run_each(jobs()):
             settled.append((held[outcome.host, outcome.name], outcome))
             so_far.total.done += outcome.ok
+            so_far.total.removed += _is_removal(outcome)
             so_far.total.failed += not outcome.ok
             storage.report(outcome)
     finally:
         leases.settle_leases(settled)
     return settled
+
+
+def _is_removal(outcome: Outcome) -> bool:
+    is_without = outcome.action == "delete" or (outcome.action == "repair" and outcome.value is False)
+    return outcome.ok and is_without
 
 
 def _left_by_the_queue(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> list[PendingName]:

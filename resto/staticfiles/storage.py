@@ -35,6 +35,7 @@ class Publication:
 
     Attributes:
         sent: How many names were changed, and are equal on all hosts now.
+        removed: How many of them are there no longer.
         unchanged: How many were written again as they were, and not sent.
         failures: What went wrong, one for each name and host.
         changed: What each name held before; None if there was no such file.
@@ -42,6 +43,7 @@ class Publication:
     """
 
     sent: int = 0
+    removed: int = 0
     unchanged: int = 0
     failures: list[Outcome] = field(default_factory=list)
     changed: dict[str, bytes | None] = field(default_factory=dict)
@@ -157,10 +159,11 @@ class StaticFilesStorage(HybridStorage):
         for outcome in outcomes:
             by_name[outcome.name].append(outcome)
         publication.forget(names)  # what has failed has rows of its own
-        for one_each in by_name.values():
+        for name, one_each in by_name.items():
             failures = [outcome for outcome in one_each if not outcome.ok]
             publication.failures += failures
             publication.sent += not failures
+            publication.removed += not failures and not self._master.exists(name)
 
     def open_lease(self, name: str, hosts: tuple[str, ...], *, present: bool) -> Lease | None:
         """Record that hosts are about to differ, and what the file is before it does; see `HybridStorage.open_lease`.

@@ -75,7 +75,8 @@ class Copying:
         with holding(lease):
             return leased_job(Job("repair", host, name, partial(self._repair, host, name, truth)))
 
-    def _repair(self, host: str, name: str, truth: Truth) -> None:
+    def _repair(self, host: str, name: str, truth: Truth) -> bool:
+        """Make a host equal to the truth, and return whether it has the file then."""
         require_canonical(name)
         source = find_source(truth, host, name, partial(self._ask, name))
         if source is None:
@@ -84,6 +85,7 @@ class Copying:
             self.guarded("repair", self.withdraw, host, name).call()
         elif source != host:
             self._copy(source, host, name)
+        return source is not None
 
     def _is_anywhere(self, name: str) -> bool:
         """Tell whether any host may have a file: one that lacks it must not become a witness against one that has it."""

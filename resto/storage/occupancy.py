@@ -21,7 +21,7 @@ from resto.storage.composition import imported_backend
 from resto.transports import Directory, Transport
 
 
-__all__ = ["aliases_of_location", "are_empty", "naming_storage", "occupied_host"]
+__all__ = ["aliases_of_location", "are_empty", "naming_storage", "occupied_host", "show_no_files"]
 
 # The commands that want to know which storage is meant.
 _COMMANDS = re.compile(r"manage\.py resto_(restore|adopt)")
@@ -93,6 +93,16 @@ def are_empty(transports: Mapping[str, Transport]) -> bool:
     """
     outcomes = _answers(transports)
     return len(outcomes) == len(transports) and all(outcome.value is False for outcome in outcomes)
+
+
+def show_no_files(transports: Mapping[str, Transport]) -> bool:
+    """Return whether all hosts answer, and none says that it has files; one that does not list them may have some.
+
+    Args:
+        transports: Of each host.
+    """
+    outcomes = _answers(transports)
+    return len(outcomes) == len(transports) and all(outcome.ok and not outcome.value for outcome in outcomes)
 
 
 def _answers(transports: Mapping[str, Transport]) -> list[Outcome]:

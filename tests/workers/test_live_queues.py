@@ -265,7 +265,7 @@ def test_queue_without_a_worker(open_site, resto_server_factory, kind):
     site.clerk.save("a", b"content")
     assert drain_later(site) == "1 handed to the task queue.\n"
     printed = drain_later(site)
-    assert printed.endswith("1 replicated.\n")
+    assert printed.endswith("1 sent.\n")
     assert "Nobody takes what is in the task queue; does a worker run? This drain does what is due of" in printed
     assert held(server) == {"a": b"content"}
     drained = len(server.requests)
@@ -286,7 +286,7 @@ def test_drain_without_a_broker(open_site, resto_server_factory, start_redis, ki
     broker.kill()
     site.clerk.save("a", b"content")
     printed = drain_later(site)
-    assert printed.endswith("1 replicated.\n")
+    assert printed.endswith("1 sent.\n")
     assert "The task queue did not take it: " in printed
     assert held(server) == {"a": b"content"}
 

@@ -53,6 +53,8 @@ class Command(InterruptibleCommand):
             raise CommandError(shown(str(error))) from error
         except DatabaseError as error:
             raise CommandError(f"The record cannot be reached: {error}") from error
+        except BrokenPipeError:
+            raise
         except OSError as error:
             raise CommandError(shown(f"The directory cannot be adopted: {error}.")) from error
         except KeyboardInterrupt:

@@ -19,6 +19,7 @@ from resto.management.counts import counted_up_to
 from resto.management.durations import due_in, duration
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand, tidy_up
 from resto.management.progress import ProgressBar
+from resto.management.quiet import end_with_failure, quiet
 from resto.names import shown
 from resto.record import database
 from resto.record.backlog import backlog_of
@@ -92,18 +93,23 @@ class Command(InterruptibleCommand):
             return
         drained = Drained()
         try:
-            self._drain(drained, what, options)
+            with quiet(options["verbosity"]):
+                self._drain(drained, what, options)
         except DatabaseError as error:
             raise CommandError(f"The record cannot be reached: {error}") from error
         self._tell_refusals(drained)
-        if drained.claimed or not (drained.refused or drained.refused_hosts):
+        if options["verbosity"] > 0 and (drained.claimed or not (drained.refused or drained.refused_hosts)):
             self._report(drained, "" if _summary(drained) else self._pending(what))
         if drained.refused:
             raise CommandError("A directory is not the master copy. What is pending stays so.")
         if drained.refused_hosts:
             raise CommandError("A host is not the one that it was. What is pending for it stays so.")
         if drained.failed or drained.skipped:
-            raise CommandError("Some hosts are not up to date. They will be tried again when it is time.")
+            end_with_failure(
+                self,
+                "Some hosts are not up to date. They will be tried again when it is time.",
+                options["verbosity"],
+            )
 
     def _drain(self, drained: Drained, what: dict[str, Any], options: dict[str, Any]) -> None:
         with suppress(KeyboardInterrupt):
@@ -114,7 +120,7 @@ class Command(InterruptibleCommand):
             return
         tidy_up()
         text = (
-            f"Interrupted: {_summary(drained) or 'nothing replicated'}. The rest stays recorded, and what was under way is "
+            f"Interrupted: {_summary(drained) or 'nothing was sent'}. The rest stays recorded, and what was under way is "
             f"due in {duration(get_setting('LEASE'))}."
         )
         raise CommandError(text, returncode=INTERRUPTED)
@@ -202,7 +208,8 @@ def _summary(drained: Drained) -> str:
     parts = [
         f"{count} {text}"
         for count, text in [
-            (drained.done, "replicated"),
+            (drained.done - drained.removed, "sent"),
+            (drained.removed, "removed"),
             (drained.queued, "handed to the task queue"),
             (drained.failed, "failed"),
             (drained.skipped, "left for later, as a host is down"),

@@ -5,16 +5,15 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from resto.installed import Installed, installed_plugins
+from resto.management.interruption import InterruptibleCommand
 from resto.plugins import get_plugin_manager
 
 
 __all__ = ["Command"]
 
 
-class Command(BaseCommand):
+class Command(InterruptibleCommand):
     """``manage.py resto_plugins``."""
 
     help = (

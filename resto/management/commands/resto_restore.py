@@ -53,6 +53,8 @@ class Command(InterruptibleCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             self._handle(options)
+        except BrokenPipeError:
+            raise
         except OSError as error:
             raise CommandError(shown(f"The directory cannot be restored: {error}.")) from error
         except KeyboardInterrupt:

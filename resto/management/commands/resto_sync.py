@@ -4,6 +4,7 @@ import dataclasses
 import json
 from argparse import ArgumentParser, ArgumentTypeError
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from django.core.checks import Tags
@@ -14,14 +15,19 @@ from resto.management.absence import absence_of_hosts
 from resto.management.counts import counted, size_told
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand, tidy_up
 from resto.management.progress import ProgressBar
+from resto.management.quiet import end_with_failure, quiet
 from resto.names import clean_directory, shown
 from resto.repair.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport, synchronize
 from resto.settings import storage_settings
-from resto.storage import DistributedStorage, ReplicatedStorage
+from resto.spelling import did_you_mean
+from resto.storage import DistributedStorage, HybridStorage, ReplicatedStorage
 from resto.storage.finding import replicated_storages
 
 
 __all__ = ["Command"]
+
+# Percentage of the files of a host.
+MAX_DELETE = 10
 
 
 class Command(InterruptibleCommand):
@@ -39,12 +45,13 @@ class Command(InterruptibleCommand):
         parser.add_argument(
             "--max-delete",
             type=_percentage,
-            default=10,
             metavar="PERCENT",
-            help="remove nothing from a host if it would be more than this share of its files (default: %(default)s)",
+            help="with --delete: remove nothing from a host if it would be more than this share of its files (default: 10)",
         )
         parser.add_argument(
-            "--force", action="store_true", help="remove however many, even if the master copy is empty"
+            "--force",
+            action="store_true",
+            help="with --delete: remove however many, even if the master copy is empty",
         )
         parser.add_argument("--checksum", action="store_true", help="compare contents too, and not only sizes")
         parser.add_argument(
@@ -61,19 +68,18 @@ class Command(InterruptibleCommand):
             self._handle(options)
             return
         tidy_up()
-        text = "Interrupted. What was replicated stays so; run the command again for the rest."
+        text = "Interrupted. What was sent or removed stays so; run the command again for the rest."
         raise CommandError(text, returncode=INTERRUPTED)
 
     def _handle(self, options: dict[str, Any]) -> None:
         chosen = self._chosen(options["storage"])
         sync_options = _sync_options(chosen, options)
         report = _JsonReport(self) if options["json"] else _TextReport(self, options["verbosity"])
-        agrees = True
-        with report:
-            for alias, storage in chosen.items():
-                agrees &= self._synchronize(alias, storage, sync_options, report)
-        if not agrees:
-            raise CommandError("Not everything agrees.")
+        with quiet(options["verbosity"]), report:
+            results = [self._synchronize(alias, storage, sync_options, report) for alias, storage in chosen.items()]
+        _require_something(sync_options.prefix, chosen, [result for result in results if result is not None])
+        if not all(result is None or result.agrees for result in results):
+            end_with_failure(self, "Not everything agrees.", options["verbosity"])
 
     def _chosen(self, alias: str | None) -> dict[str, ReplicatedStorage]:
         known = storage_settings()
@@ -86,16 +92,16 @@ class Command(InterruptibleCommand):
 
     def _synchronize(
         self, alias: str, storage: ReplicatedStorage, options: SyncOptions, report: "_TextReport | _JsonReport"
-    ) -> bool:
+    ) -> SyncReport | None:
         if options.hosts is not None and options.hosts.isdisjoint(storage.hosts):
-            return True
+            return None
         if not storage.hosts:
             report.conclude(alias, SyncReport([]))
-            return True
+            return None
         with ProgressBar(alias, leave=False) as bar:
             result = synchronize(storage, options, lambda event: report.add(alias, event, bar), bar.update)
         report.conclude(alias, result)
-        return result.agrees
+        return result
 
 
 def _sync_options(chosen: dict[str, ReplicatedStorage], options: dict[str, Any]) -> SyncOptions:
@@ -110,6 +116,10 @@ def _sync_options(chosen: dict[str, ReplicatedStorage], options: dict[str, Any])
         raise CommandError(f"There is no host {', '.join(unknown)}; there are {', '.join(sorted(known)) or 'none'}.")
     if options["source"]:
         _require_source(chosen, options)
+    if not options["delete"]:
+        for option, is_given in (("--force", options["force"]), ("--max-delete", options["max_delete"] is not None)):
+            if is_given:
+                raise CommandError(f"{option} goes with --delete only.")
     try:
         prefix = clean_directory(options["prefix"])
     except SuspiciousFileOperation as error:
@@ -119,10 +129,24 @@ def _sync_options(chosen: dict[str, ReplicatedStorage], options: dict[str, Any])
         prefix=prefix,
         dry_run=options["dry_run"],
         delete=options["delete"],
-        max_delete=options["max_delete"],
+        max_delete=MAX_DELETE if options["max_delete"] is None else options["max_delete"],
         force=options["force"],
         checksum=options["checksum"],
         source=options["source"],
+    )
+
+
+def _require_something(prefix: str, chosen: dict[str, ReplicatedStorage], results: list[SyncReport]) -> None:
+    """Refuse a directory that nobody has: it is mistyped, and to say that all agree would hide that."""
+    if not prefix or any(result.found_any or not result.agrees for result in results):
+        return
+    masters = [Path(storage.location) for storage in chosen.values() if isinstance(storage, HybridStorage)]
+    if any((master / prefix).is_dir() for master in masters):
+        return
+    siblings = [path.name for master in masters for path in (master / prefix).parent.glob("*/")]
+    question = did_you_mean(prefix.rpartition("/")[2], siblings)
+    raise CommandError(
+        shown(f"--prefix: there is no directory {prefix!r}, neither here nor on a host. {question}".rstrip())
     )
 
 
@@ -172,6 +196,8 @@ class _TextReport:
     def conclude(self, alias: str, report: SyncReport) -> None:
         if not report.hosts:
             self._command.stdout.write(absence_of_hosts(alias))
+        if not self._verbosity:
+            return
         for problem in report.problems:
             self._command.stdout.write(shown(f"{alias}: {problem}."))
         for host in report.hosts:
@@ -229,14 +255,22 @@ def _line(event: Difference | Disagreement | Notice) -> str:
         sizes = ", ".join(f"{host}: {size_told(size)}" for host, size in event.sizes.items())
         return f"{name}: {'contents differ: ' if event.contents_differ else ''}{sizes}"
     problem = f": {event.problem}" if event.problem else ""
-    return f"{event.host}: {event.kind} {name} ({event.state}){problem}"
+    return f"{event.host}: {event.kind} {name} ({_state(event)}){problem}"
+
+
+def _state(difference: Difference) -> str:
+    if difference.state != "repaired":
+        return difference.state
+    return "removed" if difference.kind == "extra" else "sent"
 
 
 def _summary(host: HostReport) -> str:
     found = [(host.missing, "missing"), (host.different, "different"), (host.extra, "extra")]
     parts = [counted(host.compared, "file") + " compared", *(f"{number} {word}" for number, word in found if number)]
-    if host.missing + host.different + host.extra:
-        parts.append(f"{host.repaired} repaired")
+    if host.missing + host.different:
+        parts.append(f"{host.repaired - host.removed} sent")
+    if host.extra:
+        parts.append(f"{host.removed} removed")
     if host.unfinished:
         parts.append(f"{counted(host.unfinished, 'unfinished upload')} found and {host.swept} removed")
     if host.failed:

@@ -113,6 +113,7 @@ class HostReport:
         different: How many were different there.
         extra: How many only the host had.
         repaired: How many of these differences are there no longer.
+        removed: How many of those that were repaired were extra files.
         failed: How many files could not be compared or repaired.
         unfinished: How many uploads that had not come to their end were found; they may still be under way.
         swept: How many of these were a day old, and are there no longer.
@@ -128,6 +129,7 @@ class HostReport:
     different: int = 0
     extra: int = 0
     repaired: int = 0
+    removed: int = 0
     failed: int = 0
     unfinished: int = 0
     swept: int = 0
@@ -157,6 +159,11 @@ class SyncReport:
     hosts: list[HostReport]
     disagreements: int = 0
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def found_any(self) -> bool:
+        """Whether there was any file, here or on a host."""
+        return bool(self.disagreements) or any(host.compared or host.extra for host in self.hosts)
 
     @property
     def agrees(self) -> bool:

@@ -290,5 +290,6 @@ class Comparison(Generic[StorageT]):
     def _tell(self, difference: Difference) -> None:
         report = self._hosts.reports[difference.host]
         report.repaired += difference.state == "repaired"
+        report.removed += difference.state == "repaired" and difference.kind == "extra"
         report.failed += difference.state == "failed"
         self._found(difference)

@@ -24,6 +24,7 @@ from resto.repair.sync.report import (
 )
 from resto.repair.sync.walk import Comparison, Node
 from resto.storage import HybridStorage
+from resto.storage.occupancy import show_no_files
 from resto.transports import Directory
 from resto.transports.comparison import has_same_content
 
@@ -72,8 +73,14 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
                 self._repair_all(0)
         except (FileNotFoundError, ConfigurationError, LeaseLostError) as error:
             # The directory of the master copy is missing, or is another one; a host that lacks something has been dealt with.
-            self.report.problems.append(str(error))
+            if not (isinstance(error, FileNotFoundError) and self._is_without_uploads()):
+                self.report.problems.append(str(error))
         return self.report
+
+    def _is_without_uploads(self) -> bool:
+        """Return whether nobody has saved anything yet: no directory was made, and no host has a file."""
+        transports = {host: self._storage.transport_for(host) for host in self._hosts.reports}
+        return not Path(self._storage.location).exists() and show_no_files(transports)
 
     def _turn(self) -> AbstractContextManager[Any]:
         """Return what keeps others from going through all files meanwhile, where some are to be removed."""

@@ -42,7 +42,7 @@ def missed(settings, media_root, server, monkeypatch):
 @pytest.mark.django_db
 def test_command_replicates_what_is_due(missed, server, capsys):
     call_command("resto_drain")
-    assert capsys.readouterr().out == "2 replicated.\n"
+    assert capsys.readouterr().out == "2 sent.\n"
     assert set(server.files) == {"a", "b"}
     call_command("resto_drain")
     assert capsys.readouterr().out == "Nothing is due.\n"
@@ -107,14 +107,14 @@ def test_what_is_not_due_yet_is_taken_as_far_as_grace_allows(missed, server, cap
     call_command("resto_drain")
     assert capsys.readouterr().out == "Nothing is due; 2 names are pending, the next is due in 17 minutes.\n"
     call_command("resto_drain", "--now", storage=["default"], host=[server.url])
-    assert capsys.readouterr().out == "1 replicated.\n"
+    assert capsys.readouterr().out == "1 sent.\n"
     assert set(server.files) == {"a"}
     call_command("resto_drain", "--now")
     assert capsys.readouterr().out == "Nothing is due; 1 name is pending, the next is due in 17 minutes.\n"
     Pending.objects.update(quiet_until=0)
     server.on_applied = lambda method, path: os.kill(os.getpid(), signal.SIGTERM)
     call_command("resto_drain", "--now", "--watch")
-    assert capsys.readouterr().out == "Watching the record.\n1 replicated.\nEnded.\n"
+    assert capsys.readouterr().out == "Watching the record.\n1 sent.\nEnded.\n"
     assert set(server.files) == {"a", "b"}
 
 
@@ -199,7 +199,7 @@ def test_database_that_fails(missed, monkeypatch):
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("seconds", "lines"),
-    [(0, ["120 replicated."]), (61, ["50 replicated.", "50 replicated.", "20 replicated."])],
+    [(0, ["120 sent."]), (61, ["50 sent.", "50 sent.", "20 sent."])],
 )
 def test_watching_tells_of_a_backlog_when_it_is_worked_off_or_once_a_minute(
     missed, server, media_root, monkeypatch, capsys, seconds, lines
@@ -258,7 +258,7 @@ def test_interruption_says_what_was_done_and_leaves_the_rest(tmp_path, resto_ser
         _, errors = process.communicate()
     assert process.returncode == 130
     said = re.fullmatch(
-        r"CommandError: Interrupted: (\d+) replicated\. The rest stays recorded, and what was under way is due in 5 minutes\.\n",
+        r"CommandError: Interrupted: (\d+) sent\. The rest stays recorded, and what was under way is due in 5 minutes\.\n",
         errors,
     )
     assert said, errors
@@ -267,5 +267,5 @@ def test_interruption_says_what_was_done_and_leaves_the_rest(tmp_path, resto_ser
     with start(server.url, media) as process:
         printed, errors = process.communicate()
     assert (process.returncode, errors) == (0, "")
-    later = int(re.fullmatch(r"(\d+) replicated\.\n", printed)[1])
+    later = int(re.fullmatch(r"(\d+) sent\.\n", printed)[1])
     assert 150 - done - WINDOW - BACKLOG <= later <= 150 - done

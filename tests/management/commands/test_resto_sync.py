@@ -17,6 +17,7 @@ from django.core.management.base import SystemCheckError
 from kit import processes
 from kit.processes import interrupt
 from kit.record import files
+from resto.management.interruption import UNREAD
 from resto.management.progress import ProgressBar
 from resto.models import Pending
 from resto.record import opening
@@ -74,12 +75,12 @@ def test_all_storages_of_resto_are_compared(site, servers):
     first, second = (server.url for server in servers)
     assert sorted(printed.splitlines()) == sorted(
         [
-            f"{first}: missing a (repaired)",
-            f"{first}: missing d/b (repaired)",
-            f"default: {first}: 2 files compared, 2 missing, 2 repaired.",
-            f"{second}: missing a (repaired)",
-            f"{second}: missing d/b (repaired)",
-            f"archive: {second}: 2 files compared, 2 missing, 2 repaired.",
+            f"{first}: missing a (sent)",
+            f"{first}: missing d/b (sent)",
+            f"default: {first}: 2 files compared, 2 missing, 2 sent.",
+            f"{second}: missing a (sent)",
+            f"{second}: missing d/b (sent)",
+            f"archive: {second}: 2 files compared, 2 missing, 2 sent.",
         ]
     )
     assert run() == (
@@ -143,7 +144,7 @@ def test_checksum_compares_contents(site, servers):
     assert run("--storage", "default") == (True, f"default: {servers[0].url}: 1 file compared.\n")
     agrees, printed = run("--storage", "default", "--checksum")
     assert agrees
-    assert f"{servers[0].url}: different a (repaired)" in printed
+    assert f"{servers[0].url}: different a (sent)" in printed
     assert servers[0].files == {"a": b"1"}
 
 
@@ -200,10 +201,11 @@ def test_names_are_printed_so_that_they_stay_on_their_line(site, servers):
     printed.encode()
 
 
-def test_verbosity_0_prints_the_summary_only(site, servers):
+def test_verbosity_0_prints_nothing(site, servers):
     (site / "a").write_bytes(b"1")
-    _, printed = run(verbosity=0)
-    assert len(printed.splitlines()) == 2
+    assert run(verbosity=0) == (True, "")
+    servers[0].refuse = True
+    assert run(verbosity=0) == (False, "")
 
 
 def test_hosts_without_a_master_copy_are_reported(settings, servers):
@@ -239,7 +241,7 @@ def distributed(settings, servers):
 def test_named_host_decides(distributed, servers):
     agrees, printed = run("--from", distributed[0])
     assert (agrees, servers[1].files) == (True, {"a": b"1"})
-    assert f"{distributed[1]}: missing a (repaired)" in printed
+    assert f"{distributed[1]}: missing a (sent)" in printed
 
 
 @pytest.mark.django_db
@@ -360,7 +362,9 @@ def test_interruption_reads_like_a_sentence(site, servers):
         interrupt(process, servers[0], lambda method: method == "PUT")
         _, errors = process.communicate()
     assert process.returncode == 130
-    assert errors == "CommandError: Interrupted. What was replicated stays so; run the command again for the rest.\n"
+    assert (
+        errors == "CommandError: Interrupted. What was sent or removed stays so; run the command again for the rest.\n"
+    )
 
 
 def test_unfinished_uploads_are_counted_in_one_line(site, servers):
@@ -395,4 +399,74 @@ def test_progress_is_shown_on_a_terminal_only(site, servers):
     os.close(master)
     assert "default" in shown
     assert "files" in shown
-    assert f"{servers[0].url}: missing a (repaired)\n" in printed
+    assert f"{servers[0].url}: missing a (sent)\n" in printed
+
+
+# What is mistyped.
+
+
+@pytest.mark.parametrize("option", ["--force", "--max-delete=5"])
+def test_option_of_a_deletion_that_is_not_asked_for(site, option):
+    with pytest.raises(CommandError, match=rf"{option.partition('=')[0]} goes with --delete only\."):
+        call_command("resto_sync", option)
+
+
+@pytest.mark.parametrize(("prefix", "hint"), [("photo", " Did you mean 'photos'?"), ("x", ""), ("photos/2024", "")])
+def test_directory_that_nobody_has(site, servers, prefix, hint):
+    (site / "photos").mkdir()
+    (site / "photos" / "a").write_bytes(b"1")
+    servers[0].create_file("films/b", b"2")
+    with pytest.raises(CommandError) as caught:
+        call_command("resto_sync", "--prefix", prefix)
+    assert str(caught.value) == f"--prefix: there is no directory {prefix!r}, neither here nor on a host.{hint}"
+    assert run("--prefix", "photos")[0]
+    agrees, printed = run("--storage", "default", "--prefix", "films")
+    assert (agrees, "extra films/b (kept)" in printed) == (False, True)
+
+
+def test_directory_without_files(site):
+    (site / "photos").mkdir()
+    assert run("--prefix", "photos")[0]
+
+
+def test_site_without_uploads(settings, servers, tmp_path):
+    """Nobody has saved anything: there is no directory, and hosts are empty."""
+    options = {"hosts": [server.url for server in servers], "location": str(tmp_path / "new"), "transport": "webdav"}
+    settings.STORAGES = {"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": options}}
+    for arguments in ([], ["--delete"], ["--dry-run"]):
+        agrees, printed = run(*arguments)
+        assert (agrees, printed.count("0 files compared.\n")) == (True, 2)
+    servers[0].refuse = True
+    assert "is missing; is it mounted?" in run()[1]
+    servers[0].refuse = False
+    servers[1].create_file("a", b"1")
+    agrees, printed = run()
+    assert not agrees
+    assert "is missing; is it mounted?" in printed
+
+
+# Who does not want to read everything.
+
+
+def test_reader_that_has_seen_enough(site, servers):
+    """As `resto_sync | head`."""
+    for number in range(3_000):
+        (site / f"file-with-a-long-name-{number}").touch()
+    code = f"""
+import sys
+from django.conf import settings
+settings.configure(
+    MEDIA_ROOT={str(site)!r}, MEDIA_URL="/media/",
+    STORAGES={{"default": {{"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {{"hosts": [{servers[0].url!r}]}}}}}},
+)
+import django
+django.setup()
+from resto.management.commands.resto_sync import Command
+Command().run_from_argv(["manage.py", "resto_sync", "--dry-run", "--skip-checks"])
+"""
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert "missing file-with" in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == UNREAD

@@ -39,7 +39,7 @@ class Command(collectstatic.Command):
                 self.log(absence_of_hosts("staticfiles"), level=1)
                 return super().collect()
             with (
-                ProgressBar("publishing", hidden=not self.verbosity) as bar,
+                ProgressBar("Sending", hidden=not self.verbosity) as bar,
                 destination.publishing(bar.update) as publication,
             ):
                 collected = super().collect()
@@ -49,7 +49,7 @@ class Command(collectstatic.Command):
         return collected
 
     def _conclude(self, storage: StaticFilesStorage, publication: Publication) -> None:
-        self.log(f"{publication.sent} published, {publication.unchanged} as before.", level=1)
+        self.log(f"{_changed(publication)}, {publication.unchanged} as before.", level=1)
         if not publication.failures:
             return
         sentences = [*_sentences(publication.failures)]
@@ -62,6 +62,11 @@ class Command(collectstatic.Command):
         if storage.fatal_exceptions:
             raise CommandError("\n".join(sentences))
         self.stderr.write("\n".join(sentences))
+
+
+def _changed(publication: Publication) -> str:
+    sent = publication.sent - publication.removed
+    return f"{sent} sent, {publication.removed} removed" if publication.removed else f"{sent} sent"
 
 
 def _sentences(failures: list[Outcome]) -> Iterator[str]:
