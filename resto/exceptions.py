@@ -98,7 +98,12 @@ class HostUnavailableError(TransportError):
         action: As in `TransportError`.
         problem: As in `TransportError`.
         ambiguous: Whether the host may have carried out the action all the same, or may still do so.
+
+    Attributes:
+        is_repeated: Whether it was known already that the host gives no answer, and was logged.
     """
+
+    is_repeated = False
 
     def __init__(self, host: str, name: str, action: str, problem: str, ambiguous: bool = False) -> None:  # noqa: FBT001, FBT002 - pickles positionally
         super().__init__(host, name, action, problem)

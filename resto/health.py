@@ -103,8 +103,9 @@ class Breaker:
                 return self._turn
             seconds = self._until - self._clock()
             if seconds > 0:
-                cause = HostUnavailableError(host, name, action, self._problem)
-                raise HostUnavailableError(host, name, action, self._refusal(seconds)) from cause
+                error = HostUnavailableError(host, name, action, self._refusal(seconds))
+                error.is_repeated = True
+                raise error from HostUnavailableError(host, name, action, self._problem)
             self._change(self._clock() + PROBE_PATIENCE, is_probing=True)
             return self._turn
 
@@ -123,8 +124,8 @@ class Breaker:
                 if self._until is not None:
                     self._change(None)
 
-    def failed(self, turn: int, problem: str) -> None:
-        """Note that the host has given no answer.
+    def failed(self, turn: int, problem: str) -> bool:
+        """Note that the host has given no answer, and return whether that is news.
 
         Args:
             turn: What `admit` has returned. What was let through before the state changed tells nothing new.
@@ -132,12 +133,13 @@ class Breaker:
         """
         with self._lock:
             if turn != self._turn:
-                return
+                return self._until is None
             self._failures += 1
             self._problem = problem
             if self._is_probing or self._failures >= MAX_FAILURES:
                 self._pause = min(2 * self._pause or FIRST_PAUSE, LONGEST_PAUSE)
                 self._change(self._clock() + self._pause * self._uniform(1 - JITTER, 1 + JITTER))
+            return True
 
     def abandoned(self, turn: int) -> None:
         """Note that nothing was learned about the host; if this was a probe, the next action is one.

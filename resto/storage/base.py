@@ -165,7 +165,7 @@ class ReplicatedStorage(ComposedStorage):
         """Log a failure, and tell the observers."""
         error = outcome.error
         if error is not None:
-            log_outcome(outcome, show_traceback=self.show_traceback)
+            log_outcome(outcome, show_traceback=self.show_traceback, is_recorded=self.is_recorded())
         self.recognition.trials.keep(outcome.host)
         get_plugin_manager().notify(outcome)
         if isinstance(error, TransportError):

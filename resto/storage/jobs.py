@@ -54,7 +54,7 @@ def _guarded(breaker: Breaker, action: str, host: str, name: str, course: Course
     try:
         value = yield from course
     except HostUnavailableError as error:
-        breaker.failed(turn, error.problem)
+        error.is_repeated = not breaker.failed(turn, error.problem)
         raise
     except TransportError:
         breaker.reached()  # that was an answer, if a bad one

@@ -2,7 +2,7 @@
 
 import logging
 
-from resto.exceptions import RemoteFileNotFoundError, TransportError
+from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError
 from resto.names import shown
 from resto.outcomes import Outcome
 
@@ -24,15 +24,19 @@ LOG_MESSAGES = {
 _READS = frozenset({"download", "exists", "size", "listdir", "modified_time"})
 
 
-def log_outcome(outcome: Outcome, *, show_traceback: bool) -> None:
-    """Log a failure; to ask for a file that is not there is none.
+def log_outcome(outcome: Outcome, *, show_traceback: bool, is_recorded: bool) -> None:
+    """Log a failure; to ask for a file that is not there is none, and that a host is down is said once for each pause of its breaker.
 
     Args:
         outcome: What happened on a host.
         show_traceback: Whether its traceback is logged, too.
+        is_recorded: Whether the record knows what the host misses; else each line is the only trace of it.
     """
     error = outcome.error
     if error is None or (outcome.action in _READS and isinstance(error, RemoteFileNotFoundError)):
+        return
+    is_known = isinstance(error, HostUnavailableError) and error.is_repeated
+    if is_known and (is_recorded or outcome.action in _READS | {"repair"}):
         return
     problem = error.problem if isinstance(error, TransportError) else described(error)
     log_failure(outcome.action, outcome.name, outcome.host, problem, error if show_traceback else None)

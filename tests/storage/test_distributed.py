@@ -112,10 +112,7 @@ def test_read_goes_to_the_next_host_at_once(make, servers, in_order, caplog, bre
     read(storage)
 
     assert len(servers[0].requests) == asked
-    assert messages(caplog) == [
-        f"{message.format(servers[0].url)} It could not be reached 3 times in a row (the connection broke before an "
-        "answer); it is not asked again for 1 s."
-    ]
+    assert messages(caplog) == []  # which has been said
     servers[0].heal()
     breaker_clock.pass_(FIRST_PAUSE)
     read(storage)

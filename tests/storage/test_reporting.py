@@ -5,12 +5,15 @@ from contextlib import closing
 
 import pytest
 from django.core.files.base import ContentFile
+from django.core.files.storage import storages
 
 from kit.hosts import MemoryTransport, make
 from resto.exceptions import (
     TransportError,
 )
+from resto.health import FIRST_PAUSE, MAX_FAILURES
 from resto.outcomes import Outcome
+from resto.repair.sync import SyncOptions, synchronize
 from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
 from resto.storage.files import SharedContent
 
@@ -129,3 +132,49 @@ def test_host_in_front_of_a_problem_is_not_capitalized(caplog):
     error = TransportError("good-1", "a", "repair", "http://media-1/ would know what it should have: refused")
     storage.report(Outcome("repair", "good-1", "a", 0.1, error=error))
     assert "Failed to repair a on good-1. http://media-1/ would know what it should have: refused." in caplog.text
+
+
+# A host that is down.
+
+
+@pytest.fixture
+def hybrid(settings, media_root, resto_server):
+    resto_server.refuse = True
+    options = {"hosts": [resto_server.url], "fatal_exceptions": False, "timeout": 5}
+    settings.STORAGES = settings.STORAGES | {"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": options}}
+    return storages["default"]
+
+
+@pytest.mark.django_db
+def test_host_that_is_down_is_logged_once_for_each_pause(hybrid, caplog, breaker_clock):
+    for number in range(50):
+        hybrid.save(f"{number}", ContentFile(b""))
+    assert len(messages(caplog)) == MAX_FAILURES
+    for pause in (FIRST_PAUSE, 2 * FIRST_PAUSE):
+        caplog.clear()
+        breaker_clock.pass_(pause)
+        for number in range(50):
+            hybrid.save(f"{number}", ContentFile(b""))
+        [(_, level, text)] = messages(caplog)
+        assert (level, text.partition(". ")[2]) == ("ERROR", "Connection refused.")
+
+
+@pytest.mark.django_db
+def test_comparison_with_a_host_that_is_down(hybrid, resto_server, caplog, media_root):
+    resto_server.refuse = False
+    hybrid.save("first", ContentFile(b""))
+    for number in range(100):
+        (media_root / f"{number}").touch()
+    resto_server.on_request = lambda method, path: setattr(resto_server, "drop_answer", method == "PUT")
+    synchronize(hybrid, SyncOptions(), lambda event: None)
+    assert 1 <= len(messages(caplog)) <= MAX_FAILURES
+
+
+def test_each_change_is_logged_that_nothing_records(resto_server, media_root, caplog, breaker_clock):
+    """The line is the only trace of it."""
+    media_root.mkdir()
+    resto_server.refuse = True
+    storage = HybridStorage([resto_server.url], fatal_exceptions=False)
+    for number in range(5):
+        storage.save(f"{number}", ContentFile(b""))
+    assert [text.split()[3] for _, _, text in messages(caplog)] == ["0", "1", "2", "3", "4"]
