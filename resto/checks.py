@@ -296,7 +296,7 @@ def _check_quorum(where: str, storage: DistributedStorage) -> Iterable[CheckMess
     if storage.write_quorum < len(storage.hosts) and not storage.is_recorded():
         yield checks.Warning(
             f"{where}: files can be lost without an exception, as a save succeeds that only {storage.write_quorum} of "
-            f"{len(storage.hosts)} hosts have stored, and nothing records what the others have missed",
+            f"{len(storage.hosts)} hosts {'has' if storage.write_quorum == 1 else 'have'} stored, and nothing records what the others have missed",
             hint="Add 'resto' to INSTALLED_APPS, and the storage to STORAGES; or let write_quorum be 'all', with "
             "fatal_exceptions; or use HybridStorage.",
             id="resto.W002",

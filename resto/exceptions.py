@@ -21,6 +21,8 @@ from typing import Any, Protocol, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 
+from resto.counts import counted
+
 
 __all__ = [
     "ConfigurationError",
@@ -188,7 +190,7 @@ class ReplicationError(RestoError, OSError):
     def __str__(self) -> str:
         failures = self.failures
         problems = "; ".join(_describe(failure) for failure in failures)
-        summary = f"{self.action} of {self.name!r} failed on {len(failures)} of {len(self.outcomes)} hosts: {problems}"
+        summary = f"{self.action} of {self.name!r} failed on {len(failures)} of {counted(len(self.outcomes), 'host')}: {problems}"
         return f"{summary} ({self.consequence})" if self.consequence else summary
 
 

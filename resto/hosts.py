@@ -202,8 +202,8 @@ def parse_written_url(address: str, base_url: str) -> HostURL:
 def _split_base(base_url: str) -> SplitResult:
     try:
         base = urlsplit(base_url)
-    except ValueError as error:
-        raise ConfigurationError("base_url is not a URL", _BASE_URL_HINT, code="E003") from error
+    except ValueError:
+        raise ConfigurationError("base_url is not a URL", _BASE_URL_HINT, code="E003") from None
     if base.query or base.fragment:
         raise ConfigurationError("base_url must not contain a query or fragment", _BASE_URL_HINT, code="E003")
     return base
@@ -214,8 +214,8 @@ def _parse_full(address: str, full: str) -> HostURL:
         url = urlsplit(full)
         port = url.port
         hostname = _parse_hostname(address, url)
-    except ValueError as error:
-        raise _malformed(address, full) from error
+    except ValueError:
+        raise _malformed(address, full) from None
     if url.scheme not in _DEFAULT_PORTS:
         raise _invalid(address, "it must start with http:// or https://")
     if not hostname or port == 0:

@@ -17,6 +17,7 @@ from resto.transports import Transport
 __all__ = [
     "BUNDLED",
     "EXECUTOR",
+    "HANDING_OVER",
     "TRANSPORT",
     "Kind",
     "Offer",
@@ -30,6 +31,9 @@ __all__ = [
 
 # What the extras of resto bring, by the names of what is bundled.
 _EXTRAS = {"rq": "rq>=3.0", "celery": "celery>=5.5", "tasks": "django-tasks>=0.12"}
+
+# The bundled executors that hand jobs over to somebody else. Each needs a package.
+HANDING_OVER = frozenset(_EXTRAS)
 
 # The plugins that are part of resto.
 BUNDLED = frozenset({"resto.transports", "resto.executors"})

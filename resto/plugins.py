@@ -220,8 +220,11 @@ class PluginManager:
             except TypeError as error:
                 if _takes(found, args, options, error):
                     raise
-                problem, hint = _refused(found, args, options) or (str(error), "")
-                raise ConfigurationError(f"wrong {kind.noun}_options: {problem}", hint, kind.options_code) from error
+                unknown = _refused(found, args, options)
+                problem, hint = unknown or (str(error), "")
+                problem = f"wrong {kind.noun}_options: {problem}"
+                # What is said of unknown options needs no traceback of whoever refuses them.
+                raise ConfigurationError(problem, hint, kind.options_code) from (None if unknown else error)
 
     def _of_distribution(self, kind: Kind, choice: str | type) -> str:
         if not isinstance(choice, str) or "." in choice:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from resto.management.counts import counted
+from resto.counts import counted
 from resto.management.durations import duration
 from resto.record.chosen import PendingFile
 from resto.repair.names import Copy, FileStatus

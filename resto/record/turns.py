@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from django.db import IntegrityError
 
+from resto.counts import counted
 from resto.exceptions import ConfigurationError, LeaseLostError
 from resto.record import leases
 from resto.record.database import connected, outside_loops
@@ -95,4 +96,4 @@ def _taken(problem: str, seconds: float, holder: dict[str, Any]) -> Configuratio
     """Return the error that says who has the turn, and how long to wait if they are gone."""
     if holder:
         problem = f"{problem}, by process {holder['process']} of {holder['machine']}"
-    return ConfigurationError(problem, f"If that was killed, try again in {seconds:.0f} seconds.")
+    return ConfigurationError(problem, f"If that was killed, try again in {counted(round(seconds), 'second')}.")

@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError, UnexpectedStatusCode
+from resto.transports.steps import CONFIGURED
 
 
 __all__ = ["DELETE", "LIST", "READ", "REPLACE", "WRITE", "WRITE_BELOW", "explained"]
@@ -47,10 +48,12 @@ _ADVICE_FOR_ALL: Mapping[int, str] = {
     400: "does the server want https://, a client certificate, or another hostname?",
     401: "name its credentials in the transport option 'auth', let RESTO_SECRETS hold what the server's password file has, and set 'auth_scheme' to 'digest' if it wants that",
     403: "let the server take this from this machine's address, and with these credentials, if it has any; and its user write to its directory",
-    405: "let the server do this (nginx: dav_methods PUT DELETE MKCOL MOVE; Apache: Dav On), or free its disk (rclone and Caddy say so when it is full)",
+    405: "let the server do this (nginx: dav_methods PUT DELETE MKCOL MOVE; Apache: Dav On)",
     413: "raise the limit of the server, or of the proxy before it (nginx: client_max_body_size 0; Apache: LimitRequestBody)",
     501: "the server has no such method: is it a media server?",
 }
+
+_FREE = "or free its disk (rclone and Caddy say so when it is full)"
 
 # What a MOVE is answered behind a proxy that does not change its Destination.
 _MISDIRECTED = frozenset({403, 409, 500, 502})
@@ -94,7 +97,10 @@ def _advice(step: str, error: TransportError, *, is_server: bool) -> str:
     if isinstance(error, UnexpectedStatusCode):
         if error.problem.startswith("MOVE ") and error.status in _MISDIRECTED:
             return ""  # the transport has said what to look for
-        return _ADVICE.get((step, error.status)) or ("" if step == LIST else _ADVICE_FOR_ALL.get(error.status, ""))
+        advice = _ADVICE.get((step, error.status)) or ("" if step == LIST else _ADVICE_FOR_ALL.get(error.status, ""))
+        # Unless the transport has seen that the server is one that would say so otherwise.
+        may_be_full = error.status == 405 and advice == _ADVICE_FOR_ALL[405] and CONFIGURED not in error.problem
+        return f"{advice}, {_FREE}" if may_be_full else advice
     if isinstance(error, RemoteFileNotFoundError):
         place = ("server", "directory") if is_server else ("host", "place")
         return "does the {} read from another {} than it writes to?".format(*place)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.apps import apps
 from django.core import checks
 
 from resto.record import database
@@ -12,7 +13,7 @@ __all__ = ["check_application"]
 
 def check_application(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
     """Check that something records what hosts have."""
-    if database.is_installed():
+    if database.is_installed() or not apps.is_installed("resto.staticfiles"):
         return []
     return [
         checks.Warning(

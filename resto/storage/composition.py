@@ -9,6 +9,7 @@ from django.utils.module_loading import import_string
 from resto.exceptions import ConfigurationError
 from resto.executors import Executor
 from resto.hosts import Host, parse_hosts, parse_timeout, stand_in
+from resto.offers import HANDING_OVER
 from resto.plugins import get_plugin_manager, identity
 from resto.sensitive import sensitive_variables
 from resto.settings import get_setting, storage_settings
@@ -117,7 +118,8 @@ class Options:
         try:
             return self._transport(base_url, dict(host.options))
         except ConfigurationError as error:
-            raise ConfigurationError(f"host {host.address!r}: {error.problem}", error.hint, error.code) from error
+            problem = f"host {host.address!r}: {error.problem}"
+            raise ConfigurationError(problem, error.hint, error.code) from error.__cause__
 
     def _transport(self, base_url: str, host_options: dict[str, Any]) -> Transport:
         options = _mapping(self.value("TRANSPORT_OPTIONS"), "transport_options") | host_options
@@ -141,15 +143,13 @@ class Options:
         """
         options = _mapping(self.value("EXECUTOR_OPTIONS"), "executor_options")
         plugins, choice = get_plugin_manager(), self.value("EXECUTOR")
+        if waits and choice in HANDING_OVER:  # whether or not its package is installed
+            raise _not_waiting(storage, f"the executor {choice!r}")
         if stand_in() is not None and plugins.executor(choice).needs_alias:
             choice, options = "thread", {}  # workers are other processes, and would go to the hosts themselves
         executor = plugins.create_executor(choice, **options)
         if waits and not executor.supports_run:
-            raise ConfigurationError(
-                f"{storage} waits for its hosts, which {type(executor).__name__} cannot do",
-                "Use AsyncStorage, or the executor 'thread'.",
-                code="E009",
-            )
+            raise _not_waiting(storage, type(executor).__name__)
         if executor.needs_alias and alias is None:
             raise ConfigurationError(
                 f"{type(executor).__name__} works for storages in STORAGES only: workers find them by alias",
@@ -200,6 +200,11 @@ def _in_place_of(
     if not issubclass(transport, HttpTransport):
         return "webdav", {name: value for name, value in options.items() if name == "timeout"}
     return choice, {name: value for name, value in options.items() if name not in _OF_THE_HOST_ITSELF}
+
+
+def _not_waiting(storage: str, executor: str) -> ConfigurationError:
+    problem = f"{storage} waits for its hosts, which {executor} cannot do"
+    return ConfigurationError(problem, "Use AsyncStorage, or the executor 'thread'.", code="E009")
 
 
 def _mapping(options: Any, option: str) -> dict[str, Any]:

@@ -80,7 +80,10 @@ def replicate(
                     del told  # its traceback holds this frame, and so what was sent: until the next cyclic collection
             return bool(existed)
         overtaken += unchanged
-    problem = f"the master copy changed {MAX_ROUNDS} times while it was sent"
+    problem = (
+        f"the master copy changed {MAX_ROUNDS} times while it was sent: does the host keep its files in the directory of the "
+        f"master copy, {master.location}? It needs one of its own"
+    )
     raise TransportError(host, name, action, problem)
 
 

@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
+from resto.counts import counted
+
 
 __all__ = ["BLOCK_SIZE", "Body", "BodyFile", "is_rewindable"]
 
@@ -88,7 +90,9 @@ class Body:
             raise UnreadableBodyError(f"the file cannot be read: {error}") from error
         if wanted and not block:
             missing = self.size - position
-            raise UnreadableBodyError(f"the file became shorter while it was sent: {missing} bytes are missing")
+            raise UnreadableBodyError(
+                f"the file became shorter while it was sent: {counted(missing, 'byte')} {'is' if missing == 1 else 'are'} missing"
+            )
         return block
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from resto.counts import counted
 from resto.exceptions import RemoteDirectoryError, TransportError
 from resto.names import temporary_name
 from resto.transports import deletion, steps
@@ -217,7 +218,7 @@ class Unpublished:
     def _cut_off(self, stored: int | None) -> TransportError:
         if stored is None:
             return self.action.failed("it is not certain that it stored the whole file: HEAD says no size")
-        return self.action.failed(f"it stored {stored} of {self.body.size} bytes")
+        return self.action.failed(f"it stored {stored:,} of {counted(self.body.size, 'byte')}")
 
     def _moved_elsewhere(self) -> MovedElsewhereError:
         action = self.action

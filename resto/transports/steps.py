@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import SuspiciousFileOperation
 
+from resto.counts import counted
 from resto.exceptions import RemoteDirectoryError, RemoteFileNotFoundError, TransportError, UnexpectedStatusCode
 from resto.hosts import HostURL
 from resto.names import quote_name
@@ -23,6 +24,7 @@ from resto.transports.messages import NoAnswerError, Request, Response, Steps, S
 
 __all__ = [
     "ABSENT",
+    "CONFIGURED",
     "LISTS_NOT",
     "Action",
     "close_stream",
@@ -70,7 +72,7 @@ _HINTS: Mapping[int, str] = {
     302: "redirects are not followed; should the URL be another one?",
     307: "redirects are not followed; should the URL be another one?",
     308: "redirects are not followed; is the name that of a directory there, or should the URL be another one?",
-    400: "the server does not accept such a name or request",
+    400: "the server does not accept such a name or request; does it want https://, a client certificate, or another hostname?",
     401: "the credentials are missing or wrong; see the transport option 'auth'",
     403: "the server does not allow this from here or with these credentials",
     405: "the server is not configured for this method, or its disk is full (rclone, Caddy)",
@@ -83,6 +85,11 @@ _HINTS: Mapping[int, str] = {
     500: "often a missing directory, missing permission or a full disk; its error log tells",
     507: "its disk is full",
 }
+
+# Servers, by the product in their Server header, that answer 405 for no other reason: their disks have nothing to do with it.
+_NEVER_FULL = frozenset({"nginx", "apache", "lighttpd"})
+
+CONFIGURED = "the server is not set up for this method"
 
 _RAISE = "if it has such files, raise this option of the transport"
 
@@ -149,6 +156,8 @@ class Action:
         status = response.status
         phrase = _PHRASES.get(status, "")
         hint = _METHOD_HINTS.get((method, status)) or _HINTS.get(status)
+        if status == 405 and method != "PROPFIND" and server_product(response) in _NEVER_FULL:
+            hint = f"{CONFIGURED} (nginx: dav_methods PUT DELETE MKCOL MOVE; Apache: Dav On)"
         problem = f"{method} was answered {status} {phrase}".rstrip() + (f": {hint}" if hint else "")
         return UnexpectedStatusCode(self.host, self.name, self.kind, status, problem)
 
@@ -216,7 +225,7 @@ def download(action: Action, limit: int = MAX_DOWNLOAD) -> Steps[LimitedStream]:
         raise action.failed(f"the file has {length} bytes, which is more than max_download allows: {limit}; {_RAISE}")
     problem = f"it sent more than max_download allows, {limit} bytes; {_RAISE}"
     if length is not None:
-        problem = f"it sent more than the {length} bytes that it had announced"
+        problem = f"it sent more than the {counted(length, 'byte')} that it had announced"
     stream = LimitedStream(response.stream, limit if length is None else length, problem)
     stream.modified = headers.get("Last-Modified")
     return stream
@@ -244,7 +253,7 @@ def verify(action: Action, target: str, body: Body) -> Steps[None]:
         raise action.failed("it said that the file is stored, but does not have it")
     stored = content_length(response) if response.status == 200 else None
     if stored not in (None, body.size):
-        raise action.failed(f"it stored {stored} of {body.size} bytes")
+        raise action.failed(f"it stored {stored:,} of {counted(body.size, 'byte')}")
 
 
 def unlocked(request: Request) -> Steps[Response]:

@@ -324,7 +324,7 @@ def test_long_upload_that_is_broken_off(server, examine):
 
 def test_host_that_keeps_a_part(server, examine):
     server.truncate_upload = 1000
-    assert "it stored 1000 of 2097152 bytes" in examine(server.url, transport="http").problem
+    assert "it stored 1,000 of 2,097,152 bytes" in examine(server.url, transport="http").problem
     assert server.files == {}
 
 

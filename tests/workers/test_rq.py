@@ -106,7 +106,7 @@ def test_hosts_that_fail_too_often_are_left_to_people(make_storage, servers, wor
     servers[0].refuse = servers[1].refuse = True
     work()
     assert sorted(job.kwargs["hosts"] for job in failed()) == sorted([[servers[0].url], [servers[1].url]])
-    assert "ReplicationError: upload of 'a' failed on 1 of 1 hosts" in failed()[0].latest_result().exc_string
+    assert "ReplicationError: upload of 'a' failed on 1 of 1 host" in failed()[0].latest_result().exc_string
 
 
 def test_no_retries(make_storage, servers, work, failed):

@@ -12,10 +12,10 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections
 
+from resto.counts import counted_up_to
 from resto.exceptions import ConfigurationError
 from resto.management.absence import absences_of_hosts
 from resto.management.choices import require_known
-from resto.management.counts import counted_up_to
 from resto.management.durations import due_in, duration
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand, tidy_up
 from resto.management.progress import ProgressBar

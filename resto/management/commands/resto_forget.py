@@ -6,9 +6,9 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.db import DatabaseError
 
+from resto.counts import counted
 from resto.exceptions import ConfigurationError
 from resto.management.choices import is_yes, require_terminal
-from resto.management.counts import counted
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 from resto.management.progress import ProgressBar
 from resto.names import shown

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.management import BaseCommand, CommandError
 
+from resto.counts import counted, size_told
 from resto.management.absence import absence_of_hosts
 from resto.management.choices import is_yes, require_known, require_terminal
-from resto.management.counts import counted, size_told
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 from resto.management.progress import ProgressBar
 from resto.names import clean_directory, shown

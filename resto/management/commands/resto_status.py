@@ -10,10 +10,10 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.management.base import CommandError
 from django.db import DatabaseError
 
+from resto.counts import counted_up_to
 from resto.exceptions import ConfigurationError
 from resto.management.absence import absences_of_hosts
 from resto.management.choices import require_known
-from resto.management.counts import counted_up_to
 from resto.management.durations import due_in, duration
 from resto.management.files import lines_of_file, record_of_file, record_of_pending, sentence_of_pending
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand

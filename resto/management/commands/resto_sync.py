@@ -11,8 +11,8 @@ from django.core.checks import Tags
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.management import BaseCommand, CommandError
 
+from resto.counts import counted, size_told
 from resto.management.absence import absence_of_hosts
-from resto.management.counts import counted, size_told
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand, tidy_up
 from resto.management.progress import ProgressBar
 from resto.management.quiet import end_with_failure, quiet

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
+from resto.counts import counted
 from resto.courses import Course, course_of, has_course
 from resto.exceptions import ConfigurationError, TransportError
 from resto.executors import Job
@@ -207,7 +208,7 @@ class Bringing:
     def _require_size(self, wanted: Wanted, size: int) -> None:
         told = wanted.sizes[wanted.host]
         if size != told:
-            raise _Problem(f"it has {size} bytes by now, and had {told} a moment ago; run this again")
+            raise _Problem(f"it has {counted(size, 'byte')} by now, and had {told} a moment ago; run this again")
 
     def _require_alike(self, host: str, begun: _Begun, digest: bytes) -> None:
         other = hashlib.sha256()

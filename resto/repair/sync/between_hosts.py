@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Literal
 
+from resto.counts import counted
 from resto.exceptions import RemoteFileNotFoundError, UndecidedError
 from resto.executors import Job
 from resto.outcomes import Outcome
@@ -222,7 +223,7 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
         for host, is_allowed in allowed.items():
             if not is_allowed:
                 self._hosts.reports[host].problems.append(
-                    f"{count[host]} of its {self._held[host]} files would be removed, which is more than "
+                    f"{count[host]} of its {counted(self._held[host], 'file')} would be removed, which is more than "
                     f"{self._options.max_delete:g} %: none is, unless forced"
                 )
         for difference in self._removals:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from resto.counts import counted
 from resto.exceptions import ConfigurationError, LeaseLostError, RemoteFileNotFoundError, TransportError
 from resto.executors import Job
 from resto.record.turns import Turn
@@ -164,7 +165,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
             self._budgets[report.host] = allowed
         else:
             report.problems.append(
-                f"{extra} of its {held} files would be removed, which is more than {self._options.max_delete:g} %: "
+                f"{extra} of its {counted(held, 'file')} would be removed, which is more than {self._options.max_delete:g} %: "
                 "none is, unless forced"
             )
 

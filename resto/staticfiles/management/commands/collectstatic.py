@@ -49,11 +49,13 @@ class Command(collectstatic.Command):
         return collected
 
     def _conclude(self, storage: StaticFilesStorage, publication: Publication) -> None:
+        is_recorded = storage.record_alias() is not None
         self.log(f"{_changed(publication)}, {publication.unchanged} as before.", level=1)
+        if not is_recorded and publication.sent:
+            self.log("Nothing is recorded, so that all is sent each time: add 'resto' to INSTALLED_APPS.", level=1)
         if not publication.failures:
             return
         sentences = [*_sentences(publication.failures)]
-        is_recorded = storage.record_alias() is not None
         sentences.append(
             "They are recorded; manage.py resto_drain sends them later."
             if is_recorded

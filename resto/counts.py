@@ -1,4 +1,4 @@
-"""How commands say how many of something there are."""
+"""How people are told how many of something there are."""
 
 __all__ = ["counted", "counted_up_to", "size_told"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from resto.management.counts import counted, counted_up_to, size_told
+from resto.counts import counted, counted_up_to, size_told
 
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0 files"), (1, "1 file"), (2, "2 files"), (1_234, "1,234 files")])
