@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Unpack
 
-from resto.exceptions import ReplicationError, TransportError
+from resto.exceptions import ReplicationError, RestoError
 from resto.executors import Executor, Job
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
@@ -168,5 +168,5 @@ class ReplicatedStorage(ComposedStorage):
             log_outcome(outcome, show_traceback=self.show_traceback, is_recorded=self.is_recorded())
         self.recognition.trials.keep(outcome.host)
         get_plugin_manager().notify(outcome)
-        if isinstance(error, TransportError):
+        if isinstance(error, RestoError):
             forget_frames(error)

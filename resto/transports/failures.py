@@ -34,7 +34,7 @@ def connect_problem(error: Exception, timeout: float) -> str:
     if isinstance(cause, TimeoutError):
         return f"no connection within {timeout:g} s"
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {cause.verify_message}"
+        return f"its certificate is not trusted: {cause.verify_message.rstrip('.')}"
     if isinstance(cause, ssl.SSLError):
         return f"TLS failed: {cause.reason or cause}"
     if isinstance(error, NameResolutionError):

@@ -14,7 +14,7 @@ from resto.hosts import HostURL
 from resto.repair.advice import DELETE, LIST, READ, REPLACE, WRITE, WRITE_BELOW, explained
 from resto.transports.http import HttpTransport
 from resto.transports.messages import Response
-from resto.transports.steps import Action
+from resto.transports.steps import CONFIGURED, Action
 
 
 STEPS = [WRITE, READ, DELETE, WRITE_BELOW, REPLACE, LIST]
@@ -162,3 +162,14 @@ def test_https_where_the_server_speaks_http(resto_server_factory):
 def test_http_where_the_server_speaks_https(media_servers):
     text = said(media_servers("nginx-https").url.replace("https:", "http:"))
     assert "PUT was answered 400 Bad Request; does the server want https://" in text
+
+
+def test_full_disk_is_no_advice_where_the_server_would_say_so():
+    error = UnexpectedStatusCode(
+        "media-1", "a", "upload", 405, f"PUT was answered 405: {CONFIGURED} (nginx: dav_methods)"
+    )
+    told = explained(WRITE, error, is_server=True)
+    assert (
+        told
+        == "A file cannot be written: PUT was answered 405; let the server do this (nginx: dav_methods PUT DELETE MKCOL MOVE; Apache: Dav On)."
+    )

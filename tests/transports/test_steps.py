@@ -133,6 +133,14 @@ def test_a_put_that_did_not(status):
     assert info.value.status == status
 
 
+@pytest.mark.parametrize(
+    ("product", "may_be_full"), [("nginx/1.22.1", False), ("Apache", False), ("rclone/v1.60", True), (None, True)]
+)
+def test_a_full_disk_is_a_guess_only_for_servers_that_say_so_by_405(product, may_be_full):
+    error = ACTION.unexpected(Response(405, "", {"Server": product} if product else {}), "PUT")
+    assert ("its disk is full" in error.problem) is may_be_full
+
+
 def test_a_locked_file_is_tried_again_after_growing_delays():
     response, requests = run(steps.put(ACTION, "/t", LARGE), 423, 423, 201)
     assert response.status == 201

@@ -238,7 +238,8 @@ def _record_of_stranger(alias: str, stranger: Stranger) -> dict[str, Any]:
 
 def _identity(status: HostStatus) -> list[str]:
     remark = status.identity_remark
-    unknown = [f"It is not known whether this is the host that it was: {remark}."] if remark else []
+    end = "" if remark.endswith("?") else "."
+    unknown = [f"It is not known whether this is the host that it was: {remark}{end}"] if remark else []
     to_fill = ["It is left out until it is filled: run manage.py resto_sync."] if status.left_out else []
     return [status.identity_problem] if status.identity_problem else unknown + to_fill
 
