@@ -15,7 +15,7 @@ from django.db.models import FileField
 from django.utils.functional import LazyObject
 
 from resto.exceptions import ConfigurationError
-from resto.hosts import NO_HOSTS
+from resto.hosts import NO_HOSTS, parse_written_url
 from resto.installed import conflicts
 from resto.master.identity import require_exclusive_links
 from resto.master.root import Root
@@ -36,6 +36,7 @@ from resto.storage import DistributedStorage, HybridStorage, ReplicatedStorage, 
 from resto.storage.composition import imported_backend
 from resto.storage.finding import problem_of_backend, replicated_aliases
 from resto.storage.occupancy import aliases_of_location
+from resto.transports.http import HttpTransport
 
 
 __all__ = [
@@ -276,6 +277,8 @@ def _check_storage(where: str, storage: ReplicatedStorage) -> Iterable[CheckMess
             hint="Set MEDIA_URL, or the option 'base_url', to where files are served from, such as '/media/'.",
             id="resto.W011",
         )
+    if not problems:
+        yield from _check_names(where, storage)
     if not problems and isinstance(storage, DistributedStorage):
         yield from _check_quorum(where, storage)
         yield from _check_listing(where, storage)
@@ -289,6 +292,22 @@ def _check_absence(where: str) -> Iterable[CheckMessage]:
             hint="Name the media servers; only a site with DEBUG may do without them.",
             id="resto.W009",
         )
+
+
+def _check_names(where: str, storage: ReplicatedStorage) -> Iterable[CheckMessage]:
+    """Warn if two hosts are this machine under two names, at the same place."""
+    places: dict[tuple[int, str], str] = {}
+    for host in storage.hosts:
+        if not isinstance(storage.transport_for(host), HttpTransport):
+            continue
+        url = parse_written_url(host, storage.transport_for(host).base_url)
+        other = places.setdefault((url.port, url.path), host) if url.is_loopback else host
+        if other != host:
+            yield checks.Warning(
+                f"{where}: {other} and {host} seem to be one server, as both are this machine: files would be there only once",
+                hint="List each host once.",
+                id="resto.W014",
+            )
 
 
 def _check_quorum(where: str, storage: DistributedStorage) -> Iterable[CheckMessage]:

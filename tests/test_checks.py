@@ -683,6 +683,22 @@ def test_distributed_with_a_transport_that_cannot_list(check):
     assert check(HYBRID, hosts=hosts, transport="http") == []
 
 
+@pytest.mark.parametrize(
+    ("hosts", "is_one"),
+    [
+        (["http://127.0.0.1:8080/", "http://localhost:8080/"], True),
+        (["127.0.0.1:8080", "http://[::1]:8080/media/"], True),
+        (["http://127.0.0.1:8080/", "http://127.0.0.1:8081/"], False),
+        (["http://127.0.0.1:8080/a/", "http://localhost:8080/b/"], False),
+        (["http://media-1/", "http://media-2/"], False),
+    ],
+)
+def test_two_names_of_this_machine(check, hosts, is_one):
+    messages = check(HYBRID, hosts=hosts)
+    assert [(message.id, message.level) for message in messages] == [("resto.W014", checks.WARNING)] * is_one
+    assert all(f"{hosts[0]} and {hosts[1]} seem to be one server" in message.msg for message in messages)
+
+
 @pytest.mark.parametrize("kind", [HYBRID, ASYNC])
 @pytest.mark.parametrize(("below", "what"), [("", "the directory"), ("/media", "a parent of the directory")])
 def test_master_copy_that_is_a_file(check, tmp_path, kind, below, what):
@@ -717,6 +733,7 @@ def test_codes_are_unique():
         "W010",
         "W011",
         "W012",
+        "W014",
     ]
 
 
@@ -751,5 +768,6 @@ def test_codes_are_tested():
         "W011",
         "W012",
         "W013",
+        "W014",
     }
     assert codes == tested
