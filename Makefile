@@ -32,7 +32,7 @@ help:
 
 # The shell splits FILES, so that names with spaces can be quoted.
 demo: $(VENV)/.installed
-	$(BIN)/python -m resto.testing.demo $(FILES)
+	$(BIN)/python -m resto.testing.demo $(if $(KEEP),--keep) $(FILES)
 
 # Four processes on two cores: tests of live servers and workers often wait.
 test: $(VENV)/.installed-test

@@ -1,4 +1,4 @@
-"""``python -m resto.testing.demo [FILE...]``: resto at work, with media servers of its own; nothing else is needed."""
+"""``python -m resto.testing.demo [--keep] [FILE...]``: resto at work, with media servers of its own; nothing else is needed."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ import sys
 import tempfile
 import textwrap
 import unicodedata
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import django
+from django.apps import apps
 from django.conf import settings  # noqa: TID251 - the demo is a site, with settings of its own
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
 from django.core.files.storage import storages
 from django.core.management import call_command
+from django.db import connections
 from django.test import override_settings
 
 from resto.exceptions import ReplicationError
@@ -31,7 +33,7 @@ from resto.executors.thread import ThreadExecutor
 
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from resto.executors import Job
     from resto.outcomes import Outcome
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
 
 WIDTH = 96  # columns
 NAME_WIDTH = 24  # columns; longer names are cut in the middle
+
+# Bytes; what is larger takes its time, so that it is said before what is done with it.
+LARGE = 50_000_000
 
 # What is saved if no files are given, in bytes; the names show that they need not be ASCII.
 SAMPLES = {"hello.txt": 64, "Grüße aus Köln.txt": 40_000, "photo.jpg": 900_000, "film.mp4": 6_000_000}
@@ -109,10 +114,12 @@ class Demo:
     Args:
         directory: A new one, for everything that is written.
         files: What to save; some samples if there are none.
+        keeps: Whether the directory stays.
     """
 
-    def __init__(self, directory: Path, files: Sequence[Path]) -> None:
+    def __init__(self, directory: Path, files: Sequence[Path], *, keeps: bool) -> None:
         self.directory = directory
+        self.keeps = keeps
         self.files = files or _create_samples(directory / "originals")
         self.master = directory / "master"
         # The first two speak WebDAV; the transport copes with the third, which does not.
@@ -165,6 +172,9 @@ class Demo:
 
     def save(self, path: Path, name: str) -> list[str]:
         """Save a file as a site does, and return its row in the table."""
+        size = path.stat().st_size
+        if size > LARGE:
+            say(f"  {path.name} has {size:,} bytes: it is written to the master copy, and sent to the hosts ...")
         with path.open("rb") as stream:
             saved = self.storage.save(f"demo/{name}", File(stream))
         self.saved.append(saved)
@@ -197,6 +207,8 @@ class Demo:
         """The main job."""
         say("", "1. SAVE", "Bytes on the disk of each server, and the time until it had answered:")
         self.show([self.save(path, path.name) for path in self.files])
+        if sum(path.stat().st_size for path in self.files) > LARGE:
+            say("All copies are compared with the master copy ...")
         self.require(self.saved, self.servers)
         say("Every copy is the same as the master copy, byte for byte.")
 
@@ -205,7 +217,7 @@ class Demo:
         lost = self.servers[1]
         lost.stop()
         say("", f"2. A HOST IS DOWN: {lost.name} has been stopped")
-        smallest = min(self.files, key=lambda path: path.stat().st_size)
+        smallest = self.smallest()
         say("", "With RESTO_FATAL_EXCEPTIONS = True, the default, save() logs a line and raises ReplicationError:")
         try:
             self.save(smallest, "all-or-nothing.txt")
@@ -220,12 +232,16 @@ class Demo:
         say("What it has missed is recorded:")
         self.manage("resto_status")
 
+    def smallest(self) -> Path:
+        """Return the file that costs least to be saved again."""
+        return min(self.files, key=lambda path: path.stat().st_size)
+
     def regain_the_server(self) -> None:
         """What happens when the host is back."""
         back, missed = self.servers[1], self.saved[-1]
         back.start()
         say("", f"3. THE HOST IS BACK: {back.name} has been started again", "The next save reaches it:")
-        self.show([self.row(missed), self.save(self.files[0], "afterwards.txt")])
+        self.show([self.row(missed), self.save(self.smallest(), "afterwards.txt")])
         say("It gets what it has missed from a process that runs all the time, or now and then:")
         self.manage("resto_drain")
         self.show([self.row(missed)])
@@ -234,8 +250,11 @@ class Demo:
 
     def end(self) -> None:
         """Say what is left."""
-        say(f"The files are in {self.directory}:")
-        say("  " + ", ".join(["master (the master copy)", *(server.name for server in self.servers)]) + ".")
+        if self.keeps:
+            say(f"The files are in {self.directory}:")
+            say("  " + ", ".join(["master (the master copy)", *(server.name for server in self.servers)]) + ".")
+        else:
+            say("All copies are removed; with --keep (make demo KEEP=1) they stay, to be looked at.")
         say("The servers are stopped. To save your own files: make demo FILES=\"photo.jpg 'my paper.pdf'\"")
 
     def manage(self, command: str) -> None:
@@ -269,14 +288,17 @@ def main(arguments: list[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(prog="python -m resto.testing.demo", description="Show resto at work.")
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="what to save; samples if none are given")
-    files = parser.parse_args(arguments).files
+    parser.add_argument("--keep", action="store_true", help="leave all copies in demo-files, to be looked at")
+    chosen = parser.parse_args(arguments)
+    files = chosen.files
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # it is a TextIOWrapper
     # Otherwise the servers would outlive a demo that is told to end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         for file in files:
             file.open("rb").close()
-        Demo(_new_directory(), files).run()
+        with _kept() if chosen.keep else _removed() as directory:
+            Demo(directory, files, keeps=chosen.keep).run()
     except (OSError, SuspiciousFileOperation) as error:
         sys.exit(f"The demo cannot go on: {_sentence(error)}")
     except KeyboardInterrupt:
@@ -290,6 +312,21 @@ def say(*lines: str) -> None:
             line = "\n".join(textwrap.wrap(line, WIDTH, subsequent_indent="    ", break_long_words=False))
         sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
+
+
+@contextmanager
+def _kept() -> Iterator[Path]:
+    yield _new_directory()
+
+
+@contextmanager
+def _removed() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="resto-demo-") as directory:
+        try:
+            yield Path(directory)
+        finally:
+            if apps.ready:
+                connections.close_all()
 
 
 def _new_directory() -> Path:

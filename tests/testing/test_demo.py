@@ -31,7 +31,7 @@ def own_files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def demo(own_files):
-    return run_demo(own_files, "paper.txt", BIG)
+    return run_demo(own_files, "--keep", "paper.txt", BIG)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_no_server_is_left(demo):
 
 
 def test_names_and_sizes_of_samples_differ(tmp_path):
-    done = run_demo(tmp_path)
+    done = run_demo(tmp_path, "--keep")
     assert (done.returncode, done.stderr) == (0, "")
     originals = sorted((tmp_path / "demo-files" / "run-1" / "originals").iterdir())
     assert len({path.stat().st_size for path in originals}) == len(originals) == 4
@@ -119,7 +119,7 @@ def test_names_and_sizes_of_samples_differ(tmp_path):
 
 
 def test_second_run_has_a_directory_of_its_own(own_files, demo):
-    done = run_demo(own_files, "paper.txt")
+    done = run_demo(own_files, "--keep", "paper.txt")
     assert f"The files are in {own_files / 'demo-files' / 'run-2'}:" in done.stdout
     assert (own_files / "demo-files" / "run-2" / "media-3" / "demo" / "paper.txt").exists()
 
@@ -128,11 +128,26 @@ def test_current_directory_that_takes_no_directory(tmp_path):
     (tmp_path / "demo-files").write_text("in the way")
     (tmp_path / "a.txt").write_text("data")
     (tmp_path / "tmp").mkdir()
-    done = run_demo(tmp_path, "a.txt", TMPDIR=str(tmp_path / "tmp"))
+    done = run_demo(tmp_path, "--keep", "a.txt", TMPDIR=str(tmp_path / "tmp"))
     elsewhere = Path(re.search(r"The files are in (.+):", done.stdout)[1])
     assert elsewhere.parent == tmp_path / "tmp"
     assert (elsewhere / "media-1" / "demo" / "a.txt").read_text() == "data"
     assert (tmp_path / "demo-files").read_text() == "in the way"
+
+
+def test_large_file_is_announced_and_nothing_stays(tmp_path):
+    size = 60_000_000
+    with (tmp_path / "film.mp4").open("wb") as file:
+        file.truncate(size)
+    (tmp_path / "a.txt").write_text("data")
+    (tmp_path / "tmp").mkdir()
+    done = run_demo(tmp_path, "film.mp4", "a.txt", TMPDIR=str(tmp_path / "tmp"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"film.mp4 has {size:,} bytes: it is written to the master copy, and sent to the hosts ..." in done.stdout
+    assert "a.txt has" not in done.stdout
+    assert "All copies are removed; with --keep" in done.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "film.mp4", "tmp"]
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_name_that_no_server_could_store(tmp_path):
@@ -157,7 +172,7 @@ def test_two_files_of_one_name(tmp_path):
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "a.txt").write_text(folder)
-    done = run_demo(tmp_path, "one/a.txt", "two/a.txt")
+    done = run_demo(tmp_path, "--keep", "one/a.txt", "two/a.txt")
     assert done.returncode == 0
     saved = (tmp_path / "demo-files" / "run-1" / "media-2" / "demo").glob("a*.txt")
     assert {path.read_text() for path in saved if path.name != "afterwards.txt"} == {"one", "two"}
@@ -165,7 +180,8 @@ def test_two_files_of_one_name(tmp_path):
 
 def test_demo_that_is_told_to_end_leaves_no_server(tmp_path):
     command = [sys.executable, "-m", "resto.testing.demo"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+    env = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True) as process:
         lines = [process.stdout.readline() for _ in range(4)]
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=PATIENCE)
@@ -174,3 +190,4 @@ def test_demo_that_is_told_to_end_leaves_no_server(tmp_path):
         with socket.socket() as client:
             assert client.connect_ex(("127.0.0.1", port)) != 0
     assert process.returncode == 1
+    assert list(tmp_path.iterdir()) == []
