@@ -15,7 +15,7 @@ from resto.counts import counted, size_told
 from resto.management.absence import absence_of_hosts
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand, tidy_up
 from resto.management.progress import ProgressBar
-from resto.management.quiet import end_with_failure, quiet
+from resto.management.quiet import quiet
 from resto.names import clean_directory, shown
 from resto.repair.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport, synchronize
 from resto.settings import storage_settings
@@ -79,7 +79,7 @@ class Command(InterruptibleCommand):
             results = [self._synchronize(alias, storage, sync_options, report) for alias, storage in chosen.items()]
         _require_something(sync_options.prefix, chosen, [result for result in results if result is not None])
         if not all(result is None or result.agrees for result in results):
-            end_with_failure(self, "Not everything agrees.", options["verbosity"])
+            raise CommandError("Not everything agrees.")
 
     def _chosen(self, alias: str | None) -> dict[str, ReplicatedStorage]:
         known = storage_settings()
@@ -196,8 +196,6 @@ class _TextReport:
     def conclude(self, alias: str, report: SyncReport) -> None:
         if not report.hosts:
             self._command.stdout.write(absence_of_hosts(alias))
-        if not self._verbosity:
-            return
         for problem in report.problems:
             self._command.stdout.write(shown(f"{alias}: {problem}."))
         for host in report.hosts:

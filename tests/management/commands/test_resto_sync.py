@@ -201,11 +201,18 @@ def test_names_are_printed_so_that_they_stay_on_their_line(site, servers):
     printed.encode()
 
 
-def test_verbosity_0_prints_nothing(site, servers):
+def test_verbosity_0_prints_the_summary_only(site, servers, monkeypatch, capsys, caplog):
     (site / "a").write_bytes(b"1")
-    assert run(verbosity=0) == (True, "")
-    servers[0].refuse = True
-    assert run(verbosity=0) == (False, "")
+    _, printed = run(verbosity=0)
+    assert len(printed.splitlines()) == 2
+    (site / "b").write_bytes(b"1")
+    servers[0].refuse_code, servers[0].fault_methods = 500, {"PUT"}
+    caplog.set_level(logging.WARNING, logger="resto")
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    run(verbosity=0)
+    assert capsys.readouterr().err == ""
+    run()
+    assert servers[0].url in capsys.readouterr().err
 
 
 def test_hosts_without_a_master_copy_are_reported(settings, servers):
