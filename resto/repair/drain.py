@@ -65,7 +65,7 @@ class Drained:
     left: int = 0
     refused: tuple[tuple[str, str], ...] = ()
     refused_hosts: tuple[tuple[tuple[str, str], str], ...] = ()
-    removed: int = 0
+    removed: int = field(default=0, compare=False)  # a part of what is done
 
     @property
     def claimed(self) -> int:

@@ -303,7 +303,7 @@ def test_failed_save_is_undone_on_every_host(make, servers, fault, content):
 def test_save_that_a_host_cuts_is_undone(storage, servers):
     servers[0].truncate_upload = 3
 
-    with pytest.raises(ReplicationError, match=f"it stored 3 of {len(LARGE)} bytes"):
+    with pytest.raises(ReplicationError, match=f"it stored 3 of {len(LARGE):,} bytes"):
         storage.save("a", ContentFile(LARGE))
     assert [dict(server.files) for server in servers] == [{}, {}]
 

@@ -139,7 +139,7 @@ def test_every_upload_has_a_length(transport, resto_server, kind, size):
 @pytest.mark.parametrize("size", [300_000, 3_000_000])
 def test_the_size_of_an_upload_is_checked(transport, resto_server, size):
     resto_server.truncate_upload = 1000
-    with pytest.raises(TransportError, match=f"stored 1000 of {size} bytes"):
+    with pytest.raises(TransportError, match=f"stored 1,000 of {size:,} bytes"):
         transport().create(resto_server.url, "a.txt", bytes(size))
 
 

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import logging
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ from django.db import OperationalError, connection
 
 from kit import processes
 from kit.processes import interrupt
+from resto import health
 from resto.executors.flow import BACKLOG, WINDOW
 from resto.management.commands import resto_drain
 from resto.models import Pending
@@ -46,6 +48,30 @@ def test_command_replicates_what_is_due(missed, server, capsys):
     assert set(server.files) == {"a", "b"}
     call_command("resto_drain")
     assert capsys.readouterr().out == "Nothing is due.\n"
+
+
+@pytest.mark.django_db
+def test_command_says_what_was_removed(missed, server, capsys):
+    server.refuse = True
+    storages["default"].delete("a")
+    server.refuse = False
+    health.forget()
+    Pending.objects.update(due=0, quiet_until=0)
+    call_command("resto_drain")
+    assert capsys.readouterr().out == "1 sent, 1 removed.\n"
+    assert set(server.files) == {"b"}
+
+
+@pytest.mark.django_db
+def test_nothing_is_printed_with_a_verbosity_of_0(missed, server, capsys, monkeypatch):
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    server.refuse = True
+    with pytest.raises(CommandError, match="will be tried again"):
+        call_command("resto_drain", verbosity=0)
+    with pytest.raises(SystemExit) as caught:
+        resto_drain.Command().run_from_argv(["manage.py", "resto_drain", "-v", "0", "--now"])
+    assert caught.value.code == 1
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.django_db
