@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Unpack
 
+from django.apps import apps
+
 from resto.exceptions import ReplicationError, RestoError
 from resto.executors import Executor, Job
 from resto.outcomes import Outcome
@@ -15,7 +17,7 @@ from resto.storage.composed import ComposedStorage
 from resto.storage.composition import StorageOptions
 from resto.storage.jobs import action_of, guarded_job, leased_job, run_jobs
 from resto.storage.recognition import Recognition, owner_in_record
-from resto.storage.reporting import forget_frames, log_failure, log_outcome, log_unrecorded
+from resto.storage.reporting import forget_frames, log_failure, log_outcome, log_unrecorded, log_without_record
 
 
 __all__ = ["ReplicatedStorage"]
@@ -166,6 +168,8 @@ class ReplicatedStorage(ComposedStorage):
         error = outcome.error
         if error is not None:
             log_outcome(outcome, show_traceback=self.show_traceback, is_recorded=self.is_recorded())
+            if apps.ready and not apps.is_installed("resto"):
+                log_without_record()
         self.recognition.trials.keep(outcome.host)
         get_plugin_manager().notify(outcome)
         if isinstance(error, RestoError):

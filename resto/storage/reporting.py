@@ -7,7 +7,16 @@ from resto.names import shown
 from resto.outcomes import Outcome
 
 
-__all__ = ["described", "forget_frames", "log_failure", "log_outcome", "log_unrecorded", "removed", "uploaded"]
+__all__ = [
+    "described",
+    "forget_frames",
+    "log_failure",
+    "log_outcome",
+    "log_unrecorded",
+    "log_without_record",
+    "removed",
+    "uploaded",
+]
 
 logger = logging.getLogger("resto")
 
@@ -19,6 +28,9 @@ LOG_MESSAGES = {
     "modified_time": "Failed to get the modification time of %s from %s. %s",
     "repair": "Failed to repair %s on %s. %s",
 }
+
+# Whether it was said that nothing is recorded.
+_said: list[bool] = []
 
 # Actions for which it is no failure that a host does not have the file.
 _READS = frozenset({"download", "exists", "size", "listdir", "modified_time"})
@@ -68,6 +80,13 @@ def log_unrecorded(name: str) -> None:
     logger.warning(
         "What hosts miss of %s is not recorded: that would be part of a transaction that has failed.", shown(name)
     )
+
+
+def log_without_record() -> None:
+    """Log, once in a process, that nothing records what hosts miss: without the application there is no check that says so."""
+    if not _said:
+        _said.append(True)
+        logger.warning("What hosts miss is not recorded, and nothing sends it later: 'resto' is not in INSTALLED_APPS.")
 
 
 def forget_frames(error: BaseException | None) -> None:

@@ -14,7 +14,7 @@ from resto.exceptions import (
 from resto.health import FIRST_PAUSE, MAX_FAILURES
 from resto.outcomes import Outcome
 from resto.repair.sync import SyncOptions, synchronize
-from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
+from resto.storage import AsyncStorage, DistributedStorage, HybridStorage, reporting
 from resto.storage.files import SharedContent
 
 
@@ -178,3 +178,14 @@ def test_each_change_is_logged_that_nothing_records(resto_server, media_root, ca
     for number in range(5):
         storage.save(f"{number}", ContentFile(b""))
     assert [text.split()[3] for _, _, text in messages(caplog)] == ["0", "1", "2", "3", "4"]
+
+
+@pytest.mark.usefixtures("without_application")
+def test_site_without_the_application_is_told_once(media_root, caplog, monkeypatch):
+    """There are no checks then."""
+    monkeypatch.setattr(reporting, "_said", [])
+    media_root.mkdir()
+    for name in "ab":
+        make(["bad", "one"], HybridStorage, fatal_exceptions=False).save(name, ContentFile(b""))
+    told = [text for _, level, text in messages(caplog) if level == "WARNING"]
+    assert told == ["What hosts miss is not recorded, and nothing sends it later: 'resto' is not in INSTALLED_APPS."]
