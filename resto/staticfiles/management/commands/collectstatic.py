@@ -9,6 +9,7 @@ from django.core.management import CommandError
 from resto.exceptions import ConfigurationError, TransportError
 from resto.management.absence import absence_of_hosts
 from resto.management.progress import ProgressBar
+from resto.management.quiet import quiet
 from resto.names import shown
 from resto.outcomes import Outcome
 from resto.staticfiles.storage import Publication, StaticFilesStorage
@@ -39,6 +40,7 @@ class Command(collectstatic.Command):
                 self.log(absence_of_hosts("staticfiles"), level=1)
                 return super().collect()
             with (
+                quiet(self.verbosity),
                 ProgressBar("Sending", hidden=not self.verbosity) as bar,
                 destination.publishing(bar.update) as publication,
             ):
