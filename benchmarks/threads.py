@@ -1,4 +1,4 @@
-"""How many saves a second a process makes, when several of its threads save files."""
+"""How many saves a second a process makes, when several of its threads save files, and when one does."""
 
 import os
 import tempfile
@@ -13,10 +13,11 @@ from benchmarks.sizes import Sizes
 from benchmarks.timing import Time, interleave, timed
 
 
-__all__ = ["measure"]
+__all__ = ["ONE_THREAD", "measure"]
 
 CALLERS = 8
 NAMES = [HYBRID, DISTRIBUTED, DJANGO_RESTO, URLLIB3, REQUESTS]
+ONE_THREAD = f"{HYBRID}, one thread"
 
 
 def measure(sizes: Sizes) -> list[Row]:
@@ -30,6 +31,7 @@ def measure(sizes: Sizes) -> list[Row]:
         ThreadPoolExecutor(CALLERS) as callers,
     ):
         rounds = {name: _round(callers, saving(save, content), each) for name, save in saves.items()}
+        rounds[ONE_THREAD] = _alone(saving(saves[HYBRID], content), number)
         samples = interleave(rounds, max(sizes.saves // 20, 1), warm_up=1)
     return [
         Row.of(
@@ -39,6 +41,14 @@ def measure(sizes: Sizes) -> list[Row]:
         )
         for name, times in samples.items()
     ]
+
+
+def _alone(save: Callable[[], object], number: int) -> Callable[[], Time]:
+    def save_all() -> None:
+        for _ in range(number):
+            save()
+
+    return lambda: timed(save_all)
 
 
 def _round(callers: ThreadPoolExecutor, save: Callable[[], object], each: int) -> Callable[[], Time]:

@@ -8,12 +8,25 @@ the requests.
 import select
 import time
 from collections.abc import Callable, Generator
+from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 
-__all__ = ["Arrival", "Course", "as_method", "course_of", "finish", "has_course", "waiting"]
+__all__ = [
+    "WITH_OTHERS",
+    "Arrival",
+    "Course",
+    "are_in_one_pass",
+    "as_method",
+    "course_of",
+    "finish",
+    "has_course",
+    "maker_of",
+    "one_pass",
+    "waiting",
+]
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -41,6 +54,30 @@ class Arrival:
 Course = Generator[Arrival | None, None, T]
 
 
+# Yielded, in one pass only, by a course that would do something for itself which can be done once for all that come as far.
+# It can go on at once.
+WITH_OTHERS = Arrival(-1, 0)
+
+_in_one_pass: ContextVar[bool] = ContextVar("resto_one_pass", default=False)
+
+
+class one_pass:  # noqa: N801 - a context, of which a generator would take several times as long
+    """Let courses that are resumed meanwhile, by whoever has several of one action, wait for each other: see `WITH_OTHERS`."""
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> None:
+        self._token = _in_one_pass.set(True)
+
+    def __exit__(self, *exc_info: object) -> None:
+        _in_one_pass.reset(self._token)
+
+
+def are_in_one_pass() -> bool:
+    """Return whether a course may yield `WITH_OTHERS`."""
+    return _in_one_pass.get()
+
+
 def finish(course: Course[T]) -> T:
     """Carry out a course, wait for all that it waits for, and return its result.
 
@@ -50,7 +87,7 @@ def finish(course: Course[T]) -> T:
     try:
         while True:
             arrival = next(course)
-            if arrival is not None:
+            if arrival is not None and arrival is not WITH_OTHERS:
                 _wait(arrival)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]  # what the generator returns is a T
@@ -80,10 +117,14 @@ def as_method(course: Callable[Concatenate[S, P], Course[T]]) -> Callable[Concat
 
 def course_of(method: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Course[T]:
     """Return the course of a method's call: its own, if it was made by `as_method`, or else the call as one step."""
+    return maker_of(method)(*args, **kwargs)
+
+
+def maker_of(method: Callable[P, T], /) -> Callable[P, Course[T]]:
+    """Return what makes the courses of a method's calls, for whoever wants several; see `course_of`."""
     if not has_course(method):
-        return waiting(method, *args, **kwargs)
-    course: Course[T] = method.course(method.__self__, *args, **kwargs)  # type: ignore[attr-defined]  # by `as_method`
-    return course
+        return partial(waiting, method)
+    return partial(method.course, method.__self__)  # type: ignore[attr-defined]  # by `as_method`
 
 
 def has_course(method: Callable[..., Any]) -> bool:

@@ -22,6 +22,7 @@ __all__ = [
     "clean_name",
     "is_canonical",
     "is_impossible",
+    "is_ordinary",
     "is_temporary",
     "is_unfinished",
     "problem_of_part",
@@ -68,6 +69,14 @@ _UNRESERVED = re.compile("[A-Za-z0-9_.~/-]*")
 _ALL_ORDINARY = re.compile(f"(?:{_ORDINARY.pattern}+/)*+")
 
 
+def is_ordinary(name: object) -> bool:
+    """Tell whether a name is made of letters, digits and the like, so that nothing can be wrong with it but its length.
+
+    It is canonical, and neither Django nor a server has anything against it.
+    """
+    return type(name) is str and _ALL_ORDINARY.fullmatch(f"{name}/") is not None
+
+
 def clean_name(name: str) -> str:
     """Return the canonical form of a file's name: relative, ``/`` between parts, no empty or dot parts.
 
@@ -79,6 +88,8 @@ def clean_name(name: str) -> str:
         SuspiciousFileOperation: The name is absolute, leads out of its directory by ``..``, contains a control character or text
             that UTF-8 cannot express, is that of the root, or of resto's own files.
     """
+    if is_ordinary(name):
+        return name
     name = str(name or "")  # a null field has the name None, not a file of that name
     if not name:
         raise ValueError("the name of a file must not be empty")
@@ -178,7 +189,7 @@ def require_new(name: str) -> None:
         OSError: It is too long.
     """
     require_possible(name)
-    if _ALL_ORDINARY.fullmatch(f"{name}/"):
+    if is_ordinary(name):
         return
     if _MISLEADING.search(name):
         raise SuspiciousFileOperation(
@@ -192,7 +203,7 @@ def require_new(name: str) -> None:
 @lru_cache(1024)  # the same name goes to all hosts
 def is_canonical(name: str) -> bool:
     """Tell whether a name is as `clean_name` returns it."""
-    if _ALL_ORDINARY.fullmatch(f"{name}/"):
+    if is_ordinary(name):
         return True
     try:
         return clean_name(name) == name

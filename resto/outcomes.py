@@ -1,13 +1,13 @@
 """What happened to one action on one host."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 
 __all__ = ["Outcome"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Outcome:
     """What happened to one action on one host.
 
@@ -27,7 +27,29 @@ class Outcome:
     value: Any = None
     error: Exception | None = None
 
+    def __init__(
+        self,
+        action: str,
+        host: str,
+        name: str,
+        seconds: float,
+        value: Any = None,
+        error: Exception | None = None,
+    ) -> None:
+        # There is one for each host, and what a frozen dataclass does takes three times as long.
+        _set_action(self, action)
+        _set_host(self, host)
+        _set_name(self, name)
+        _set_seconds(self, seconds)
+        _set_value(self, value)
+        _set_error(self, error)
+
     @property
     def ok(self) -> bool:
         """Whether the action was carried out."""
         return self.error is None
+
+
+_set_action, _set_host, _set_name, _set_seconds, _set_value, _set_error = (
+    vars(Outcome)[field.name].__set__ for field in fields(Outcome)
+)

@@ -82,14 +82,13 @@ class Job:
 
     def _outcome(self, started: float, value: Any = None, error: Exception | None = None) -> Outcome:
         outcome = Outcome(self.action, self.host, self.name, time.perf_counter() - started, value, error)
-        self._tell(outcome)
+        if self.finished is not None:
+            self._tell(self.finished, outcome)
         return outcome
 
-    def _tell(self, outcome: Outcome) -> None:
-        if self.finished is None:
-            return
+    def _tell(self, finished: Callable[[Outcome], None], outcome: Outcome) -> None:
         try:
-            self.finished(outcome)
+            finished(outcome)
         except Exception:
             # The action has had its outcome, and the next job must have its turn.
             logger.exception(

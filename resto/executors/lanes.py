@@ -12,13 +12,13 @@ go on without waiting. Over short distances this is several times faster than th
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from enum import Enum, auto
-from typing import cast
 
-from resto.courses import Arrival, Course, finish
+from resto.courses import WITH_OTHERS, Arrival, Course, finish, one_pass
 from resto.executors.base import Job
 from resto.executors.watch import Watch
 from resto.outcomes import Outcome
@@ -33,6 +33,13 @@ class _State(Enum):
     READY = auto()
     CLAIMED = auto()
     DONE = auto()
+
+
+# In the order of `_State`: to look them up there takes several times as long.
+_NEW, _WAITING, _READY, _CLAIMED, _DONE = _State
+
+# Seconds for which a course that comes early to what can be done once for all waits for the others.
+GATHERED_FOR = 0.05
 
 
 class Caller:
@@ -75,21 +82,22 @@ class Caller:
 class Task:
     """A job in its lane."""
 
-    __slots__ = ("caller", "course", "job", "outcome", "raised", "runner", "state")
+    __slots__ = ("caller", "course", "job", "lane", "outcome", "raised", "runner", "state")
 
     def __init__(self, job: Job, caller: Caller) -> None:
         self.job = job
+        self.lane = job.host, job.name
         self.caller = caller
-        self.state = _State.NEW
+        self.state = _NEW
         self.runner: int | None = None  # the thread that has claimed it; None if its caller did so at once
-        self.course: Course[Outcome] | None = None  # once it has begun
+        self.course: Course[None] | None = None  # once it has begun
         self.outcome: Outcome | None = None
         self.raised: BaseException | None = None
 
     @property
     def is_done(self) -> bool:
         """Whether it has left its lane."""
-        return self.state is _State.DONE
+        return self.state is _DONE
 
 
 class Lanes:
@@ -132,32 +140,43 @@ class Lanes:
         except BaseException:
             self.withdraw(tasks)
             raise
+        outcomes = []
         for task in tasks:
             if task.raised is not None:
                 raise task.raised
-        return [cast("Outcome", task.outcome) for task in tasks]
+            outcomes.append(task.outcome)
+        return outcomes  # type: ignore[return-value]  # all are done
 
     def _run_together(self, ready: Sequence[Task]) -> None:
-        """Run those tasks that can begin without waiting, and let others run the rest, but for one if nothing else is left."""
-        watch: Watch[Task] = Watch()
-        others = [task for task in ready if not self._begin(task, watch)]
-        for task in others if watch else others[1:]:
-            task.caller.offer_to_others(task)
-        while watch:
-            going_on = deque(watch.wait())
-            while going_on:
-                task = going_on.popleft()
-                arrival = self.go_on(task)
-                if arrival is not None:
-                    watch.add(task, arrival)
-                elif not task.is_done and (going_on or watch):
-                    task.caller.offer_to_others(task)
+        """Run those tasks that can begin without waiting, and let others run the rest, but for one if nothing else is left.
 
-    def _begin(self, task: Task, watch: Watch[Task]) -> bool:
-        arrival = self.begin(task)
-        if arrival is not None:
-            watch.add(task, arrival)
-        return arrival is not None or task.is_done
+        All their requests are on their way before any answer is read. What can be done once is done after the last answer, or
+        without those that take much longer than the others.
+        """
+        watch: Watch[Task] = Watch()
+        gathered: list[Task] = []
+        limit, step, stepping = None, self._begin, ready
+        with one_pass():
+            while stepping or watch or gathered:
+                others, over = [], []
+                for task in stepping:
+                    arrival = step(task)
+                    if arrival is WITH_OTHERS:
+                        gathered.append(task)
+                        limit = time.monotonic() + GATHERED_FOR
+                    elif arrival is not None:
+                        watch.add(task, arrival)
+                    elif task.outcome is not None:
+                        over.append(task)
+                    else:
+                        others.append(task)
+                if over:
+                    self._leave(over)
+                for task in others if watch or gathered else others[1:]:
+                    task.caller.offer_to_others(task)
+                step, stepping = self._go_on, watch.wait(limit) if watch else []
+                if not stepping:
+                    stepping, gathered, limit = gathered, [], None
 
     def attempt(self, task: Task) -> bool:
         """Run a task if it is ready; return whether it was.
@@ -168,20 +187,23 @@ class Lanes:
         if not self._claim(task):
             return False
         try:
-            task.outcome = task.job.run() if task.course is None else finish(task.course)
+            if task.course is None:
+                task.outcome = task.job.run()
+            else:
+                finish(task.course)
         except BaseException as error:
             task.raised = error
             raise
         finally:
-            self.leave(task)
+            self._leave([task])
         return True
 
     def _claim(self, task: Task) -> bool:
         with self._lock:
-            if task.state is not _State.READY:
+            if task.state is not _READY:
                 return False
             task.runner = threading.get_ident()
-            task.state = _State.CLAIMED
+            task.state = _CLAIMED
             return True
 
     def begin(self, task: Task) -> Arrival | None:
@@ -191,15 +213,7 @@ class Lanes:
             What it waits for. None if it is done, or if it would wait: then nothing was done, and whoever finds it ready may
             run it.
         """
-        if task.state is not _State.CLAIMED:
-            return None
-        task.course = task.job.carry_out()
-        arrival = self._step(task, task.course)
-        if arrival is None and not task.is_done:
-            task.course.close()
-            task.course = None
-            self._give_back(task)
-        return arrival
+        return self._left_if_over(task, self._begin(task))
 
     def go_on(self, task: Task) -> Arrival | None:
         """Do the next step of a task that has begun.
@@ -207,22 +221,33 @@ class Lanes:
         Returns:
             What it waits for. None if it is done, or if it would wait: then whoever finds it ready may go on with it.
         """
-        arrival = self._step(task, cast("Course[Outcome]", task.course))
-        if arrival is None and not task.is_done:
+        return self._left_if_over(task, self._go_on(task))
+
+    def _left_if_over(self, task: Task, arrival: Arrival | None) -> Arrival | None:
+        if task.outcome is not None:
+            self._leave([task])
+        return arrival
+
+    def _begin(self, task: Task) -> Arrival | None:
+        if task.state is not _CLAIMED:
+            return None
+        task.course = _carried_out(task)
+        arrival = next(task.course, None)
+        if arrival is None and task.outcome is None:
+            task.course.close()
+            task.course = None
             self._give_back(task)
         return arrival
 
-    def _step(self, task: Task, course: Course[Outcome]) -> Arrival | None:
-        try:
-            return next(course)
-        except StopIteration as stop:
-            task.outcome = stop.value
-        self.leave(task)
-        return None
+    def _go_on(self, task: Task) -> Arrival | None:
+        arrival: Arrival | None = next(task.course, None)  # type: ignore[arg-type]  # it has begun
+        if arrival is None and task.outcome is None:
+            self._give_back(task)
+        return arrival
 
     def _give_back(self, task: Task) -> None:
         with self._lock:
-            task.state = _State.READY
+            task.state = _READY
 
     def enter(self, tasks: Sequence[Task], *, claim: bool = False) -> list[Task]:
         """Put tasks at the ends of their lanes, all at once; return those that are ready.
@@ -234,21 +259,22 @@ class Lanes:
         ready = []
         with self._lock:
             for task in tasks:
-                lane = self._lanes.setdefault((task.job.host, task.job.name), deque())
-                lane.append(task)
-                if lane[0] is not task:
-                    task.state = _State.WAITING
+                lane = self._lanes.get(task.lane)
+                if lane:
+                    lane.append(task)
+                    task.state = _WAITING
                     continue
+                self._lanes[task.lane] = deque((task,))
                 ready.append(task)
-                task.state = _State.CLAIMED if claim and task.job.course is not None else _State.READY
+                task.state = _CLAIMED if claim and task.job.course is not None else _READY
         return ready
 
     def _next(self, tasks: Sequence[Task]) -> Task | None:
         """Wait until one of a caller's tasks is ready, and return it; None once all are done."""
         with self._lock:
-            while unfinished := [task for task in tasks if task.state is not _State.DONE]:
+            while unfinished := [task for task in tasks if task.state is not _DONE]:
                 for task in unfinished:
-                    if task.state is _State.READY:
+                    if task.state is _READY:
                         return task
                 unfinished[0].caller.wait(self._lock)
         return None
@@ -267,17 +293,17 @@ class Lanes:
 
     def _withdraw(self, task: Task) -> None:
         with self._lock:
-            if task.state in (_State.NEW, _State.WAITING, _State.READY):
+            if task.state in (_NEW, _WAITING, _READY):
                 task.runner = None
-                task.state = _State.CLAIMED
+                task.state = _CLAIMED
             # A task of this thread is still claimed if the interruption came between the claim and the job.
-            is_own = task.state is _State.CLAIMED and task.runner in (None, threading.get_ident())
+            is_own = task.state is _CLAIMED and task.runner in (None, threading.get_ident())
         if is_own:
             try:
                 if task.course is not None:
                     task.course.close()
             finally:
-                self.leave(task)
+                self._leave([task])
 
     def wait_for_all(self) -> None:
         """Wait for all jobs that are in lanes, and for those that come meanwhile. Not for jobs."""
@@ -288,28 +314,36 @@ class Lanes:
         with self._lock:
             return [Job("wait", host, name, lambda: None) for host, name in self._lanes]
 
-    def leave(self, task: Task) -> None:
-        """Make room for the next task of the lane."""
-        key = task.job.host, task.job.name
-        successor = None
+    def _leave(self, tasks: Sequence[Task]) -> None:
+        """Make room for the next tasks of lanes, in all of them at once."""
+        successors = []
         try:
             with self._lock:
-                # An interruption may have come before it was in the lane, or when it had half left it.
-                lane = self._lanes.get(key, deque())
-                if task in lane:
-                    lane.remove(task)
-                if not lane:
-                    self._lanes.pop(key, None)
-                elif lane[0].state is _State.WAITING:
-                    successor = lane[0]
-                    successor.state = _State.READY
-                    successor.caller.wake()
-                task.state = _State.DONE
-                task.caller.wake()
+                for task in tasks:
+                    lane = self._lanes.get(task.lane)
+                    # An interruption may have come before it was in the lane, or when it had half left it.
+                    if lane and task in lane:
+                        lane.remove(task)
+                    if not lane:
+                        self._lanes.pop(task.lane, None)
+                    elif lane[0].state is _WAITING:
+                        successors.append(lane[0])  # first: an interruption does not lose it
+                        lane[0].state = _READY
+                        lane[0].caller.wake()
+                    task.state = _DONE
+                for caller in {task.caller for task in tasks}:
+                    caller.wake()
         finally:
-            task.caller.tell(task)
-            if successor is not None:
-                successor.caller.offer_to_others(successor)
+            for task in tasks:
+                task.caller.tell(task)
+            if successors:
+                with ExitStack() as stack:  # an interruption leaves none of them alone
+                    for task in successors:
+                        stack.callback(task.caller.offer_to_others, task)
+
+
+def _carried_out(task: Task) -> Course[None]:
+    task.outcome = yield from task.job.carry_out()
 
 
 def _tasks(jobs: Sequence[Job], offer: Callable[[Task], None] | None) -> list[Task]:

@@ -1,5 +1,6 @@
 """Watching over courses under way: which of them can go on."""
 
+import math
 import select
 import time
 from typing import Generic, TypeVar
@@ -25,6 +26,7 @@ class Watch(Generic[K]):
     def __init__(self, wake_up: int | None = None) -> None:
         self._poller = select.poll()
         self._watched: dict[int, list[tuple[K, Arrival]]] = {}
+        self._earliest = math.inf  # of all deadlines, or before: of one that is watched no longer
         self._wake_up = wake_up
         self.was_woken = False
         if wake_up is not None:
@@ -37,30 +39,40 @@ class Watch(Generic[K]):
         """Watch over a course."""
         watched = self._watched.setdefault(arrival.descriptor, [])
         watched.append((key, arrival))
+        if arrival.deadline < self._earliest:
+            self._earliest = arrival.deadline
         if arrival.takes_more:
             self._poller.register(arrival.descriptor, select.POLLIN | select.POLLOUT)
         elif len(watched) == 1:  # another one may have registered for more
             self._poller.register(arrival.descriptor, select.POLLIN)
 
-    def wait(self) -> list[K]:
-        """Wait until some courses can go on or are overdue, and return them; they are no longer watched over."""
-        deadline = min(
-            (arrival.deadline for arrivals in self._watched.values() for _, arrival in arrivals), default=None
-        )
-        patience = None if deadline is None else max(deadline - time.monotonic(), 0) * 1000
+    def wait(self, limit: float | None = None) -> list[K]:
+        """Wait until some courses can go on or are overdue, and return them; they are no longer watched over.
+
+        Args:
+            limit: Until when at most, by `time.monotonic`; then there may be none.
+        """
+        until = self._earliest if limit is None else min(self._earliest, limit)
+        patience = None if until == math.inf else max(until - time.monotonic(), 0) * 1000
         ready = [descriptor for descriptor, _ in self._poller.poll(patience)]
         self.was_woken = self._wake_up in ready
         if not ready or patience == 0:  # whatever else is ready: others may be so for ever
-            ready += [
-                descriptor
-                for descriptor, arrivals in self._watched.items()
-                if any(arrival.deadline == deadline for _, arrival in arrivals)
-            ]
-        return [key for descriptor in ready for key in self._forget(descriptor)]
+            ready += self._overdue(max(until, time.monotonic()))
+        return self._forget(ready)
 
-    def _forget(self, descriptor: int) -> list[K]:
-        watched = self._watched.pop(descriptor, None)
-        if watched is None:
-            return []
-        self._poller.unregister(descriptor)
-        return [key for key, _ in watched]
+    def _overdue(self, now: float) -> list[int]:
+        deadlines = {
+            descriptor: min(arrival.deadline for _, arrival in arrivals)
+            for descriptor, arrivals in self._watched.items()
+        }
+        self._earliest = min([one for one in deadlines.values() if one > now], default=math.inf)
+        return [descriptor for descriptor, deadline in deadlines.items() if deadline <= now]
+
+    def _forget(self, descriptors: list[int]) -> list[K]:
+        keys = []
+        for descriptor in descriptors:
+            watched = self._watched.pop(descriptor, None)
+            if watched is not None:
+                self._poller.unregister(descriptor)
+                keys += [key for key, _ in watched]
+        return keys

@@ -16,7 +16,7 @@ from resto.master.proven import ProvenDirectory
 from resto.master.root import Root
 from resto.master.snapshots import Fingerprint, Snapshot, fingerprint_of
 from resto.master.writing import open_beside, write_content
-from resto.names import TEMPORARY_PREFIX, is_temporary, restored_name, temporary_name
+from resto.names import TEMPORARY_PREFIX, is_ordinary, is_temporary, restored_name, temporary_name
 from resto.transports import Directory
 
 
@@ -198,6 +198,9 @@ class MasterCopy(FileSystemStorage):
             pass  # whoever removes it from hosts says so
 
     # Looking.
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.location, name) if is_ordinary(name) else super().path(name)  # noqa: PTH118 - a Path is slow
 
     def snapshot(self, name: str, proof: Proof | None = None) -> Snapshot | None:
         """Open the file of a name; return None if there is no file.

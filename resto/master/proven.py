@@ -1,8 +1,6 @@
 """The directory of a master copy as each access has it: opened once, and proven through what was opened."""
 
-import contextlib
 import errno
-from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Protocol
@@ -39,8 +37,7 @@ class ProvenDirectory:
         self._master = master
         self._believer = believer
 
-    @contextlib.contextmanager
-    def changing(self, name: str, proof: Proof | None = None, *, makes: bool = False) -> Iterator[Root]:
+    def changing(self, name: str, proof: Proof | None = None, *, makes: bool = False) -> "_Access":
         """Open the directory to change a file in it; it is proven before and after.
 
         Args:
@@ -53,17 +50,9 @@ class ProvenDirectory:
             ConfigurationError: It is not the master copy, and nothing was changed.
             ReplacedMeanwhileError: It has ceased to be meanwhile.
         """
-        proof = proof or Proof()
-        with self.opened(makes=makes) as root:
-            self._prove(root, name, proof, is_save=makes)
-            yield root
-            try:
-                self._prove(root, name, proof)
-            except ConfigurationError as error:
-                raise ReplacedMeanwhileError(error.problem, error.hint, error.code) from error
+        return _Access(self, name, proof or Proof(), changes=True, makes=makes)
 
-    @contextlib.contextmanager
-    def looking(self, name: str, proof: Proof | None = None) -> Iterator[Root]:
+    def looking(self, name: str, proof: Proof | None = None) -> "_Access":
         """Open the directory to look at a file in it. It is proven afterwards: what was emptied and restored meanwhile is seen then.
 
         Args:
@@ -74,12 +63,7 @@ class ProvenDirectory:
             FileNotFoundError: As for `changing`.
             ConfigurationError: It is not the master copy, and what was seen must not be believed.
         """
-        proof = proof or Proof()
-        with self.opened() as root:
-            if proof.seal is None:  # else what the action has seen before is what it is compared with
-                self._prove(root, name, proof)
-            yield root
-            self._prove(root, name, proof)
+        return _Access(self, name, proof or Proof(), changes=False)
 
     def opened(self, *, makes: bool = False) -> Root:
         """Return the directory as it is, without proof.
@@ -103,7 +87,15 @@ class ProvenDirectory:
         make_root(Path(location), self._master.directory_permissions_mode)
         return Root(location)
 
-    def _prove(self, root: Root, name: str, proof: Proof, *, is_save: bool = False) -> None:
+    def prove(self, root: Root, name: str, proof: Proof, *, is_save: bool = False) -> None:
+        """Raise `ConfigurationError` unless the directory, and that of a file in it, is what it should be.
+
+        Args:
+            root: The directory, open.
+            name: As for `changing`.
+            proof: As for `changing`.
+            is_save: Whether a new master copy may begin with this.
+        """
         if self._believer is not None:
             self._believer.prove(root.descriptor, proof, is_save=is_save)
             directory = name.rpartition("/")[0]
@@ -118,3 +110,38 @@ class ProvenDirectory:
         """
         if self._believer is not None:
             self._believer.require_whole()
+
+
+class _Access:
+    """The directory as long as it is open for one access. A generator as context would take several times as long."""
+
+    __slots__ = ("_changes", "_makes", "_name", "_proof", "_proven", "_root")
+
+    def __init__(self, proven: ProvenDirectory, name: str, proof: Proof, *, changes: bool, makes: bool = False) -> None:
+        self._proven = proven
+        self._name = name
+        self._proof = proof
+        self._changes = changes
+        self._makes = makes
+
+    def __enter__(self) -> Root:
+        self._root = self._proven.opened(makes=self._makes)
+        try:
+            # Whoever looks compares it with what the action has seen before, if it has.
+            if self._changes or self._proof.seal is None:
+                self._proven.prove(self._root, self._name, self._proof, is_save=self._makes)
+        except BaseException:
+            self._root.__exit__()
+            raise
+        return self._root
+
+    def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
+        with self._root:
+            if kind is not None:
+                return
+            try:
+                self._proven.prove(self._root, self._name, self._proof)
+            except ConfigurationError as error:
+                if self._changes:
+                    raise ReplacedMeanwhileError(error.problem, error.hint, error.code) from error
+                raise

@@ -1,17 +1,26 @@
 """Snapshots: files of the master copy that are held open while they are sent, and the state that each had then."""
 
-import contextlib
 import io
+import math
 import os
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Protocol, Self
 
 from resto.master.identity import Proof
 
 
-__all__ = ["Fingerprint", "Snapshot", "SnapshotReader", "fingerprint_of", "shared_snapshot", "sharing_snapshots"]
+__all__ = [
+    "Fingerprint",
+    "Snapshot",
+    "SnapshotReader",
+    "fingerprint_of",
+    "shared_fingerprint",
+    "shared_snapshot",
+    "sharing_snapshots",
+]
 
 Fingerprint = tuple[int, int, int, int]
 
@@ -78,9 +87,11 @@ class Snapshot:
             self._close()
 
     def _close(self) -> None:
-        if self._descriptors:
-            with contextlib.suppress(IndexError):
+        try:  # a context would take longer than all else
+            if self._descriptors:
                 os.close(self._descriptors.pop())
+        except IndexError:
+            pass  # another thread was faster
 
     __del__ = _close
 
@@ -148,40 +159,81 @@ class Source(Protocol):
     def snapshot(self, name: str, proof: Proof | None = None) -> Snapshot | None:
         """Open the file of a name; return None if there is no file."""
 
+    def fingerprint(self, name: str, proof: Proof | None = None) -> Fingerprint | None:
+        """Return the state of a name's file: any change of the file changes it; None if there is no file."""
 
-# What the replications of one action have opened already, by the master copy and the name.
-_shared: ContextVar[dict[tuple[int, str], Snapshot] | None] = ContextVar("resto_snapshots", default=None)
+
+class _Shared:
+    """What the replications of one action have in common, by the master copy and the name.
+
+    Attributes:
+        first: What was there when the first of them looked, and what it has seen of the identity of the master copy.
+        last: When one of them has looked last, by `time.monotonic`, and the state of the file then.
+    """
+
+    def __init__(self, known: Iterable[tuple[Source, str, Snapshot]]) -> None:
+        self.first: dict[tuple[int, str], tuple[Snapshot | None, Proof]] = {
+            (id(master), name): (snapshot, snapshot.proof) for master, name, snapshot in known
+        }
+        self.last: dict[tuple[int, str], tuple[float, Fingerprint | None]] = {}
 
 
-@contextlib.contextmanager
-def sharing_snapshots(*known: tuple[Source, str, Snapshot]) -> Iterator[None]:
-    """Let `shared_snapshot` open each file once, as long as this lasts, or the one within which it is.
+_shared: ContextVar[_Shared | None] = ContextVar("resto_snapshots", default=None)
+
+
+class sharing_snapshots:  # noqa: N801 - a context, of which a generator would take several times as long
+    """Let `shared_snapshot` open each file once, as long as this lasts, or the one within which it is; and share looks.
 
     Args:
         *known: What is open already, and closed at the end.
     """
-    if not known and _shared.get() is not None:
-        yield
-        return
-    snapshots = {(id(master), name): snapshot for master, name, snapshot in known}
-    token = _shared.set(snapshots)
-    try:
-        yield
-    finally:
-        _shared.reset(token)
-        for snapshot in snapshots.values():
-            snapshot.close()
+
+    __slots__ = ("_known", "_shared", "_token")
+
+    def __init__(self, *known: tuple[Source, str, Snapshot]) -> None:
+        self._known = known
+
+    def __enter__(self) -> None:
+        self._shared: _Shared | None = None
+        if self._known or _shared.get() is None:
+            self._shared = _Shared(self._known)
+            self._token = _shared.set(self._shared)
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._shared is None:
+            return
+        _shared.reset(self._token)
+        for snapshot, _ in self._shared.first.values():
+            if snapshot is not None:
+                snapshot.close()
 
 
-def shared_snapshot(master: Source, name: str, proof: Proof) -> Snapshot | None:
-    """Return what `MasterCopy.snapshot` does, or did a moment ago for another host."""
+def shared_snapshot(master: Source, name: str) -> tuple[Snapshot | None, Proof]:
+    """Return what `MasterCopy.snapshot` does, or did a moment ago for another host, and what it has seen of the identity."""
+    shared, proof = _shared.get(), Proof()
+    if shared is None:
+        return master.snapshot(name, proof), proof
+    found = shared.first.get((id(master), name))
+    if found is None:
+        found = shared.first[id(master), name] = master.snapshot(name, proof), proof
+    snapshot, proof = found
+    return snapshot and snapshot.share(), proof
+
+
+def shared_fingerprint(master: Source, name: str, proof: Proof, since: float) -> Fingerprint | None:
+    """Return what `MasterCopy.fingerprint` does, or did for another host, but not before some moment.
+
+    Args:
+        master: As for `shared_snapshot`.
+        name: As for `shared_snapshot`.
+        proof: As for `MasterCopy.fingerprint`.
+        since: The moment, by `time.monotonic`.
+    """
     shared = _shared.get()
     if shared is None:
-        return master.snapshot(name, proof)
-    snapshot = shared.get((id(master), name))
-    if snapshot is None:
-        snapshot = master.snapshot(name, proof)
-        if snapshot is None:
-            return None
-        shared[id(master), name] = snapshot
-    return snapshot.share()
+        return master.fingerprint(name, proof)
+    looked, state = shared.last.get((id(master), name), (-math.inf, None))
+    if looked <= since:
+        looked, state = time.monotonic(), master.fingerprint(name, proof)
+        shared.last[id(master), name] = looked, state
+    return state

@@ -2,9 +2,9 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar, copy_context
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -158,15 +158,22 @@ def _alone(outcome: Outcome) -> Outcome:
 # The lease under which what is called now may write to hosts; None where it was found that nothing is recorded of it.
 _held: ContextVar[Lease | None] = ContextVar("resto_lease")
 
+_UNDECIDED: Any = object()
 
-@contextmanager
-def holding(lease: Lease | None) -> Iterator[None]:
+
+class holding:  # noqa: N801 - a context, of which a generator would take several times as long
     """Let what is called meanwhile write to hosts under a lease, or under none where nothing is recorded of it."""
-    token = _held.set(lease)
-    try:
-        yield
-    finally:
-        _held.reset(token)
+
+    __slots__ = ("_lease", "_token")
+
+    def __init__(self, lease: Lease | None) -> None:
+        self._lease = lease
+
+    def __enter__(self) -> None:
+        self._token = _held.set(self._lease)
+
+    def __exit__(self, *exc_info: object) -> None:
+        _held.reset(self._token)
 
 
 def call_holding(lease: Lease | None, call: Callable[[], T]) -> T:
@@ -180,10 +187,11 @@ def call_holding(lease: Lease | None, call: Callable[[], T]) -> T:
 
 def course_holding(lease: Lease | None, course: Callable[[], Course[T]]) -> Course[T]:
     """Return the result of a course that may write to hosts under a lease."""
-    started = call_holding(lease, course)
+    started = course() if _held.get(_UNDECIDED) is lease else call_holding(lease, course)
     try:
         while True:
-            yield call_holding(lease, partial(next, started))
+            # Whoever has several courses of a change may hold its lease all the time.
+            yield next(started) if _held.get(_UNDECIDED) is lease else call_holding(lease, partial(next, started))
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]  # what the generator returns is a T
     finally:
@@ -216,4 +224,4 @@ def is_decided() -> bool:
     That is found once for each change: a thread of an executor would find something else where a transaction of the caller has failed,
     or after a test that must not use the database.
     """
-    return _held in copy_context()
+    return _held.get(_UNDECIDED) is not _UNDECIDED

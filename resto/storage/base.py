@@ -15,7 +15,7 @@ from resto.record.claims import PendingName
 from resto.record.leases import Lease
 from resto.storage.composed import ComposedStorage
 from resto.storage.composition import StorageOptions
-from resto.storage.jobs import action_of, guarded_job, leased_job, run_jobs
+from resto.storage.jobs import action_of, guarded_job, guarded_jobs, run_jobs
 from resto.storage.recognition import Recognition, owner_in_record
 from resto.storage.reporting import forget_frames, log_failure, log_outcome, log_unrecorded, log_without_record
 
@@ -59,7 +59,7 @@ class ReplicatedStorage(ComposedStorage):
         return alias if alias is not None and database.is_active() else None
 
     def _alias_with_hosts(self) -> str | None:
-        composed = self._composed()
+        composed = self._composition or self._composed()
         return composed.alias if composed.transports else None
 
     def _alias_for_change(self, name: str) -> str | None:
@@ -131,7 +131,7 @@ class ReplicatedStorage(ComposedStorage):
         return outcomes
 
     def _has_failed(self, action: str, outcomes: Sequence[Outcome]) -> bool:
-        return not all(outcome.ok for outcome in outcomes) and self.fatal_exceptions
+        return any(outcome.error is not None for outcome in outcomes) and self.fatal_exceptions
 
     def _run(
         self, func: Callable[..., Any], hosts: tuple[str, ...], name: str, *args: Any, **kwargs: Any
@@ -144,17 +144,24 @@ class ReplicatedStorage(ComposedStorage):
         if not hosts:
             return []
         try:
-            outcomes = run_jobs(executor, [self._job(func, host, name, *args, **kwargs) for host in hosts])
+            outcomes = run_jobs(executor, self._jobs(func, hosts, name, *args, **kwargs))
         except BaseException:
             for host in hosts:
                 log_failure(action_of(func), name, host, "It was interrupted, and perhaps not carried out")
             raise
+        is_observed = get_plugin_manager().is_observed("resto_action_finished")
         for outcome in outcomes:
-            self.report(outcome)
+            if is_observed or outcome.error is not None:
+                self.report(outcome)
         return outcomes
 
     def _job(self, func: Callable[..., Any], host: str, name: str, *args: Any, **kwargs: Any) -> Job:
-        return leased_job(self._guarded_job(action_of(func), func, host, name, *args, **kwargs))
+        [job] = self._jobs(func, (host,), name, *args, **kwargs)
+        return job
+
+    def _jobs(self, func: Callable[..., Any], hosts: Sequence[str], name: str, *args: Any, **kwargs: Any) -> list[Job]:
+        identities = self._composed().identities
+        return guarded_jobs(identities, action_of(func), func, hosts, name, *args, **kwargs)
 
     def _guarded_job(
         self, action: str, func: Callable[..., Any], host: str, name: str, *args: Any, **kwargs: Any

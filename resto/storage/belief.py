@@ -171,7 +171,10 @@ class Belief:
             proof: As for `Believer`.
             is_save: As for `Believer`.
         """
-        seal, believed = _seen(seal_of, root, self._storage.location), self._believed
+        believed = self._believed
+        if not believed and not has_identities(self._storage):
+            return
+        seal = _seen(seal_of, root, self._storage.location)
         if seal not in believed or monotonic() >= self._until:
             if not has_identities(self._storage):
                 return

@@ -93,7 +93,7 @@ class ComposedStorage(Storage):
     @property
     def executor(self) -> Executor:
         """Where and when actions run."""
-        return self._composed().executor
+        return (self._composition or self._composed()).executor
 
     def transport_for(self, host: str) -> Transport:
         """Return the transport that speaks to a host.
@@ -101,7 +101,7 @@ class ComposedStorage(Storage):
         Raises:
             ValueError: The storage has no such host.
         """
-        transports = self._composed().transports
+        transports = (self._composition or self._composed()).transports
         try:
             return transports[host]
         except KeyError:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
+from django.core.files.storage import Storage
 from django.utils.deconstruct import deconstructible
 
 from resto.courses import Course, as_method, waiting
@@ -15,7 +16,15 @@ from resto.executors import Executor, Job
 from resto.master.copy import MasterCopy
 from resto.master.snapshots import sharing_snapshots
 from resto.master.writing import remove_upload
-from resto.names import clean_name, is_canonical, is_temporary, require_canonical, require_new, require_possible
+from resto.names import (
+    clean_name,
+    is_canonical,
+    is_ordinary,
+    is_temporary,
+    require_canonical,
+    require_new,
+    require_possible,
+)
 from resto.outcomes import Outcome
 from resto.record import opening
 from resto.record.attempts import note_replaced, note_stored
@@ -91,7 +100,7 @@ class HybridStorage(MasteredStorage):
     def upload(self, host: str, name: str) -> Course[bool]:
         """Replicate a new file to one host; return whether a file had its name there."""
         existed = yield from self._replicate(host, name, "upload")
-        return existed if self._allow_overwrite else uploaded(host, name, existed)
+        return uploaded(host, name, existed) if existed and not self._allow_overwrite else existed
 
     @as_method
     def update(self, host: str, name: str) -> Course[bool]:
@@ -201,10 +210,14 @@ class HybridStorage(MasteredStorage):
     def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
         """Store a new file in the master copy and on all hosts, and return its name.
 
+        Django looks four times whether a name is safe. With an ordinary one, all that it does is to ask whether it is taken.
+
         Raises:
             ReplicationError: A host has not stored it, and ``fatal_exceptions`` is set.
         """
         with self._max_length.during(max_length):
+            if _would_keep(self, name, content) and self.is_name_available(cast("str", name), max_length=max_length):
+                return self._save(cast("str", name), content)
             return super().save(name, content, max_length)
 
     def _save(self, name: str, content: "File[Any]") -> str:
@@ -311,3 +324,15 @@ class HybridStorage(MasteredStorage):
         if "w" not in mode:
             self._require_restored(name, mode)
         return Writing(self._master, name, mode, Change(self, present=True), self.update)
+
+
+# How Django saves a file.
+_DJANGOS = Storage.save, Storage.get_available_name
+
+
+def _would_keep(storage: HybridStorage, name: object, content: Any) -> bool:
+    """Tell whether Django would store just this content under just this name, if that is free: nobody has changed how it does."""
+    if not is_ordinary(name) or not hasattr(content, "chunks"):
+        return False
+    found = getattr(storage.get_available_name, "__func__", None)
+    return (Storage.save, found) == _DJANGOS and type(storage)._save is HybridStorage._save  # noqa: SLF001 - of a subclass

@@ -1,19 +1,27 @@
 """Jobs of storages: what an executor is given, with the breaker of the host and the lease of whoever asks for it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from resto.courses import Course, course_of, finish, has_course
+from resto.courses import Course, finish, has_course, maker_of
 from resto.exceptions import HostUnavailableError, TransportError
 from resto.executors import Executor, Job
 from resto.health import Breaker, find_breaker
 from resto.outcomes import Outcome
 from resto.record.changes import call_holding, course_holding, current_lease, is_decided
+from resto.record.leases import Lease
 from resto.storage.reporting import described
 
 
-__all__ = ["action_of", "failed_by_executor", "guarded_job", "leased_job", "run_jobs"]
+__all__ = [
+    "action_of",
+    "failed_by_executor",
+    "guarded_job",
+    "guarded_jobs",
+    "leased_job",
+    "run_jobs",
+]
 
 T = TypeVar("T")
 
@@ -41,11 +49,67 @@ def guarded_job(
         *args: Passed on.
         **kwargs: Passed on.
     """
+    make = partial(_guarded_course, {host: identified}, action, maker_of(func), name, args, kwargs)
+    [job] = _jobs_of(make, action, (host,), name, is_course=has_course(func))
+    return job
 
-    def course() -> "Course[Any]":  # quoted: it would be evaluated for each action
-        return _guarded(find_breaker(identified), action, host, name, course_of(func, host, name, *args, **kwargs))
 
-    return Job(action, host, name, lambda: finish(course()), course=course if has_course(func) else None)
+def guarded_jobs(
+    identities: Mapping[str, str],
+    action: str,
+    func: Callable[..., Any],
+    hosts: Sequence[str],
+    name: str,
+    *args: Any,
+    **kwargs: Any,
+) -> list[Job]:
+    """Return the jobs of one action on several hosts, each of which asks the breaker of its host first.
+
+    They may write under the lease that is held now, or under none, wherever and whenever they run.
+
+    Args:
+        identities: Hosts -> what all spellings of each have in common.
+        action: As for `guarded_job`, like the others.
+        func: The same.
+        hosts: The hosts as they stand in the settings.
+        name: The same.
+        *args: The same.
+        **kwargs: The same.
+    """
+    course = partial(_guarded_course, identities, action, maker_of(func), name, args, kwargs)
+    if is_decided():
+        course = partial(_held_course, current_lease(), course)
+    return _jobs_of(course, action, hosts, name, is_course=has_course(func))
+
+
+def _jobs_of(
+    course: Callable[[str], Course[Any]], action: str, hosts: Sequence[str], name: str, *, is_course: bool
+) -> list[Job]:
+    if is_course:
+        return [
+            Job(action, host, name, partial(_finished, course, host), None, partial(course, host)) for host in hosts
+        ]
+    return [Job(action, host, name, partial(_finished, course, host)) for host in hosts]
+
+
+def _finished(course: Callable[[str], Course[T]], host: str) -> T:
+    return finish(course(host))
+
+
+def _held_course(lease: Lease | None, course: Callable[[str], Course[T]], host: str) -> Course[T]:
+    return course_holding(lease, partial(course, host))
+
+
+def _guarded_course(
+    identities: Mapping[str, str],
+    action: str,
+    make: Callable[..., Course[T]],
+    name: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    host: str,
+) -> Course[T]:
+    return _guarded(find_breaker(identities.get(host, host)), action, host, name, make(host, name, *args, **kwargs))
 
 
 def _guarded(breaker: Breaker, action: str, host: str, name: str, course: Course[T]) -> Course[T]:

@@ -9,7 +9,7 @@ from django.core.files.storage import FileSystemStorage
 
 from resto.exceptions import ConfigurationError
 from resto.master.copy import MasterCopy
-from resto.names import clean_name, relative_name
+from resto.names import clean_name, is_ordinary, relative_name
 from resto.storage.base import ReplicatedStorage
 
 
@@ -62,6 +62,8 @@ class LocatedStorage(ReplicatedStorage):
             raise ConfigurationError(problem, hint, "E022")
 
     def _require_own(self, attribute: str) -> None:
+        if getattr(type(self), attribute) is getattr(LocatedStorage, attribute):
+            return
         owner = next(kind for kind in type(self).__mro__ if attribute in vars(kind))
         if not owner.__module__.startswith("resto."):
             problem = f"{owner.__qualname__} overrides {attribute!r}, by which files would be in other directories; hosts get names alone"
@@ -86,7 +88,7 @@ class LocatedStorage(ReplicatedStorage):
 
     def _clean(self, name: str) -> str:
         """Return the canonical form of a name that hosts can have; see `resto.names.clean_name`."""
-        return clean_name(self._relative(name or "") or name)
+        return name if is_ordinary(name) else clean_name(self._relative(name or "") or name)
 
     # What Django's `FileSystemStorage` has, too.
 

@@ -2,12 +2,10 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from resto.courses import Course
 from resto.exceptions import ConfigurationError, LeaseLostError
 from resto.executors import Job
 from resto.outcomes import Outcome
@@ -15,6 +13,10 @@ from resto.plugins import get_plugin_manager
 from resto.record.changes import holding
 from resto.record.leases import Lease, release_leases, settle_leases
 from resto.record.opening import open_leases
+
+
+if TYPE_CHECKING:
+    from resto.courses import Course
 
 
 __all__ = ["Leases", "recorded_jobs", "run_repairs"]
@@ -73,11 +75,12 @@ class _Begun:
             self._begin(pair)
             return call()
 
-        def noting_course() -> Course[Any]:
+        def noting_course() -> "Course[Any]":  # quoted: it would be evaluated for each job
             self._begin(pair)
             return (yield from course())  # type: ignore[misc]  # there is one
 
-        return replace(job, call=noting_call, course=None if course is None else noting_course)
+        job.call, job.course = noting_call, None if course is None else noting_course
+        return job
 
     def _begin(self, pair: tuple[str, str]) -> None:
         with self._lock:

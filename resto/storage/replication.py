@@ -6,16 +6,16 @@ have got the two states in either order, and the present one is sent once more.
 """
 
 import os
+import time
 from collections.abc import Callable
 from io import BytesIO, RawIOBase
 from typing import IO, BinaryIO, cast
 
-from resto.courses import Course, course_of, finish
+from resto.courses import WITH_OTHERS, Course, are_in_one_pass, course_of, finish
 from resto.exceptions import HostUnavailableError, RemoteDirectoryError, RemoteFileNotFoundError, TransportError
 from resto.executors import Job
 from resto.master.copy import MasterCopy
-from resto.master.identity import Proof
-from resto.master.snapshots import Snapshot, shared_snapshot
+from resto.master.snapshots import Snapshot, shared_fingerprint, shared_snapshot
 from resto.record.changes import Change, holding
 from resto.record.leases import Lease
 from resto.transports import Transport
@@ -55,16 +55,33 @@ def replicate(
         LeaseLostError: Somebody else may replicate the file by now.
     """
     existed: bool | None = None
-    overtaken, proof = 0, Proof()
+    overtaken = 0
+    snapshot, proof = shared_snapshot(master, name)
     for number in range(MAX_ROUNDS):
-        snapshot = master.snapshot(name, proof) if number else shared_snapshot(master, name, proof)
+        if number:
+            snapshot = master.snapshot(name, proof)
         if snapshot is None and action != "delete":
             master.proven.require_whole()
-        proof = proof if snapshot is None else snapshot.proof
         try:
-            told = yield from _told(transport, snapshot, host, name, lease)
+            told: bool | TransportError
+            if lease is not None:
+                lease.keep()
+            try:
+                told = yield from _sent(transport, snapshot, host, name, lease)
+            except HostUnavailableError:
+                raise
+            except RemoteDirectoryError:
+                if snapshot is not None:
+                    raise
+                told = False  # it has no file of that name, and directories are its own affair
+            except TransportError as error:
+                told = error  # such as the wrong size of a file that somebody else has just replaced: it may not count
+            answered = time.monotonic()
+            if are_in_one_pass():
+                yield WITH_OTHERS  # one look does for all that have answered
             # The file stays open until here, so that no other file can have got its inode.
-            unchanged = master.fingerprint(name, proof) == (snapshot and snapshot.fingerprint)
+            state = shared_fingerprint(master, name, proof, answered)
+            unchanged = state == (snapshot and snapshot.fingerprint)
         finally:
             if snapshot is not None:
                 snapshot.close()
@@ -150,27 +167,22 @@ def alone(change: Change, host: str, name: str, action: str, course: Callable[[]
     return bool(outcome.value)
 
 
-def _told(
-    transport: Transport, snapshot: Snapshot | None, host: str, name: str, lease: Lease | None
-) -> Course[bool | TransportError]:
-    """Send a state of the master copy, and return what the host told, even if it was a failure."""
-    if lease is not None:
-        lease.keep()
-    try:
-        if snapshot is None:
-            return (yield from course_of(transport.delete, host, name))
-        content = leased(snapshot.content(), lease)
-        if (yield from has_got(transport, host, name, content, lease)):
-            return False
-        return (yield from course_of(transport.create, host, name, content))
-    except HostUnavailableError:
-        raise
-    except RemoteDirectoryError:
-        if snapshot is None:
-            return False  # it has no file of that name, and directories are its own affair
-        raise
-    except TransportError as error:
-        return error  # such as the wrong size of a file that somebody else has just replaced: it may not count
+def _sent(transport: Transport, snapshot: Snapshot | None, host: str, name: str, lease: Lease | None) -> Course[bool]:
+    """Return the course that sends a state of the master copy."""
+    if snapshot is None:
+        return course_of(transport.delete, host, name)
+    content = leased(snapshot.content(), lease)
+    if lease is not None and lease.in_doubt:
+        return _sent_unless_there(transport, host, name, content, lease)
+    return course_of(transport.create, host, name, content)
+
+
+def _sent_unless_there(
+    transport: Transport, host: str, name: str, content: bytes | BinaryIO, lease: Lease
+) -> Course[bool]:
+    if (yield from has_got(transport, host, name, content, lease)):
+        return False
+    return (yield from course_of(transport.create, host, name, content))
 
 
 def has_got(transport: Transport, host: str, name: str, content: bytes | BinaryIO, lease: Lease | None) -> Course[bool]:
@@ -200,17 +212,19 @@ def leased(content: bytes | IO[bytes] | RawIOBase, lease: Lease | None) -> bytes
     Content that is in memory is a file, too: the request that carries it may be sent later, or once more.
     """
     if lease is None:
-        return cast("bytes | BinaryIO", content)
-    file = BytesIO(content) if isinstance(content, bytes) else content
-    return cast("BinaryIO", _LeasedContent(cast("IO[bytes]", file), lease))
+        return content  # type: ignore[return-value]  # it can be read
+    if isinstance(content, bytes):
+        return cast("BinaryIO", _LeasedContent(BytesIO(content), lease, content))
+    return cast("BinaryIO", _LeasedContent(cast("IO[bytes]", content), lease))
 
 
 class _LeasedContent:
     """A file that can be read as long as a lease is held: an upload that takes longer is broken off."""
 
-    def __init__(self, file: IO[bytes], lease: Lease) -> None:
+    def __init__(self, file: IO[bytes], lease: Lease, at_hand: bytes | None = None) -> None:
         self._file = file
         self._lease = lease
+        self.at_hand = at_hand
 
     def read(self, size: int = -1) -> bytes:
         self._lease.keep()

@@ -174,21 +174,23 @@ def is_of_directory(outcomes: Sequence[Any]) -> bool:
     return any(isinstance(outcome.error, RemoteDirectoryError) for outcome in outcomes)
 
 
-@contextmanager
-def forgetting(change: Change) -> Iterator[None]:
+class forgetting:  # noqa: N801 - a context, of which a generator would take several times as long
     """Remove the record of a change of the master copy if nothing was changed there, so that hosts have nothing to follow.
 
     Args:
         change: About to be made.
     """
-    try:
-        yield
-    except ReplacedMeanwhileError:
-        raise
-    except ConfigurationError:
-        change.forget()
-        raise
-    except OSError as error:
-        if isinstance(error, IsADirectoryError | NotADirectoryError) or error.errno == errno.ENAMETOOLONG:
-            change.forget()
-        raise
+
+    __slots__ = ("_change",)
+
+    def __init__(self, change: Change) -> None:
+        self._change = change
+
+    def __enter__(self) -> None:
+        """Nothing was changed so far."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *exc_info: object) -> None:
+        refused = isinstance(error, ConfigurationError) and not isinstance(error, ReplacedMeanwhileError)
+        impossible = isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG
+        if refused or impossible or isinstance(error, IsADirectoryError | NotADirectoryError):
+            self._change.forget()

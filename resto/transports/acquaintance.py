@@ -165,6 +165,22 @@ class Acquaintance:
                 if self._trial is not None and self._look not in self._trial.looks:
                     self._doubted = self._seen
 
+    def knows(self, method: str, server: str) -> bool:
+        """Tell whether `notice` would learn nothing from an answer, and take note that the host looks as before.
+
+        Args:
+            method: Of the request.
+            server: The Server header, all that a success says of the server.
+        """
+        if server != self._server:
+            return False
+        if method == "HEAD":
+            return True
+        if self._look != _look(server) or (self._trial is not None and self._look not in self._trial.looks):
+            return False
+        self._seen = clock()
+        return True
+
     def _is_believed(self) -> bool:
         return not self._doubted and self._trial is not None and self._trial.tried <= clock() < self._until
 
@@ -302,4 +318,8 @@ def _is_undated(head: Response) -> bool:
 
 def _look_of(response: Response) -> str:
     get = response.headers.get
-    return "; ".join((get(name) or "")[:_MAX_LOOK] for name in ("Server", "Via", "DAV"))
+    return _look(*(get(name) or "" for name in ("Server", "Via", "DAV")))
+
+
+def _look(server: str, via: str = "", dav: str = "") -> str:
+    return f"{server[:_MAX_LOOK]}; {via[:_MAX_LOOK]}; {dav[:_MAX_LOOK]}"

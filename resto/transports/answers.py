@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from resto.transports.chunks import AnswerReader, expect_chunks
 from resto.transports.limits import Patience
+from resto.transports.messages import Response
 
 
 __all__ = [
@@ -22,12 +23,12 @@ __all__ = [
     "FIRST_SIZE",
     "LAST_CHANCE",
     "Fields",
-    "PlainAnswer",
     "Received",
     "is_head",
     "missing_of_short",
     "parse_plain",
     "read_answer",
+    "usual_answer",
     "without_interim",
 ]
 
@@ -49,6 +50,17 @@ LAST_CHANCE = 0.05
 _NAME = b"HTTP/"
 # Its status is not 1xx, as another answer follows. No field is folded (RFC 9112, section 5.2), nor half a one.
 _HEAD = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2})(?: ([\t -~]*+))?\r\n((?:[A-Za-z][^\r\n: \t]*+:[^\r\n]*+\r\n)*+)\r\n")
+# As nearly all servers write it, in which one look finds out everything: there is one length at most, no coding, and no end.
+_OTHER_FIELDS = (
+    rb"(?:(?:[ABE-RUW-Zabe-ruw-z]|Content-[ST]|Cache-|Date|Set-|Strict-|Vary)[A-Za-z-]*+: [!-~][ -~]*+\r\n"
+    rb"|Connection: [Kk]eep-[Aa]live\r\n)*+"
+)
+_SERVER = rb"(?:Server: ([!-~][ -~]*+)\r\n%b)?+" % _OTHER_FIELDS
+_USUAL = re.compile(
+    rb"HTTP/1\.1 ([2-5][0-9]{2}) [ -~]*+\r\n%b%b(?:Content-Length: ([0-9]{1,18})\r\n%b)?+%b\r\n"
+    % (_OTHER_FIELDS, _SERVER, _OTHER_FIELDS, _SERVER)
+)
+_STATUSES = {b"%d" % status: status for status in range(200, 600)}
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1[0-9]{2}[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n")
 _LENGTH = re.compile(rb"\ncontent-length:[\t ]*([0-9]{1,18})[\t ]*\r")
 _CONNECTION = re.compile(rb"\nconnection:([^\r]*)\r")
@@ -88,33 +100,35 @@ class Fields(Mapping[str, str]):
         return len(self._parsed())
 
 
-class PlainAnswer:
-    """An answer of which nothing is left to be read.
+def usual_answer(received: bytes, method: str) -> tuple[int, str]:
+    """Return the status of a plain answer after which the connection stays open, and what it says of the server.
 
-    Attributes:
-        status: HTTP status code.
-        reason: What the server says beside it.
-        headers: The header fields.
-        will_close: Whether the server closes the connection now.
-        body: What comes after the head.
-    """
-
-    __slots__ = ("body", "headers", "reason", "status", "will_close")
-
-    def __init__(self, status: int, reason: str, headers: Fields, body: bytes, *, will_close: bool) -> None:
-        self.status = status
-        self.reason = reason
-        self.headers = headers
-        self.body = body
-        self.will_close = will_close
-
-
-def parse_plain(received: bytes, method: str) -> PlainAnswer | None:
-    """Return an answer, if it is plain; None if `read_answer` must find out what it is.
+    That of others, and of some that are, is 0; and so it is of one that says more of the server than its Server header.
 
     Args:
         received: What has arrived of it.
         method: Of the request.
+    """
+    head = _USUAL.match(received)
+    if head is None:
+        return 0, ""
+    status, server = _STATUSES[head[1]], head[2] or head[4]
+    size = b"0" if method == "HEAD" or status in _WITHOUT_BODY else head[3]
+    rest = len(received) - head.end()
+    if size is None or (rest if size == b"0" else rest - int(size)):
+        return 0, ""
+    return status, "" if server is None else server.decode()
+
+
+def parse_plain(received: bytes, method: str) -> tuple[Response, bytes, bool] | None:
+    """Return an answer of which nothing is left to be read, if it is plain; None if `read_answer` must find out what it is.
+
+    Args:
+        received: What has arrived of it.
+        method: Of the request.
+
+    Returns:
+        The answer, what comes after its head, and whether the server closes the connection now.
     """
     head = _HEAD.match(received)
     if head is None:
@@ -125,9 +139,7 @@ def parse_plain(received: bytes, method: str) -> PlainAnswer | None:
         return None
     connection = _CONNECTION.search(fields)
     will_close = connection is not None and b"close" in connection[1]
-    return PlainAnswer(
-        status, (head[2] or b"").decode(), Fields(head[3]), received[head.end() :], will_close=will_close
-    )
+    return Response(status, (head[2] or b"").decode(), Fields(head[3])), received[head.end() :], will_close
 
 
 def missing_of_short(received: bytes) -> int:
@@ -153,15 +165,16 @@ def _body_size(fields: bytes) -> int | None:
 
 def without_interim(received: bytes) -> bytes:
     """Return what has arrived without the interim answers at its beginning (RFC 9110, section 15.2), as far as they are whole."""
-    while (interim := _INTERIM.match(received)) is not None:
+    while received[9:10] == b"1" and (interim := _INTERIM.match(received)) is not None:
         received = received[interim.end() :]
     return received
 
 
 def is_head(received: bytes) -> bool:
     """Return whether the head of an answer has arrived, or what cannot be one."""
-    is_whole = b"\n\r\n" in received or b"\n\n" in received
-    return is_whole or not received.startswith(_NAME[: len(received)]) or len(received) > MAX_HEAD
+    if b"\n\r\n" in received or b"\n\n" in received:
+        return True
+    return not received.startswith(_NAME[: len(received)]) or len(received) > MAX_HEAD
 
 
 def read_answer(source: "Received", method: str) -> HTTPResponse:

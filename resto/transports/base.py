@@ -250,7 +250,8 @@ class Transport(ABC):
             host: The host as it stands in the settings.
             name: The file's name.
             content: Bytes, or a file open for reading, which is sent from its start to its end and not closed, without
-                ever being in memory as a whole; one that cannot be rewound is sent from where it is.
+                ever being in memory as a whole; one that cannot be rewound is sent from where it is. The bytes that a file
+                has in an attribute ``at_hand`` are all of it: they may be sent instead, at once and no later.
 
         Returns:
             True if the host says that the file existed, False otherwise.

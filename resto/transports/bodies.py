@@ -17,6 +17,8 @@ BLOCK_SIZE = 256 * 1024
 
 _SPOOL_SIZE = 1024 * 1024
 
+_IN_MEMORY = (bytes, bytearray, memoryview)
+
 
 class UnreadableBodyError(Exception):
     """The file that is to be sent cannot be read; no host is to blame."""
@@ -39,7 +41,7 @@ class Body:
     def __init__(self, content: bytes | BinaryIO) -> None:
         self._spool: BinaryIO | None = None
         self.content: bytes | BinaryIO
-        if isinstance(content, bytes | bytearray | memoryview):
+        if isinstance(content, _IN_MEMORY):
             self.content = bytes(content)
             self.size = len(self.content)
         else:

@@ -22,7 +22,13 @@ from resto.transports.steps import (
 )
 
 
-__all__ = ["delete", "remove_directory", "replaces_file", "require_file", "trial_of"]
+__all__ = ["DELETED", "OF_ONE_FILE", "delete", "remove_directory", "replaces_file", "require_file", "trial_of"]
+
+# What the answers to a DELETE mean: whether the file was there.
+DELETED = {200: True, 204: True} | dict.fromkeys(ABSENT, False)
+
+# The headers of a DELETE that shall not be that of a tree.
+OF_ONE_FILE = {"Depth": "0"}
 
 # What servers that spare directories answer to a DELETE below the name of a file: Apache, lighttpd, nginx.
 _BELOW_A_FILE = frozenset({400, 403, 409})
@@ -49,10 +55,10 @@ def delete(action: Action, host: Acquaintance, *, has_propfind: bool) -> Steps[b
     needs_look = not (host.spares_directories or is_temporary(action.name))
     if needs_look and not (yield from _is_file(action, host, has_propfind=has_propfind, deletes=True)):
         return False
-    response = yield from unlocked(Request("DELETE", action.target, {"Depth": "0"}))
+    response = yield from unlocked(Request("DELETE", action.target, OF_ONE_FILE))
     if _has_no_file(action, response):
         return False
-    if response.status not in (200, 204):
+    if response.status not in DELETED:
         if host.spares_directories and (yield from _is_no_name_of_a_file(action, response)):
             return False
         raise action.unexpected(response, "DELETE")

@@ -26,11 +26,15 @@ class Heads:
     Args:
         url: Where the host is.
         authenticator: Proves who sends the requests.
+
+    Attributes:
+        are_ordinary: Whether no auth object has to see the requests.
     """
 
     def __init__(self, url: HostURL, authenticator: Authenticator | None) -> None:
         self._root = f"{url.scheme}://{url.netloc}"
         self._auth = authenticator.auth if isinstance(authenticator, RequestsAuthenticator) else None
+        self.are_ordinary = self._auth is None
         fixed = {"Host": url.netloc, "User-Agent": "resto", "Accept-Encoding": "identity"}
         if isinstance(authenticator, HeaderAuthenticator):
             fixed = _merged(fixed, authenticator.headers)
@@ -44,17 +48,24 @@ class Heads:
             NoAnswerError: An auth object failed.
         """
         if self._auth is not None:
-            body_headers = {} if request.body is None else _body_headers(request.body)
+            body_headers = {} if request.body is None else _body_headers(request.body.size)
             return self._authenticated(request, dict(request.headers) | body_headers)
-        more = _lines(request.headers) if request.headers else b""
-        if request.body is not None:
-            more += _body_lines(request.body)
-        return b"%s %s HTTP/1.1\r\n%s%s\r\n" % (
-            request.method.encode(),
-            request.target.encode(),
-            self._fixed_lines,
-            more,
-        )
+        size = None if request.body is None else request.body.size
+        return self.ordinary(request.method, request.target, request.headers, size)
+
+    def ordinary(self, method: str, target: str, headers: Mapping[str, str], size: int | None) -> bytes:
+        """Return the head of a request that no auth object is to see.
+
+        Args:
+            method: As for `Request`.
+            target: As for `Request`.
+            headers: As for `Request`.
+            size: That of the body; None if there is none.
+        """
+        more = _lines(headers) if headers else ""
+        if size is not None:
+            more += f"Content-Length: {size}\r\n" if size <= EXPECT_SIZE else _lines(_body_headers(size))
+        return f"{method} {target} HTTP/1.1\r\n{self._fixed_lines}{more}\r\n".encode()
 
     def _authenticated(self, request: Request, headers: dict[str, str]) -> bytes:
         from requests import PreparedRequest  # whoever made the auth object has imported requests
@@ -67,7 +78,7 @@ class Heads:
         prepared.body = request.body.content if request.body else None  # type: ignore[assignment]  # files are allowed
         try:
             prepared = self._auth(prepared)  # type: ignore[misc]  # only called when there is one
-            lines = _lines(checked_headers(prepared.headers))
+            lines = _lines(checked_headers(prepared.headers)).encode("ascii")
             return b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method.encode(), prepared.path_url.encode(), lines)
         except Exception as error:  # noqa: BLE001 - an auth object is the site's code, and may fail as it likes
             failure = cannot_prepare(error)
@@ -79,17 +90,13 @@ def is_large(body: Body | None) -> TypeGuard[Body]:
     return body is not None and body.size > EXPECT_SIZE
 
 
-def _body_headers(body: Body) -> dict[str, str]:
-    headers = {"Content-Length": str(body.size)}
-    return headers | {"Expect": "100-continue"} if body.size > EXPECT_SIZE else headers
+def _body_headers(size: int) -> dict[str, str]:
+    headers = {"Content-Length": str(size)}
+    return headers | {"Expect": "100-continue"} if size > EXPECT_SIZE else headers
 
 
-def _body_lines(body: Body) -> bytes:
-    return b"Content-Length: %d\r\n" % body.size if body.size <= EXPECT_SIZE else _lines(_body_headers(body))
-
-
-def _lines(headers: Mapping[str, str]) -> bytes:
-    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("ascii")
+def _lines(headers: Mapping[str, str]) -> str:
+    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
 
 
 def _merged(headers: dict[str, str], more: Mapping[str, str]) -> dict[str, str]:

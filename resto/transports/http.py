@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Self, TypedDict, TypeVar, cast
 
@@ -23,10 +24,12 @@ from resto.transports import deletion, steps
 from resto.transports.acquaintance import Acquaintance, AttentiveWire, try_directories
 from resto.transports.base import Directory, Transport, Trial
 from resto.transports.bodies import BLOCK_SIZE, Body, UnreadableBodyError, is_rewindable
+from resto.transports.connection import Begun
 from resto.transports.credentials import ReactiveAuthenticator, authenticator
 from resto.transports.limits import MAX_DOWNLOAD, MAX_LISTING, LimitedStream, LongAnswerError, checked_limit
 from resto.transports.listings import parse_autoindex
 from resto.transports.messages import NoAnswerError, Request, Response, Steps, Stream, Wire, run_steps
+from resto.transports.plain import PLAIN_SIZE, GoingOn, plainly
 from resto.transports.steps import Action
 from resto.transports.wire import ConnectionWire
 
@@ -137,7 +140,7 @@ class HttpTransport(Transport):
     @as_method
     def exists(self, host: str, name: str) -> Course[bool]:
         action = self._action(host, name, "exists")
-        return self._perform(action, steps.exists(action))
+        return self._plainly(host, name, "HEAD", steps.EXISTS, partial(self._perform, action, steps.exists(action)))
 
     @as_method
     def size(self, host: str, name: str) -> Course[int]:
@@ -178,6 +181,13 @@ class HttpTransport(Transport):
 
     @as_method
     def create(self, host: str, name: str, content: bytes | BinaryIO) -> Course[bool]:
+        ordinary = partial(self._create, host, name, content)
+        at_hand = content if isinstance(content, bytes) else getattr(content, "at_hand", None)
+        if at_hand is not None and len(at_hand) <= PLAIN_SIZE and self._stores_at_once(host):
+            return self._plainly(host, name, "PUT", steps.STORED, ordinary, {}, at_hand)
+        return ordinary(None)
+
+    def _create(self, host: str, name: str, content: bytes | BinaryIO, begun: Begun | None) -> Course[bool]:
         action = self._action(host, name, "upload")
         if not is_rewindable(content):
             yield None  # it is read to its end first
@@ -186,15 +196,21 @@ class HttpTransport(Transport):
         except UnreadableBodyError as error:
             raise action.failed(str(error)) from error
         try:
-            return (yield from self._perform(action, self._upload(action, body)))
+            return (yield from self._perform(action, self._upload(action, body), begun))
         finally:
             body.close()
 
     @as_method
     def delete(self, host: str, name: str) -> Course[bool]:
+        ordinary, trial = partial(self._delete, host, name), self.trial(host)
+        if trial is None or not trial.spares:
+            return ordinary(None)  # it looks first whether that is a file
+        return self._plainly(host, name, "DELETE", deletion.DELETED, ordinary, deletion.OF_ONE_FILE)
+
+    def _delete(self, host: str, name: str, begun: Begun | None) -> Course[bool]:
         action = self._action(host, name, "delete")
         sequence = deletion.delete(action, self._acquaintance(host), has_propfind=self._has_propfind)
-        return self._perform(action, sequence)
+        return self._perform(action, sequence, begun)
 
     def remove_directory(self, host: str, name: str) -> bool:
         """Remove a directory with a temporary name.
@@ -233,16 +249,25 @@ class HttpTransport(Transport):
         known = self._acquaintances.get(host)
         return self._acquaintances.setdefault(host, Acquaintance()) if known is None else known
 
+    def _stores_at_once(self, host: str) -> bool:
+        """Whether it is known without a question that a small upload begins with the PUT of the file."""
+        return True
+
     def _server_product(self, action: Action) -> str | None:
         return self._acquaintance(action.host).product
 
     def _action(self, host: str, name: str, kind: str) -> Action:
-        url, _ = self._wire(host)
+        url, _ = self._wires.get(host) or self._wire(host)
         return Action(kind, host, name, url)
 
-    def _perform(self, action: Action, sequence: Steps[T]) -> Course[T]:
+    def _plainly(self, host: str, *request: Any) -> Course[Any]:
+        _, wire = self._wires.get(host) or self._wire(host)
+        return plainly(wire, self._acquaintance(host), *request)
+
+    def _perform(self, action: Action, sequence: Steps[T], begun: Begun | None = None) -> Course[T]:
+        _, wire = self._wires[action.host]
+        wire = wire if begun is None else GoingOn(cast("ConnectionWire", wire), begun)
         try:
-            _, wire = self._wire(action.host)
             return (yield from run_steps(sequence, AttentiveWire(wire, self._acquaintance(action.host))))
         except NoAnswerError as error:
             raise unavailable(action, error) from error
@@ -250,9 +275,6 @@ class HttpTransport(Transport):
             raise action.failed(str(error)) from error
 
     def _wire(self, host: str) -> tuple[HostURL, Wire]:
-        known = self._wires.get(host)
-        if known is not None:
-            return known
         url = parse_url(host, self.base_url)
         # Two threads may do so at the same time, and one wire is kept. A lock could be held at a fork.
         return self._wires.setdefault(host, (url, self._create_wire(url)))

@@ -1,10 +1,10 @@
 """What waits for its next use: connections, or sessions."""
 
 import os
-import threading
 import time
 import weakref
 from collections import deque
+from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
 
 
@@ -24,42 +24,47 @@ T = TypeVar("T", bound=Closable)
 
 
 class IdlePool(Generic[T]):
-    """Keeps things for their next use, the latest one first, and closes those that wait longer than `MAX_IDLE`."""
+    """Keeps things for their next use, the latest one first, and closes those that wait longer than `MAX_IDLE`.
+
+    Threads share it without a lock, which could be held at a fork.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._waiting: deque[tuple[float, T]] = deque()
         weakref.finalize(self, _close_all, self._waiting)
         _pools.add(self)
 
     def take(self) -> T | None:
         """Return the one that was used last, which is then the caller's; None if there is none."""
-        with self._lock:
-            if self._waiting and self._waiting[0][0] < time.monotonic() - MAX_IDLE:
+        try:
+            if self._waiting[0][0] < time.monotonic() - MAX_IDLE:
                 self._close_expired()
-            return self._waiting.pop()[1] if self._waiting else None
+            return self._waiting.pop()[1]
+        except IndexError:  # another thread may have taken the last one
+            return None
 
     def give(self, item: T) -> None:
         """Keep something for later."""
-        now = time.monotonic()
-        with self._lock:
-            if self._waiting and self._waiting[0][0] < now - MAX_IDLE:
+        now, waiting = time.monotonic(), self._waiting
+        try:
+            if waiting and waiting[0][0] < now - MAX_IDLE:
                 self._close_expired()
-            self._waiting.append((now, item))
+        except IndexError:
+            pass  # another thread has just taken the only one
+        waiting.append((now, item))
 
     def clear(self) -> None:
         """Close everything."""
-        with self._lock:
-            _close_all(self._waiting)
+        _close_all(self._waiting)
 
     def _close_expired(self) -> None:
         oldest = time.monotonic() - MAX_IDLE
-        while self._waiting and self._waiting[0][0] < oldest:
-            self._waiting.popleft()[1].close()
+        with suppress(IndexError):  # another thread may have taken the last one
+            while self._waiting[0][0] < oldest:
+                self._waiting.popleft()[1].close()  # a younger one, if another thread has just taken this one
 
     def forget(self) -> None:
         """Drop what a forked child has inherited: the parent still talks over these connections."""
-        self._lock = threading.Lock()
         _close_all(self._waiting)
 
 
@@ -75,5 +80,6 @@ os.register_at_fork(after_in_child=_forget_what_is_the_parents)
 
 
 def _close_all(waiting: deque[tuple[float, T]]) -> None:
-    while waiting:
-        waiting.pop()[1].close()
+    with suppress(IndexError):  # another thread may have taken the last one
+        while waiting:
+            waiting.pop()[1].close()

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -25,7 +26,9 @@ from resto.transports.messages import NoAnswerError, Request, Response, Steps, S
 __all__ = [
     "ABSENT",
     "CONFIGURED",
+    "EXISTS",
     "LISTS_NOT",
+    "STORED",
     "Action",
     "close_stream",
     "collection",
@@ -38,6 +41,7 @@ __all__ = [
     "modified_time",
     "natural",
     "parse_http_date",
+    "path_of",
     "path_of_url",
     "put",
     "server_product",
@@ -48,6 +52,10 @@ __all__ = [
 ]
 
 ABSENT = frozenset({404, 410})
+
+# What the answers to the HEAD of a file mean: whether it is there; to a PUT: whether it was.
+EXISTS = {200: True} | dict.fromkeys(ABSENT, False)
+STORED = {201: False, 204: True}
 
 # What servers answer to the GET of a directory that they do not list.
 LISTS_NOT = frozenset({301, 302, 307, 308, 400, 403, 405, 406, 501})
@@ -143,9 +151,7 @@ class Action:
         Raises:
             SuspiciousFileOperation: The name leads out of the host's URL.
         """
-        if "/../" in f"/{name}/":
-            raise SuspiciousFileOperation(f"{name!r} contains '..'")
-        return self.url.path + quote_name(name)
+        return self.url.path + path_of(name)
 
     def failed(self, problem: str) -> TransportError:
         """Return the error for a host that broke its word."""
@@ -170,14 +176,24 @@ class Action:
         return RemoteFileNotFoundError(self.host, self.name, self.kind, "it does not have this file")
 
 
+@lru_cache(1024)  # the same name goes to all hosts
+def path_of(name: str) -> str:
+    """Return a name as it stands in a request target, below the host's URL.
+
+    Raises:
+        SuspiciousFileOperation: The name leads out of the host's URL.
+    """
+    if "/../" in f"/{name}/":
+        raise SuspiciousFileOperation(f"{name!r} contains '..'")
+    return quote_name(name)
+
+
 def exists(action: Action) -> Steps[bool]:
     """Return whether the host has the file, or a directory of that name."""
     response = yield Request("HEAD", action.target)
-    if response.status in ABSENT:
-        return False
-    if response.status != 200 and not is_of_directory(action, response):
+    if response.status not in EXISTS and not is_of_directory(action, response):
         raise action.unexpected(response, "HEAD")
-    return True
+    return EXISTS.get(response.status, True)
 
 
 def is_of_directory(action: Action, response: Response) -> bool:
@@ -238,9 +254,9 @@ def put(action: Action, target: str, body: Body) -> Steps[Response]:
 
 def was_stored(action: Action, response: Response) -> bool:
     """Return whether a PUT replaced a file; raise if it did not store it."""
-    if response.status not in (201, 204):
+    if response.status not in STORED:
         raise action.unexpected(response, "PUT")
-    return response.status == 204
+    return STORED[response.status]
 
 
 def verify(action: Action, target: str, body: Body) -> Steps[None]:

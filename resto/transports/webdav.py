@@ -132,6 +132,10 @@ class WebDAVTransport(HttpTransport):
         finally:
             response.stream.close()
 
+    def _stores_at_once(self, host: str) -> bool:
+        is_atomic = self._acquaintance(host).product in PUBLISH_ATOMICALLY
+        return self._publish == "put" or (self._publish == "auto" and is_atomic)
+
     def _upload(self, action: Action, body: Body) -> Steps[bool]:
         moves = yield from self._moves(action)
         if moves:

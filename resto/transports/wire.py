@@ -6,13 +6,14 @@ verification of certificates. What goes over a connection is the affair of `rest
 
 import ssl
 import time
+from collections.abc import Mapping
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from resto.courses import Course
 from resto.hosts import HostURL
-from resto.transports.connection import Connection
+from resto.transports.connection import Begun, Connection, joined
 from resto.transports.credentials import Authenticator
 from resto.transports.failures import STALE, broken, connect_problem
 from resto.transports.heads import Heads, is_large
@@ -31,6 +32,10 @@ class ConnectionWire:
         timeout: Seconds that the host may stay silent.
         authenticator: Proves who sends the requests.
         ssl_context: How certificates are verified; used for ``https`` only.
+
+    Attributes:
+        path: Where the host keeps its files.
+        idle: Connections that wait for their next use.
     """
 
     def __init__(
@@ -40,15 +45,40 @@ class ConnectionWire:
         self._timeout = timeout
         self._heads = Heads(url, authenticator)
         self._ssl_context = ssl_context
-        self._idle: IdlePool[Connection] = IdlePool()
+        self.path = url.path
+        self.idle: IdlePool[Connection] = IdlePool()
 
     def close(self) -> None:
-        self._idle.clear()
+        self.idle.clear()
 
-    def exchange(self, request: Request) -> Course[Response]:
+    @property
+    def is_ordinary(self) -> bool:
+        """Whether `begin` can send requests."""
+        return self._heads.are_ordinary
+
+    def begin(self, method: str, target: str, headers: Mapping[str, str], content: bytes | None) -> Begun | None:
+        """Return what sends a request over an idle connection; None if there is none. Nothing is sent yet.
+
+        Args:
+            method: As for `Request`.
+            target: As for `Request`.
+            headers: As for `Request`.
+            content: The body, if there is one, which is not large.
+        """
+        connection = self._take()
+        if connection is None:
+            return None
+        head = self._heads.ordinary(method, target, headers, None if content is None else len(content))
+        return Begun(connection, iter((head,) if content is None else joined(head, content)), (method, target))
+
+    def exchange(self, request: Request, begun: Begun | None = None) -> Course[Response]:
         """Send a request and return the answer.
 
         It begins without waiting if a connection is idle and the body is not large.
+
+        Args:
+            request: What to send.
+            begun: The same request, if it is on its way.
 
         Raises:
             NoAnswerError: There was none.
@@ -56,10 +86,10 @@ class ConnectionWire:
         if request.delay or is_large(request.body):
             yield None
             time.sleep(request.delay)  # the host said that it is busy, and will not say when it no longer is
-        connection = None if request.is_fresh else self._take()
+        connection = None if request.is_fresh else self._take() if begun is None else begun.connection
         if connection is not None:
             try:
-                return (yield from connection.exchange(request, self._idle))
+                return (yield from connection.exchange(request, self.idle, begun))
             except STALE as error:
                 # It was closed, before anything was answered: servers do so to idle connections.
                 if not request.idempotent:
@@ -67,15 +97,13 @@ class ConnectionWire:
         yield None
         connection = self._connect()
         try:
-            return (yield from connection.exchange(request, self._idle))
+            return (yield from connection.exchange(request, self.idle))
         except STALE as error:
             raise broken(error) from error
 
     def _take(self) -> Connection | None:
         """Return an idle connection over which the host has said nothing since, not even that it is closed."""
-        while (connection := self._idle.take()) is not None:
-            if connection.is_silent():
-                break
+        while (connection := self.idle.take()) is not None and not connection.is_silent():
             connection.close()
         return connection
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resto.courses import Arrival
+from resto.courses import WITH_OTHERS, Arrival, are_in_one_pass, finish
 from resto.executors import Job
 from resto.executors.inline import InlineExecutor
 from resto.executors.lanes import Lanes, process_lanes
@@ -470,7 +470,7 @@ class InterruptedLock:
 # The caller enters its jobs, finds, claims and leaves each of them, and finds that all are done.
 @pytest.mark.parametrize(
     ("waits", "moments"),
-    [(None, 16), ([False], 20), ([True], 8), ([True, False], 20), ([], 8)],
+    [(None, 16), ([False], 20), ([True], 6), ([True, False], 20), ([], 6)],
     ids=["run", "not begun", "begun", "given back", "at once"],
 )
 def test_interruption_at_any_moment_does_not_block_the_lanes(waits, moments, subtests):
@@ -520,6 +520,50 @@ def test_interrupted_submission_does_not_block_the_lanes():
     with pytest.raises(KeyboardInterrupt):
         own.submit([job("media-1", "a"), job("media-1", "a"), job("media-2", "a")], interrupt)
     assert not own._lanes
+
+
+# What is done once for all that come as far.
+
+
+def gathering(log, host, arrival=None):
+    """A course that would do something that can be done once, after something has arrived."""
+    if arrival is not None:
+        yield arrival
+    log.append((host, "came"))
+    if are_in_one_pass():
+        yield WITH_OTHERS
+    log.append((host, "went on"))
+
+
+def test_courses_wait_for_each_other_where_something_can_be_done_once():
+    log = []
+    jobs = [job("one", "a", course=partial(gathering, log, "one"))]
+    jobs.append(job("two", "a", course=partial(gathering, log, "two", at_once())))
+    jobs.append(job("three", "a", course=partial(gathering, log, "three")))
+    assert all(outcome.ok for outcome in Lanes().run(jobs))
+    assert [what for _, what in log] == ["came"] * 3 + ["went on"] * 3
+
+
+def test_courses_do_not_wait_for_one_that_takes_much_longer():
+    log, near, far = [], *socket.socketpair()
+    with near, far:
+        slow = Arrival(near.fileno(), time.monotonic() + 10)
+
+        def ends_the_wait():
+            yield from gathering(log, "one")
+            far.send(b"!")  # else it would last for 10 s
+
+        jobs = [job("one", "a", course=ends_the_wait), job("two", "a", course=partial(gathering, log, "two", slow))]
+        assert all(outcome.ok for outcome in Lanes().run(jobs))
+    assert log == [("one", "came"), ("one", "went on"), ("two", "came"), ("two", "went on")]
+
+
+def test_courses_alone_wait_for_nobody(executor):
+    log = []
+    executor.submit([job("one", "a", partial(finish, gathering(log, "one")))])
+    list(executor.run_each([job("two", "a", course=partial(gathering, log, "two"))]))
+    assert not are_in_one_pass()
+    assert [what for host, what in log if host == "two"] == ["came", "went on"]
 
 
 # Answers that arrive in another order than they were asked for.

@@ -256,7 +256,7 @@ def prove_before_looking(patch):
     @contextmanager
     def looking(self, name, proof=None):
         with self.opened() as root:
-            self._prove(root, name, proof or Proof())
+            self.prove(root, name, proof or Proof())
             yield root
 
     patch.setattr(ProvenDirectory, "looking", looking)
@@ -267,7 +267,7 @@ def acknowledge_without_a_look_at_the_identity(patch):
     def changing(self, name, proof=None, *, makes=False):
         proof = proof or Proof()
         with self.opened(makes=makes) as root:
-            self._prove(root, name, proof, is_save=makes)
+            self.prove(root, name, proof, is_save=makes)
             yield root
 
     patch.setattr(ProvenDirectory, "changing", changing)

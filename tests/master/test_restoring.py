@@ -109,7 +109,7 @@ def test_nothing_stays_open_where_the_directory_proves_to_be_another_one(master,
             raise ConfigurationError("it is another one")
 
     proved = []
-    monkeypatch.setattr(master.proven, "_prove", prove)
+    monkeypatch.setattr(master.proven, "prove", prove)
     opened = Path("/proc/self/fd")
     before = len([*opened.iterdir()])
     with pytest.raises(ReplacedMeanwhileError):

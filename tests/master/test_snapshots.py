@@ -8,7 +8,6 @@ import pytest
 from kit.disk import fail_with, store
 from resto.master import snapshots
 from resto.master.copy import MasterCopy
-from resto.master.identity import Proof
 from resto.master.snapshots import shared_snapshot, sharing_snapshots
 
 
@@ -110,9 +109,9 @@ def test_unreadable_file_is_no_deletion(master, monkeypatch):
 def test_snapshot_is_shared_as_long_as_somebody_holds_it(master, media_root):
     store(master, "a")
     with sharing_snapshots():
-        first, second = shared_snapshot(master, "a", Proof()), shared_snapshot(master, "a", Proof())
+        first, second = shared_snapshot(master, "a")[0], shared_snapshot(master, "a")[0]
         (media_root / "a").unlink()
-        third = shared_snapshot(master, "a", Proof())
+        third = shared_snapshot(master, "a")[0]
     assert first is second is third
     first.close()
     second.close()
@@ -128,18 +127,18 @@ def test_snapshots_of_different_names_and_masters_are_not_shared(master, tmp_pat
         store(where, "a", b"a")
         store(where, "b", b"b")
     with sharing_snapshots():
-        snapshots = [shared_snapshot(where, name, Proof()) for where in (master, other) for name in ("a", "b")]
+        snapshots = [shared_snapshot(where, name)[0] for where in (master, other) for name in ("a", "b")]
         assert len({snapshot.fingerprint for snapshot in snapshots}) == 4
-        assert shared_snapshot(master, "missing", Proof()) is None
+        assert shared_snapshot(master, "missing")[0] is None
     for snapshot in snapshots:
         snapshot.close()
 
 
 def test_nothing_is_shared_afterwards(master):
     store(master, "a")
-    with sharing_snapshots(), shared_snapshot(master, "a", Proof()):
+    with sharing_snapshots(), shared_snapshot(master, "a")[0]:
         pass
-    with shared_snapshot(master, "a", Proof()) as one, shared_snapshot(master, "a", Proof()) as other:
+    with shared_snapshot(master, "a")[0] as one, shared_snapshot(master, "a")[0] as other:
         assert one is not other
 
 

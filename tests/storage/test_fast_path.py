@@ -14,13 +14,16 @@ from django.core.management import call_command
 
 from resto.executors import thread
 from resto.executors.flow import WINDOW
+from resto.executors.lanes import process_lanes
+from resto.master.copy import MasterCopy
 from resto.record import backlog, opening
 from resto.repair.drain import drain
 from resto.storage import DistributedStorage, HybridStorage
-from resto.transports import connection, heads
+from resto.transports import connection, heads, http
 
 
 SIZES = {"1 KB": 1_000, "100 KB": 100_000, "the largest": heads.EXPECT_SIZE}
+PLAIN = ["1 KB", "100 KB"]
 SERVERS = {"nginx": {}, "apache": {}, "lighttpd": {}, "nginx-https": {}}
 
 
@@ -65,6 +68,16 @@ def only_the_fast_path(monkeypatch, handed_over):
     assert handed_over == []
 
 
+@contextmanager
+def without_steps(monkeypatch):
+    def take_steps(*args):
+        raise AssertionError("this was not plain")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(http, "run_steps", take_steps)
+        yield
+
+
 def make(storage_class, hosts, options, location):
     if storage_class is HybridStorage:
         options = options | {"location": str(location)}
@@ -82,6 +95,11 @@ def test_saves_and_deletions(hosts, storage_class, kind, media_root, monkeypatch
         for label, size in SIZES.items():
             storage.save(label, ContentFile(os.urandom(size)))
         for label in SIZES:
+            assert storage.exists(label)
+            storage.delete(label)
+    with only_the_fast_path(monkeypatch, handed_over), without_steps(monkeypatch):
+        for label in PLAIN:
+            storage.save(label, ContentFile(os.urandom(SIZES[label])))
             assert storage.exists(label)
             storage.delete(label)
 
@@ -113,3 +131,34 @@ def test_comparisons_and_drains_need_a_thread_for_each_connection_that_they_open
     assert len(handed_over) <= WINDOW * len(site)  # of 300; none if connections of the comparison are open still
     assert backlog.backlog_of("default") == {}
     assert storages["default"].transport_for(site[0]).exists(site[0], "3/399")
+
+
+# One pass over all hosts: what they have in common is done once.
+
+
+class CountingLock:
+    def __init__(self):
+        self.count = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self):
+        self.count += 1
+        self._lock.acquire()
+
+    def __exit__(self, *error):
+        self._lock.release()
+
+
+@pytest.mark.parametrize("number", [1, 12])
+def test_lanes_and_the_master_copy_are_the_affair_of_one_pass(media_servers, media_root, monkeypatch, number):
+    server = media_servers("nginx")
+    storage = HybridStorage([server.new_folder()[0] for _ in range(number)], "/media/", str(media_root), timeout=10)
+    storage.save("first", ContentFile(b"opens connections"))
+    looks, lock, fingerprint = [], CountingLock(), MasterCopy.fingerprint
+    monkeypatch.setattr(MasterCopy, "fingerprint", lambda *args: looks.append(args) or fingerprint(*args))
+    monkeypatch.setattr(process_lanes(), "_lock", lock)
+
+    storage.save("a", ContentFile(b"content"))
+
+    assert len(looks) == 1
+    assert lock.count == 3  # all enter, all leave, and all are found to be done

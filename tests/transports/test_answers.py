@@ -9,7 +9,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from resto.transports.answers import FIRST_SIZE, Fields, Received, missing_of_short, parse_plain, read_answer
+from resto.transports.answers import (
+    FIRST_SIZE,
+    Fields,
+    Received,
+    missing_of_short,
+    parse_plain,
+    read_answer,
+    usual_answer,
+)
 
 
 CREATED = b"HTTP/1.1 201 Created\r\nServer: nginx/1.22.1\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n"
@@ -39,6 +47,8 @@ names = st.sampled_from(
         "Transfer-Encoding",
         "Connection",
         "Server",
+        "Via",
+        "DAV",
         "Location",
         "X",
     ]
@@ -74,25 +84,33 @@ starts = st.sampled_from(
 @example("HTTP/1.1 200 OK\r\n", "Content-Length: 2\r\n", b"\r\n", b"ok", "PUT")
 def test_plain_answer_is_what_http_client_says(start, fields, end, body, method):
     received = (start + fields).encode("latin-1") + end + body
-    plain = parse_plain(received, method)
+    plain, (usual, server) = parse_plain(received, method), usual_answer(received, method)
     if plain is None:
+        assert usual == 0
         return
+    assert usual in (0, plain[0].status)
+    if usual:
+        assert not plain[2]  # its connection stays open
+        assert [plain[0].headers.get(name, "") for name in ("Server", "Via", "DAV")] == [server, "", ""]
+    answer, _, closes = plain
     status, reason, headers, will_close, _, rest = read_by_http_client(received, method)
-    assert (plain.status, plain.reason, plain.will_close) == (status, reason, will_close)
+    assert (answer.status, answer.reason, closes) == (status, reason, will_close)
     assert rest == b""  # nothing is left that would be taken for the next answer
     for name in ("Content-Length", "Connection", "Server", "Location", "X"):
-        assert plain.headers.get(name) == (headers.get(name) and headers[name].strip(" \t"))
+        assert answer.headers.get(name) == (headers.get(name) and headers[name].strip(" \t"))
 
 
 @given(st.binary(max_size=80))
 def test_anything_may_arrive(received):
-    parse_plain(received, "PUT")
-    parse_plain(b"HTTP/1.1 201 Created\r\n" + received, "PUT")
+    for answer in (received, b"HTTP/1.1 201 Created\r\n" + received):
+        parse_plain(answer, "PUT")
+        usual_answer(answer, "PUT")
 
 
 @pytest.mark.parametrize("cut", range(len(CREATED)))
 def test_what_has_not_arrived_as_a_whole_is_not_plain(cut):
     assert parse_plain(CREATED[:cut], "PUT") is None
+    assert usual_answer(CREATED[:cut], "PUT") == (0, "")
 
 
 def test_answers_of_servers_are_plain():
@@ -101,11 +119,14 @@ def test_answers_of_servers_are_plain():
         b"HTTP/1.1 204 No Content\r\nDate: Wed, 25 Nov 2026 00:53:04 GMT\r\nServer: Apache/2.4.57 (Debian)\r\n"
         b"Keep-Alive: timeout=5, max=100\r\nConnection: Keep-Alive\r\n\r\n"
     )
-    assert (parse_plain(CREATED, "PUT").status, parse_plain(apache, "DELETE").status) == (201, 204)
-    assert not parse_plain(apache, "DELETE").will_close
+    assert (parse_plain(CREATED, "PUT")[0].status, parse_plain(apache, "DELETE")[0].status) == (201, 204)
+    assert not parse_plain(apache, "DELETE")[2]
+    assert usual_answer(CREATED, "PUT") == (201, "nginx/1.22.1")
+    assert usual_answer(apache, "DELETE") == (204, "Apache/2.4.57 (Debian)")
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 123456\r\nLast-Modified: Wed, 25 Nov 2026 00:53:04 GMT\r\n\r\n"
-    assert parse_plain(head, "HEAD").headers["content-length"] == "123456"
+    assert parse_plain(head, "HEAD")[0].headers["content-length"] == "123456"
     assert parse_plain(head, "GET") is None
+    assert (usual_answer(head, "HEAD"), usual_answer(head, "GET")) == ((200, ""), (0, ""))
 
 
 @pytest.mark.parametrize(

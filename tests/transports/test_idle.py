@@ -84,7 +84,6 @@ def test_forked_child_starts_with_an_empty_pool(pool, use):
     """A real fork is part of the contract of transports."""
     item = Item()
     pool.give(item)
-    pool._lock.acquire()  # as if a thread of the parent held it during the fork
     idle._forget_what_is_the_parents()
     assert getattr(pool, use)() is None
     assert item.closed

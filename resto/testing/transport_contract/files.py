@@ -1,13 +1,15 @@
 """Files that come, are replaced, go, and are not there."""
 
 import io
+from collections.abc import Callable
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from resto.exceptions import RemoteFileNotFoundError
 from resto.testing.transport_contract.base import TransportSuite
-from resto.testing.transport_contract.tools import failure, new_name, require_content
+from resto.testing.transport_contract.tools import AtHand, failure, new_name, require_content
 from resto.transports import Transport
 
 
@@ -38,15 +40,15 @@ class Files(TransportSuite):
             assert transport.size(host, name) == len(content)
 
     def test_any_content_comes_back(self, transport_and_host: tuple[Transport, str]) -> None:
-        """Byte by byte, for any size, given as bytes or as a file."""
+        """Byte by byte, for any size, given as bytes, as a file, or as a file that has them at hand."""
         transport, host = transport_and_host
         name = new_name("any.bin")
 
         @self._examples
-        @given(st.binary(max_size=100), _SIZES, st.booleans())
-        def comes_back(start: bytes, size: int, as_file: bool) -> None:  # noqa: FBT001 - drawn
+        @given(st.binary(max_size=100), _SIZES, st.sampled_from([bytes, io.BytesIO, AtHand]))
+        def comes_back(start: bytes, size: int, given_as: Callable[[bytes], Any]) -> None:
             content = start + bytes(range(256)) * (size // 256) + b"\xff" * (size % 256)
-            transport.create(host, name, io.BytesIO(content) if as_file else content)
+            transport.create(host, name, given_as(content))
             assert transport.size(host, name) == len(content)
             require_content(transport.content(host, name), content)
 

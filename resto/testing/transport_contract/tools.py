@@ -22,6 +22,14 @@ def file_of_zeros(size: int, **kinds: bool) -> BinaryIO:
     return cast("BinaryIO", io.BufferedReader(_Zeros(size, **kinds)))
 
 
+class AtHand(io.BytesIO):
+    """A file whose content is in memory, too."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self.at_hand = content
+
+
 def require_content(found: bytes, wanted: bytes, problem: str = "a content must come back as it was stored") -> None:
     """Make sure that a content is the right one; of a long one pytest would look for all differences, for minutes."""
     if found != wanted:
