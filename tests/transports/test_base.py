@@ -96,13 +96,13 @@ class Listing(Minimal):
     supports_listdir = True
 
     def listdir(self, host, name):
-        return ["d", "d\\e"], ["f", ".resto-1"]
+        return ["d", "d\ne"], ["f", ".resto-1"]
 
 
 def test_what_is_listed_can_be_browsed():
     found = Listing("/media/").browse("media-1", "")
     assert (found.directories, found.files) == ({"d"}, {"f": None})
-    assert found.others.keys() == {"d\\e", ".resto-1"}
+    assert found.others.keys() == {"d\ne", ".resto-1"}
 
 
 def test_a_transport_need_not_list():

@@ -39,7 +39,7 @@ def test_what_is_no_file():
     assert parse({"name": "pipe", "type": "other"}).others == {"pipe": "it is neither a file nor a directory"}
 
 
-@pytest.mark.parametrize("name", ["..", ".", "a/b", "a\\b", "a\nb", "x" * 241, ".resto-0123", "/"])
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "a\\..\\b", "a\nb", "x" * 256, ".resto-0123", "/"])
 def test_names_that_resto_never_gives(name):
     directory = parse(file(name), file("good"))
     assert directory.files == {"good": 5}

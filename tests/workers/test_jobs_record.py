@@ -1,6 +1,7 @@
 """Workers of a queue and the record: one of them and a drain do not make work for each other."""
 
 import heapq
+import io
 import itertools
 import logging
 import tempfile
@@ -97,7 +98,9 @@ class HostTransport(Transport):
     def exists(self, host, name):
         raise NotImplementedError
 
-    open = exists
+    def open(self, host, name):
+        self._request(host, name, lambda: None, counted=False)
+        return io.BytesIO(self.queue.files[name])
 
     def _request(self, host, name, carry_out, *, counted=True):
         self.queue.requests += counted
@@ -190,7 +193,8 @@ def test_queue_that_is_longer_than_a_lease_comes_to_its_end(long_queue):
     assert is_equal(long_queue)
     # It was handed three times what was in it already.
     assert long_queue.requests == 100
-    assert long_queue.looks <= 300
+    # As often it is looked whether that is done; and where a lease has ended, whether it was sent all the same.
+    assert long_queue.looks <= 400
 
 
 def test_drain_does_what_rests_in_a_long_queue(long_queue):

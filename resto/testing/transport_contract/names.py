@@ -5,16 +5,19 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resto.names import MAX_PART_BYTES, problem_of_part
+from resto.names import problem_of_part
 from resto.testing.transport_contract.base import TransportSuite
 from resto.testing.transport_contract.tools import new_name, require_content
 from resto.transports import Transport
 
 
+# Bytes of a part that all servers take: lighttpd needs some of the 255 for its temporary names.
+_LONG = 231
+
 # Names that a transport may take for one another, or for something else than a name.
 _ODD_NAMES = (
     *("a", "a b", "a%20b", "a+b", "%2e%2e%2fa", "a?b", "a#b", "a&b;c=d:e@f", "'\"<>&amp;|*[]{}^`~"),
-    *(".a", "a.", " a ", "é日本😀", "x" * (MAX_PART_BYTES - 9)),
+    *(".a", "a.", " a ", "é日本😀", "a\\b", "x" * _LONG),
 )
 
 # Composed (NFC): some servers store the other forms of Unicode under these.
