@@ -151,7 +151,7 @@ class ReplicatedStorage(ComposedStorage):
             raise
         is_observed = get_plugin_manager().is_observed("resto_action_finished")
         for outcome in outcomes:
-            if is_observed or outcome.error is not None:
+            if is_observed or outcome.error is not None or outcome.action == "delete":  # which may have been a trial
                 self.report(outcome)
         return outcomes
 

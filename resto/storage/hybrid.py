@@ -1,5 +1,6 @@
 """The storage that keeps a master copy and waits for the hosts."""
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -294,6 +295,7 @@ class HybridStorage(MasteredStorage):
 
         Raises:
             FileNotFoundError: The directory of the master copy is missing or empty; nothing is sent or removed.
+            IsADirectoryError: The name is that of a directory.
             OSError: The name is too long for any file.
             ReplicationError: As for a file that was opened for writing.
         """
@@ -303,6 +305,8 @@ class HybridStorage(MasteredStorage):
         self._master.require_mounted(name)
         is_there = self._master.fingerprint(name) is not None
         if not is_there:
+            if Path(self._master.path(name)).is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
             self._master.proven.require_whole()
         change = Change(self, present=is_there)
         change.announce(name)

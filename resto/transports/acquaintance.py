@@ -181,6 +181,19 @@ class Acquaintance:
         self._seen = clock()
         return True
 
+    def looks_as_before(self, response: Response) -> bool:
+        """Tell whether an answer to HEAD may be that of the host that was tried, by what it says of the server and of proxies.
+
+        Args:
+            response: The answer.
+        """
+        beginning = _look_of(response).rpartition("; ")[0]
+        return self._trial is not None and any(look.rpartition("; ")[0] == beginning for look in self._trial.looks)
+
+    def doubt(self) -> None:
+        """Believe no longer what a trial has shown: an answer was not that of the host that was tried."""
+        self._doubted = clock()
+
     def _is_believed(self) -> bool:
         return not self._doubted and self._trial is not None and self._trial.tried <= clock() < self._until
 

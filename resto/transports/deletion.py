@@ -37,23 +37,25 @@ _BELOW_A_FILE = frozenset({400, 403, 409})
 _MAX_ANSWER = 64 * 1024
 
 
-def delete(action: Action, host: Acquaintance, *, has_propfind: bool) -> Steps[bool]:
+def delete(action: Action, host: Acquaintance, *, has_propfind: bool, is_on_its_way: bool = False) -> Steps[bool]:
     """Delete the file; return whether it was there.
 
-    Unless the host is known to spare directories, or the name is a temporary one, it is first asked whether this is a file.
+    Unless the name is a temporary one, it is first asked whether this is a file. Where the host is known to spare directories,
+    a HEAD does, which shows that it is still this host: another server may have its address since.
 
     Args:
         action: What to delete.
         host: What is known of the host.
         has_propfind: Whether the host may be asked by PROPFIND.
+        is_on_its_way: Whether the request was sent already, to a host that spares directories, over a connection that it kept.
 
     Raises:
         RemoteDirectoryError: A directory is there.
         UndecidedError: It is not certain that none is there.
     """
-    # What has such a name is resto's own.
-    needs_look = not (host.spares_directories or is_temporary(action.name))
-    if needs_look and not (yield from _is_file(action, host, has_propfind=has_propfind, deletes=True)):
+    # What has a temporary name is resto's own.
+    needs_look = not (is_on_its_way or is_temporary(action.name))
+    if needs_look and not (yield from _is_to_be_deleted(action, host, has_propfind=has_propfind)):
         return False
     response = yield from unlocked(Request("DELETE", action.target, OF_ONE_FILE))
     if _has_no_file(action, response):
@@ -66,6 +68,17 @@ def delete(action: Action, host: Acquaintance, *, has_propfind: bool) -> Steps[b
         with suppress(NoAnswerError):  # the file is deleted
             yield from learn(trial_of(action), host)
     return True
+
+
+def _is_to_be_deleted(action: Action, host: Acquaintance, *, has_propfind: bool) -> Steps[bool]:
+    if host.spares_directories:
+        told = yield Request("HEAD", action.target)
+        if _has_no_file(action, told):
+            return False
+        if told.status == 200 and "Last-Modified" in told.headers and host.looks_as_before(told):
+            return True
+        host.doubt()
+    return (yield from _is_file(action, host, has_propfind=has_propfind, deletes=True))
 
 
 def _has_no_file(action: Action, response: Response) -> bool:

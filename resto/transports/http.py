@@ -209,7 +209,9 @@ class HttpTransport(Transport):
 
     def _delete(self, host: str, name: str, begun: Begun | None) -> Course[bool]:
         action = self._action(host, name, "delete")
-        sequence = deletion.delete(action, self._acquaintance(host), has_propfind=self._has_propfind)
+        sequence = deletion.delete(
+            action, self._acquaintance(host), has_propfind=self._has_propfind, is_on_its_way=begun is not None
+        )
         return self._perform(action, sequence, begun)
 
     def remove_directory(self, host: str, name: str) -> bool:

@@ -611,9 +611,12 @@ def test_what_was_changed_by_its_path_and_fails_on_a_host_is_told(storage, serve
 
 
 @pytest.mark.parametrize("name", ["../a", "/etc/passwd", "."])
-def test_name_that_is_published_is_that_of_a_file(storage, servers, name):
+def test_name_that_is_published_is_that_of_a_file(storage, servers, media_root, name):
+    (media_root / "d").mkdir()
     with pytest.raises(SuspiciousFileOperation):
         storage.publish(name)
+    with pytest.raises(IsADirectoryError):
+        storage.publish("d")
     assert servers[0].requests == []
 
 

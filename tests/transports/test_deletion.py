@@ -11,7 +11,10 @@ from resto.transports.messages import NoAnswerError
 
 
 def delete(*answers, action=ACTION, host=None, has_propfind=False):
-    return run(deletion.delete(action, host or acquainted(), has_propfind=has_propfind), *answers)
+    """Delete on a host of which something is known; or on one that spares directories, which has the request already."""
+    is_on_its_way = host is None
+    host = host or acquainted()
+    return run(deletion.delete(action, host, has_propfind=has_propfind, is_on_its_way=is_on_its_way), *answers)
 
 
 def ask(*answers, **options):
@@ -35,6 +38,25 @@ def test_delete(status, existed, has_propfind):
         {"Depth": "0"},
         None,
     )
+
+
+def test_a_host_that_looks_as_before_is_asked_once_more():
+    result, requests = delete((200, DATE), 204, host=acquainted())
+    assert result is True
+    assert sent(requests) == [("HEAD", ACTION.target), ("DELETE", ACTION.target)]
+
+
+@pytest.mark.parametrize("answer", [(200, DATE | {"Server": "another"}), (200, DATE | {"Via": "1.1 proxy"}), 200])
+def test_a_host_that_looks_otherwise_is_asked_what_that_is(answer):
+    """Another server has its address since, and may delete directories."""
+    host = acquainted()
+    with pytest.raises(RemoteDirectoryError):
+        delete(answer, listed(True), host=host, has_propfind=True)
+    assert not host.spares_directories
+
+
+def test_what_is_not_there_is_not_deleted():
+    assert delete(404, host=acquainted())[0] is False
 
 
 @pytest.mark.parametrize("status", [201, 202, 207, 301, 400, 401, 403, 405, 409, 423, 500])

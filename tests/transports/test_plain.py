@@ -17,6 +17,7 @@ from resto.transports.wire import ConnectionWire
 
 SERVER = b"Server: nginx\r\n"
 OK = b"HTTP/1.1 200 OK\r\n" + SERVER + b"Content-Length: 0\r\n\r\n"
+DATED = OK.replace(SERVER, SERVER + b"Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n")
 CREATED = b"HTTP/1.1 201 Created\r\n" + SERVER + b"Content-Length: 0\r\n\r\n"
 REPLACED = b"HTTP/1.1 204 No Content\r\n" + SERVER + b"\r\n"
 MISSING = b"HTTP/1.1 404 Not Found\r\n" + SERVER + b"Content-Length: 2\r\n\r\nno"
@@ -127,12 +128,13 @@ ANSWERS = {"PUT": CREATED, "DELETE": REPLACED, "HEAD": OK}
 @pytest.mark.parametrize("kind", ["http", "webdav"])
 @pytest.mark.parametrize("method", ACTIONS)
 def test_what_is_sent_is_what_steps_send(known, kind, method):
-    one, url, log = known(ANSWERS[method], ANSWERS[method], kind=kind, auth=("user", "secret"))
+    look = [DATED] if method == "DELETE" else []  # without steps it goes over a connection that the host has kept
+    one, url, log = known(ANSWERS[method], *look, ANSWERS[method], kind=kind, auth=("user", "secret"))
     act(one, method, url)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ConnectionWire, "is_ordinary", False)
         act(one, method, url)
-    assert log[0] == log[1]
+    assert log[0] == log[-1]
     assert "authorization" in log[0][1]
 
 
