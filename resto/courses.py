@@ -6,12 +6,13 @@ the requests.
 """
 
 import select
-import time
 from collections.abc import Callable, Generator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from resto.clock import monotonic
 
 
 __all__ = [
@@ -39,7 +40,7 @@ class Arrival:
 
     Attributes:
         descriptor: Becomes readable when the answer, or the end of the connection, arrives.
-        deadline: When to go on even so, by `time.monotonic`.
+        deadline: When to go on even so, by `resto.clock.monotonic`.
         takes_more: Whether the course can also go on when the descriptor becomes writable: there is more to send.
     """
 
@@ -98,7 +99,7 @@ def finish(course: Course[T]) -> T:
 def _wait(arrival: Arrival) -> None:
     poller = select.poll()
     poller.register(arrival.descriptor, select.POLLIN | (select.POLLOUT if arrival.takes_more else 0))
-    poller.poll(max(arrival.deadline - time.monotonic(), 0) * 1000)
+    poller.poll(max(arrival.deadline - monotonic(), 0) * 1000)
 
 
 def as_method(course: Callable[Concatenate[S, P], Course[T]]) -> Callable[Concatenate[S, P], T]:

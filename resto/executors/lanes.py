@@ -12,12 +12,12 @@ go on without waiting. Over short distances this is several times faster than th
 
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from enum import Enum, auto
 
+from resto.clock import monotonic
 from resto.courses import WITH_OTHERS, Arrival, Course, finish, one_pass
 from resto.executors.base import Job
 from resto.executors.watch import Watch
@@ -163,7 +163,7 @@ class Lanes:
                     arrival = step(task)
                     if arrival is WITH_OTHERS:
                         gathered.append(task)
-                        limit = time.monotonic() + GATHERED_FOR
+                        limit = monotonic() + GATHERED_FOR
                     elif arrival is not None:
                         watch.add(task, arrival)
                     elif task.outcome is not None:

@@ -2,9 +2,9 @@
 
 import math
 import select
-import time
 from typing import Generic, TypeVar
 
+from resto.clock import monotonic
 from resto.courses import Arrival
 
 
@@ -50,14 +50,14 @@ class Watch(Generic[K]):
         """Wait until some courses can go on or are overdue, and return them; they are no longer watched over.
 
         Args:
-            limit: Until when at most, by `time.monotonic`; then there may be none.
+            limit: Until when at most, by `resto.clock.monotonic`; then there may be none.
         """
         until = self._earliest if limit is None else min(self._earliest, limit)
-        patience = None if until == math.inf else max(until - time.monotonic(), 0) * 1000
+        patience = None if until == math.inf else max(until - monotonic(), 0) * 1000
         ready = [descriptor for descriptor, _ in self._poller.poll(patience)]
         self.was_woken = self._wake_up in ready
         if not ready or patience == 0:  # whatever else is ready: others may be so for ever
-            ready += self._overdue(max(until, time.monotonic()))
+            ready += self._overdue(max(until, monotonic()))
         return self._forget(ready)
 
     def _overdue(self, now: float) -> list[int]:

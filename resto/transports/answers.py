@@ -7,12 +7,12 @@ header fields, and no transfer coding (RFC 9112). That of nearly every upload, d
 import io
 import re
 import socket
-import time
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from http.client import HTTPResponse
 from typing import Any, cast
 
+from resto.clock import monotonic
 from resto.transports.chunks import AnswerReader, expect_chunks
 from resto.transports.limits import Patience
 from resto.transports.messages import Response
@@ -208,14 +208,14 @@ class Received(io.RawIOBase):
     Args:
         sock: Where the rest comes from.
         received: What has arrived.
-        deadline: When to stop waiting for the rest, by `time.monotonic`.
+        deadline: When to stop waiting for the rest, by `resto.clock.monotonic`.
     """
 
     def __init__(self, sock: socket.socket, received: bytes, deadline: float) -> None:
         super().__init__()
         self._sock = sock
         self._rest = memoryview(received)
-        self._patience = Patience(max(deadline, time.monotonic() + LAST_CHANCE))
+        self._patience = Patience(max(deadline, monotonic() + LAST_CHANCE))
 
     def begin_piece(self, timeout: float) -> None:
         """Wait from now on for one piece of the rest, as `Patience.begin_piece`, and no longer for all of it together."""

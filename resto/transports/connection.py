@@ -9,12 +9,12 @@ import itertools
 import select
 import socket
 import ssl
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 
+from resto.clock import monotonic
 from resto.courses import Arrival, Course
 from resto.sensitive import sensitive_variables
 from resto.transports.answers import (
@@ -142,7 +142,7 @@ class Connection:
             try:
                 more = self.sock.recv(missing)
             except WOULD_BLOCK:
-                if time.monotonic() >= deadline:
+                if monotonic() >= deadline:
                     break
                 yield Arrival(self.descriptor, deadline)
                 continue
@@ -171,7 +171,7 @@ class Connection:
         answer = sock.recv(FIRST_SIZE) if first is None else first
         if not answer:
             raise RemoteDisconnected("closed without an answer")
-        return answer, is_sent, time.monotonic() + self.timeout
+        return answer, is_sent, monotonic() + self.timeout
 
     def _answered_at_length(self, request: Request, source: Received, idle: "IdlePool[Connection] | None") -> Response:
         try:
@@ -225,7 +225,7 @@ class Begun:
         asked: As given.
         heard: What has arrived of the answer.
         is_sent: Whether the host has taken the whole request.
-        deadline: Until when to wait for the rest of the answer, by `time.monotonic`.
+        deadline: Until when to wait for the rest of the answer, by `resto.clock.monotonic`.
         error: What went wrong, if whoever goes on with this is to deal with it.
     """
 
@@ -286,11 +286,11 @@ class Begun:
         if not self.deadline:
             self.send()
             # Whoever collects the answers of several hosts may come late to this one: they all share the time.
-            self.deadline = time.monotonic() + self.connection.timeout
+            self.deadline = monotonic() + self.connection.timeout
             return False
         try:
             while not (self._has_answered and is_head(self.heard)):
-                if self._has_answered and time.monotonic() > self.deadline + LAST_CHANCE:
+                if self._has_answered and monotonic() > self.deadline + LAST_CHANCE:
                     raise TimeoutError  # although it talks and talks
                 received = self.connection.sock.recv(FIRST_SIZE)  # a host may refuse what has not arrived as a whole
                 if not received:
@@ -298,8 +298,8 @@ class Begun:
                 self._has_answered, self.heard = True, without_interim(self.heard + received)
         except WOULD_BLOCK:
             if self._is_left and self.send():
-                self.deadline = time.monotonic() + self.connection.timeout
-            elif time.monotonic() >= self.deadline:
+                self.deadline = monotonic() + self.connection.timeout
+            elif monotonic() >= self.deadline:
                 raise TimeoutError from None
             return False
         except STALE as error:

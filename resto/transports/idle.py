@@ -1,11 +1,12 @@
 """What waits for its next use: connections, or sessions."""
 
 import os
-import time
 import weakref
 from collections import deque
 from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
+
+from resto.clock import monotonic
 
 
 __all__ = ["MAX_IDLE", "IdlePool"]
@@ -37,7 +38,7 @@ class IdlePool(Generic[T]):
     def take(self) -> T | None:
         """Return the one that was used last, which is then the caller's; None if there is none."""
         try:
-            if self._waiting[0][0] < time.monotonic() - MAX_IDLE:
+            if self._waiting[0][0] < monotonic() - MAX_IDLE:
                 self._close_expired()
             return self._waiting.pop()[1]
         except IndexError:  # another thread may have taken the last one
@@ -45,7 +46,7 @@ class IdlePool(Generic[T]):
 
     def give(self, item: T) -> None:
         """Keep something for later."""
-        now, waiting = time.monotonic(), self._waiting
+        now, waiting = monotonic(), self._waiting
         try:
             if waiting and waiting[0][0] < now - MAX_IDLE:
                 self._close_expired()
@@ -58,7 +59,7 @@ class IdlePool(Generic[T]):
         _close_all(self._waiting)
 
     def _close_expired(self) -> None:
-        oldest = time.monotonic() - MAX_IDLE
+        oldest = monotonic() - MAX_IDLE
         with suppress(IndexError):  # another thread may have taken the last one
             while self._waiting[0][0] < oldest:
                 self._waiting.popleft()[1].close()  # a younger one, if another thread has just taken this one

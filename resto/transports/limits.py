@@ -5,11 +5,11 @@ fill the memory or the disk of this machine, nor keep it waiting.
 """
 
 import socket
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol, TypeVar
 
+from resto.clock import monotonic
 from resto.exceptions import ConfigurationError
 
 
@@ -105,7 +105,7 @@ class Patience:
     """Until when the rest of an answer is waited for.
 
     Args:
-        deadline: Until when, by `time.monotonic`, however much arrives.
+        deadline: Until when, by `resto.clock.monotonic`, however much arrives.
     """
 
     __slots__ = ("_deadline", "_silence")
@@ -123,7 +123,7 @@ class Patience:
             timeout: Seconds that the host may be silent.
         """
         self._silence = timeout
-        self._deadline = time.monotonic() + timeout * PATIENCE
+        self._deadline = monotonic() + timeout * PATIENCE
 
     def wait_for(self, sock: socket.socket, receive: Callable[[T], int], buffer: T) -> int:
         """Wait for the next bytes.
@@ -149,7 +149,7 @@ class Patience:
         Raises:
             TimeoutError: No longer.
         """
-        left = self._deadline - time.monotonic()
+        left = self._deadline - monotonic()
         if self._silence is None:
             if left <= 0:
                 raise TimeoutError

@@ -2,11 +2,11 @@
 
 import io
 import socket
-import time
 from functools import cache
 from http.client import HTTPException, HTTPResponse
 from typing import Any
 
+from resto.clock import monotonic
 from resto.transports.chunks import AnswerReader, expect_chunks
 from resto.transports.limits import MAX_UNWANTED, Patience
 from resto.transports.steps import path_of_url
@@ -58,7 +58,7 @@ class _Arriving(io.RawIOBase):
         self._sock = sock
         timeout = sock.gettimeout()
         # An adapter may want to wait for ever.
-        self._patience = None if timeout is None else Patience(time.monotonic() + timeout)
+        self._patience = None if timeout is None else Patience(monotonic() + timeout)
         self._room: float = MAX_UNWANTED
 
     def begin_piece(self, timeout: float) -> None:

@@ -1,11 +1,11 @@
 """The transport over WebDAV (RFC 4918): makes collections on demand, lists, and publishes uploads whole."""
 
 import math
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import TypeVar, Unpack
 
+from resto.clock import monotonic
 from resto.courses import finish
 from resto.exceptions import ConfigurationError, TransportError, UnexpectedStatusCode
 from resto.sensitive import sensitive_variables
@@ -165,9 +165,9 @@ class WebDAVTransport(HttpTransport):
         self._interrupted.pop((action.host, action.name), None)  # one that was begun anew had done nothing
         try:
             yield from self._put_aside(action, upload)
-            if time.monotonic() - self._rehearsed.get(action.host, -math.inf) > _REHEARSED_FOR:
+            if monotonic() - self._rehearsed.get(action.host, -math.inf) > _REHEARSED_FOR:
                 yield from upload.rehearse()
-                self._rehearsed[action.host] = time.monotonic()
+                self._rehearsed[action.host] = monotonic()
             return (yield from upload.publish(self._acquaintance(action.host)))
         except (TransportError, UnreadableBodyError, NoAnswerError) as error:
             self._rehearsed.pop(action.host, None)  # something may have changed
