@@ -108,8 +108,9 @@ class Unpublished:
         if response.status != 412:
             raise action.unexpected(response, "MOVE")
         if not self.is_whole:
-            # rclone and Caddy delete the destination of a MOVE whose source is missing; and what is there is whole.
-            yield from self._require_whole(self.target, (yield Request("HEAD", self.target)))
+            # Elsewhere it could take the place of another file; rclone and Caddy delete the destination of a MOVE whose source
+            # is missing; and what is there is whole.
+            yield from self.rehearse()
         if not (yield from deletion.replaces_file(action, host)):
             raise self._moved_elsewhere()
         response = yield from self._move(action.target, "T")

@@ -63,9 +63,9 @@ def test_a_new_file_costs_three_requests(dav, in_place):
     assert methods(in_place)[2] == ("HEAD", "/a.txt")
 
 
-def test_before_it_replaces_a_file_an_upload_is_known_to_be_whole(dav, in_place):
+def test_before_it_replaces_a_file_an_upload_is_known_to_be_whole_and_to_be_moved_where_it_is_told(dav, in_place):
     assert dav.create(in_place.url, "known.txt", b"new") is True
-    assert [method for method, _ in methods(in_place)] == ["PUT", "MOVE", "HEAD", "PROPFIND", "MOVE", "HEAD"]
+    assert [method for method, _ in methods(in_place)] == ["PUT", "MOVE", "MOVE", "HEAD", "PROPFIND", "MOVE", "HEAD"]
     assert in_place.files == {"known.txt": b"new"}
 
 
@@ -146,7 +146,7 @@ def test_a_host_is_tried_anew_after_an_upload_that_is_elsewhere(dav, in_place):
 def test_what_is_not_there_is_not_replaced(upload):
     """Behind a proxy that was put there a moment ago, the file that is in the way is another one."""
     with pytest.raises(MovedElsewhereError):
-        run(upload.publish(Acquaintance()), 412, told(5), 404)
+        run(upload.publish(Acquaintance()), 412, 201, told(5), 404)
 
 
 def test_what_a_directory_got_is_removed(upload):
