@@ -268,7 +268,13 @@ def test_options_that_hold_a_secret_are_not_reported(options):
 
 
 class Trap:
-    """A socket that takes nothing."""
+    """A socket that takes nothing, and the connection that it is."""
+
+    largest = None
+
+    @property
+    def sock(self):
+        return self
 
     def send(self, data):
         raise ssl.SSLError(len(data))
@@ -276,8 +282,8 @@ class Trap:
 
 def test_head_that_cannot_be_sent_is_not_reported():
     heads = [f"Authorization: Bearer {SECRET}".encode()]
-    assert SECRET not in report(failure_of(connection._send, Trap(), heads))
-    assert SECRET not in report(failure_of(connection._Unsent(Trap(), iter(heads)).send))
+    assert SECRET not in report(failure_of(connection._send, Trap(), heads, None))
+    assert SECRET not in report(failure_of(connection.Begun(Trap(), iter(heads), ("PUT", "/a")).send))
 
 
 class LateAuth(AuthBase):

@@ -28,7 +28,7 @@ from resto.names import (
 )
 from resto.outcomes import Outcome
 from resto.record import opening
-from resto.record.attempts import note_replaced, note_stored
+from resto.record.attempts import note_replaced, note_stored, noting_failure
 from resto.record.changes import Change, current_lease, holding, is_decided
 from resto.record.leases import Lease
 from resto.storage.belief import Belief
@@ -216,7 +216,7 @@ class HybridStorage(MasteredStorage):
         Raises:
             ReplicationError: A host has not stored it, and ``fatal_exceptions`` is set.
         """
-        with self._max_length.during(max_length):
+        with noting_failure(content), self._max_length.during(max_length):
             if _would_keep(self, name, content) and self.is_name_available(cast("str", name), max_length=max_length):
                 return self._save(cast("str", name), content)
             return super().save(name, content, max_length)

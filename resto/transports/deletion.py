@@ -73,9 +73,9 @@ def delete(action: Action, host: Acquaintance, *, has_propfind: bool, is_on_its_
 def _is_to_be_deleted(action: Action, host: Acquaintance, *, has_propfind: bool) -> Steps[bool]:
     if host.spares_directories:
         told = yield Request("HEAD", action.target)
-        if _has_no_file(action, told):
-            return False
-        if told.status == 200 and "Last-Modified" in told.headers and host.looks_as_before(told):
+        is_dated = told.status == 200 and "Last-Modified" in told.headers
+        # Apache may say of a directory that nothing is there.
+        if host.looks_as_before(told) and (is_dated or _has_no_file(action, told)):
             return True
         host.doubt()
     return (yield from _is_file(action, host, has_propfind=has_propfind, deletes=True))
