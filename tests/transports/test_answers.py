@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from kit.clock import stop_clock
 from resto.transports.answers import (
     FIRST_SIZE,
     Fields,
@@ -174,7 +175,7 @@ def test_rest_of_an_answer_comes_from_the_socket(first, second):
 def test_rest_of_an_answer_has_little_time_in_all(monkeypatch):
     """However often a piece of it arrives."""
     seconds = itertools.count()
-    monkeypatch.setattr(time, "monotonic", lambda: next(seconds))
+    stop_clock(monkeypatch, lambda: next(seconds))
     near, far = socket.socketpair()
     with near, far:
         source = Received(near, b"ab", deadline=4)

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import pytest
 
+from kit.clock import stop_clock
 from kit.wires import (
     CREATED,
     GET,
@@ -384,7 +385,7 @@ def test_a_request_shares_the_time_of_others(connection_wire, resto_server, monk
     resto_server.hang = True
     course = sender.exchange(put())
     next(course)
-    monkeypatch.setattr(time, "monotonic", lambda: clock() + 101)  # another host took that long
+    stop_clock(monkeypatch, lambda: clock() + 101)  # another host took that long
     with pytest.raises(NoAnswerError, match="no answer within"):
         finish(course)  # which would wait until the test is ended
 

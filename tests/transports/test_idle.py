@@ -18,7 +18,7 @@ class Item:
 def clock(monkeypatch):
     """The time that a pool sees, in a list of one."""
     now = [100.0]
-    monkeypatch.setattr(idle.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(idle, "monotonic", lambda: now[0])
     return now
 
 

@@ -13,9 +13,10 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kit.clock import Clock
+from kit.clock import Clock, stop_clock
 from kit.memory import little_memory
 from kit.wires import GET, Dripping
+from resto.clock import monotonic
 from resto.courses import finish
 from resto.exceptions import ConfigurationError, HostUnavailableError, TransportError
 from resto.hosts import parse_url
@@ -39,7 +40,7 @@ FOREVER = 10
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(time, "monotonic", clock)
+    stop_clock(monkeypatch, clock)
     return clock
 
 
@@ -59,7 +60,7 @@ def little_time():
 
 
 def begun_by_connections(sock):
-    source = Received(sock, b"", time.monotonic() + sock.gettimeout())
+    source = Received(sock, b"", monotonic() + sock.gettimeout())
     return read_answer(source, "GET"), source
 
 
@@ -79,7 +80,7 @@ def test_each_piece_of_a_body_has_its_time(begun, drips):
     """The time that a host takes is bounded by what it brings, and one that brings enough is never given up."""
     with pytest.MonkeyPatch.context() as patch:
         clock = Clock()
-        patch.setattr(time, "monotonic", clock)
+        stop_clock(patch, clock)
         total = sum(size for _, size in drips)
         head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % total
         sock = Dripping(clock, [(0, head), *((seconds, bytes(size)) for seconds, size in drips)])
@@ -134,7 +135,7 @@ def test_who_reads_slowly_does_not_make_the_host_late(clock, begun):
 def test_all_of_a_head_has_one_timeout(begun, pieces):
     with pytest.MonkeyPatch.context() as patch:
         clock = Clock()
-        patch.setattr(time, "monotonic", clock)
+        stop_clock(patch, clock)
         head = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nServer: " + b"x" * len(pieces) + b"\r\n\r\n"
         started, last = clock(), len(pieces) - 1
         parts = [(s, head[n : n + 1] if n < last else head[n:]) for n, s in enumerate(pieces)]

@@ -3,14 +3,13 @@
 import contextlib
 import gzip
 import socket
-import time
 
 import pytest
 import requests
 from requests.auth import HTTPDigestAuth
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from kit.clock import Clock
+from kit.clock import Clock, stop_clock
 from kit.memory import little_memory
 from kit.wires import Dripping, put
 from resto.courses import finish
@@ -27,7 +26,7 @@ MIB = 1024 * 1024
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(time, "monotonic", clock)
+    stop_clock(monkeypatch, clock)
     return clock
 
 
