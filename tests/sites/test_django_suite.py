@@ -48,4 +48,4 @@ def test_django_takes_it_for_its_own(suite, tmp_path):
     report = json.loads(ran.stdout)
     unexpected = {name: text for name, text in report["failed"].items() if name.rpartition(".")[2] not in DIFFERENT}
     assert not unexpected, "\n".join(unexpected.values())
-    assert report["count"] > 200
+    assert report["count"] > 150  # 5.2 has 212, 6.1 has 186
