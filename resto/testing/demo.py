@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import unicodedata
 from contextlib import ExitStack, contextmanager, suppress
 from io import StringIO
@@ -293,7 +294,7 @@ def main(arguments: list[str] | None = None) -> None:
     files = chosen.files
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # it is a TextIOWrapper
     # Otherwise the servers would outlive a demo that is told to end.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, _end)
     try:
         for file in files:
             file.open("rb").close()
@@ -305,8 +306,19 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(130)
 
 
+# Whether the demo was told to end. What ends it is an exception, which may come where nobody lets it through.
+_is_told_to_end = threading.Event()
+
+
+def _end(*_: object) -> None:
+    _is_told_to_end.set()
+    sys.exit(1)
+
+
 def say(*lines: str) -> None:
     """Print lines, wrapped if they are longer than a terminal is wide, with the indentation that they have."""
+    if _is_told_to_end.is_set():
+        sys.exit(1)
     for line in "\n".join(lines).split("\n"):
         if len(line) > WIDTH and line.startswith("    ") and " " in line.strip():
             line = "\n".join(textwrap.wrap(line, WIDTH, subsequent_indent="    ", break_long_words=False))
