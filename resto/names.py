@@ -246,9 +246,7 @@ def problem_of_part(part: str) -> str | None:
     if "/" in part:
         return "its name contains a slash, which is the end of a directory's name"
     try:
-        if clean_name(part) != part:
-            return "its name is not one that resto gives to files"
-        require_storable(part)
+        require_storable(clean_name(part))
     except (SuspiciousFileOperation, ValueError) as error:
         return f"its name cannot be stored: {error}"
     return None

@@ -14,7 +14,16 @@ from resto.names import temporary_name
 from resto.transports.base import Trial
 from resto.transports.bodies import Body
 from resto.transports.messages import NoAnswerError, Request, Response, Steps, Wire
-from resto.transports.steps import ABSENT, Action, close_stream, collection, server_product, unlocked
+from resto.transports.steps import (
+    ABSENT,
+    OF_ONE_FILE,
+    Action,
+    close_stream,
+    collection,
+    is_dated,
+    server_product,
+    unlocked,
+)
 
 
 __all__ = ["DAY", "RETRY", "Acquaintance", "AttentiveWire", "learn", "try_directories"]
@@ -285,12 +294,12 @@ def learn(action: Action, host: Acquaintance) -> Steps[None]:
 def _discard(file: str, action: Action) -> Steps[None]:
     """Remove what a trial that is broken off may have left."""
     with suppress(NoAnswerError):
-        yield Request("DELETE", file, {"Depth": "0"})
+        yield Request("DELETE", file, OF_ONE_FILE)
         yield Request("DELETE", collection(action.target))
 
 
 def _deleted(target: str) -> Steps[Response]:
-    return unlocked(Request("DELETE", target, {"Depth": "0"}))
+    return unlocked(Request("DELETE", target, OF_ONE_FILE))
 
 
 def _content(target: str, size: int) -> Steps[tuple[Response, bytes]]:
@@ -326,7 +335,7 @@ def _differences(heads: list[Response]) -> str:
 
 
 def _is_undated(head: Response) -> bool:
-    return head.status == 200 and "Last-Modified" not in head.headers
+    return head.status == 200 and not is_dated(head)
 
 
 def _look_of(response: Response) -> str:

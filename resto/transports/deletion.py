@@ -12,9 +12,11 @@ from resto.transports.messages import NoAnswerError, Request, Response, Steps
 from resto.transports.multistatus import PROPFIND_KIND_BODY, parse_kind
 from resto.transports.steps import (
     ABSENT,
+    OF_ONE_FILE,
     Action,
     close_stream,
     collection,
+    is_dated,
     is_directory_of_wsgidav,
     is_of_directory,
     server_product,
@@ -22,13 +24,10 @@ from resto.transports.steps import (
 )
 
 
-__all__ = ["DELETED", "OF_ONE_FILE", "delete", "remove_directory", "replaces_file", "require_file", "trial_of"]
+__all__ = ["DELETED", "delete", "remove_directory", "replaces_file", "require_file", "trial_of"]
 
 # What the answers to a DELETE mean: whether the file was there.
 DELETED = {200: True, 204: True} | dict.fromkeys(ABSENT, False)
-
-# The headers of a DELETE that shall not be that of a tree.
-OF_ONE_FILE = {"Depth": "0"}
 
 # What servers that spare directories answer to a DELETE below the name of a file: Apache, lighttpd, nginx.
 _BELOW_A_FILE = frozenset({400, 403, 409})
@@ -73,9 +72,8 @@ def delete(action: Action, host: Acquaintance, *, has_propfind: bool, is_on_its_
 def _is_to_be_deleted(action: Action, host: Acquaintance, *, has_propfind: bool) -> Steps[bool]:
     if host.spares_directories:
         told = yield Request("HEAD", action.target)
-        is_dated = told.status == 200 and "Last-Modified" in told.headers
         # Apache may say of a directory that nothing is there.
-        if host.looks_as_before(told) and (is_dated or _has_no_file(action, told)):
+        if host.looks_as_before(told) and (is_dated(told) or _has_no_file(action, told)):
             return True
         host.doubt()
     return (yield from _is_file(action, host, has_propfind=has_propfind, deletes=True))
@@ -169,7 +167,7 @@ def _is_no_name_of_a_file(action: Action, response: Response) -> Steps[bool]:
     parent = action.name.rpartition("/")[0]
     while parent:
         told = yield Request("HEAD", action.target_of(parent))
-        if told.status == 200 and "Last-Modified" in told.headers:
+        if is_dated(told):
             return True
         parent = parent.rpartition("/")[0]
     if server_product(response) == "apache":  # without mod_dir, it answers to HEAD that it has no such thing
@@ -194,7 +192,7 @@ def require_file(action: Action, response: Response) -> None:
     """Raise unless the answer to a HEAD can be that of a file which was just moved there."""
     if _is_directory(action, response):
         raise action.directory()
-    if response.status != 200 or "Last-Modified" not in response.headers:
+    if not is_dated(response):
         raise action.failed("it is not certain that this is a file there, and not a directory; nothing was done")
 
 

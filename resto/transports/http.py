@@ -205,7 +205,7 @@ class HttpTransport(Transport):
         ordinary, trial = partial(self._delete, host, name), self.trial(host)
         if trial is None or not trial.spares:
             return ordinary(None)  # it looks first whether that is a file
-        return self._plainly(host, name, "DELETE", deletion.DELETED, ordinary, deletion.OF_ONE_FILE)
+        return self._plainly(host, name, "DELETE", deletion.DELETED, ordinary, steps.OF_ONE_FILE)
 
     def _delete(self, host: str, name: str, begun: Begun | None) -> Course[bool]:
         action = self._action(host, name, "delete")

@@ -133,7 +133,7 @@ class Unpublished:
 
     def remove(self) -> Steps[None]:
         """Remove it from the host, which may not have it."""
-        yield Request("DELETE", self.target, {"Depth": "0"})
+        yield Request("DELETE", self.target, steps.OF_ONE_FILE)
 
     def _move(self, destination: str, overwrite: str, tries: int = _MOVES) -> Steps[Response | None]:
         """Move it, and return the answer; None if there was none, and the host does not have it under this name any more.
@@ -233,4 +233,4 @@ class Unpublished:
 
 def _discard(target: str) -> Steps[None]:
     with suppress(NoAnswerError):  # what made the upload fail is the error to report
-        yield Request("DELETE", target, {"Depth": "0"})
+        yield Request("DELETE", target, steps.OF_ONE_FILE)

@@ -28,6 +28,7 @@ __all__ = [
     "CONFIGURED",
     "EXISTS",
     "LISTS_NOT",
+    "OF_ONE_FILE",
     "STORED",
     "Action",
     "close_stream",
@@ -35,6 +36,7 @@ __all__ = [
     "download",
     "exists",
     "expect_file",
+    "is_dated",
     "is_directory_of_wsgidav",
     "is_of_directory",
     "limited_listing",
@@ -56,6 +58,9 @@ ABSENT = frozenset({404, 410})
 # What the answers to the HEAD of a file mean: whether it is there; to a PUT: whether it was.
 EXISTS = {200: True} | dict.fromkeys(ABSENT, False)
 STORED = {201: False, 204: True}
+
+# The headers of a DELETE that shall not be that of a tree.
+OF_ONE_FILE = {"Depth": "0"}
 
 # What servers answer to the GET of a directory that they do not list.
 LISTS_NOT = frozenset({301, 302, 307, 308, 400, 403, 405, 406, 501})
@@ -297,6 +302,11 @@ def close_stream(response: Response) -> None:
     """Close the body of an answer, if it has one that could be read."""
     if response.stream is not None:
         response.stream.close()
+
+
+def is_dated(response: Response) -> bool:
+    """Tell whether the answer to a HEAD has the date that a file has: most servers give none to directories."""
+    return response.status == 200 and "Last-Modified" in response.headers
 
 
 def is_directory_of_wsgidav(response: Response) -> bool:
