@@ -298,7 +298,11 @@ class Reader:
             return None
         if "resto_drain" in command and expected:
             # What has just failed is not due at once.
-            wait_until(lambda: matches(self.run(command).stdout, expected))
+            outputs = []
+            wait_until(
+                lambda: matches(outputs.append(self.run(command).stdout) or outputs[-1], expected),
+                lambda: "".join(dict.fromkeys(outputs)),
+            )
             return None
         return self.succeed(command, expected)
 

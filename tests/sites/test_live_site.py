@@ -21,9 +21,8 @@ from selenium.webdriver.common.by import By
 
 from kit.browser import submit
 from kit.reference import PAGE, WRITES
-from resto.names import is_temporary
 from sites.newsroom.server import DEADLINE, EDITOR, Newsroom, Visitor, wait_until
-from sites.workshop.site import held
+from sites.workshop.site import held, is_own
 
 
 KINDS = ("nginx-dav", "apache", "rclone")
@@ -120,14 +119,14 @@ def copies(hosts: Sequence[str], name: str) -> list[bytes | str | None]:
 
 def tree(folder: Path) -> dict[str, bytes]:
     """Return every file below a folder."""
-    found = [path for path in folder.rglob("*") if path.is_file() and not is_temporary(path.name)]
+    found = [path for path in folder.rglob("*") if path.is_file() and not is_own(path.relative_to(folder))]
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 def assert_everywhere(site: Newsroom, name: str, content: bytes | None) -> None:
     """The master copy, if there is one, and every host have this content, or None of them has the file."""
     if site.storage == "AsyncStorage":
-        wait_until(lambda: copies(site.hosts, name) == [content] * len(site.hosts))
+        wait_until(lambda: copies(site.hosts, name) == [content] * len(site.hosts), lambda: site.log)
     else:
         assert copies(site.hosts, name) == [content] * len(site.hosts)
     master = site.media / name
@@ -320,7 +319,8 @@ def test_files_saved_by_a_command(site, tmp_path, headline):
 def test_every_worker_of_a_preloaded_site_saves(site, visit, headline):
     """The storage was used before the fork; threads and connections from then are of no use to the workers."""
     one = int(visit(site).add("articles/", f"{headline} 1", "1.bin", SMALL).headers["X-Worker"])
-    wait_until(lambda: not site.rows("SELECT 1 FROM resto_pending"))  # else it may stop while it locks the database
+    # Else it may stop while it locks the database.
+    wait_until(lambda: not site.rows("SELECT 1 FROM resto_pending"), lambda: site.log)
     os.kill(one, signal.SIGSTOP)  # so that the other one has to answer
     try:
         other = int(visit(site).add("articles/", f"{headline} 2", "2.bin", BIG).headers["X-Worker"])

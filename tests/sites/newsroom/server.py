@@ -245,9 +245,9 @@ class Visitor:
         return str(answer.json()["name"])
 
 
-def wait_until(condition: Callable[[], object]) -> None:
+def wait_until(condition: Callable[[], object], explanation: Callable[[], str] = lambda: "") -> None:
     """Wait until something in another process has happened."""
     deadline = time.monotonic() + DEADLINE
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < deadline, f"it did not happen in time\n{explanation()}"
         time.sleep(0.01)

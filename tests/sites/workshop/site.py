@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from kit import forks
@@ -245,16 +245,21 @@ def wait_until(condition: Callable[[], object], explanation: Callable[[], str] =
         pause = min(1.2 * pause, 0.1)  # who looks all the time takes the processor from what is waited for
 
 
+def is_own(path: PurePath) -> bool:
+    """Tell whether something is resto's own, or lies in a directory that is, such as what a killed process leaves of a trial."""
+    return any(map(is_temporary, path.parts))
+
+
 def held(server: Any) -> dict[str, bytes]:
-    """Return what a test server has, by name, but for the file that says which host it is."""
-    return {name: content for name, content in server.files.items() if not is_temporary(name)}
+    """Return what a test server has, by name, but for what is resto's own."""
+    return {name: content for name, content in server.files.items() if not is_own(PurePath(name))}
 
 
 def files_below(directory: Path) -> dict[str, bytes]:
     """Return the content of all complete files, by name."""
     found = {}
     for path in directory.rglob("*"):
-        if not is_temporary(path.name):
+        if not is_own(path.relative_to(directory)):
             try:
                 found[path.relative_to(directory).as_posix()] = path.read_bytes()
             except (IsADirectoryError, FileNotFoundError):  # a directory, or gone in the meantime
