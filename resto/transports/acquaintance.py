@@ -11,7 +11,7 @@ from dataclasses import replace
 from resto.courses import Course
 from resto.exceptions import TransportError
 from resto.names import temporary_name
-from resto.transports.base import Trial
+from resto.transports.base import FILE_OF_TRIAL, Trial
 from resto.transports.bodies import Body
 from resto.transports.messages import NoAnswerError, Request, Response, Steps, Wire
 from resto.transports.steps import (
@@ -30,9 +30,6 @@ __all__ = ["DAY", "RETRY", "Acquaintance", "AttentiveWire", "learn", "try_direct
 
 # Seconds for which it is believed what a trial has shown, and after which one that has shown nothing certain is repeated.
 DAY, RETRY = 24 * 60 * 60, 60
-
-# In the directory of a trial: some servers show such a file in the place of its directory.
-_FILE = "index.html"
 
 # What says nothing of directories: who asks must prove who it is, or it is too early.
 _DEFERRED = frozenset({401, 407, 408, 421, 423, 425, 429})
@@ -247,7 +244,7 @@ def try_directories(action: Action, host: Acquaintance) -> Steps[None]:
     host.begin()
     if (yield Request("HEAD", action.target_of(temporary_name("")))).status == 200:
         raise action.failed("it says that it has a file which nobody has put there")
-    file, content = action.target_of(f"{action.name}/{_FILE}"), secrets.token_hex(16).encode()
+    file, content = action.target_of(f"{action.name}/{FILE_OF_TRIAL}"), secrets.token_hex(16).encode()
     made = yield Request("MKCOL", collection(action.target))  # refused where it is PUT that makes directories
     try:
         put = yield from unlocked(Request("PUT", file, body=Body(content)))

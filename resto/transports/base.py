@@ -10,7 +10,7 @@ from resto.exceptions import TransportError
 from resto.names import HOST_IDENTITY, MASTER_IDENTITY, problem_of_part, problems_of_parts
 
 
-__all__ = ["Directory", "Entry", "Transport", "Trial", "modified_of"]
+__all__ = ["FILE_OF_TRIAL", "Directory", "Entry", "Transport", "Trial", "modified_of"]
 
 
 # Of resto's own, and nobody's concern.
@@ -79,6 +79,10 @@ class Directory:
             self.directories.add(name)
         else:
             self.files[name] = size
+
+
+# In the directory of a trial: some servers show such a file in the place of its directory.
+FILE_OF_TRIAL = "index.html"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,16 @@
-"""Uploads that have not come to their end, as a process was killed: they lie on hosts under temporary names, and are removed from there."""
+"""What has not come to its end, as a process was killed: uploads and trials lie on hosts under temporary names, and are removed from there."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from resto.exceptions import TransportError
+from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError
 from resto.executors import Job
 from resto.names import is_unfinished
 from resto.repair.sync.hosts import Hosts
 from resto.repair.sync.report import Notice
 from resto.transports import Transport
+from resto.transports.base import FILE_OF_TRIAL
 
 
 __all__ = ["Unfinished"]
@@ -22,7 +23,7 @@ clock = partial(datetime.now, UTC)
 
 
 class Unfinished:
-    """The uploads that have not come to their end on the hosts of a comparison.
+    """The uploads and trials that have not come to their end on the hosts of a comparison.
 
     Args:
         hosts: Of the comparison.
@@ -66,19 +67,43 @@ class Unfinished:
                 self._found(notices[outcome.host, outcome.name])
 
     def _remove(self, host: str, name: str) -> bool | None:
-        """Remove an upload if it is old enough; return whether it is gone, and None if it was before.
+        """Remove an upload or a trial if it is old enough; return whether it is gone, and None if it was before.
 
         Raises:
-            TransportError: The host does not say how old it is, or does not remove it.
+            TransportError: The host does not say how old it is, or does not remove it, or it is something else.
         """
         transport = self._transport_for(host)
         try:
-            age = clock() - transport.modified_time(host, name)
-        except TransportError as error:
-            if isinstance(error, FileNotFoundError):
-                return None  # it has come to its end
+            modified = transport.modified_time(host, name)
+        except HostUnavailableError:
             raise
-        if self._is_dry_run or age < AGE:
+        except TransportError as error:  # Apache may say of a directory that nothing is there, others give no date
+            return self._remove_trial(transport, host, name, error)
+        if self._is_dry_run or not self._is_old(modified):
             return False
         transport.delete(host, name)
         return True
+
+    def _remove_trial(self, transport: Transport, host: str, name: str, error: TransportError) -> bool | None:
+        file = f"{name}/{FILE_OF_TRIAL}"
+        try:
+            there = transport.browse(host, name)
+            # Apache does not list a directory with such a file in it.
+            has_file = there is None or FILE_OF_TRIAL in there.files
+            modified = transport.modified_time(host, file) if has_file else None
+        except RemoteFileNotFoundError:
+            if isinstance(error, RemoteFileNotFoundError):
+                return None  # it has come to its end
+            raise error from None
+        if there is not None and (there.directories or there.others or len(there.files) > has_file):
+            raise error
+        # One that is empty does no harm to a trial that is under way: it has shown nothing, and is repeated.
+        if self._is_dry_run or (modified is not None and not self._is_old(modified)):
+            return False
+        if has_file:
+            transport.delete(host, file)  # not every server removes a directory with it
+        transport.remove_directory(host, name)
+        return True
+
+    def _is_old(self, modified: datetime) -> bool:
+        return clock() - modified >= AGE

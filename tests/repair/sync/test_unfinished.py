@@ -86,6 +86,45 @@ def test_a_directory_of_such_a_name_is_told_and_stays(make, server):
     assert server.has_file(f"{name}/a")
 
 
+@pytest.fixture
+def broken_off(server, make):
+    """A function that leaves the directory of a trial, as far as it got, and returns the name of that and a storage."""
+
+    def leave(*files):
+        name = temporary_name("")
+        server.create_file(f"{name}/index.html", b"of a trial")
+        if not files:
+            server.delete_file(f"{name}/index.html")
+        return name, make(server)
+
+    return leave
+
+
+@pytest.mark.usefixtures("days_later")
+@pytest.mark.parametrize("files", [["index.html"], []])
+def test_a_trial_that_was_broken_off_leaves_nothing(broken_off, server, files):
+    _, storage = broken_off(*files)
+    report, events = compare(storage)
+    assert counted(report) == (1, 1)
+    assert events == []
+    assert storage.transport_for(server.url).browse(server.url, "").others == {}
+
+
+def test_a_trial_may_still_be_under_way(broken_off, server):
+    name, storage = broken_off("index.html")
+    report, _ = compare(storage)
+    assert counted(report) == (1, 0)
+    assert server.has_file(f"{name}/index.html")
+
+
+@pytest.mark.usefixtures("days_later")
+def test_a_dry_run_removes_no_trial(broken_off, server):
+    name, storage = broken_off("index.html")
+    report, _ = compare(storage, dry_run=True)
+    assert counted(report) == (1, 0)
+    assert server.has_file(f"{name}/index.html")
+
+
 @pytest.mark.usefixtures("days_later")
 def test_what_cannot_be_removed_is_told(left, server):
     server.fault_methods, server.refuse_code = {"DELETE"}, 403
@@ -112,10 +151,14 @@ def test_real_servers(media_servers, make, kind):
     url, folder = media_servers(kind).new_folder()
     storage = make(SimpleNamespace(url=url))
     storage.transport_for(url).create(url, "d/a", b"content")
-    for name in (".resto-0123456789abcdef", "d/.resto-0123456789abcdef", ".resto-other"):
+    names = [".resto-0123456789abcdef", "d/.resto-0123456789abcdef", ".resto-other"]
+    trial = ".resto-fedcba9876543210"
+    media_servers(kind).request("MKCOL", f"/{folder.name}/{trial}/")
+    for name in (*names, f"{trial}/index.html"):
         media_servers(kind).request("PUT", f"/{folder.name}/{name}", b"half")
     report, _ = compare(storage)
-    assert counted(report) == (2, 2)
+    assert counted(report) == (3, 3)
+    assert not (folder / trial).exists()
     assert sorted(path.name for path in folder.rglob("*") if path.is_file()) in (
         [".resto-other", "a"],
         [".resto-other", ".resto.host", "a"],
