@@ -79,7 +79,7 @@ class Unfinished:
             raise
         except TransportError as error:  # Apache may say of a directory that nothing is there, others give no date
             return self._remove_trial(transport, host, name, error)
-        if self._is_dry_run or not self._is_old(modified):
+        if not self._is_to_go(modified):
             return False
         transport.delete(host, name)
         return True
@@ -95,15 +95,15 @@ class Unfinished:
             if isinstance(error, RemoteFileNotFoundError):
                 return None  # it has come to its end
             raise error from None
-        if there is not None and (there.directories or there.others or len(there.files) > has_file):
+        if there is not None and (there.directories or there.others or there.files.keys() - {FILE_OF_TRIAL}):
             raise error
-        # One that is empty does no harm to a trial that is under way: it has shown nothing, and is repeated.
-        if self._is_dry_run or (modified is not None and not self._is_old(modified)):
+        if not self._is_to_go(modified):
             return False
         if has_file:
             transport.delete(host, file)  # not every server removes a directory with it
         transport.remove_directory(host, name)
         return True
 
-    def _is_old(self, modified: datetime) -> bool:
-        return clock() - modified >= AGE
+    def _is_to_go(self, modified: datetime | None) -> bool:
+        # To remove an empty directory does no harm to a trial that is under way: it has shown nothing, and is repeated.
+        return not self._is_dry_run and (modified is None or clock() - modified >= AGE)
