@@ -1,11 +1,11 @@
-"""The durable record: which host may differ from the truth for which name, and which directories and servers are known."""
+"""The durable record: which host may differ from the truth for which name, which directories and servers are known, and who did what."""
 
 from typing import ClassVar
 
 from django.db import models
 
 
-__all__ = ["Host", "Pending"]
+__all__ = ["Host", "Pending", "Run"]
 
 
 class Pending(models.Model):
@@ -101,3 +101,65 @@ class Host(models.Model):
 
     def __str__(self) -> str:
         return self.host or f"the master copy of {self.storage}"
+
+
+class Run(models.Model):
+    """Something that takes a while and that somebody does, or is to do, for a site: what it is, how far it is, and what came of it.
+
+    Times are seconds since the epoch by the clock of the database, so that those of several machines can be compared. Users are
+    told of as text: the record may be in another database than they.
+
+    Attributes:
+        kind: ``"drain"``, ``"sync"``, ``"restore"``, ``"adopt"`` or ``"probe"``; ``"watch"`` for a process that stays.
+        storage: Alias of the storage in ``STORAGES``; several are joined by commas; empty for all.
+        hosts: The hosts as they stand in the settings, as JSON; none for all.
+        options: What else was asked for, as JSON.
+        asked_by: Who has asked for it on the page; empty if nobody has, as with a command.
+        asked: When.
+        started: When somebody has begun; null if nobody has so far.
+        seen: When whoever does it has given the last sign of life.
+        ended: When it has ended; null if it has not.
+        machine: Where it is done.
+        process: By which process there.
+        done: Names that were dealt with.
+        total: Of how many; null if that is not known.
+        is_total_final: Whether there can be no more of them.
+        sent_bytes: Bytes that were sent to hosts, or fetched from them.
+        total_bytes: Of how many; null if that is not known.
+        code: The exit code of the command; null as long as it has none.
+        counts: What came of it, in numbers, as JSON.
+        problems: The first problems, as a list of sentences in JSON.
+        report: What else came of it, as JSON. Of a process that stays: how it is.
+    """
+
+    kind = models.CharField(max_length=16)
+    storage = models.CharField(max_length=500, default="", blank=True)
+    hosts = models.TextField(default="[]")
+    options = models.TextField(default="{}")
+    asked_by = models.CharField(max_length=200, default="", blank=True)
+    asked = models.FloatField()
+    started = models.FloatField(null=True)
+    seen = models.FloatField(null=True)
+    ended = models.FloatField(null=True)
+    machine = models.CharField(max_length=255, default="", blank=True)
+    process = models.PositiveIntegerField(null=True)
+    done = models.PositiveBigIntegerField(default=0)
+    total = models.PositiveBigIntegerField(null=True)
+    is_total_final = models.BooleanField(default=False)
+    sent_bytes = models.PositiveBigIntegerField(default=0)
+    total_bytes = models.PositiveBigIntegerField(null=True)
+    code = models.SmallIntegerField(null=True)
+    counts = models.TextField(default="{}")
+    problems = models.TextField(default="[]")
+    report = models.TextField(default="{}")
+
+    class Meta:
+        """Indexes for the ways in which runs are found: the last ones of a kind and storage, and those that are under way."""
+
+        indexes: ClassVar = [
+            models.Index(fields=["kind", "storage", "id"], name="resto_run_kind"),
+            models.Index(fields=["ended"], name="resto_run_ended"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.storage}" if self.storage else self.kind

@@ -1,0 +1,156 @@
+"""Runs, as they are found."""
+
+import time
+
+import pytest
+from django.db.models import Q
+
+from resto.models import Run
+from resto.record import runs
+from resto.record.runs import DatabaseClock, ask, claim, find, last_of, prune, under_way, watching
+
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+DAY = 86_400.0
+
+
+@pytest.fixture(autouse=True)
+def _each_database(database):
+    pass
+
+
+def add(kind="sync", storage="default", *, ended=0.0, **values):
+    """Make a run that has ended, unless it has not; times are seconds ago."""
+    now = time.time()
+    end = None if ended is None else now - ended
+    times = {"asked": now - 10, "started": now - 10, "seen": now, "ended": end, **values}
+    return Run.objects.create(kind=kind, storage=storage, **{"code": None if ended is None else 0, **times}).pk
+
+
+def test_the_clock_is_that_of_the_database():
+    add()
+    before = time.time()
+    [run] = find(Q(), 1)
+    assert before - 2 < run.now < time.time() + 2  # MariaDB has whole seconds and a fraction, SQLite milliseconds
+
+
+def test_the_clock_can_be_written():
+    before = time.time()
+    Run.objects.create(kind="sync", asked=DatabaseClock())
+    Run.objects.update(started=DatabaseClock())
+    [run] = find(Q(), 1)
+    assert before - 2 < run.asked <= run.started <= run.now
+
+
+@pytest.mark.parametrize(
+    ("values", "state"),
+    [
+        ({"started": None, "seen": None, "ended": None}, "asked"),
+        ({"ended": None}, "under way"),
+        ({"ended": None, "seen": time.time() - 3600}, "dead"),
+        ({}, "done"),
+        ({"code": 1}, "failed"),
+        ({"code": 130}, "failed"),
+    ],
+)
+def test_state(values, state):
+    add(**values)
+    [run] = find(Q(), 1)
+    assert run.state == state
+
+
+def test_a_run_is_dead_after_six_signs_of_life_that_are_missing():
+    now = time.time()
+    add(ended=None, seen=now - 5 * runs.interval())
+    add(ended=None, seen=now - 7 * runs.interval())
+    assert [run.state for run in find(Q(), 2)] == ["dead", "under way"]
+
+
+def test_last_of():
+    assert last_of("sync", "default") is None
+    good = add()
+    bad = add(code=1)
+    add("drain")
+    add(storage="other")
+    add(hosts='["http://one/"]')
+    add(started=None, ended=None, seen=None)
+    assert last_of("sync", "default").id == bad
+    assert last_of("sync", "default", succeeded=True).id == good
+    every = add(storage="")
+    assert last_of("sync", "default").id == every
+    some = add(storage="static,default")
+    assert last_of("sync", "default").id == some
+    assert last_of("sync", "fault") is not None  # the one of all
+    assert last_of("sync", "fault").id == every
+
+
+def test_only_living_processes_watch():
+    now = time.time()
+    alive = add("watch", "", ended=None)
+    add("watch", "", ended=None, seen=now - 3600)
+    add("watch", "")
+    assert [run.id for run in watching()] == [alive]
+
+
+def test_what_is_under_way_includes_what_is_asked_for_and_what_has_died():
+    expected = [add(ended=None), add(ended=None, seen=1.0), add(ended=None, started=None, seen=None)]
+    add()
+    add("watch", ended=None)
+    assert [run.id for run in under_way()] == expected[::-1]
+
+
+def test_what_is_asked_for_twice_is_done_once():
+    first = ask("sync", "default", ["http://one/"], "alice", {"delete": False})
+    assert ask("sync", "default", ["http://one/"], "bob", {"delete": False}) == first
+    assert ask("sync", "default", [], "bob", {"delete": False}) != first
+    run = claim("web-1", 7)
+    assert (run.id, run.machine, run.process, run.asked_by, run.state) == (first, "web-1", 7, "alice", "under way")
+    assert run.hosts == ("http://one/",)
+    assert run.options == {"delete": False}
+    assert ask("sync", "default", ["http://one/"], "bob", {"delete": False}) != first
+    assert claim("web-2", 8) is not None
+    assert claim("web-2", 8) is not None
+    assert claim("web-2", 8) is None
+
+
+def test_a_lost_race_is_no_claim(monkeypatch):
+    """Somebody else begins it between the look and the claim."""
+    ask("sync", "default", [], "alice")
+    real = runs.runs_in
+    calls = []
+
+    def begun_meanwhile(connection):
+        calls.append(1)
+        if len(calls) == 2:
+            real(connection).update(started=1.0)
+        return real(connection)
+
+    monkeypatch.setattr(runs, "runs_in", begun_meanwhile)
+    assert claim("web-1", 7) is None
+
+
+@pytest.fixture
+def few(monkeypatch):
+    monkeypatch.setattr(runs, "MOST", 3)
+
+
+def test_old_runs_go_but_not_the_last_that_succeeded(few):
+    good = add()
+    failed = [add(code=1) for _ in range(5)]
+    other = [add(storage="other"), add("drain")]
+    prune("sync", "default")
+    assert set(Run.objects.values_list("pk", flat=True)) == {good, *failed[-3:], *other}
+
+
+def test_runs_go_after_ninety_days():
+    now = time.time()
+    older = add(asked=now - 92 * DAY)
+    old = add(asked=now - 91 * DAY)
+    dead = add(asked=now - 91 * DAY, ended=None)
+    prune("sync", "default")
+    assert set(Run.objects.values_list("pk", flat=True)) == {old}
+    newer = add()
+    prune("sync", "default")
+    assert set(Run.objects.values_list("pk", flat=True)) == {newer}
+    assert {older, dead}.isdisjoint(Run.objects.values_list("pk", flat=True))
