@@ -1,9 +1,15 @@
 """How far something is that takes a while."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from resto.clock import monotonic
 
-__all__ = ["Progress"]
+
+__all__ = ["Meter", "Progress", "Watcher", "ignore"]
+
+# Seconds between two reports at least, so that they cost next to nothing however fast names are dealt with.
+INTERVAL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +29,45 @@ class Progress:
     sent_bytes: int = 0
     total_bytes: int | None = None
     is_final: bool = False
+
+
+# Told how far something is, now and then and at the end.
+Watcher = Callable[[Progress], object]
+
+
+def ignore(progress: Progress) -> None:
+    """Be told in vain."""
+
+
+class Meter:
+    """Counts for whoever does something, and tells how far that is.
+
+    Attributes:
+        done: As for `Progress`, as all others are.
+    """
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._told = monotonic()
+        self.done = 0
+        self.total: int | None = None
+        self.sent_bytes = 0
+        self.total_bytes: int | None = None
+        self.is_final = False
+
+    def add(self, done: int, sent_bytes: int = 0) -> None:
+        """Count what was dealt with; tell it unless that was done a moment ago.
+
+        Args:
+            done: How many more names.
+            sent_bytes: How many more bytes.
+        """
+        self.done += done
+        self.sent_bytes += sent_bytes
+        if monotonic() - self._told >= INTERVAL:
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell how far it is."""
+        self._told = monotonic()
+        self._watcher(Progress(self.done, self.total, self.sent_bytes, self.total_bytes, self.is_final))
