@@ -5,6 +5,8 @@ import threading
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Self, cast
 
+from resto.progress import Progress
+
 
 __all__ = ["ProgressBar"]
 
@@ -37,6 +39,16 @@ class ProgressBar:
         """Show that there are so many files in all, as far as is known by now."""
         if self._bar is not None:
             self._bar.total = number
+
+    def follow(self, progress: Progress) -> None:
+        """Show how far something is.
+
+        Args:
+            progress: From its beginning.
+        """
+        if self._bar is not None:
+            self._bar.total = progress.total
+            self._bar.update(progress.done - self._bar.n)
 
     def beside(self) -> AbstractContextManager[None]:
         """Take the bar away while something else is written."""

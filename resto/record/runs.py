@@ -171,7 +171,7 @@ def _row(values: dict[str, Any]) -> RunRow:
 
 
 def last_of(kind: str, storage: str, *, succeeded: bool = False) -> RunRow | None:
-    """Return the last run of a kind that has begun and was about all hosts of a storage; None if there was none.
+    """Return the last run of a kind that has begun and was about all hosts and files of a storage; None if there was none.
 
     Args:
         kind: One of `KINDS`.
@@ -181,7 +181,7 @@ def last_of(kind: str, storage: str, *, succeeded: bool = False) -> RunRow | Non
     Raises:
         Exception: As for `find`.
     """
-    condition = Q(kind=kind, hosts="[]", started__isnull=False)
+    condition = Q(kind=kind, hosts="[]", started__isnull=False) & ~Q(options__contains='"prefix"')
     if succeeded:
         condition &= Q(code=0)
     # Those of several storages are few.

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 
 from resto.exceptions import ConfigurationError, HostUnavailableError, TransportError
 from resto.executors import Executor, Job, RemoteCall
@@ -71,6 +71,15 @@ class Drained:
     def claimed(self) -> int:
         """How many names on hosts were due, of those that the settings have."""
         return self.done + self.failed + self.skipped + self.queued + self.dropped + self.left
+
+    def since(self, before: "Drained") -> "Drained":
+        """Return what was done since then.
+
+        Args:
+            before: What had been done.
+        """
+        names = [one.name for one in fields(self) if one.type is int]
+        return replace(self, **{name: getattr(self, name) - getattr(before, name) for name in names})
 
 
 @dataclass(slots=True)

@@ -8,8 +8,8 @@ from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
 
 from resto.courses import course_of
-from resto.management.commands import resto_drain, resto_sync
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
+from resto.repair import traced
 
 
 class Command(InterruptibleCommand):
@@ -28,8 +28,8 @@ class Command(InterruptibleCommand):
 @pytest.fixture(autouse=True)
 def handler():
     """What happens at Ctrl-C, here and after the test."""
-    before = signal.getsignal(signal.SIGINT)
-    yield before
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # other tests leave what a command has set
+    yield signal.default_int_handler
     signal.signal(signal.SIGINT, before)
 
 
@@ -65,8 +65,8 @@ def test_what_was_interrupted_is_removed_from_hosts(settings, media_root, resto_
         server.heal()
         raise KeyboardInterrupt
 
-    for module in (resto_sync, resto_drain):
-        monkeypatch.setattr(module, "drain_into" if module is resto_drain else "synchronize", interrupt)
+    for function in ("drain_into", "synchronize"):
+        monkeypatch.setattr(traced, function, interrupt)
     with pytest.raises(CommandError, match="Interrupted"):
         call_command(name)
     assert server.files == {}

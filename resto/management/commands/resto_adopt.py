@@ -15,6 +15,7 @@ from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 from resto.management.progress import ProgressBar
 from resto.names import shown
 from resto.record import database
+from resto.record.traces import Trace
 from resto.repair.adoption import Adoption
 from resto.repair.sync import HostReport
 from resto.storage.finding import replicated_storages
@@ -76,7 +77,10 @@ class Command(InterruptibleCommand):
             )
         if options["interactive"] and not self._agrees(adoption):
             raise CommandError("Nothing was adopted.")
-        problems = adoption.carry_out()
+        with Trace("adopt", [adoption.alias], options["host"]) as trace:
+            trace.begin()
+            problems = adoption.carry_out()
+            trace.end(0, problems=problems)
         self.stdout.write("Adopted.")
         for problem in problems:
             self.stdout.write(shown(problem))

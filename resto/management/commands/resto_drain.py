@@ -6,6 +6,7 @@ import threading
 import time
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
@@ -24,7 +25,10 @@ from resto.names import shown
 from resto.record import database
 from resto.record.backlog import backlog_of
 from resto.record.chosen import make_due
-from resto.repair.drain import Drained, drain_into
+from resto.record.runs import WATCH
+from resto.record.traces import Trace
+from resto.repair.drain import Drained
+from resto.repair.traced import TracedDrain
 from resto.settings import get_setting
 from resto.storage.finding import hosts_of, replicated_aliases
 
@@ -91,12 +95,12 @@ class Command(InterruptibleCommand):
         if options["watch"]:
             self._watch(what, now=options["now"])
             return
-        drained = Drained()
         try:
-            with quiet(options["verbosity"]):
-                self._drain(drained, what, options)
+            with quiet(options["verbosity"]), TracedDrain(what["storage"], what["hosts"]) as drain:
+                self._drain(drain, what, options)
         except DatabaseError as error:
             raise CommandError(f"The record cannot be reached: {error}") from error
+        drained = drain.total
         self._tell_refusals(drained)
         if options["verbosity"] > 0 and (drained.claimed or not (drained.refused or drained.refused_hosts)):
             self._report(drained, "" if _summary(drained) else self._pending(what))
@@ -111,16 +115,16 @@ class Command(InterruptibleCommand):
                 options["verbosity"],
             )
 
-    def _drain(self, drained: Drained, what: dict[str, Any], options: dict[str, Any]) -> None:
+    def _drain(self, drain: TracedDrain, what: dict[str, Any], options: dict[str, Any]) -> None:
         with suppress(KeyboardInterrupt):
             if options["now"]:
                 self._make_due(what)
             with ProgressBar("Draining", hidden=options["verbosity"] < 1, leave=False) as bar:
-                drain_into(drained, **what, limit=options["limit"], progress=bar.update)
+                drain.drain(limit=options["limit"], direct=options["direct"], watcher=bar.follow)
             return
         tidy_up()
         text = (
-            f"Interrupted: {_summary(drained) or 'nothing was sent'}. The rest stays recorded, and what was under way is "
+            f"Interrupted: {_summary(drain.total) or 'nothing was sent'}. The rest stays recorded, and what was under way is "
             f"due in {duration(get_setting('LEASE'))}."
         )
         raise CommandError(text, returncode=INTERRUPTED)
@@ -134,6 +138,7 @@ class Command(InterruptibleCommand):
         with ExitStack() as stack:
             for number in (signal.SIGTERM, signal.SIGINT):
                 stack.callback(signal.signal, number, signal.signal(number, end))
+            stack.enter_context(Trace(WATCH, what["storage"], what["hosts"])).begin()
             self.stdout.write("Watching the record.")
             self.stdout.flush()
             if now:
@@ -169,26 +174,26 @@ class Command(InterruptibleCommand):
 
     def _work_off(self, what: dict[str, Any], ended: threading.Event) -> None:
         """Drain until nothing is due, and report that, and once in a while before."""
-        drained, reported = Drained(), monotonic()
-        while self._drain_some(what, drained) and not ended.is_set():
-            if monotonic() - reported > REPORT_INTERVAL:
-                self._report(drained)
-                drained, reported = Drained(), monotonic()
-        if drained.claimed:
-            self._report(drained)
+        told, reported = Drained(), monotonic()
+        with TracedDrain(what["storage"], what["hosts"], stays=True) as drain:
+            while self._drain_some(drain, what) and not ended.is_set():
+                if monotonic() - reported > REPORT_INTERVAL:
+                    self._report(drain.total.since(told))
+                    told, reported = replace(drain.total), monotonic()
+        if drain.total.claimed > told.claimed:
+            self._report(drain.total.since(told))
 
-    def _drain_some(self, what: dict[str, Any], total: Drained) -> bool:
+    def _drain_some(self, drain: TracedDrain, what: dict[str, Any]) -> bool:
         """Drain what is due; return whether there was anything."""
-        before = total.claimed
         try:
             # Few at a time, so that a signal does not have to wait for long.
-            drain_into(total, **what, limit=50, watches=True)
+            went_on = drain.drain(limit=50, direct=what["direct"])
         except (OperationalError, InterfaceError) as error:
             close_old_connections()
             self.stderr.write(f"The record cannot be reached, and is tried again: {error}")
             return False
-        self._tell_refusals(total)
-        return total.claimed > before
+        self._tell_refusals(drain.total)
+        return went_on
 
     def _tell_refusals(self, drained: Drained) -> None:
         hosts = {f"{host} of STORAGES[{alias!r}]": problem for (alias, host), problem in drained.refused_hosts}

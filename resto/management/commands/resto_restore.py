@@ -16,7 +16,8 @@ from resto.management.choices import is_yes, require_known, require_terminal
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 from resto.management.progress import ProgressBar
 from resto.names import clean_directory, shown
-from resto.repair.restore import Finding, RestoreOptions, RestoreReport, restore
+from resto.repair.restore import Finding, RestoreOptions, RestoreReport
+from resto.repair.traced import traced_restore
 from resto.storage import HybridStorage
 from resto.storage.finding import find_host, replicated_storages
 
@@ -70,12 +71,9 @@ class Command(InterruptibleCommand):
             self._ask(alias, storage)
         report: _Report = _JsonReport(self) if options["json"] else _TextReport(self, options["verbosity"])
         with ProgressBar(alias, leave=False) as bar:
-
-            def progress(done: int, total: int) -> None:
-                bar.expect(total)
-                bar.update(done)
-
-            result = restore(storage, restore_options, lambda finding: report.add(finding, bar), progress)
+            result = traced_restore(
+                alias, storage, restore_options, lambda finding: report.add(finding, bar), bar.follow
+            )
         report.conclude(alias, result)
         if not result.is_complete:
             raise CommandError("Something is left in doubt.")

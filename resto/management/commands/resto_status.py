@@ -17,12 +17,15 @@ from resto.management.choices import require_known
 from resto.management.durations import due_in, duration
 from resto.management.files import lines_of_file, record_of_file, record_of_pending, sentence_of_pending
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
+from resto.management.working import record_of_work, sentences_of_work
 from resto.names import clean_name, shown
 from resto.record import database
 from resto.record.chosen import pending_files
 from resto.repair.names import FileStatus, file_status
-from resto.repair.probe import HostProbe, probe_hosts
+from resto.repair.probe import HostProbe
 from resto.repair.status import HostStatus, MasterStatus, Stranger, host_statuses, master_status, strangers
+from resto.repair.traced import traced_probe
+from resto.repair.work import Work, work_on
 from resto.storage.finding import replicated_aliases, unusable_backends
 
 
@@ -93,15 +96,17 @@ class Command(InterruptibleCommand):
     def _tell_of_hosts(self, aliases: Sequence[str], options: dict[str, Any]) -> int:
         statuses: list[HostStatus] = []
         masters: dict[str, MasterStatus | None] = {}
+        works: dict[str, Work | None] = {}
         probes: list[HostProbe] = []
         others: list[tuple[str, Stranger]] = []
         broken = False
         for alias in aliases:
             try:
                 masters[alias] = master_status(alias)
+                works[alias] = work_on(alias)
                 statuses += host_statuses([alias])
                 others += [(alias, stranger) for stranger in strangers(alias)]
-                probes += probe_hosts([alias]) if options["probe"] else []
+                probes += traced_probe([alias]) if options["probe"] else []
             except DatabaseError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a plugin raises; the hosts of others are asked
@@ -110,7 +115,9 @@ class Command(InterruptibleCommand):
         found = {(probe.storage, probe.host): probe for probe in probes}
         pairs = [(status, found.get((status.storage, status.host))) for status in statuses]
         if options["json"]:
-            records = [_record(status, probe, masters[status.storage]) for status, probe in pairs]
+            records = [
+                _record(status, probe, masters[status.storage], works[status.storage]) for status, probe in pairs
+            ]
             self.stdout.write(json.dumps(records + [_record_of_stranger(*other) for other in others]))
         else:
             for master in masters.values():
@@ -121,6 +128,12 @@ class Command(InterruptibleCommand):
                 self.stdout.write("\n  ".join(map(shown, lines)))
             for other in others:
                 self.stdout.write(shown(_sentence_of_stranger(*other)))
+            for work in works.values():
+                if work is not None:
+                    is_lagging = any(status.pending for status in statuses if status.storage == work.storage)
+                    for sentence in sentences_of_work(work, is_lagging=is_lagging):
+                        self.stdout.write(shown(f"{work.storage}: {sentence}"))
+        broken = broken or any(work is not None and work.died for work in works.values())
         broken = broken or any(master is not None and master.problem for master in masters.values())
         return DOWN if broken else max(exit_code(statuses, probes), BACKLOG if others else FINE)
 
@@ -194,8 +207,11 @@ def exit_code(statuses: Sequence[HostStatus], probes: Sequence[HostProbe] = ()) 
     return BACKLOG if any(status.pending or status.left_out for status in statuses) else FINE
 
 
-def _record(status: HostStatus, probe: HostProbe | None, master: MasterStatus | None) -> dict[str, Any]:
+def _record(
+    status: HostStatus, probe: HostProbe | None, master: MasterStatus | None, work: Work | None
+) -> dict[str, Any]:
     record = status.as_dict() | {
+        "work": None if work is None else record_of_work(work),
         "in_settings": True,
         "master_copy": None if master is None else _record_of_master(master),
     }
@@ -219,6 +235,7 @@ def _record_of_stranger(alias: str, stranger: Stranger) -> dict[str, Any]:
         "storage": alias,
         "host": stranger.host,
         "in_settings": False,
+        "work": None,
         "master_copy": None,
         "spelling": stranger.spelling,
         "reachable": None,

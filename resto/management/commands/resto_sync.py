@@ -17,7 +17,8 @@ from resto.management.interruption import INTERRUPTED, InterruptibleCommand, tid
 from resto.management.progress import ProgressBar
 from resto.management.quiet import quiet
 from resto.names import clean_directory, shown
-from resto.repair.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport, synchronize
+from resto.repair.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport
+from resto.repair.traced import traced_sync
 from resto.settings import storage_settings
 from resto.spelling import did_you_mean
 from resto.storage import DistributedStorage, HybridStorage, ReplicatedStorage
@@ -99,7 +100,7 @@ class Command(InterruptibleCommand):
             report.conclude(alias, SyncReport([]))
             return None
         with ProgressBar(alias, leave=False) as bar:
-            result = synchronize(storage, options, lambda event: report.add(alias, event, bar), bar.update)
+            result = traced_sync(alias, storage, options, lambda event: report.add(alias, event, bar), bar.follow)
         report.conclude(alias, result)
         return result
 

@@ -21,6 +21,7 @@ from resto.executors.flow import BACKLOG, WINDOW
 from resto.management.commands import resto_drain
 from resto.models import Pending
 from resto.record import backlog, claims, leases, opening, rests
+from resto.repair import traced
 
 
 @pytest.fixture
@@ -174,7 +175,7 @@ def test_way_of_the_work_of_queues(missed, monkeypatch, option, direct, watch):
         given.append(options["direct"])
         os.kill(os.getpid(), signal.SIGTERM) if watch else None
 
-    monkeypatch.setattr(resto_drain, "drain_into", drain_into)
+    monkeypatch.setattr(traced, "drain_into", drain_into)
     call_command("resto_drain", *option, *watch)
     assert given == [direct]
 

@@ -167,7 +167,7 @@ def test_more_than_are_counted(server, capsys, monkeypatch):
         storages["default"].open_lease(name, (server.url, "http://media-9/"), present=True).release(0)
     with pytest.raises(SystemExit):
         call_command("resto_status")
-    first, second = capsys.readouterr().out.splitlines()
+    first, second, _ = capsys.readouterr().out.splitlines()
     assert f"{server.url} answers; more than 1 pending, the oldest for" in first
     assert "http://media-9/ is not a host of this storage; more than 1 pending, the oldest for" in second
 

@@ -1,0 +1,91 @@
+"""What people and monitoring are told of who drains and compares."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from resto.counts import counted
+from resto.management.durations import duration
+from resto.record.runs import RunRow
+from resto.repair.work import Work
+
+
+__all__ = ["record_of_work", "sentences_of_work"]
+
+_DRAIN = "run manage.py resto_drain --watch"
+
+_WORDS = {
+    "sent": "sent",
+    "removed": "removed",
+    "queued": "handed to the task queue",
+    "failed": "failed",
+    "skipped": "left for later",
+    "left": "left until the master copy is restored",
+    "dropped": "dropped",
+    "disagreements": "in which hosts differ from each other",
+}
+
+
+def sentences_of_work(work: Work, *, is_lagging: bool) -> Iterator[str]:
+    """Say who looks after a storage, and when somebody did so last; nothing of a storage that nobody had to look after so far.
+
+    Args:
+        work: Who does.
+        is_lagging: Whether a host lags.
+    """
+    for run in work.watching:
+        yield f"process {run.process} of {run.machine} stays and drains; its last sign of life is {duration(run.silence)} old."
+    if work.died is not None:
+        run = work.died
+        yield (
+            f"process {run.process} of {run.machine}, which stayed and drained, has given no sign of life for "
+            f"{duration(run.silence)}, and nobody has drained since: {_DRAIN}."
+        )
+    if work.drained is not None:
+        yield f"last drained {_told(work.drained)}."
+    elif is_lagging and not work.watching and work.died is None:
+        yield f"nobody has drained so far: {_DRAIN}."
+    if work.compared is not None:
+        yield f"last compared {_told(work.compared)}{_last_good(work)}."
+
+
+def record_of_work(work: Work) -> dict[str, Any]:
+    """Return the same for JSON: for each, seconds since its end or last sign of life, its state and exit code."""
+    return {
+        "watching": [_record(run) for run in work.watching],
+        "died": _record(work.died),
+        "drained": _record(work.drained),
+        "compared": _record(work.compared),
+        "agreed": _record(work.agreed),
+    }
+
+
+def _record(run: RunRow | None) -> dict[str, Any] | None:
+    if run is None:
+        return None
+    names = ("id", "state", "age", "machine", "process", "code", "counts", "problems")
+    return {name: getattr(run, name) for name in names}
+
+
+def _told(run: RunRow) -> str:
+    return f"{duration(run.age)} ago: {_outcome(run)}"
+
+
+def _outcome(run: RunRow) -> str:
+    if run.state == "under way":
+        total = "" if run.total is None else f" of {run.total:,}{'' if run.is_total_final else ' so far'}"
+        return f"under way, {run.done:,}{total} names"
+    if run.state == "dead":
+        return "it was broken off"
+    parts = [f"{run.counts[name]:,} {words}" for name, words in _WORDS.items() if run.counts.get(name)]
+    if run.kind == "sync":
+        parts = [counted(run.counts.get("compared", 0), "file") + " compared", *parts]
+        parts += [] if run.code == 0 else ["not everything agrees"]
+    return ", ".join([*(parts or ["nothing was due"]), *run.problems[:1]]).rstrip(".")
+
+
+def _last_good(work: Work) -> str:
+    if work.agreed is None:
+        return "; nothing is known of one after which everything agreed"
+    if work.compared is None or work.compared.id == work.agreed.id:
+        return ""
+    return f"; the last after which everything agreed was {duration(work.agreed.age)} ago"
