@@ -57,15 +57,19 @@ class DatabaseClock(Func):
     arity = 0
 
     def as_sql(self, compiler: "SQLCompiler", connection: BaseDatabaseWrapper, *args: Any, **context: Any) -> Any:
+        """Return what Django asks for, as in its documentation of expressions: here, and for each kind of database below."""
         return compiler.compile(Value(leases.clock(), output_field=FloatField()))
 
     def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, Any]:
+        """Return it for SQLite."""
         return "((julianday('now') - 2440587.5) * 86400.0)", []
 
     def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, Any]:
+        """Return it for PostgreSQL."""
         return "EXTRACT(EPOCH FROM clock_timestamp())::double precision", []
 
     def as_mysql(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, Any]:
+        """Return it for MySQL and MariaDB."""
         # Not UNIX_TIMESTAMP(NOW(6)): an hour of each autumn is there twice.
         return "(UNIX_TIMESTAMP() + MICROSECOND(NOW(6)) / 1000000)", []
 
