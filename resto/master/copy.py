@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import os
-import time
 from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Any
 
@@ -15,8 +14,9 @@ from resto.master.listing import browse
 from resto.master.proven import ProvenDirectory
 from resto.master.root import Root
 from resto.master.snapshots import Fingerprint, Snapshot, fingerprint_of
+from resto.master.sweep import Sweep
 from resto.master.writing import open_beside, write_content
-from resto.names import TEMPORARY_PREFIX, is_ordinary, is_temporary, restored_name, temporary_name
+from resto.names import is_ordinary, is_temporary, restored_name, temporary_name
 from resto.transports import Directory
 
 
@@ -25,12 +25,6 @@ if TYPE_CHECKING:
 
 
 __all__ = ["MasterCopy"]
-
-# Seconds since the last write to a temporary file after which whoever wrote it must be gone.
-ABANDONED_AFTER = 24 * 60 * 60
-
-# In how many directories a process remembers to have looked for abandoned files.
-_MAX_SWEPT = 10_000
 
 
 class MasterCopy(FileSystemStorage):
@@ -58,7 +52,7 @@ class MasterCopy(FileSystemStorage):
         super().__init__(location, None, file_permissions_mode, directory_permissions_mode, allow_overwrite)
         self._replaces = allow_overwrite
         self.proven = ProvenDirectory(self, believer)
-        self._swept: set[str] = set()
+        self._sweep = Sweep()
 
     # Writing.
 
@@ -120,7 +114,7 @@ class MasterCopy(FileSystemStorage):
         mode = (0o666 if will is None else will) & was & 0o666 | 0o600
         temporary = temporary_name(name)
         directory = temporary.rpartition("/")[0]
-        self._sweep(root, directory)
+        self._sweep.of(root, directory)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         try:
             try:
@@ -133,15 +127,6 @@ class MasterCopy(FileSystemStorage):
                 raise  # something above it is a file
             problem = f"{self.location}/{directory} exists and is not a directory."
             raise os_error(FileExistsError, errno.EEXIST, problem) from error
-
-    def _sweep(self, root: Root, directory: str) -> None:
-        """Remove what killed processes left in a directory, when this process first writes there."""
-        if directory in self._swept:
-            return
-        if len(self._swept) >= _MAX_SWEPT:
-            self._swept.clear()
-        self._swept.add(directory)
-        root.remove_older(directory, TEMPORARY_PREFIX, time.time() - ABANDONED_AFTER)
 
     def open_beside(self, name: str, mode: str) -> tuple[str, IO[Any]]:
         """Open a temporary file in a writing mode, with the present content of a name's file where the mode keeps it.

@@ -2,7 +2,7 @@
 
 A storage is composed of a transport, which speaks to hosts, and an executor, which decides where and when to do so; it knows
 neither HTTP nor threads. What hosts may have missed is recorded by `resto.record`, the local files are those of `resto.master`.
-Look first into `hybrid`, at `HybridStorage._save`, and into `replication`, by which all its changes reach a host.
+Look first into `hybrid`, at `HybridStorage._save`, then into `replicating`, and into `replication`, by which all its changes reach a host.
 """
 
 from resto.storage.background import AsyncStorage

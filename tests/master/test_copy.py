@@ -2,10 +2,7 @@
 
 import errno
 import os
-import signal
 import stat
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -16,8 +13,7 @@ from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import TemporaryUploadedFile
 
 from kit.disk import fail_with, mode_of, store
-from resto.master import copy as master_module
-from resto.master.copy import ABANDONED_AFTER, MasterCopy
+from resto.master.copy import MasterCopy
 from resto.master.root import Root
 
 
@@ -186,100 +182,6 @@ def test_readers_never_see_a_part_of_a_file(media_root):
     reader.join()
 
     assert seen <= set(versions)
-
-
-KILLED_WRITER = """
-import sys
-from django.conf import settings
-from django.core.exceptions import SuspiciousFileOperation
-from django.core.files import File
-settings.configure(MEDIA_ROOT=sys.argv[1])
-from resto.master.copy import MasterCopy
-
-class Endless(File):
-    def chunks(self, chunk_size=None):
-        yield b"some"
-        print("writing", flush=True)
-        sys.stdin.read()
-
-MasterCopy().store("a", Endless(None, "a"), None)
-"""
-
-
-@pytest.fixture
-def killed_writer(media_root):
-    """The directory of a writer that was killed in the middle of a file."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", KILLED_WRITER, str(media_root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    with process:
-        process.stdout.readline()
-        os.kill(process.pid, signal.SIGKILL)
-    return media_root
-
-
-def test_killed_writer_leaves_a_temporary_file_that_is_not_listed(killed_writer, master):
-    assert [path.name.startswith(".resto-") for path in killed_writer.iterdir()] == [True]
-    assert master.listdir("") == ([], [])
-    assert not master.exists("a")
-
-
-def test_abandoned_temporary_file_is_swept_after_a_day(killed_writer, master, later):
-    later(ABANDONED_AFTER + 60)
-
-    store(master, "b")
-
-    assert [path.name for path in killed_writer.iterdir()] == ["b"]
-
-
-def test_temporary_file_that_may_be_in_use_is_not_swept(killed_writer, master, later):
-    later(ABANDONED_AFTER - 60)
-
-    store(master, "b")
-
-    assert len(list(killed_writer.iterdir())) == 2
-
-
-def test_moved_upload_with_an_old_date_is_not_swept(master, media_root):
-    """Another process, which writes there for the first time, must not take it for abandoned."""
-    media_root.mkdir()
-    temporary = media_root / ".resto-moved"
-    temporary.write_bytes(b"")
-    os.utime(temporary, (0, 0))
-
-    store(master, "a")
-
-    assert temporary.exists()
-
-
-def test_a_directory_is_swept_once(master, media_root, monkeypatch):
-    store(master, "a")
-    scanned = []
-    with monkeypatch.context() as patch:  # pytest needs it to remove the directory
-        patch.setattr(os, "scandir", lambda path: scanned.append(path))
-        store(master, "b")
-
-    assert scanned == []
-
-
-def test_sweeping_remembers_a_bounded_number_of_directories(master, monkeypatch):
-    monkeypatch.setattr(master_module, "_MAX_SWEPT", 2)
-    for name in ("a/x", "b/x", "c/x"):
-        store(master, name)
-
-    assert len(master._swept) == 1
-
-
-@pytest.mark.parametrize("attribute", ["scandir", "unlink"])
-def test_sweeping_that_fails_does_not_keep_anybody_from_saving(killed_writer, master, monkeypatch, later, attribute):
-    later(ABANDONED_AFTER + 60)
-    with monkeypatch.context() as patch:
-        patch.setattr(os, attribute, fail_with(errno.EACCES))
-        temporary, file = master.open_beside("b", "wb")
-    file.close()
-    master.discard(temporary)
-
-    assert len(list(killed_writer.iterdir())) == 1
 
 
 # Permissions.
