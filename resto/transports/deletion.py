@@ -107,6 +107,8 @@ def _is_file(action: Action, host: Acquaintance, *, has_propfind: bool, deletes:
     response = yield Request("HEAD", action.target)
     if _has_no_file(action, response):
         return False
+    if host.trial is not None and not host.looks_as_before(response):
+        host.doubt()  # another server may have its address since
     is_known = host.trial is not None or _is_directory(action, response)
     if response.status == 200 and not is_known and host.may_be_tried:
         yield from learn(trial_of(action), host)

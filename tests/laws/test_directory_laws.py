@@ -168,8 +168,17 @@ HEARD_TOO_LATE = [
 ]
 
 
+REPLACED_BY_ONE_THAT_DELETES = [
+    ("replace", ("deletes", "301")),
+    ("delete", 1, "file"),
+    ("replace", ("deletes", "undated")),
+    ("delete", 1, "full"),
+]
+
+
 @given(SCENARIOS)
 @example((False, HEARD_TOO_LATE))
+@example((False, REPLACED_BY_ONE_THAT_DELETES))
 @settings(max_examples=5 * settings.default.max_examples, suppress_health_check=[HealthCheck.too_slow])
 def test_no_directory_is_lost(scenario):
     assert not loses(scenario)
