@@ -33,7 +33,7 @@ pytest_plugins = ["kit.servers", "kit.brokers", "kit.browser", "kit.recognized",
 
 # `make explore` has thousands of examples of each.
 settings.register_profile(
-    "default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    "default", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 settings.register_profile("explore", settings.get_profile("default"), max_examples=5_000, deadline=timedelta(minutes=1))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

@@ -429,4 +429,8 @@ def test_the_law_of_interleavings_is_broken_if_nobody_looks_again(monkeypatch, b
             return False  # it knows that something is wrong
         return hosts != [master] * len(hosts)
 
-    find(SCENARIOS, breaks_the_law, settings=settings(max_examples=50 * BUDGET, database=None, phases=[Phase.generate]))
+    find(
+        SCENARIOS,
+        breaks_the_law,
+        settings=settings(max_examples=max(3_000, BUDGET), database=None, phases=[Phase.generate]),
+    )

@@ -424,6 +424,9 @@ def test_the_law_is_broken_without_a_rule(monkeypatch, mutate):
             SCENARIOS,
             breaks_the_law,
             settings=settings(
-                max_examples=100 * BUDGET, database=None, phases=[Phase.generate], suppress_health_check=[*HealthCheck]
+                max_examples=max(6_000, BUDGET),
+                database=None,
+                phases=[Phase.generate],
+                suppress_health_check=[*HealthCheck],
             ),
         )

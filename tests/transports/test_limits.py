@@ -481,7 +481,7 @@ def peak_of(parse, body):
         tracemalloc.stop()
 
 
-@settings(max_examples=40)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(HOSTILE_XML, st.sampled_from(["", "<a>", "<response>", "<a ", "<!--", "<href>"]), ENCODINGS)
 def test_no_multistatus_takes_much_more_memory_than_its_size(unit, start, encoding):
     declared = "" if encoding != "latin-1" else '<?xml version="1.0" encoding="iso-8859-1"?>'
