@@ -1,6 +1,6 @@
 """How people are told how many of something there are."""
 
-__all__ = ["counted", "counted_up_to", "size_told"]
+__all__ = ["amount_told", "counted", "counted_up_to", "size_told"]
 
 
 def counted(number: int, noun: str) -> str:
@@ -16,3 +16,11 @@ def counted_up_to(number: int, *, has_more: bool) -> str:
 def size_told(size: int | None) -> str:
     """Return the size of a file in bytes; one that is None is missing."""
     return "missing" if size is None else counted(size, "byte")
+
+
+def amount_told(size: int) -> str:
+    """Return so many bytes in the unit that suits them."""
+    for unit, length in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= length:
+            return f"{size / length:,.{0 if size >= 10 * length else 1}f} {unit}"
+    return counted(size, "byte")

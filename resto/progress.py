@@ -42,12 +42,19 @@ def ignore(progress: Progress) -> None:
 class Meter:
     """Counts for whoever does something, and tells how far that is.
 
+    Args:
+        watcher: Is told.
+        hosts: On how many hosts each name is dealt with, if `done` and `total` count that for each host: names are told.
+
     Attributes:
         done: As for `Progress`, as all others are.
+        is_watched: Whether anybody is told: else it need not be found out how much there is to do.
     """
 
-    def __init__(self, watcher: Watcher) -> None:
+    def __init__(self, watcher: Watcher, hosts: int = 1) -> None:
         self._watcher = watcher
+        self._hosts = max(hosts, 1)
+        self.is_watched = watcher is not ignore
         self._told = monotonic()
         self.done = 0
         self.total: int | None = None
@@ -56,7 +63,7 @@ class Meter:
         self.is_final = False
 
     def add(self, done: int, sent_bytes: int = 0) -> None:
-        """Count what was dealt with; tell it unless that was done a moment ago.
+        """Count what was dealt with, and tell it unless that was done a moment ago.
 
         Args:
             done: How many more names.
@@ -70,4 +77,5 @@ class Meter:
     def tell(self) -> None:
         """Tell how far it is."""
         self._told = monotonic()
-        self._watcher(Progress(self.done, self.total, self.sent_bytes, self.total_bytes, self.is_final))
+        total = None if self.total is None else self.total // self._hosts
+        self._watcher(Progress(self.done // self._hosts, total, self.sent_bytes, self.total_bytes, self.is_final))

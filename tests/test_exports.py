@@ -37,7 +37,6 @@ TESTED_ELSEWHERE = {
     "resto.master": "master/test_copy.py",
     "resto.repair": "repair/test_drain.py",
     "resto.workers": "workers/test_jobs.py",
-    "resto.management.progress": "management/commands/test_resto_sync.py",
     "resto.management": "management/commands/test_resto_drain.py",
     "resto.management.choices": "management/commands/test_resto_drain.py",
     "resto.management.commands": "management/commands/test_resto_drain.py",

@@ -44,6 +44,7 @@ from resto.installed import Installed, conflicts, installed_plugins
 from resto.names import clean_name, is_temporary, temporary_name
 from resto.outcomes import Outcome
 from resto.plugins import PluginManager, get_plugin_manager
+from resto.progress import Progress
 from resto.repair.drain import Drained, drain
 from resto.repair.probe import HostProbe, probe_hosts
 from resto.repair.status import HostStatus, host_statuses
@@ -208,10 +209,15 @@ class BlueStorage(HybridStorage):
 # A site that looks after its hosts.
 
 
+def watch(progress: Progress) -> None:
+    assert_type(progress.total, int | None)
+    assert_type(progress.is_final, bool)
+
+
 def look_after_hosts(storage: ReplicatedStorage) -> None:
     assert_type(is_replicated("resto.storage.HybridStorage"), bool)
     assert_type(drain(), Drained)
-    assert_type(drain(storage=["default"], hosts=["media-1"], limit=10, progress=print).failed, int)
+    assert_type(drain(storage=["default"], hosts=["media-1"], limit=10, progress=watch).failed, int)
     assert_type(host_statuses(), list[HostStatus])
     for status in host_statuses(["default"]):
         assert_type(status.reachable, bool)

@@ -12,7 +12,16 @@ from resto.record.rests import call_back, delete_by_parts
 from resto.record.rows import RESTORED, Row, digest_of, in_parts
 
 
-__all__ = ["STUCK_AFTER", "PendingName", "adopt_lease", "claim", "claim_name", "forget_before", "take_back"]
+__all__ = [
+    "STUCK_AFTER",
+    "PendingName",
+    "adopt_lease",
+    "claim",
+    "claim_name",
+    "count_due",
+    "forget_before",
+    "take_back",
+]
 
 # For how many leases what was handed to a task queue has to rest there until a drain does it.
 STUCK_AFTER = 2
@@ -66,13 +75,38 @@ def claim(
         What is to be replicated. Rows of the same name and host are one piece of work.
     """
     now = leases.clock()
-    wanted = None
-    if storages or hosts or without:
-        wanted = [pair for pair in rows.pairs(storages) if pair not in without and (not hosts or pair[1] in hosts)]
+    wanted = _wanted(storages, hosts, without)
     due = _due(limit, now, wanted)
     if not due and call_back(now):
         due = _due(limit, now, wanted)
     return _claimed(_with_resting(due, now), now)
+
+
+def count_due(
+    most: int,
+    *,
+    storages: Sequence[str] = (),
+    hosts: Sequence[str] = (),
+    without: Collection[tuple[str, str]] = (),
+) -> int:
+    """Return how many pieces of work are due, as `claim` would return them.
+
+    Args:
+        most: How many rows are looked at: no more are counted.
+        storages: As for `claim`.
+        hosts: As for `claim`.
+        without: As for `claim`.
+    """
+    due = _due(most, leases.clock(), _wanted(storages, hosts, without))
+    return len({(row.storage, row.host, row.name) for row in due})
+
+
+def _wanted(
+    storages: Sequence[str], hosts: Sequence[str], without: Collection[tuple[str, str]]
+) -> list[tuple[str, str]] | None:
+    if not (storages or hosts or without):
+        return None
+    return [pair for pair in rows.pairs(storages) if pair not in without and (not hosts or pair[1] in hosts)]
 
 
 def _due(limit: int, now: float, wanted: Sequence[tuple[str, str]] | None) -> list[Row]:

@@ -1,10 +1,11 @@
 """Adoption: somebody says which directory is the master copy, or which server a host, where they do not prove it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from resto.exceptions import ConfigurationError
 from resto.master.places import has_files
 from resto.master.root import Root
+from resto.progress import Watcher
 from resto.record.identities import NEW
 from resto.repair.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport, synchronize
 from resto.storage import HybridStorage, ReplicatedStorage
@@ -62,11 +63,11 @@ class Adoption:
         known = self._storage.recognition.known().get(host)
         return known is None or known.state == ""
 
-    def compare(self, progress: Callable[[int], object]) -> SyncReport:
+    def compare(self, progress: Watcher) -> SyncReport:
         """Return how the directory and the hosts differ, or the hosts from each other; change nothing.
 
         Args:
-            progress: Told how many more files were looked at.
+            progress: Told how far it is.
         """
         chosen = None if self._master is None or not self.hosts else frozenset(self.hosts)
 

@@ -2,7 +2,8 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 
 from resto.exceptions import ConfigurationError, HostUnavailableError, TransportError
@@ -11,6 +12,7 @@ from resto.executors.queue import retry_delay
 from resto.names import is_canonical, shown
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
+from resto.progress import Meter, Watcher, ignore
 from resto.record import claims, leases, restores, rows
 from resto.record.backlog import NOTHING, backlog_of
 from resto.record.claims import PendingName
@@ -27,6 +29,9 @@ logger = logging.getLogger("resto")
 
 # Rows that are claimed at a time: few enough to be done long before the lease ends.
 BATCH = 200
+
+# Rows that are counted at a time to tell how many names are left: with a million it would take long.
+MOST = 10_000
 
 # Seconds in which a drain that watches says once that a queue is of no use.
 SAID_EACH = 3_600
@@ -88,6 +93,7 @@ class _SoFar:
 
     Attributes:
         total: What it returns at the end.
+        meter: Tells how far it is.
         direct: As for `drain`.
         mute: Storages whose task queue has not taken what it was given.
         untouched: The token of each lease that is held, and of which nothing was sent -> the lease.
@@ -96,6 +102,7 @@ class _SoFar:
     """
 
     total: Drained
+    meter: Meter
     direct: bool | None = None
     mute: set[str] = field(default_factory=set)
     untouched: dict[str, Lease] = field(default_factory=dict)
@@ -109,7 +116,7 @@ def drain(
     hosts: Sequence[str] = (),
     limit: int | None = None,
     direct: bool | None = None,
-    progress: Callable[[int], object] = lambda count: None,
+    progress: Watcher = ignore,
 ) -> Drained:
     """Replicate what is due, oldest first, on several hosts at once; leave a host alone after it could not be reached.
 
@@ -121,7 +128,7 @@ def drain(
         limit: How many rows of the record at most; None for all that are due.
         direct: Whether to do what is for a task queue: always, never, or (None) if the queue does not take it, or nobody has
             taken it from there for two leases.
-        progress: Called with the number of names that have just been dealt with.
+        progress: Told how far it is: how many names on hosts were dealt with, of those that are due.
 
     Returns:
         What was done.
@@ -139,7 +146,7 @@ def drain_into(
     limit: int | None = None,
     direct: bool | None = None,
     watches: bool = False,
-    progress: Callable[[int], object] = lambda count: None,
+    progress: Watcher = ignore,
 ) -> None:
     """Do what `drain` does, for whoever wants to know what was done even if it is interrupted.
 
@@ -152,7 +159,8 @@ def drain_into(
         watches: Whether this is done again and again: hosts are looked at even if nothing is pending for them.
         progress: As for `drain`.
     """
-    so_far, end = _SoFar(total, direct), math.inf if limit is None else total.claimed + limit
+    meter = Meter(progress)
+    so_far, end = _SoFar(total, meter, direct), math.inf if limit is None else total.claimed + limit
     strangers = Strangers(usable_storage, storage, hosts)
     so_far.strangers = strangers.pairs
     refused = refused_storages(storage)
@@ -172,16 +180,22 @@ def drain_into(
             break
         so_far.untouched = {one.lease.token: one.lease for one in work}
         try:
-            progress(_drop_what_is_no_name(work, so_far))
-            for one in _dealt_with([one for one in work if is_canonical(one.name)], so_far):
-                progress(one)
+            if meter.is_watched and meter.done + len(work) > (meter.total or 0):
+                most = max(0, int(min(MOST, end - total.claimed - len(work))))
+                left = claims.count_due(most, storages=storage, hosts=hosts, without=so_far.strangers) if most else 0
+                meter.total, meter.is_final = meter.done + len(work) + left, left < MOST
+                meter.tell()
+            _drop_what_is_no_name(work, so_far)
+            _deal_with([one for one in work if is_canonical(one.name)], so_far)
         except KeyboardInterrupt:
             leases.release_leases([*so_far.untouched.values()], 0)
             raise
+    meter.total, meter.is_final = meter.done, True
+    meter.tell()
     _tell_observers(storage)
 
 
-def _drop_what_is_no_name(work: list[PendingName], so_far: _SoFar) -> int:
+def _drop_what_is_no_name(work: list[PendingName], so_far: _SoFar) -> None:
     """Forget rows that resto has not written: what they name may be anything, above the master copy, too."""
     bad = [one for one in work if not is_canonical(one.name)]
     for one in bad:
@@ -191,7 +205,7 @@ def _drop_what_is_no_name(work: list[PendingName], so_far: _SoFar) -> int:
         so_far.untouched.pop(one.lease.token)
     leases.forget_leases([one.lease for one in bad])
     so_far.total.dropped += len(bad)
-    return len(bad)
+    so_far.meter.add(len(bad))
 
 
 def _tell_observers(aliases: Sequence[str]) -> None:
@@ -205,7 +219,7 @@ def _tell_observers(aliases: Sequence[str]) -> None:
             manager.notify_pending(alias, host, one.count, one.oldest, one.under_way)
 
 
-def _dealt_with(work: list[PendingName], so_far: _SoFar) -> Iterable[int]:
+def _deal_with(work: list[PendingName], so_far: _SoFar) -> None:
     for alias in dict.fromkeys(one.storage for one in work):
         mine = [one for one in work if one.storage == alias]
         try:
@@ -214,24 +228,22 @@ def _dealt_with(work: list[PendingName], so_far: _SoFar) -> Iterable[int]:
             logger.error("Failed to drain STORAGES[%r]. %s", alias, error)  # noqa: TRY400 - as `manage.py check` says it
             leases.release_leases([one.lease for one in mine], retry_delay(1))
             so_far.total.failed += len(mine)
-            yield len(mine)
+            so_far.meter.add(len(mine))
             continue
         if isinstance(found, ReplicatedStorage):
-            yield from _drain_storage(found, [one for one in mine if one.host in found.hosts], so_far)
-            yield from _settle_strangers(found, [one for one in mine if one.host not in found.hosts], so_far)
+            _drain_storage(found, [one for one in mine if one.host in found.hosts], so_far)
+            _settle_strangers(found, [one for one in mine if one.host not in found.hosts], so_far)
         else:
-            yield _leave(mine, so_far)
+            _leave(mine, so_far)
 
 
-def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> Iterable[int]:
+def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> None:
     total, down = so_far.total, so_far.down
     given = len(work)
     work = _with_a_truth(storage, work, so_far)
-    yield given - len(work)
     if storage.executor.needs_alias and so_far.direct is not True:
-        given = len(work)
         work = _left_by_the_queue(storage, work, so_far)
-        yield given - len(work)
+    so_far.meter.add(given - len(work))
     executor = get_plugin_manager().executor("thread")()
     # One name of each host first, to see who answers.
     for part in _first_of_each_host(work):
@@ -243,7 +255,7 @@ def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], so_far: 
         for host in {one.host for one in skipped}:
             leases.skip_leases([one.lease for one in skipped if one.host == host], down[host])
         total.skipped += len(skipped)
-        yield len(part)
+        so_far.meter.add(len(skipped))
 
 
 def _with_a_truth(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> list[PendingName]:
@@ -274,13 +286,13 @@ def _is_missing(storage: HybridStorage, name: str) -> bool | None:
         return None
 
 
-def _settle_strangers(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> Iterable[int]:
+def _settle_strangers(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> None:
     """Deal with what is pending for hosts that do not stand in the settings, or not like that."""
     for host in dict.fromkeys(one.host for one in work):
         mine = [one for one in work if one.host == host]
         spelling = find_host(storage, host)
         if spelling is None:
-            yield _leave(mine, so_far)
+            _leave(mine, so_far)
         else:
             # Claimed anew, they are one piece of work with what is pending for that spelling.
             leases.release_leases([one.lease for one in mine], 0, host=spelling)
@@ -308,10 +320,19 @@ def _repair(
             so_far.total.done += outcome.ok
             so_far.total.removed += _is_removal(outcome)
             so_far.total.failed += not outcome.ok
+            so_far.meter.add(1, _size_sent(storage, outcome) if so_far.meter.is_watched else 0)
             storage.report(outcome)
     finally:
         leases.settle_leases(settled)
     return settled
+
+
+def _size_sent(storage: ReplicatedStorage, outcome: Outcome) -> int:
+    """Return how large a file was that was sent; 0 if that cannot be told."""
+    if outcome.ok and outcome.action == "upload" and isinstance(storage, HybridStorage):
+        with suppress(OSError, ConfigurationError):
+            return storage.size(outcome.name)
+    return 0
 
 
 def _is_removal(outcome: Outcome) -> bool:
@@ -371,8 +392,7 @@ def _warn_of_queue(alias: str, reason: str) -> None:
         logger.warning("%s This drain does what is due of STORAGES[%r] itself.", shown(reason), alias)
 
 
-def _leave(work: list[PendingName], so_far: _SoFar) -> int:
+def _leave(work: list[PendingName], so_far: _SoFar) -> None:
     """Leave alone what the settings do not have, and was recorded since this drain has begun."""
     so_far.strangers.update((one.storage, one.host) for one in work)
     leases.release_leases([one.lease for one in work], 0)
-    return 0

@@ -1,11 +1,11 @@
 """What makes hosts equal again, with a trace of it in the record: for commands, tasks, and processes that stay."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from types import TracebackType
 from typing import Any, Self
 
-from resto.progress import Meter, Progress, Watcher, ignore
+from resto.progress import Progress, Watcher, ignore
 from resto.record.runs import RunRow
 from resto.record.traces import Trace
 from resto.repair.drain import Drained, drain_into
@@ -70,11 +70,11 @@ class TracedDrain:
             watcher: Told how far it is.
         """
         before = self.total.claimed
-        meter = Meter(_both(self._trace.note, watcher))
 
-        def dealt_with(number: int) -> None:
-            self._trace.begin()
-            meter.add(number)
+        def note(progress: Progress) -> None:
+            if progress.total:
+                self._trace.begin()
+            self._trace.note(replace(progress, done=before + progress.done, total=before + (progress.total or 0)))
 
         drain_into(
             self.total,
@@ -83,7 +83,7 @@ class TracedDrain:
             limit=limit,
             direct=direct,
             watches=self._stays,
-            progress=dealt_with,
+            progress=_both(note, watcher),
         )
         return self.total.claimed > before
 
@@ -126,9 +126,7 @@ def traced_sync(
     hosts = [] if options.hosts is None else sorted(options.hosts)
     with Trace("sync", [alias], hosts, _given(options, SyncOptions()), asked=asked) as trace:
         trace.begin()
-        meter = Meter(_both(trace.note, watcher))
-        report = synchronize(storage, options, tell, meter.add)
-        meter.tell()
+        report = synchronize(storage, options, tell, _both(trace.note, watcher))
         trace.end(
             0 if report.agrees else 1,
             counts=_counts_of_sync(report),
@@ -152,14 +150,7 @@ def traced_restore(
     """
     with Trace("restore", [alias], options=_given(options, RestoreOptions())) as trace:
         trace.begin()
-        meter = Meter(_both(trace.note, watcher))
-
-        def progress(done: int, total: int) -> None:
-            meter.total = total
-            meter.add(done)
-
-        report = restore(storage, options, found, progress)
-        meter.tell()
+        report = restore(storage, options, found, _both(trace.note, watcher))
         hosts = [f"{host.host}: {problem}" for host in report.hosts for problem in host.problems]
         counts = {"present": report.present, **report.counts}
         trace.end(0 if report.is_complete else 1, counts=counts, problems=[*report.problems, *hosts])

@@ -1,7 +1,7 @@
 """Storages of static files: in ``STATIC_ROOT``, and on all hosts."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from django.utils.deconstruct import deconstructible
 from resto.exceptions import ConfigurationError
 from resto.master.root import make_root
 from resto.outcomes import Outcome
+from resto.progress import Meter, Watcher, ignore
 from resto.record.changes import current_lease
 from resto.record.leases import Lease, forget_leases
 from resto.settings import static_root, static_url
@@ -109,24 +110,29 @@ class StaticFilesStorage(HybridStorage):
         return super().path(name)
 
     @contextmanager
-    def publishing(self, progress: Callable[[int], object] = lambda number: None) -> Iterator[Publication]:
+    def publishing(self, progress: Watcher = ignore) -> Iterator[Publication]:
         """Let hosts follow at the end only, and only where files differ from before. Not for several threads at once.
 
-        A file that is deleted and saved again is never missing on a host.
+        A file that is deleted and saved again is never missing on a host. If this is interrupted, what hosts have missed stays recorded.
 
         Args:
-            progress: Told how many more names have been dealt with, at the end.
+            progress: Told how far it is, once hosts follow.
 
         Yields:
             What was done; complete after the block.
         """
         self._adopt_release()
         publication = self._publication = Publication()
+        is_interrupted = False
         try:
             yield publication
+        except KeyboardInterrupt:
+            is_interrupted = True
+            raise
         finally:
             self._publication = None
-            self._publish(publication, progress)
+            if not is_interrupted:
+                self._publish(publication, Meter(progress, len(self.hosts)))
 
     def _adopt_release(self) -> None:
         """Let this directory be the master copy, unless it is: each release may have its own, and fills it."""
@@ -137,33 +143,42 @@ class StaticFilesStorage(HybridStorage):
                 self.recognition.follow(adopt(self.location, self.belief))
                 end_adoption(self.location, self.belief)
 
-    def _publish(self, publication: Publication, progress: Callable[[int], object]) -> None:
+    def _publish(self, publication: Publication, meter: Meter) -> None:
         # Without a record nobody knows what hosts have missed before, so that all is sent.
         is_recorded = self.record_alias() is not None
         changed = []
+        meter.total, meter.is_final = len(publication.changed) * len(self.hosts), True
         for name, before in publication.changed.items():
             if is_recorded and self._digest(name) == before:
                 publication.unchanged += 1
-                progress(1)
+                meter.add(len(self.hosts))
             else:
                 changed.append(name)
         publication.forget(publication.changed.keys() - set(changed))
+        sizes = {name: self._size(name) for name in changed}
+        meter.total_bytes = sum(filter(None, sizes.values())) * len(self.hosts)
         for number in range(0, len(changed), CHUNK):
-            names = changed[number : number + CHUNK]
-            self._send(names, publication)
-            progress(len(names))
+            self._send(changed[number : number + CHUNK], sizes, publication, meter)
+        meter.tell()
 
-    def _send(self, names: list[str], publication: Publication) -> None:
+    def _send(self, names: list[str], sizes: Mapping[str, int | None], publication: Publication, meter: Meter) -> None:
         outcomes = self.repair_each([(host, name) for name in names for host in self.hosts], from_nothing=True)
         by_name: dict[str, list[Outcome]] = {name: [] for name in names}
         for outcome in outcomes:
-            by_name[outcome.name].append(outcome)
+            size, one_each = sizes[outcome.name], by_name[outcome.name]
+            meter.add(1, size if outcome.ok and size else 0)
+            one_each.append(outcome)
+            if len(one_each) == len(self.hosts):
+                failures = [one for one in one_each if not one.ok]
+                publication.failures += failures
+                publication.sent += not failures
+                publication.removed += not failures and size is None
         publication.forget(names)  # what has failed has rows of its own
-        for name, one_each in by_name.items():
-            failures = [outcome for outcome in one_each if not outcome.ok]
-            publication.failures += failures
-            publication.sent += not failures
-            publication.removed += not failures and not self._master.exists(name)
+
+    def _size(self, name: str) -> int | None:
+        with suppress(FileNotFoundError, IsADirectoryError):
+            return self._master.size(name)
+        return None
 
     def open_lease(self, name: str, hosts: tuple[str, ...], *, present: bool) -> Lease | None:
         """Record that hosts are about to differ, and what the file is before it does; see `HybridStorage.open_lease`.

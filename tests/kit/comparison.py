@@ -1,5 +1,6 @@
 """Any two trees of files, and what a full comparison finds in them."""
 
+from itertools import pairwise
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -26,10 +27,14 @@ def write(root, tree):
         path.write_bytes(content)
 
 
-def compare(storage, **options):
-    """Compare; return the report, and what was found."""
-    events = []
-    return synchronize(storage, SyncOptions(**options), events.append), events
+def compare(storage, told=None, **options):
+    """Compare; return the report, and what was found. How far it is, is added to what was told."""
+    events, told = [], [] if told is None else told
+    report = synchronize(storage, SyncOptions(**options), events.append, told.append)
+    assert all(one.done <= (one.total or 0) for one in told)
+    assert all(one.sent_bytes <= (one.total_bytes or 0) for one in told)
+    assert all(before.done <= after.done and before.is_final <= after.is_final for before, after in pairwise(told))
+    return report, events
 
 
 def found(events):

@@ -32,6 +32,7 @@ PUBLIC = {
         ],
         "resto.outcomes": ["Outcome"],
         "resto.settings": ["get_setting", "get_credential", "storage_settings"],
+        "resto.progress": ["Progress"],
         "resto.repair.drain": ["drain", "Drained"],
         "resto.repair.sync": [
             "synchronize",

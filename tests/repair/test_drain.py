@@ -13,6 +13,7 @@ from resto import health
 from resto.exceptions import ReplicationError
 from resto.executors.queue import QueueExecutor
 from resto.models import Pending
+from resto.progress import Progress
 from resto.record import claims, leases, opening
 from resto.repair import drain as module
 from resto.repair import strangers
@@ -271,7 +272,31 @@ def test_progress_is_told(storage, servers, clock):
     clock[0] += 10
     told = []
     drain(progress=told.append)
-    assert sum(told) == 3
+    assert told[-1] == Progress(3, 3, sent_bytes=3, is_final=True)
+
+
+def test_progress_knows_how_much_is_due(storage, servers, clock, monkeypatch):
+    monkeypatch.setattr("resto.progress.INTERVAL", 0)
+    monkeypatch.setattr("resto.repair.drain.BATCH", 2)
+    monkeypatch.setattr("resto.repair.drain.MOST", 3)
+    servers[1].refuse = True
+    for number in range(8):
+        storage.save(str(number), ContentFile(b"1"))
+    servers[1].refuse = False
+    clock[0] += 10
+    told = []
+    drain(limit=7, progress=told.append)
+    # Beside the first two, three more were counted; beside the fifth and the sixth, which are claimed together, two, and one is to be done.
+    assert [*dict.fromkeys((one.done, one.total, one.is_final) for one in told if one.done)] == [
+        (1, 5, False),
+        (2, 5, False),
+        (3, 5, False),
+        (4, 5, False),
+        (4, 7, True),
+        (5, 7, True),
+        (6, 7, True),
+        (7, 7, True),
+    ]
 
 
 def test_missing_file_system_is_not_a_deletion(storage, servers, clock, media_root):

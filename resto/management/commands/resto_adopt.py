@@ -89,8 +89,8 @@ class Command(InterruptibleCommand):
 
     def _show(self, adoption: Adoption) -> str:
         """Say what differs; return what the directory lacks, if that is what is to be adopted, and hosts have or may have."""
-        with ProgressBar(adoption.alias, leave=False) as bar:
-            report = adoption.compare(bar.update)
+        with ProgressBar(adoption.alias) as bar:
+            report = adoption.compare(bar.follow)
         for problem in report.problems:
             self.stdout.write(shown(f"{adoption.alias}: {problem}"))
         for host in report.hosts:

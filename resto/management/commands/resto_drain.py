@@ -119,7 +119,7 @@ class Command(InterruptibleCommand):
         with suppress(KeyboardInterrupt):
             if options["now"]:
                 self._make_due(what)
-            with ProgressBar("Draining", hidden=options["verbosity"] < 1, leave=False) as bar:
+            with ProgressBar("Draining", things="names", hidden=options["verbosity"] < 1) as bar:
                 drain.drain(limit=options["limit"], direct=options["direct"], watcher=bar.follow)
             return
         tidy_up()

@@ -12,6 +12,7 @@ from resto.management.choices import is_yes, require_terminal
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 from resto.management.progress import ProgressBar
 from resto.names import shown
+from resto.progress import Progress
 from resto.record import database, identities
 from resto.record.chosen import forget_host, names_by_storage
 from resto.storage.finding import find_host, replicated_storages
@@ -66,11 +67,11 @@ class Command(InterruptibleCommand):
             self.stdout.write(shown(f"{alias}: {_names(number)} recorded for {host}."))
         if interactive and not self._agrees():
             raise CommandError("Nothing was forgotten.")
-        with ProgressBar("Forgetting", leave=False) as bar:
+        with ProgressBar("Forgetting", things="rows") as bar:
             for alias in gone:
                 for number in forget_host(alias, host):
                     forgotten.append(number)
-                    bar.update(number)
+                    bar.follow(Progress(sum(forgotten)))
                 # What has its address from now on is another one.
                 identities.forget(alias, host)
         left = {alias: number for alias, number in names_by_storage(host).items() if alias in gone}

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from argparse import ArgumentParser
-from typing import Any, Protocol
+from typing import Any
 
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.management import BaseCommand, CommandError
@@ -52,25 +52,26 @@ class Command(InterruptibleCommand):
         parser.add_argument("--json", action="store_true", help="report as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        report = (_JsonReport if options["json"] else _TextReport)(self, options["verbosity"])
         try:
-            self._handle(options)
+            self._handle(options, report)
         except BrokenPipeError:
             raise
         except OSError as error:
             raise CommandError(shown(f"The directory cannot be restored: {error}.")) from error
         except KeyboardInterrupt:
-            text = "Interrupted. What was restored stays; run the command again for the rest."
+            restored = f"{report.restored:,} restored" if report.restored else "nothing was restored"
+            text = f"Interrupted: {restored}. Run the command again for the rest."
             raise CommandError(text, returncode=INTERRUPTED) from None
 
-    def _handle(self, options: dict[str, Any]) -> None:
+    def _handle(self, options: dict[str, Any], report: "_Report") -> None:
         alias, storage = _chosen(options["storage"])
         if not storage.hosts:
             raise CommandError(absence_of_hosts(alias))
         restore_options = _restore_options(storage, options)
         if not options["dry_run"] and not options["no_input"]:
             self._ask(alias, storage)
-        report: _Report = _JsonReport(self) if options["json"] else _TextReport(self, options["verbosity"])
-        with ProgressBar(alias, leave=False) as bar:
+        with ProgressBar(alias, moved="restored", hidden=options["verbosity"] < 1) as bar:
             result = traced_restore(
                 alias, storage, restore_options, lambda finding: report.add(finding, bar), bar.follow
             )
@@ -128,20 +129,25 @@ def _restore_options(storage: HybridStorage, options: dict[str, Any]) -> Restore
     )
 
 
-class _Report(Protocol):
-    def add(self, finding: Finding, bar: ProgressBar) -> None: ...
-
-    def conclude(self, alias: str, report: RestoreReport) -> None: ...
-
-
-class _TextReport:
-    """A line for each file of which something is to be said, and one for the storage."""
+class _Report:
+    """What is told, and how many files were restored so far."""
 
     def __init__(self, command: BaseCommand, verbosity: int) -> None:
         self._command = command
         self._verbosity = verbosity
+        self.restored = 0
 
     def add(self, finding: Finding, bar: ProgressBar) -> None:
+        self.restored += finding.kind == "restored"
+
+    def conclude(self, alias: str, report: RestoreReport) -> None: ...
+
+
+class _TextReport(_Report):
+    """A line for each file of which something is to be said, and one for the storage."""
+
+    def add(self, finding: Finding, bar: ProgressBar) -> None:
+        super().add(finding, bar)
         if self._verbosity > (finding.kind == "restored"):
             with bar.beside():
                 self._command.stdout.write(shown(_line(finding)))
@@ -160,14 +166,15 @@ class _TextReport:
             )
 
 
-class _JsonReport:
+class _JsonReport(_Report):
     """One JSON object, written bit by bit: it may be large."""
 
-    def __init__(self, command: BaseCommand) -> None:
-        self._command = command
+    def __init__(self, command: BaseCommand, verbosity: int) -> None:
+        super().__init__(command, verbosity)
         self._separator = '{"files": [\n'
 
     def add(self, finding: Finding, bar: ProgressBar) -> None:
+        super().add(finding, bar)
         self._write(self._separator + json.dumps(dataclasses.asdict(finding)))
         self._separator = ",\n"
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from argparse import ArgumentParser, ArgumentTypeError
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -65,17 +66,17 @@ class Command(InterruptibleCommand):
         parser.add_argument("--json", action="store_true", help="report as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        report = (_JsonReport if options["json"] else _TextReport)(self, options["verbosity"])
         with suppress(KeyboardInterrupt):
-            self._handle(options)
+            self._handle(options, report)
             return
         tidy_up()
-        text = "Interrupted. What was sent or removed stays so; run the command again for the rest."
+        text = f"Interrupted: {report.done}. Run the command again for the rest."
         raise CommandError(text, returncode=INTERRUPTED)
 
-    def _handle(self, options: dict[str, Any]) -> None:
+    def _handle(self, options: dict[str, Any], report: "_Report") -> None:
         chosen = self._chosen(options["storage"])
         sync_options = _sync_options(chosen, options)
-        report = _JsonReport(self) if options["json"] else _TextReport(self, options["verbosity"])
         with quiet(options["verbosity"]), report:
             results = [self._synchronize(alias, storage, sync_options, report) for alias, storage in chosen.items()]
         _require_something(sync_options.prefix, chosen, [result for result in results if result is not None])
@@ -92,14 +93,14 @@ class Command(InterruptibleCommand):
         return chosen
 
     def _synchronize(
-        self, alias: str, storage: ReplicatedStorage, options: SyncOptions, report: "_TextReport | _JsonReport"
+        self, alias: str, storage: ReplicatedStorage, options: SyncOptions, report: "_Report"
     ) -> SyncReport | None:
         if options.hosts is not None and options.hosts.isdisjoint(storage.hosts):
             return None
         if not storage.hosts:
             report.conclude(alias, SyncReport([]))
             return None
-        with ProgressBar(alias, leave=False) as bar:
+        with ProgressBar(alias, hidden=report.verbosity < 1) as bar:
             result = traced_sync(alias, storage, options, lambda event: report.add(alias, event, bar), bar.follow)
         report.conclude(alias, result)
         return result
@@ -178,19 +179,37 @@ def _percentage(text: str) -> float:
     return value
 
 
-class _TextReport:
-    """A line for each difference, and one for each host."""
+class _Report:
+    """What is told, and what was done so far."""
 
     def __init__(self, command: BaseCommand, verbosity: int) -> None:
         self._command = command
-        self._verbosity = verbosity
+        self._done: Counter[str] = Counter()
+        self.verbosity = verbosity
 
     def __enter__(self) -> None: ...
 
-    def __exit__(self, *error: object) -> None: ...
+    def __exit__(self, error: object, *more: object) -> None: ...
 
     def add(self, alias: str, event: Difference | Disagreement | Notice, bar: ProgressBar) -> None:
-        if self._verbosity > 0:
+        if isinstance(event, Difference):
+            self._done[_state(event)] += 1
+
+    def conclude(self, alias: str, report: SyncReport) -> None: ...
+
+    @property
+    def done(self) -> str:
+        """What was done, a sentence fragment."""
+        parts = [f"{self._done[state]:,} {state}" for state in ("sent", "removed", "failed") if self._done[state]]
+        return ", ".join(parts) or "nothing was sent"
+
+
+class _TextReport(_Report):
+    """A line for each difference, and one for each host."""
+
+    def add(self, alias: str, event: Difference | Disagreement | Notice, bar: ProgressBar) -> None:
+        super().add(alias, event, bar)
+        if self.verbosity > 0:
             with bar.beside():
                 self._command.stdout.write(shown(_line(event)))
 
@@ -210,11 +229,11 @@ class _TextReport:
             )
 
 
-class _JsonReport:
+class _JsonReport(_Report):
     """One JSON object, written bit by bit: it may be large."""
 
-    def __init__(self, command: BaseCommand) -> None:
-        self._command = command
+    def __init__(self, command: BaseCommand, verbosity: int) -> None:
+        super().__init__(command, verbosity)
         self._storages: dict[str, Any] = {}
         self._separator = "\n"
 
@@ -227,6 +246,7 @@ class _JsonReport:
             self._write(f'\n], "storages": {json.dumps(self._storages)}, "agrees": {json.dumps(agrees)}}}\n')
 
     def add(self, alias: str, event: Difference | Disagreement | Notice, bar: ProgressBar) -> None:
+        super().add(alias, event, bar)
         fields = {"storage": alias, "type": type(event).__name__.lower(), **dataclasses.asdict(event)}
         self._write(self._separator + json.dumps(fields))
         self._separator = ",\n"

@@ -14,8 +14,9 @@ of which was found necessary by trying out all interleavings of few actors (`tes
 Look first at `run`, which finds out what is missing; `choice` says from where it is taken, and `bringing` follows the rules.
 """
 
+from resto.progress import Watcher, ignore
 from resto.repair.restore.report import Finding, RestoreOptions, RestoreReport, Told
-from resto.repair.restore.run import Progress, Restore
+from resto.repair.restore.run import Restore
 from resto.storage import HybridStorage
 
 
@@ -26,7 +27,7 @@ def restore(
     storage: HybridStorage,
     options: RestoreOptions,
     found: Told,
-    progress: Progress = lambda done, total: None,
+    progress: Watcher = ignore,
 ) -> RestoreReport:
     """Bring files that hosts have to the master copy, which lacks them.
 
@@ -37,7 +38,7 @@ def restore(
         storage: Which one.
         options: How.
         found: Told what becomes of each file that is missing.
-        progress: Told how many more files were dealt with, and how many there are as far as that is known.
+        progress: Told how far it is: how many files are there, or were dealt with, of those in directories that were looked into.
 
     Returns:
         What it came to.

@@ -245,13 +245,14 @@ class Bringing:
         published = [one for files in groups for one in self._publish_files(files)]
         kept = {one.wanted.name: one.lease for one in published if one.lease is not None}
         forget_leases([one.lease for one in ready if one.lease is not None and one.wanted.name not in kept])
-        if self._alias is not None and kept:
-            # Before anything is sent: else a drain could forget the rows of what is on its way to a host.
-            make_as_others(self._alias, kept)
-            self._look_again(kept)
-        for one in published:
-            wanted = one.wanted
-            yield Finding(wanted.name, "restored", wanted.host, wanted.sizes), wanted.sizes[wanted.host] or 0
+        try:
+            if self._alias is not None and kept:
+                # Before anything is sent: else a drain could forget the rows of what is on its way to a host.
+                make_as_others(self._alias, kept)
+                self._look_again(kept)
+        finally:  # they are there, even if this is interrupted
+            for wanted in (one.wanted for one in published):
+                yield Finding(wanted.name, "restored", wanted.host, wanted.sizes), wanted.sizes[wanted.host] or 0
         yield from self._telling()
 
     def _publish_files(self, files: Sequence[_Begun]) -> Iterator[_Begun]:

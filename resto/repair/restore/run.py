@@ -1,12 +1,13 @@
 """A restore as a whole: what the master copy lacks is looked for on all hosts, and in the record."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 from resto.exceptions import ConfigurationError, LeaseLostError, RemoteFileNotFoundError
 from resto.master.copy import MasterCopy
 from resto.names import is_canonical
+from resto.progress import Meter, Watcher
 from resto.record import identities, rows
 from resto.record.restores import pending_names, pending_of
 from resto.record.turns import Turn
@@ -21,13 +22,10 @@ from resto.storage.restoring import begin_restore, end_restore
 from resto.transports import Directory
 
 
-__all__ = ["Progress", "Restore"]
+__all__ = ["Restore"]
 
 # Directories that are looked into on one host and that nobody else has: a new disk has none.
 _MAX_LONE = 10_000_000
-
-# Told how many more files were dealt with, and how many there are, as far as that is known.
-Progress = Callable[[int, int], object]
 
 
 class Restore:
@@ -40,15 +38,14 @@ class Restore:
         progress: As for `restore`.
     """
 
-    def __init__(self, storage: HybridStorage, options: RestoreOptions, found: Told, progress: Progress) -> None:
+    def __init__(self, storage: HybridStorage, options: RestoreOptions, found: Told, progress: Watcher) -> None:
         self._storage = storage
         self._options = options
         self._found = found
-        self._progress = progress
+        self._meter = Meter(progress)
         self._hosts = Hosts(storage, None)
         self._aliases = storage.belief.aliases() or [alias for alias in [storage.record_alias()] if alias]
         self._turn: Turn | None = None
-        self._total = 0
         self._missing: list[Missing] = []
         # Of what something is pending for, and was told already.
         self._told: set[str] = set()
@@ -64,9 +61,11 @@ class Restore:
                 self._prepare()
                 self._go_through_hosts()
                 self._go_through_record()
+                self._meter.is_final = True
                 self._conclude()
         except (ConfigurationError, FileNotFoundError, LeaseLostError) as error:
             self.report.problems.append(str(error))
+        self._meter.tell()
         return self.report
 
     def _turn_of_its_own(self) -> AbstractContextManager[Any]:
@@ -98,7 +97,13 @@ class Restore:
 
     def _go_through_hosts(self) -> None:
         walk = Walk(self._hosts, self._browse, self._visit, self.report.problems, has_truth=True, most=_MAX_LONE)
-        walk.go(self._options.prefix, self._deal_with_missing)
+
+        def finish_group() -> None:
+            # There are few that only the record knows, unless hosts do not list their directories.
+            self._meter.is_final = not walk.has_more and not any(report.unlisted for report in self.report.hosts)
+            self._deal_with_missing()
+
+        walk.go(self._options.prefix, finish_group)
         if all(report.unlisted for report in self.report.hosts):
             self.report.problems.append(
                 "no host lists its directories, so that only names can be found that something is pending for"
@@ -119,7 +124,10 @@ class Restore:
 
     def _visit(self, node: Node, here: Directory, theres: Listings) -> None:
         there = {part for listing in theres.values() if listing for part in listing.files}
-        self.report.present += len(there & here.files.keys())
+        present = len(there & here.files.keys())
+        self.report.present += present
+        self._meet(len(there))
+        self._meter.add(present)
         for part in sorted(there - here.files.keys()):
             name, sizes = node.join(part), _sizes(node, part, theres)
             if part in here.directories or part in here.others:
@@ -130,7 +138,6 @@ class Restore:
 
     def _deal_with_missing(self) -> None:
         missing, self._missing = self._missing, []
-        self._total += len(missing)
         self._deal_with(missing)
 
     def _go_through_record(self) -> None:
@@ -139,7 +146,7 @@ class Restore:
             names = [name for name in page if name not in self._told and self._is_wanted(name)]
             for start in range(0, len(names), BATCH):
                 part = names[start : start + BATCH]
-                self._total += len(part)
+                self._meet(len(part))
                 self._deal_with([Missing(name, dict.fromkeys(self._hosts.active(), _UNKNOWN)) for name in part])
 
     def _is_wanted(self, name: str) -> bool:
@@ -164,7 +171,7 @@ class Restore:
             return
         for finding, size in bringing.bring(wanted):
             self.report.size += size
-            self._tell(finding)
+            self._tell(finding, size)
 
     def _wanted(self, missing: Sequence[Missing]) -> Iterator[Wanted]:
         for start in range(0, len(missing), BATCH):
@@ -176,11 +183,12 @@ class Restore:
                 if one.name in pending:
                     self._told.add(one.name)
                 if isinstance(chosen, Wanted):
+                    self._meter.total_bytes = (self._meter.total_bytes or 0) + (chosen.sizes[chosen.host] or 0)
                     yield chosen
                 elif chosen is not None and (chosen.kind != "lost" or self._is_certain(one)):
                     self._tell(chosen)
                 else:
-                    self._progress(1, self._total)
+                    self._meter.add(1)
 
     def _is_certain(self, missing: Missing) -> bool:
         """Tell whether all hosts have said what they have: else another one may have it, and the report says which does not answer."""
@@ -202,10 +210,14 @@ class Restore:
             elif len(problems) < MAX_PROBLEMS:
                 problems.append(f"{outcome.name}: {problem_of(outcome.error)}")
 
-    def _tell(self, finding: Finding) -> None:
+    def _tell(self, finding: Finding, size: int = 0) -> None:
         self.report.add(finding)
         self._found(finding)
-        self._progress(1, self._total)
+        self._meter.add(1, size)
+
+    def _meet(self, number: int) -> None:
+        """Count files that were found, on hosts or in the record."""
+        self._meter.total = (self._meter.total or 0) + number
 
     def _conclude(self) -> None:
         options = self._options

@@ -6,9 +6,9 @@ removed is the storage's affair. Look first at `with_master`, or at `between_hos
 
 from typing import cast
 
+from resto.progress import Watcher, ignore
 from resto.repair.sync.between_hosts import ComparisonBetweenHosts
 from resto.repair.sync.report import (
-    Compared,
     Difference,
     Disagreement,
     Found,
@@ -28,7 +28,7 @@ def synchronize(
     storage: ReplicatedStorage,
     options: SyncOptions,
     found: Found,
-    compared: Compared = lambda number: None,
+    compared: Watcher = ignore,
 ) -> SyncReport:
     """Compare a storage with its hosts, and replicate what differs.
 
@@ -38,7 +38,7 @@ def synchronize(
         storage: What to compare.
         options: How.
         found: Told each difference, when it is settled, and what is not compared.
-        compared: Told how many more files were looked at.
+        compared: Told how far it is: how many files agree, or were dealt with, of those in directories that were looked into.
 
     Returns:
         What it came to. A host that fails is reported there, and does not stop the others.

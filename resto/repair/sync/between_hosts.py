@@ -15,10 +15,10 @@ from resto.counts import counted
 from resto.exceptions import RemoteFileNotFoundError, UndecidedError
 from resto.executors import Job
 from resto.outcomes import Outcome
+from resto.progress import Watcher
 from resto.repair.sync.filling import Fill
 from resto.repair.sync.hosts import BLOCK, Listings, in_turn, tells
 from resto.repair.sync.report import (
-    Compared,
     Difference,
     Disagreement,
     Found,
@@ -45,7 +45,7 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
 
     has_truth = False
 
-    def __init__(self, storage: DistributedStorage, options: SyncOptions, found: Found, compared: Compared) -> None:
+    def __init__(self, storage: DistributedStorage, options: SyncOptions, found: Found, compared: Watcher) -> None:
         super().__init__(storage, options, found, compared)
         self._listed = False
         self._disagreements: list[Disagreement] = []
@@ -68,6 +68,7 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
             problem = "none of its hosts lists its directories, so that nothing can be compared"
             self.report.problems.append(problem)
         self._fill.end(self.report)
+        self._meter.tell()
         return self.report
 
     # What differs.
@@ -78,8 +79,9 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
         self._listed = self._listed or bool(listed)
         self._held.update({host: len(there.files) for host, there in theres.items() if there is not None})
         parts = sorted(set().union(*(there.files for there in listed)))
+        self._meet(len(parts) * len(self._hosts.reports))
         found = self._find_sizes(node, parts, theres)
-        self._compared(len(parts))
+        before = len(self._disagreements)
         alike: dict[str, _Sizes] = {}
         for part in parts:
             sizes = {host: found[part][host] for host in self._hosts.reports if host in found[part]}
@@ -88,6 +90,8 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
             elif self._options.checksum and len(sizes) > 1:
                 alike[node.join(part)] = sizes
         self._compare_contents(alike)
+        differing = len(self._disagreements) - before
+        self._meter.add((len(parts) - differing) * len(self._hosts.reports))
 
     def _find_sizes(self, node: Node, parts: Sequence[str], theres: Listings) -> dict[str, _Sizes]:
         """Return the sizes of files, by the last parts of their names; ask for those that are not in listings."""
@@ -141,6 +145,7 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
         if outcome.ok or isinstance(outcome.error, RemoteFileNotFoundError):
             return True
         problem = problem_of(outcome.error)
+        self._meet(1)
         self._tell(Difference(outcome.host, outcome.name, "unknown", None, None, "failed", problem))
         return False
 
@@ -163,6 +168,7 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
                 # What is filled gets what the named host has, or does not get it.
                 behind += self._differences(judged - self._left_out, disagreement, here)
                 by_source += self._wrong_by_source(disagreement, judged - self._left_out)
+        self._meter.add(len(disagreements) * len(self._hosts.reports) - len(behind) - len(by_source))
         # First: what is filled gets a copy of any of the others.
         self._repair(self._now(by_source, is_by_source=True), is_by_source=True)
         self._repair(self._now(behind))

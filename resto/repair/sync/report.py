@@ -9,7 +9,6 @@ from resto.outcomes import Outcome
 
 
 __all__ = [
-    "Compared",
     "Difference",
     "Disagreement",
     "Found",
@@ -173,9 +172,6 @@ class SyncReport:
 
 # Told what is found, one at a time.
 Found = Callable[[Difference | Disagreement | Notice], None]
-
-# Told how many more files were looked at.
-Compared = Callable[[int], object]
 
 
 def settled(difference: Difference, outcome: Outcome) -> Difference:

@@ -11,8 +11,9 @@ from typing import Generic, TypeVar
 
 from resto.names import HOST_IDENTITY
 from resto.outcomes import Outcome
+from resto.progress import Meter, Watcher
 from resto.repair.sync.hosts import Hosts, Listings, lacks
-from resto.repair.sync.report import Compared, Difference, Found, Notice, SyncOptions, SyncReport
+from resto.repair.sync.report import Difference, Found, Notice, SyncOptions, SyncReport
 from resto.repair.sync.unfinished import Unfinished
 from resto.storage import ReplicatedStorage
 from resto.transports import Directory
@@ -157,6 +158,11 @@ class Walk:
             for request in self._requests:
                 request.wait()
 
+    @property
+    def has_more(self) -> bool:
+        """Whether there are directories that were not looked into."""
+        return bool(self._pending or self._pending_lone or self._requests)
+
     def _is_left(self) -> bool:
         """Tell whether any directory is left, and turn to those that others lack when no other is."""
         if not self._pending and not self._requests:
@@ -251,12 +257,13 @@ class Comparison(Generic[StorageT]):
 
     has_truth = True
 
-    def __init__(self, storage: StorageT, options: SyncOptions, found: Found, compared: Compared) -> None:
+    def __init__(self, storage: StorageT, options: SyncOptions, found: Found, compared: Watcher) -> None:
         self._storage = storage
         self._options = options
         self._found = found
-        self._compared = compared
         self._hosts = Hosts(storage, options.hosts)
+        self._meter = Meter(compared, len(self._hosts.reports))
+        self._met = 0
         self._left_out: frozenset[str] = frozenset()
         self._unfinished = Unfinished(self._hosts, storage.transport_for, found, is_dry_run=options.dry_run)
         self.report = SyncReport(list(self._hosts.reports.values()))
@@ -265,6 +272,7 @@ class Comparison(Generic[StorageT]):
         walk = Walk(self._hosts, browse, visit, self.report.problems, has_truth=self.has_truth, left_out=self._left_out)
 
         def finish_group() -> None:
+            self._meter.is_final = self._meter.is_final or not walk.has_more
             after_group()
             self._unfinished.sweep()
 
@@ -286,10 +294,19 @@ class Comparison(Generic[StorageT]):
         report.missing += difference.kind == "missing"
         report.different += difference.kind == "different"
         report.extra += difference.kind == "extra"
+        if difference.state == "found" and difference.kind != "extra" and not self._options.dry_run:
+            self._meter.total_bytes = (self._meter.total_bytes or 0) + (difference.here or 0)
 
     def _tell(self, difference: Difference) -> None:
         report = self._hosts.reports[difference.host]
         report.repaired += difference.state == "repaired"
         report.removed += difference.state == "repaired" and difference.kind == "extra"
         report.failed += difference.state == "failed"
+        is_sent = difference.state == "repaired" and difference.kind != "extra"
+        self._meter.add(1, (difference.here or 0) if is_sent else 0)
         self._found(difference)
+
+    def _meet(self, number: int) -> None:
+        """Count files that were found, each for each host; `_tell` counts those that were dealt with, but not those that agree."""
+        self._met += number
+        self._meter.total = max(self._meter.total or 0, self._met)

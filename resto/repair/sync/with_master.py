@@ -10,10 +10,10 @@ from typing import Any, Literal, NamedTuple
 from resto.counts import counted
 from resto.exceptions import ConfigurationError, LeaseLostError, RemoteFileNotFoundError, TransportError
 from resto.executors import Job
+from resto.progress import Watcher
 from resto.record.turns import Turn
 from resto.repair.sync.hosts import Hosts, Listings, in_turn, tells
 from resto.repair.sync.report import (
-    Compared,
     Difference,
     Found,
     HostReport,
@@ -49,7 +49,7 @@ class _File(NamedTuple):
 class ComparisonWithMaster(Comparison[HybridStorage]):
     """Makes hosts equal to the master copy."""
 
-    def __init__(self, storage: HybridStorage, options: SyncOptions, found: Found, compared: Compared) -> None:
+    def __init__(self, storage: HybridStorage, options: SyncOptions, found: Found, compared: Watcher) -> None:
         super().__init__(storage, options, found, compared)
         # How many files may yet be removed from each host.
         self._budgets: dict[str, float] = dict.fromkeys(self._hosts.reports, 0)
@@ -76,6 +76,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
             # The directory of the master copy is missing, or is another one; a host that lacks something has been dealt with.
             if not (isinstance(error, FileNotFoundError) and self._is_without_uploads()):
                 self.report.problems.append(str(error))
+        self._meter.tell()
         return self.report
 
     def _is_without_uploads(self) -> bool:
@@ -151,12 +152,15 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
         held, extra = dict.fromkeys(self._hosts.reports, 0), dict.fromkeys(self._hosts.reports, 0)
 
         def count(node: Node, here: Directory, theres: Listings) -> None:
+            self._meet(len(here.files) * len(self._hosts.reports))
             for host, there in theres.items():
                 if there is not None:
                     held[host] += len(there.files)
                     extra[host] += sum(part not in here.files and part not in here.others for part in there.files)
 
         self._walk(self._browse, count, lambda: None)
+        self._meet(sum(extra.values()))
+        self._met = 0  # they are met again, and dealt with
         return held, extra
 
     def _set_budget(self, report: HostReport, held: int, extra: int) -> None:
@@ -173,25 +177,31 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
 
     def _compare(self, node: Node, here: Directory, theres: Listings) -> None:
         self._notice(node, here, theres)
+        done = len(here.files) * len(self._hosts.reports)
+        self._meet(done)
         for host, there in theres.items():
             self._hosts.reports[host].compared += len(here.files)
             if there is not None and there.files == here.files and not self._options.checksum:
                 continue
-            self._compare_files(host, node, here, there)
+            done -= self._compare_files(host, node, here, there)
             if there is not None:
                 self._collect_extras(host, node, here, there)
-        self._compared(len(here.files))
+        self._meter.add(done)
 
-    def _compare_files(self, host: str, node: Node, here: Directory, there: Directory | None) -> None:
+    def _compare_files(self, host: str, node: Node, here: Directory, there: Directory | None) -> int:
+        """Compare the files of a directory with those of a host; return of how many that is not all."""
+        left = 0
         for part, size in here.files.items():
             is_alike = there is not None and part in there.files and there.files[part] == size
             if is_alike and not self._options.checksum:
                 continue
+            left += 1
             file = _File(host, node.join(part), size or 0)
             if is_alike:
                 self._suspects.append(file)
             else:
                 self._judge(file, node, part, there)
+        return left
 
     def _judge(self, file: _File, node: Node, part: str, there: Directory | None) -> None:
         if there is not None and part in there.directories:
@@ -208,7 +218,9 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
         self._tell(difference)
 
     def _collect_extras(self, host: str, node: Node, here: Directory, there: Directory) -> None:
-        for part in there.files.keys() - here.files.keys() - here.others.keys():
+        parts = there.files.keys() - here.files.keys() - here.others.keys()
+        self._meet(len(parts))
+        for part in parts:
             difference = Difference(host, node.join(part), "extra", None, there.files[part], "found")
             self._count(difference)
             self._extras.append(difference)
@@ -240,13 +252,17 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
                 self._differs(file, size)
             elif self._options.checksum:
                 self._suspects.append(file)
+            else:
+                self._meter.add(1)
 
     def _compare_contents(self) -> None:
         """Compare the contents of files of the same size."""
         suspects, self._suspects = self._suspects, []
         job = partial(_content_job, self._storage, self._hosts)
         for file, is_same in self._answers(suspects, job, is_size_known=True):
-            if not is_same:
+            if is_same:
+                self._meter.add(1)
+            else:
                 self._differs(file, file.size)
 
     def _answers(

@@ -137,7 +137,7 @@ def test_interrupted_it_can_be_run_again(lost, monkeypatch, media_root):
 
     with monkeypatch.context() as patch:
         patch.setattr(Bringing, "_publish", interrupt)
-        assert run() == "Interrupted. What was restored stays; run the command again for the rest.\n"
+        assert run() == "Interrupted: nothing was restored. Run the command again for the rest.\n"
     assert [path.name for path in media_root.iterdir()] in (
         [".resto.master"],
         [".resto.master", "d"],
@@ -145,6 +145,17 @@ def test_interrupted_it_can_be_run_again(lost, monkeypatch, media_root):
     )
     assert run() == "default: 0 files were there, 2 restored.\n"
     assert lost.exists("a")
+
+
+@pytest.mark.parametrize("kind", ["Hybrid"], indirect=True)
+@pytest.mark.usefixtures("lost")
+def test_interruption_tells_what_is_there_by_then(monkeypatch, media_root):
+    def interrupt(self, kept):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Bringing, "_look_again", interrupt)
+    assert run() == "Interrupted: 1 restored. Run the command again for the rest.\n"
+    assert (media_root / "a").read_bytes() == b"a"
 
 
 @pytest.mark.parametrize("kind", ["Hybrid"], indirect=True)

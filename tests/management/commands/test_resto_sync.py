@@ -5,10 +5,12 @@ import json
 import logging
 import os
 import pty
+import re
 import subprocess
 import sys
 import termios
 import threading
+from contextlib import suppress
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -18,7 +20,6 @@ from kit import processes
 from kit.processes import interrupt
 from kit.record import files
 from resto.management.interruption import UNREAD
-from resto.management.progress import ProgressBar
 from resto.models import Pending
 from resto.record import opening
 
@@ -369,9 +370,18 @@ def test_interruption_reads_like_a_sentence(site, servers):
         interrupt(process, servers[0], lambda method: method == "PUT")
         _, errors = process.communicate()
     assert process.returncode == 130
-    assert (
-        errors == "CommandError: Interrupted. What was sent or removed stays so; run the command again for the rest.\n"
-    )
+    assert errors == "CommandError: Interrupted: nothing was sent. Run the command again for the rest.\n"
+
+
+def test_interruption_tells_what_was_done(site, servers):
+    """The first file of a directory is sent before the others."""
+    for name in ("a", "b"):
+        (site / name).write_bytes(b"1")
+    servers[0].create_file("c", b"old")
+    with start(servers[0].url, site, "--delete", "--force", stderr=subprocess.PIPE) as process:
+        interrupt(process, servers[0], lambda method: {"a", "b"} <= servers[0].files.keys())
+        _, errors = process.communicate()
+    assert errors == "CommandError: Interrupted: 1 sent, 1 removed. Run the command again for the rest.\n"
 
 
 def test_unfinished_uploads_are_counted_in_one_line(site, servers):
@@ -384,29 +394,29 @@ def test_unfinished_uploads_are_counted_in_one_line(site, servers):
     )
 
 
-def test_progress_needs_no_thread(site):
-    run("--dry-run")
-    assert [thread for thread in threading.enumerate() if type(thread).__module__.startswith("tqdm")] == []
-
-
-def test_without_a_terminal_no_time_is_spent_on_a_bar(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tqdm", None)  # its import fails
-    with ProgressBar("default") as bar, bar.beside():
-        bar.update(1)
+def read_terminal(descriptor, shown):
+    """Add what is written to a terminal, until nobody does any more."""
+    with suppress(OSError):
+        while block := os.read(descriptor, 10_000):
+            shown.append(block)
 
 
 def test_progress_is_shown_on_a_terminal_only(site, servers):
-    (site / "a").write_bytes(b"1")
+    """All files are in one directory; what is sent counts."""
+    for number in range(200):
+        (site / f"{number:03}").write_bytes(b"1" * 1000)
     master, slave = pty.openpty()
-    termios.tcsetwinsize(slave, (24, 80))
+    termios.tcsetwinsize(slave, (24, 100))
+    shown = []
     with start(servers[0].url, site, stderr=slave) as process:
+        os.close(slave)
+        reader = threading.Thread(target=read_terminal, args=(master, shown))
+        reader.start()
         printed, _ = process.communicate()
-    shown = os.read(master, 10_000).decode()
-    os.close(slave)
+        reader.join()
     os.close(master)
-    assert "default" in shown
-    assert "files" in shown
-    assert f"{servers[0].url}: missing a (sent)\n" in printed
+    assert re.search(r"\rdefault: \d+%\|.*\| \d+ of 200 files, \d+ kB sent \[00:\d\d<", b"".join(shown).decode())
+    assert f"{servers[0].url}: missing 000 (sent)\n" in printed
 
 
 # What is mistyped.

@@ -66,11 +66,12 @@ class Restored:
     Attributes:
         kinds: Name -> what became of it.
         report: What it came to.
+        told: How far it was.
     """
 
     def __call__(self, storage, **options):
-        found = []
-        self.report = restore(storage, RestoreOptions(**options), found.append)
+        found, self.told = [], []
+        self.report = restore(storage, RestoreOptions(**options), found.append, self.told.append)
         self.findings = {finding.name: finding for finding in found}
         assert len(found) == len(self.findings)
         self.kinds = {name: finding.kind for name, finding in self.findings.items()}

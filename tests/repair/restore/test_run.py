@@ -11,6 +11,7 @@ from kit.restored import ALL, files_below, state
 from resto.exceptions import ConfigurationError
 from resto.models import Host, Pending
 from resto.names import restored_name
+from resto.progress import Progress
 from resto.record import identities, leases
 from resto.record.opening import open_restored
 from resto.record.turns import Turn
@@ -25,7 +26,9 @@ def test_all_files_come_back_and_the_directory_is_the_master_copy(lost, run, med
         lost.save("new", ContentFile(b"new"))
     assert run(lost).is_complete
     assert run.kinds == dict.fromkeys(ALL, "restored")
-    assert (run.report.counts["restored"], run.report.size) == (3, sum(map(len, ALL.values())))
+    size = sum(map(len, ALL.values()))
+    assert (run.report.counts["restored"], run.report.size) == (3, size)
+    assert run.told[-1] == Progress(3, 3, sent_bytes=size, total_bytes=size, is_final=True)
     assert files_below(media_root) == ALL
     assert (state(), Pending.objects.count()) == ("", 0)
     assert lost.save("new", ContentFile(b"new")) == "new"
@@ -37,6 +40,7 @@ def test_run_again_brings_nothing(lost, run):
     identity = Host.objects.get(host="").identity
     assert run(lost).is_complete
     assert (run.kinds, run.report.present) == ({}, 3)
+    assert run.told[-1] == Progress(3, 3, is_final=True)
     assert Host.objects.get(host="").identity == identity
 
 

@@ -26,5 +26,7 @@ def make(media_root):
 
 
 @pytest.fixture(autouse=True)
-def _quiet(caplog):
+def _quiet(caplog, monkeypatch):
+    """Log nothing, and tell each step."""
+    monkeypatch.setattr("resto.progress.INTERVAL", 0)
     caplog.set_level(logging.CRITICAL + 1, logger="resto")

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kit.comparison import TREES, compare
+from resto.progress import Progress
 from resto.repair.sync import Disagreement
 from resto.storage import DistributedStorage
 from resto.testing import TestHttpServer
@@ -23,7 +24,8 @@ def test_hosts_without_a_master_copy_are_compared_with_each_other(hosts, checksu
                 server.create_file(name, content)
         storage = DistributedStorage([server.url for server in servers], "/media/", transport="webdav")
 
-        report, events = compare(storage, checksum=checksum, delete=True, force=True)
+        told = []
+        report, events = compare(storage, told, checksum=checksum, delete=True, force=True)
 
         assert [server.files for server in servers] == hosts
         names = set().union(*hosts)
@@ -35,6 +37,7 @@ def test_hosts_without_a_master_copy_are_compared_with_each_other(hosts, checksu
         assert all([*event.sizes.values()] == sizes[event.name] for event in events)
         assert report.agrees is not bool(expected)
         assert report.disagreements == len(expected)
+        assert told[-1] == Progress(len(names), len(names), is_final=True)
 
 
 def test_hosts_that_do_not_list_cannot_be_compared_with_each_other(resto_server_factory):

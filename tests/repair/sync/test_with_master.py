@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kit.comparison import PARTS, TREES, compare, found, write
 from resto.executors import Executor
+from resto.progress import Progress
 from resto.storage import HybridStorage
 from resto.testing import TestHttpServer
 from sites.workshop.site import files_below
@@ -54,7 +55,10 @@ def test_host_equals_the_master_copy_or_what_is_left_is_reported(master, host, w
             assert report.agrees is not bool(expected)
         assert {event.name for event in events} == expected
 
-        report, events = compare(storage)
+        told = []
+        report, events = compare(storage, told)
+        assert (told[-1].done, told[-1].is_final) == (told[-1].total or 0, True)
+        assert told[-1].done == len(master.keys() | host.keys() if webdav else master)
         blocked = {name for name in master if is_in_the_way(name, host) or has_a_file_above(name, host)}
         held = {name: content for name, content in server.files.items() if name in master}
         assert held == {name: host[name] if name in same_size else master[name] for name in master.keys() - blocked}
@@ -63,7 +67,9 @@ def test_host_equals_the_master_copy_or_what_is_left_is_reported(master, host, w
         }
         assert report.hosts[0].failed == len(blocked)
 
-        report, events = compare(storage, delete=True, force=True, checksum=True)
+        told.clear()
+        report, events = compare(storage, told, delete=True, force=True, checksum=True)
+        assert (told[-1].done, told[-1].is_final) == (told[-1].total or 0, True)
         blocked = {name for name in master if is_in_the_way(name, host)}
         if webdav:
             assert server.files == {name: content for name, content in master.items() if name not in blocked}
@@ -355,3 +361,60 @@ def test_content_without_an_end_is_different(make, server, media_root):
     report, events = compare(storage, checksum=True)
     assert found(events) == [("different", "a", "repaired")]
     assert report.agrees
+
+
+# How far it is.
+
+
+def test_what_is_sent_counts_in_one_directory(make, resto_server_factory, media_root):
+    servers = [resto_server_factory() for _ in range(2)]
+    storage = make(*servers, executor="inline")
+    write(media_root, {f"{number:03}": b"12" for number in range(100)})
+    servers[0].create_file("000", b"12")
+
+    told = []
+    compare(storage, told)
+
+    assert {one.total for one in told} == {100}
+    assert {one.done for one in told} >= {*range(1, 101)}
+    assert told[-1] == Progress(100, 100, sent_bytes=398, total_bytes=398, is_final=True)
+
+
+def test_total_grows_with_the_directories(make, server, media_root):
+    write(media_root, {f"{directory}/{number}": b"1" for directory in range(20) for number in range(5)})
+    storage = make(server)
+
+    told = []
+    compare(storage, told)
+
+    totals = [one.total for one in told]
+    assert totals == sorted(totals)
+    assert len({*totals}) > 2
+    assert {one.is_final for one in told if one.total < 100} == {False}
+    assert told[-1] == Progress(100, 100, sent_bytes=100, total_bytes=100, is_final=True)
+
+
+def test_whoever_removes_counts_first(make, server, media_root):
+    write(media_root, {f"{directory}/{number}": b"1" for directory in range(20) for number in range(5)})
+    server.create_file("0/old", b"old")
+    storage = make(server)
+
+    told = []
+    compare(storage, told, delete=True, max_delete=100)
+
+    assert {one.total for one in told if one.done} == {101}
+    assert all(one.is_final for one in told if one.done)
+    assert told[-1] == Progress(101, 101, sent_bytes=100, total_bytes=100, is_final=True)
+
+
+def test_nothing_is_dealt_with_on_a_host_that_is_down(make, resto_server_factory, media_root):
+    servers = [resto_server_factory() for _ in range(2)]
+    storage = make(*servers)
+    write(media_root, {"a": b"1", "b": b"1"})
+    servers[1].refuse = True
+
+    told = []
+    report, _ = compare(storage, told)
+
+    assert not report.agrees
+    assert told[-1] == Progress(2, 2, sent_bytes=2, total_bytes=2, is_final=True)

@@ -1,6 +1,7 @@
 """``manage.py collectstatic``: publish to all hosts at the end, what has changed only."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from django.contrib.staticfiles.management.commands import collectstatic
@@ -8,17 +9,20 @@ from django.core.management import CommandError
 
 from resto.exceptions import ConfigurationError, TransportError
 from resto.management.absence import absence_of_hosts
+from resto.management.durations import duration
+from resto.management.interruption import INTERRUPTED, InterruptibleCommand, tidy_up
 from resto.management.progress import ProgressBar
 from resto.management.quiet import quiet
 from resto.names import shown
 from resto.outcomes import Outcome
+from resto.settings import get_setting
 from resto.staticfiles.storage import Publication, StaticFilesStorage
 
 
 __all__ = ["Command"]
 
 
-class Command(collectstatic.Command):
+class Command(InterruptibleCommand, collectstatic.Command):
     """Django's ``collectstatic``; with a storage of resto, hosts follow at the end."""
 
     def set_options(self, **options: Any) -> None:
@@ -39,16 +43,29 @@ class Command(collectstatic.Command):
             if not destination.hosts:
                 self.log(absence_of_hosts("staticfiles"), level=1)
                 return super().collect()
-            with (
-                quiet(self.verbosity),
-                ProgressBar("Sending", hidden=not self.verbosity) as bar,
-                destination.publishing(bar.update) as publication,
-            ):
-                collected = super().collect()
+            return self._publish(destination)
         except ConfigurationError as error:
             raise CommandError(f"STORAGES['staticfiles']: {error}") from error
-        self._conclude(destination, publication)
-        return collected
+
+    def _publish(self, destination: StaticFilesStorage) -> dict[str, list[str]]:
+        publication = Publication()
+        with suppress(KeyboardInterrupt):
+            with (
+                quiet(self.verbosity),
+                ProgressBar("Sending", hidden=not self.verbosity, leave=True) as bar,
+                destination.publishing(bar.follow) as publication,
+            ):
+                collected = super().collect()
+            self._conclude(destination, publication)
+            return collected
+        tidy_up()
+        done = _changed(publication) if publication.sent else "nothing was sent"
+        rest = (
+            f"The rest is recorded, and manage.py resto_drain sends it in {duration(get_setting('LEASE'))}."
+            if destination.record_alias() is not None
+            else "Nothing is recorded: run this again, with --clear."
+        )
+        raise CommandError(f"Interrupted: {done}. {rest}", returncode=INTERRUPTED)
 
     def _conclude(self, storage: StaticFilesStorage, publication: Publication) -> None:
         is_recorded = storage.record_alias() is not None

@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 
 import pytest
 from django.contrib.staticfiles.management.commands import collectstatic as of_django
@@ -165,6 +166,53 @@ def test_host_that_is_down_is_named(use, servers, sources, fatal):
     assert "They are recorded; manage.py resto_drain sends them later." in text
     assert len(servers[0].files) == 3
     assert Pending.objects.count() == 3
+
+
+@pytest.mark.django_db
+def test_interruption_tells_what_was_done(use, servers, sources, monkeypatch):
+    """Here each file is sent when the one before is there."""
+    monkeypatch.setattr("resto.staticfiles.storage.CHUNK", 1)
+    use()
+    write(sources, **SITE)
+    puts = []
+
+    def interrupt(method, path):
+        puts.extend([path] if method == "PUT" else [])
+        if len(puts) == 5:
+            signal.raise_signal(signal.SIGINT)
+
+    servers[0].on_applied = servers[1].on_applied = interrupt
+    with pytest.raises(CommandError) as caught:
+        collect()
+    servers[0].on_applied = servers[1].on_applied = None
+    text = "Interrupted: 2 sent. The rest is recorded, and manage.py resto_drain sends it in 5 minutes."
+    assert (str(caught.value), caught.value.returncode) == (text, 130)
+    assert Pending.objects.exists()
+
+
+def test_interruption_while_files_are_collected_sends_nothing(use, servers, sources, monkeypatch):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    use()
+    write(sources, **SITE)
+    monkeypatch.setattr(of_resto.Command, "copy_file", interrupt)
+    with pytest.raises(
+        CommandError, match=r"^Interrupted: nothing was sent\. Nothing is recorded: run this again, with --clear\.$"
+    ):
+        collect()
+    assert [server.files for server in servers] == [{}, {}]
+
+
+def test_progress_is_shown_at_the_end(use, sources, monkeypatch):
+    use()
+    write(sources, **SITE)
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stderr", terminal)
+    collect()
+    assert "| 3 of 3 files, 74 bytes sent [" in terminal.getvalue()
+    assert terminal.getvalue().endswith("\n")
 
 
 def test_wrong_options_are_told_before_anything_is_written(use, servers, sources, tmp_path):
