@@ -118,7 +118,8 @@ class Trace:
         self._has_ended = True
         if self._end_of_signs is not None:
             self._end_of_signs()
-        if not self._is_begun:
+        number = self._number
+        if number is None:
             return
         first = [problem[:_MAX_PROBLEM] for problem in problems[:_FIRST]]
         values: dict[str, Any] = {"code": code, "problems": json.dumps(first), **self._how_far()}
@@ -126,7 +127,7 @@ class Trace:
             values["counts"] = json.dumps(dict(counts))
         if report is not None:
             values["report"] = json.dumps(dict(report))
-        self._careful(lambda: self._finish(values))
+        self._careful(lambda: self._finish(number, values))
 
     def renew(self) -> None:
         """Say that there was nothing to do: in the same row as the last time on this machine, so that none is added."""
@@ -159,10 +160,10 @@ class Trace:
             return int(runs_in(connection).create(**row, **values).pk)
 
     @outside_loops
-    def _finish(self, values: Mapping[str, Any]) -> None:
+    def _finish(self, number: int, values: Mapping[str, Any]) -> None:
         with connected() as connection:
             now = DatabaseClock()
-            runs_in(connection).filter(pk=self._number).update(ended=now, seen=now, **values)
+            runs_in(connection).filter(pk=number).update(ended=now, seen=now, **values)
         prune(self._kind, self._what["storage"])
 
     @outside_loops
@@ -190,7 +191,8 @@ class Trace:
 
     def _give_sign(self) -> None:
         """Write down that this goes on, through a connection of the helper thread's own, which is closed again."""
-        if not database.is_active():
+        number = self._number
+        if number is None or not database.is_active():
             return
         alias = get_setting("DATABASE")
         connection = connections.create_connection(alias)
@@ -199,7 +201,7 @@ class Trace:
             connection.settings_dict = {**connection.settings_dict, "OPTIONS": options}
         connections[alias] = connection
         try:
-            living = runs_in(connection).filter(pk=self._number, ended__isnull=True)
+            living = runs_in(connection).filter(pk=number, ended__isnull=True)
             living.update(seen=DatabaseClock(), **self._how_far(), **self._said())
         except DatabaseError as error:
             logger.debug("A sign of life is missed: %s", error)
