@@ -1,22 +1,21 @@
 """The comparison with a master copy: hosts are made equal to it, and what only they have is removed if that was asked for."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from resto.counts import counted
 from resto.exceptions import ConfigurationError, LeaseLostError, RemoteFileNotFoundError, TransportError
 from resto.executors import Job
 from resto.progress import Watcher
 from resto.record.turns import Turn
+from resto.repair.sync.budgets import Budgets
 from resto.repair.sync.hosts import Hosts, Listings, in_turn, tells
 from resto.repair.sync.report import (
     Difference,
     Found,
-    HostReport,
     SyncOptions,
     SyncReport,
     problem_of,
@@ -26,7 +25,7 @@ from resto.repair.sync.report import (
 from resto.repair.sync.walk import Comparison, Node
 from resto.storage import HybridStorage
 from resto.storage.occupancy import show_no_files
-from resto.transports import Directory
+from resto.transports import Directory, Transport
 from resto.transports.comparison import has_same_content
 
 
@@ -51,8 +50,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
 
     def __init__(self, storage: HybridStorage, options: SyncOptions, found: Found, compared: Watcher) -> None:
         super().__init__(storage, options, found, compared)
-        # How many files may yet be removed from each host.
-        self._budgets: dict[str, float] = dict.fromkeys(self._hosts.reports, 0)
+        self._budgets = Budgets(self._hosts.reports)
         self._from_nothing = False
         self._keep: Callable[[], None] = lambda: None
         self._is_proven = True
@@ -74,15 +72,11 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
                 self._repair_all(0)
         except (FileNotFoundError, ConfigurationError, LeaseLostError) as error:
             # The directory of the master copy is missing, or is another one; a host that lacks something has been dealt with.
-            if not (isinstance(error, FileNotFoundError) and self._is_without_uploads()):
+            transports = {host: self._storage.transport_for(host) for host in self._hosts.reports}
+            if not (isinstance(error, FileNotFoundError) and _is_without_uploads(self._storage, transports)):
                 self.report.problems.append(str(error))
         self._meter.tell()
         return self.report
-
-    def _is_without_uploads(self) -> bool:
-        """Return whether nobody has saved anything yet: no directory was made, and no host has a file."""
-        transports = {host: self._storage.transport_for(host) for host in self._hosts.reports}
-        return not Path(self._storage.location).exists() and show_no_files(transports)
 
     def _turn(self) -> AbstractContextManager[Any]:
         """Return what keeps others from going through all files meanwhile, where some are to be removed."""
@@ -117,7 +111,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
                 f"{self._storage.location} is being restored; nothing is removed on its account until then"
             )
         elif options.delete and options.force:
-            self._budgets = dict.fromkeys(self._hosts.reports, float("inf"))
+            self._budgets.lift()
         elif options.delete and is_empty:
             path = self._storage.path(options.prefix)
             self.report.problems.append(f"{path} is empty or missing; is it mounted? Nothing is removed on its account")
@@ -145,7 +139,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
             report.unlisted = 0
             if self._hosts.is_active(host):
                 report.problems.clear()
-                self._set_budget(report, held[host], extra[host])
+                self._budgets.set(report, held[host], extra[host], self._options.max_delete)
 
     def _count_files(self) -> tuple[dict[str, int], dict[str, int]]:
         """Return how many files each host has, and how many of them only the host has."""
@@ -162,16 +156,6 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
         self._meet(sum(extra.values()))
         self._met = 0  # they are met again, and dealt with
         return held, extra
-
-    def _set_budget(self, report: HostReport, held: int, extra: int) -> None:
-        allowed = held * self._options.max_delete / 100
-        if extra <= allowed:
-            self._budgets[report.host] = allowed
-        else:
-            report.problems.append(
-                f"{extra} of its {counted(held, 'file')} would be removed, which is more than {self._options.max_delete:g} %: "
-                "none is, unless forced"
-            )
 
     # What differs.
 
@@ -289,12 +273,11 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
         """Tell whether an extra file is to be removed now, and report it if not."""
         if self._options.dry_run:
             self._tell(difference)
-        elif self._budgets[difference.host] < 1:
+        elif self._budgets.take(difference.host):
+            return True
+        else:
             problem = "more than expected would be removed" if self._options.delete else ""
             self._tell(replace(difference, state="kept", problem=problem))
-        else:
-            self._budgets[difference.host] -= 1
-            return True
         return False
 
     def _repair_all(self, enough: int) -> None:
@@ -317,6 +300,11 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
             if self._hosts.is_active(difference.host):
                 under_way[difference.host, difference.name] = difference
                 yield difference.host, difference.name
+
+
+def _is_without_uploads(storage: HybridStorage, transports: Mapping[str, Transport]) -> bool:
+    """Return whether nobody has saved anything yet: no directory was made, and no host has a file."""
+    return not Path(storage.location).exists() and show_no_files(transports)
 
 
 def _split_firsts(differences: Sequence[Difference]) -> tuple[list[Difference], list[Difference]]:
