@@ -65,7 +65,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
         """Compare, repair, and return what it came to."""
         try:
             self._hosts.recognize(is_dry_run=self._options.dry_run)
-            with self._turn() as turn:
+            with _turn(self._storage, self._options) as turn:
                 self._keep = turn.keep if turn is not None else self._keep
                 self._prepare_removals()
                 self._walk(self._browse, self._compare, self._settle)
@@ -77,14 +77,6 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
                 self.report.problems.append(str(error))
         self._meter.tell()
         return self.report
-
-    def _turn(self) -> AbstractContextManager[Any]:
-        """Return what keeps others from going through all files meanwhile, where some are to be removed."""
-        alias = self._storage.record_alias()
-        removes = self._options.delete and not self._options.dry_run
-        if not removes or alias is None:
-            return nullcontext()
-        return Turn(min(self._storage.belief.aliases() or [alias]), "comparison")
 
     def _browse(self, node: Node) -> Directory | None:
         try:
@@ -300,6 +292,15 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
             if self._hosts.is_active(difference.host):
                 under_way[difference.host, difference.name] = difference
                 yield difference.host, difference.name
+
+
+def _turn(storage: HybridStorage, options: SyncOptions) -> AbstractContextManager[Any]:
+    """Return what keeps others from going through all files meanwhile, where some are to be removed."""
+    alias = storage.record_alias()
+    removes = options.delete and not options.dry_run
+    if not removes or alias is None:
+        return nullcontext()
+    return Turn(min(storage.belief.aliases() or [alias]), "comparison")
 
 
 def _is_without_uploads(storage: HybridStorage, transports: Mapping[str, Transport]) -> bool:
