@@ -1,10 +1,12 @@
 # make demo FILES="photo.jpg 'my paper.pdf'"    see resto at work, with your own files
+# make play                                     a site with three hosts, to upload to, and to stop and wipe by clicking
 # make test                                     the whole suite, with real media servers
 # make coverage                                 the same, and which lines nothing tests; takes longer
 # make steady                                   the suite three times on a busy machine, in random orders
 # make lint                                     format, style, floors and types
 # make explore                                  look for unknown failures, for a long time
 # make bench                                    compare speeds with other packages
+# make pictures                                 take the pictures of the docs anew, with Chromium
 # make audit                                    look for known vulnerabilities in what the tests and the site install
 # make clean                                    remove what the above made here
 #
@@ -24,7 +26,7 @@ export SERVERS
 # Else each of the hundreds of processes of a run compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test steady coverage lint explore bench audit clean
+.PHONY: help demo play test steady coverage lint explore bench pictures audit clean
 .DELETE_ON_ERROR:
 
 help:
@@ -33,6 +35,10 @@ help:
 # The shell splits FILES, so that names with spaces can be quoted.
 demo: $(VENV)/.installed
 	$(BIN)/python -m resto.testing.demo $(if $(KEEP),--keep) $(FILES)
+
+# In the place of the shell, so that Ctrl-C and SIGTERM come to it, and make waits until it has removed everything.
+play: $(VENV)/.installed
+	@exec $(BIN)/python -m resto.testing.play $(if $(PORT),--port $(PORT))
 
 # Four processes on two cores: tests of live servers and workers often wait.
 test: $(VENV)/.installed-test
@@ -63,6 +69,11 @@ bench: $(VENV)/.installed-test
 	scripts/install-servers $(BIN)/python
 	$(BIN)/python -m benchmarks --output benchmarks/results.json
 	$(BIN)/python -m benchmarks.page benchmarks/results.json
+
+pictures: $(VENV)/.installed-test
+	scripts/install-servers $(BIN)/python
+	$(BIN)/python scripts/pictures
+	RESTO_WRITE_REFERENCE=1 $(BIN)/python -m pytest -k test_picture tests/sites/test_live_site.py
 
 audit: $(VENV)/.installed-audit
 	$(BIN)/python scripts/audit

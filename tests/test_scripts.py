@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tarfile
@@ -201,3 +202,12 @@ def test_policy_invents_no_address():
     policy = (ROOT / "SECURITY.md").read_text()
     assert "private report at the place where the project is hosted" in policy
     assert not re.search(r"@|https?://", policy)
+
+
+# The pictures of the docs.
+
+
+def test_pictures_are_there_in_light_and_dark():
+    names = [picture.name for picture in runpy.run_path(str(ROOT / "scripts" / "pictures"))["PICTURES"]]
+    expected = {f"{name}-{scheme}.png" for name in names for scheme in ("light", "dark")}
+    assert {path.name for path in (ROOT / "docs" / "pictures").iterdir()} == expected

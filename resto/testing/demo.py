@@ -7,7 +7,6 @@ import filecmp
 import logging
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import textwrap
@@ -16,8 +15,7 @@ import unicodedata
 from contextlib import ExitStack, contextmanager, suppress
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 import django
 from django.apps import apps
@@ -31,6 +29,7 @@ from django.test import override_settings
 
 from resto.exceptions import ReplicationError
 from resto.executors.thread import ThreadExecutor
+from resto.testing.processes import MediaServer
 
 
 if TYPE_CHECKING:
@@ -61,52 +60,6 @@ class MeasuringExecutor(ThreadExecutor):
         if any(outcome.action == "upload" for outcome in outcomes):
             self.seconds = {outcome.host: outcome.seconds for outcome in outcomes if outcome.ok}
         return outcomes
-
-
-class MediaServer:
-    """One media server: a process, and a directory.
-
-    Args:
-        directory: Where it keeps its files; its name is that of the server.
-        plain: Speak plain HTTP instead of WebDAV.
-    """
-
-    def __init__(self, directory: Path, *, plain: bool = False) -> None:
-        self.directory = directory
-        self.plain = plain
-        self.url = ""
-        self._process: subprocess.Popen[str] | None = None
-
-    @property
-    def name(self) -> str:
-        """What the demo calls it."""
-        return self.directory.name
-
-    def start(self) -> None:
-        """Start it, where it was before if it was stopped."""
-        port = urlsplit(self.url).port or 0
-        command = [sys.executable, "-m", "resto.testing", "--root", str(self.directory), "--port", str(port)]
-        if self.plain:
-            command.append("--plain")
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own program
-        assert self._process.stdout is not None  # noqa: S101 - it was asked for
-        self.url = self._process.stdout.readline().strip()
-        if not self.url:
-            raise OSError(f"{self.name} does not start")
-
-    def stop(self) -> None:
-        """Stop it, if it runs."""
-        if self._process is not None:
-            with self._process as process:
-                process.terminate()
-            self._process = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.stop()
 
 
 class Demo:
