@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -45,9 +45,6 @@ MISSED = 6
 # What is kept of each kind and storage: so many, and for so many seconds.
 MOST = 1_000
 LONGEST = 90 * 86_400.0
-
-# How many asked runs are tried to be claimed at a time.
-_FEW = 10
 
 
 class DatabaseClock(Func):
@@ -174,13 +171,14 @@ def _row(values: dict[str, Any]) -> RunRow:
     return RunRow(**values)
 
 
-def last_of(kind: str, storage: str, *, succeeded: bool = False) -> RunRow | None:
+def last_of(kind: str, storage: str, *, succeeded: bool = False, came_to_its_end: bool = False) -> RunRow | None:
     """Return the last run of a kind that has begun and was about all hosts and files of a storage; None if there was none.
 
     Args:
         kind: One of `KINDS`.
         storage: Alias of the storage.
         succeeded: Whether it is to have ended, and well.
+        came_to_its_end: Whether it is to have ended by itself, and not to have been a trial that changes nothing.
 
     Raises:
         Exception: As for `find`.
@@ -188,6 +186,8 @@ def last_of(kind: str, storage: str, *, succeeded: bool = False) -> RunRow | Non
     condition = Q(kind=kind, hosts="[]", started__isnull=False) & ~Q(options__contains='"prefix"')
     if succeeded:
         condition &= Q(code=0)
+    if came_to_its_end:
+        condition &= Q(code__in=[0, 1]) & ~Q(options__contains='"dry_run"')
     # Those of several storages are few.
     candidates = find(condition & Q(storage__in=["", storage]), 1)
     candidates += [run for run in find(condition & Q(storage__contains=","), 20) if run.is_about(storage)][:1]
@@ -233,24 +233,30 @@ def ask(kind: str, storage: str, hosts: Sequence[str], by: str, options: Mapping
         return waiting or int(runs.create(**same, asked_by=by[:200], asked=DatabaseClock()).pk)
 
 
-@outside_loops
-def claim(machine: str, process: int) -> RunRow | None:
+def claim(machine: str, process: int, accepts: Callable[[RunRow], bool] = lambda run: True) -> RunRow | None:
     """Begin a run that was asked for, the one that waits for longest; None if nothing was asked for.
 
     Args:
         machine: Where it is to be done.
         process: By which process there.
+        accepts: Returns whether that process can do it.
 
     Raises:
         Exception: As for `find`.
     """
-    with connected() as connection:
-        waiting = runs_in(connection).filter(started__isnull=True, ended__isnull=True).order_by("id")
-        for number in list(waiting.values_list("id", flat=True)[:_FEW]):
-            began = {"started": DatabaseClock(), "seen": DatabaseClock(), "machine": machine[:255], "process": process}
-            if runs_in(connection).filter(id=number, started__isnull=True).update(**began):
-                return next(iter(find(Q(id=number), 1)), None)
+    for run in reversed(find(Q(started__isnull=True, ended__isnull=True), MOST)):
+        if accepts(run) and _begin(run.id, machine, process):
+            return next(iter(find(Q(id=run.id), 1)), None)
     return None
+
+
+@outside_loops
+def _begin(number: int, machine: str, process: int) -> bool:
+    """Begin a run, and return whether nobody was faster."""
+    now = DatabaseClock()
+    began = {"started": now, "seen": now, "machine": machine[:255], "process": process}
+    with connected() as connection:
+        return bool(runs_in(connection).filter(id=number, started__isnull=True).update(**began))
 
 
 @outside_loops

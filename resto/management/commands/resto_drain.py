@@ -1,51 +1,41 @@
 """Brings hosts up to date with what they have missed."""
 
-import math
+import re
 import signal
-import threading
-import time
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction
 from contextlib import ExitStack, suppress
-from dataclasses import replace
-from types import FrameType
+from datetime import time
 from typing import Any
 
 from django.core.management.base import CommandError
-from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections
+from django.db import DatabaseError
 
 from resto.counts import counted_up_to
 from resto.exceptions import ConfigurationError
 from resto.management.absence import absences_of_hosts
 from resto.management.choices import require_known
-from resto.management.durations import due_in, duration
+from resto.management.drained import Teller, summary
+from resto.management.durations import due_in, duration, seconds_in
+from resto.management.ending import PATIENCE, Ending, end_within
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand, tidy_up
 from resto.management.progress import ProgressBar
 from resto.management.quiet import end_with_failure, quiet
-from resto.names import shown
+from resto.management.watching import watch
 from resto.record import database
 from resto.record.backlog import backlog_of
 from resto.record.chosen import make_due
 from resto.record.runs import WATCH
 from resto.record.traces import Trace
-from resto.repair.drain import Drained
 from resto.repair.traced import TracedDrain
+from resto.repair.watch import DAY, Attendant, Schedule
 from resto.settings import get_setting
 from resto.storage.finding import hosts_of, replicated_aliases
 
 
 __all__ = ["Command"]
 
-# Seconds between two looks at the record, which cost one query each.
-INTERVAL = 1.0
-
-# Seconds between two reports while a backlog is worked off.
-REPORT_INTERVAL = 60.0
-
-# Seconds in which the same refusal is said once.
-REFUSAL_INTERVAL = 3_600.0
-
-# Injected by tests.
-monotonic = time.monotonic
+# Seconds: to compare more often is of no use.
+SHORTEST = 60.0
 
 
 class Command(InterruptibleCommand):
@@ -59,10 +49,20 @@ class Command(InterruptibleCommand):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._told: dict[str, float] = {}
+        self._teller = Teller(self.stdout, self.stderr)
+        self._has_watched = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--watch", action="store_true", help="stay, and go on as names become due; Ctrl-C ends it")
+        parser.add_argument(
+            "--sync-every",
+            type=_duration,
+            metavar="24h",
+            help="with --watch: compare everything with all hosts, too, as resto_sync does, so long after the last time, be it in another process",
+        )
+        parser.add_argument(
+            "--sync-at", type=_time, metavar="03:00", help="with --watch: begin to compare at this time of the day"
+        )
         parser.add_argument("--host", action="append", default=[], help="this host only; may be given several times")
         parser.add_argument(
             "--storage", action="append", default=[], help="this alias only; may be given several times"
@@ -79,6 +79,13 @@ class Command(InterruptibleCommand):
         )
         parser.add_argument("--limit", type=_positive, metavar="ROWS", help="deal with so many rows at most")
 
+    def run_from_argv(self, argv: list[str]) -> None:
+        try:
+            super().run_from_argv(argv)
+        finally:
+            if self._has_watched:
+                end_within(PATIENCE, 128 + signal.SIGTERM)
+
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             self._handle(options)
@@ -93,7 +100,7 @@ class Command(InterruptibleCommand):
             self.stdout.write(sentence)
         what = {"storage": options["storage"], "hosts": options["host"], "direct": options["direct"]}
         if options["watch"]:
-            self._watch(what, now=options["now"])
+            self._watch(what, options)
             return
         try:
             with quiet(options["verbosity"]), TracedDrain(what["storage"], what["hosts"]) as drain:
@@ -101,9 +108,9 @@ class Command(InterruptibleCommand):
         except DatabaseError as error:
             raise CommandError(f"The record cannot be reached: {error}") from error
         drained = drain.total
-        self._tell_refusals(drained)
+        self._teller.refusals(drained)
         if options["verbosity"] > 0 and (drained.claimed or not (drained.refused or drained.refused_hosts)):
-            self._report(drained, "" if _summary(drained) else self._pending(what))
+            self._teller.report(drained, "" if summary(drained) else self._pending(what))
         if drained.refused:
             raise CommandError("A directory is not the master copy. What is pending stays so.")
         if drained.refused_hosts:
@@ -124,29 +131,25 @@ class Command(InterruptibleCommand):
             return
         tidy_up()
         text = (
-            f"Interrupted: {_summary(drain.total) or 'nothing was sent'}. The rest stays recorded, and what was under way is "
+            f"Interrupted: {summary(drain.total) or 'nothing was sent'}. The rest stays recorded, and what was under way is "
             f"due in {duration(get_setting('LEASE'))}."
         )
         raise CommandError(text, returncode=INTERRUPTED)
 
-    def _watch(self, what: dict[str, Any], *, now: bool) -> None:
-        ended = threading.Event()
-
-        def end(number: int, frame: FrameType | None) -> None:
-            ended.set()
-
+    def _watch(self, what: dict[str, Any], options: dict[str, Any]) -> None:
+        schedule = _schedule(options)
         with ExitStack() as stack:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                stack.callback(signal.signal, number, signal.signal(number, end))
-            stack.enter_context(Trace(WATCH, what["storage"], what["hosts"])).begin()
-            self.stdout.write("Watching the record.")
-            self.stdout.flush()
-            if now:
+            ending = stack.enter_context(Ending())
+            attendant = Attendant(what["storage"], schedule, direct=what["direct"], tell=self._teller.complain)
+            stack.enter_context(attendant)
+            stack.enter_context(Trace(WATCH, what["storage"], what["hosts"], report=attendant.report)).begin()
+            self._teller.tell("Watching the record.")
+            if options["now"]:
                 self._make_due(what)
-            while not ended.is_set():
-                self._work_off(what, ended)
-                ended.wait(INTERVAL)
-        self.stdout.write("Ended.")
+            watch(what["storage"], what["hosts"], attendant, ending, self._teller, direct=what["direct"])
+        tidy_up()
+        self._has_watched = True
+        self._teller.tell("Ended.")
 
     def _make_due(self, what: dict[str, Any]) -> None:
         try:
@@ -172,63 +175,35 @@ class Command(InterruptibleCommand):
         due = min(one.due for one in found if one.due is not None)
         return f"; {count} {'name is' if count == '1' else 'names are'} pending, {due_in(due)}"
 
-    def _work_off(self, what: dict[str, Any], ended: threading.Event) -> None:
-        """Drain until nothing is due, and report that, and once in a while before."""
-        told, reported = Drained(), monotonic()
-        with TracedDrain(what["storage"], what["hosts"], stays=True) as drain:
-            while self._drain_some(drain, what) and not ended.is_set():
-                if monotonic() - reported > REPORT_INTERVAL:
-                    self._report(drain.total.since(told))
-                    told, reported = replace(drain.total), monotonic()
-        if drain.total.claimed > told.claimed:
-            self._report(drain.total.since(told))
 
-    def _drain_some(self, drain: TracedDrain, what: dict[str, Any]) -> bool:
-        """Drain what is due; return whether there was anything."""
-        try:
-            # Few at a time, so that a signal does not have to wait for long.
-            went_on = drain.drain(limit=50, direct=what["direct"])
-        except (OperationalError, InterfaceError) as error:
-            close_old_connections()
-            self.stderr.write(f"The record cannot be reached, and is tried again: {error}")
-            return False
-        self._tell_refusals(drain.total)
-        return went_on
-
-    def _tell_refusals(self, drained: Drained) -> None:
-        hosts = {f"{host} of STORAGES[{alias!r}]": problem for (alias, host), problem in drained.refused_hosts}
-        storages = {f"STORAGES[{alias!r}]": problem for alias, problem in drained.refused}
-        for what, problem in {**storages, **hosts}.items():
-            if monotonic() - self._told.get(problem, -math.inf) >= REFUSAL_INTERVAL:
-                self._told[problem] = monotonic()
-                self.stderr.write(shown(f"{what} is not drained: {problem}"))
-
-    def _report(self, drained: Drained, pending: str = "") -> None:
-        self.stdout.write(f"{_summary(drained) or f'Nothing is due{pending}'}.")
-        self.stdout.flush()
-
-
-def _summary(drained: Drained) -> str:
-    """Return what was done, a sentence fragment; empty if there was nothing to do."""
-    parts = [
-        f"{count} {text}"
-        for count, text in [
-            (drained.done - drained.removed, "sent"),
-            (drained.removed, "removed"),
-            (drained.queued, "handed to the task queue"),
-            (drained.failed, "failed"),
-            (drained.skipped, "left for later, as a host is down"),
-            (drained.left, "left until the master copy is restored"),
-            (drained.kept, "kept for a week, as the settings lack a host or storage"),
-            (drained.forgotten, "forgotten, as a host or storage is gone"),
-            (drained.dropped, "dropped, as no file has such a name"),
-        ]
-        if count
-    ]
-    return ", ".join(parts)
+def _schedule(options: dict[str, Any]) -> Schedule | None:
+    every, at = options["sync_every"], options["sync_at"]
+    if every is None and at is None:
+        return None
+    if options["host"]:
+        raise CommandError("--sync-every compares all hosts; leave out --host.")
+    if at is not None and every is not None and every < DAY:
+        raise CommandError("--sync-at goes with a --sync-every of a day or more.")
+    return Schedule(every or DAY, at)
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise ArgumentTypeError(f"{text!r} is no number of rows")
     return int(text)
+
+
+def _duration(text: str) -> float:
+    seconds = seconds_in(text)
+    if seconds is None or seconds < SHORTEST:
+        raise ArgumentTypeError(f"{text!r} is no duration of a minute or more, such as 90m, 24h or 7d")
+    return seconds
+
+
+def _time(text: str) -> time:
+    if not re.fullmatch(r"\d{1,2}:\d{2}", text, re.ASCII):
+        raise ArgumentTypeError(f"{text!r} is no time of the day, such as 03:00")
+    hours, minutes = map(int, text.split(":"))
+    if hours >= 24 or minutes >= 60:
+        raise ArgumentTypeError(f"{text!r} is no time of the day, such as 03:00")
+    return time(hours, minutes)

@@ -18,6 +18,7 @@ from kit import processes
 from kit.processes import interrupt
 from resto import health
 from resto.executors.flow import BACKLOG, WINDOW
+from resto.management import watching
 from resto.management.commands import resto_drain
 from resto.models import Pending
 from resto.record import backlog, claims, leases, opening, rests
@@ -238,7 +239,7 @@ def test_watching_tells_of_a_backlog_when_it_is_worked_off_or_once_a_minute(
         (media_root / name).write_bytes(b"1")
     opening.open_leases("default", [(server.url, name) for name in names])
     Pending.objects.update(due=0, quiet_until=0)
-    monkeypatch.setattr(resto_drain, "monotonic", itertools.count(0, seconds).__next__)
+    monkeypatch.setattr(watching, "monotonic", itertools.count(0, seconds).__next__)
     server.on_applied = lambda method, path: len(server.files) == 120 and os.kill(os.getpid(), signal.SIGTERM)
     call_command("resto_drain", "--watch")
     assert capsys.readouterr().out.splitlines() == ["Watching the record.", *lines, "Ended."]

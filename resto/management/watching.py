@@ -1,0 +1,73 @@
+"""What a process that stays does, and prints, until it ends."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from django.db import InterfaceError, OperationalError, close_old_connections
+
+from resto.management.drained import Teller
+from resto.management.ending import Ending
+from resto.repair.drain import Drained
+from resto.repair.traced import TracedDrain
+from resto.repair.watch import Attendant
+
+
+__all__ = ["watch"]
+
+# Seconds between two looks at the record, which cost a few queries each.
+INTERVAL = 1.0
+
+# Seconds between two reports while a backlog is worked off.
+REPORT_INTERVAL = 60.0
+
+# Rows that are drained at a time: few, so that a signal does not have to wait for long.
+LOT = 50
+
+# Injected by tests.
+monotonic = time.monotonic
+
+
+def watch(
+    storage: Sequence[str],
+    hosts: Sequence[str],
+    attendant: Attendant,
+    ending: Ending,
+    teller: Teller,
+    *,
+    direct: bool | None,
+) -> None:
+    """Drain, and look after what else is to be done, until the end.
+
+    Args:
+        storage: As for `resto.repair.drain.drain`.
+        hosts: As for `resto.repair.drain.drain`.
+        attendant: Does what else is to be done.
+        ending: Knows when the end has come.
+        teller: Prints.
+        direct: As for `resto.repair.drain.drain`.
+    """
+    while not ending:
+        try:
+            attendant.look()
+            with ending.interruptible(), TracedDrain(storage, hosts, stays=True) as drain:
+                _work_off(drain, attendant, ending, teller, direct=direct)
+        except (OperationalError, InterfaceError) as error:
+            close_old_connections()
+            teller.complain(f"The record cannot be reached, and is tried again: {error}")
+        ending.wait(INTERVAL)
+
+
+def _work_off(drain: TracedDrain, attendant: Attendant, ending: Ending, teller: Teller, *, direct: bool | None) -> None:
+    """Drain until nothing is due, and report that, and once in a while before."""
+    told, reported = Drained(), monotonic()
+    try:
+        while not ending and drain.drain(limit=LOT, direct=direct):
+            attendant.look()
+            if monotonic() - reported > REPORT_INTERVAL:
+                teller.report(drain.total.since(told))
+                told, reported = replace(drain.total), monotonic()
+    finally:
+        if drain.total.claimed > told.claimed:
+            teller.report(drain.total.since(told))
+        teller.refusals(drain.total)
