@@ -9,10 +9,13 @@ from types import FrameType
 from typing import Self
 
 
-__all__ = ["PATIENCE", "Ending", "end_within"]
+__all__ = ["Ending", "end_soon"]
 
 # Seconds that what is under way gets to come to its end, before it is interrupted.
 PATIENCE = 5.0
+
+# Seconds after which threads are not waited for when all else has ended.
+MOMENT = 1.0
 
 
 class Ending:
@@ -74,16 +77,7 @@ class Ending:
             raise KeyboardInterrupt
 
 
-def end_within(seconds: float, code: int) -> None:
-    """Let this process end then at the latest: threads that still wait for hosts would hold it up.
-
-    Args:
-        seconds: From now on.
-        code: Its exit code.
-    """
-
-    def give_up(number: int, frame: FrameType | None) -> None:
-        os._exit(code)
-
-    signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+def end_soon() -> None:
+    """Let this process end in a moment, whatever its threads wait for: what they send is due again."""
+    signal.signal(signal.SIGALRM, lambda number, frame: os._exit(0))
+    signal.setitimer(signal.ITIMER_REAL, MOMENT)

@@ -56,10 +56,10 @@ class TracedDrain:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is not None and (self._is_asked or self.total.claimed):
-            self._trace.__exit__(kind, error, traceback)
-        elif error is None:
+        if error is None:
             self._conclude()
+        else:
+            self._trace.__exit__(kind, error, traceback)
 
     def drain(self, *, limit: int | None = None, direct: bool | None = None, watcher: Watcher = ignore) -> bool:
         """Drain what is due; return whether there was anything.

@@ -1,7 +1,6 @@
 """Brings hosts up to date with what they have missed."""
 
 import re
-import signal
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction
 from contextlib import ExitStack, suppress
 from datetime import time
@@ -16,7 +15,7 @@ from resto.management.absence import absences_of_hosts
 from resto.management.choices import require_known
 from resto.management.drained import Teller, summary
 from resto.management.durations import due_in, duration, seconds_in
-from resto.management.ending import PATIENCE, Ending, end_within
+from resto.management.ending import Ending, end_soon
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand, tidy_up
 from resto.management.progress import ProgressBar
 from resto.management.quiet import end_with_failure, quiet
@@ -84,7 +83,7 @@ class Command(InterruptibleCommand):
             super().run_from_argv(argv)
         finally:
             if self._has_watched:
-                end_within(PATIENCE, 128 + signal.SIGTERM)
+                end_soon()
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -1,0 +1,172 @@
+"""What was asked for is done."""
+
+import json
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+
+from resto.exceptions import ConfigurationError
+from resto.models import Pending, Run
+from resto.record import leases
+from resto.record.runs import ask
+from resto.repair.watch.errands import Errands
+
+
+pytestmark = pytest.mark.django_db
+
+KINDS = ("drain", "sync", "probe")
+
+
+@pytest.fixture
+def servers(resto_server_factory):
+    return resto_server_factory(), resto_server_factory()
+
+
+@pytest.fixture(autouse=True)
+def storage(settings, media_root, servers, identities_apply):
+    settings.STORAGES = {
+        alias: {
+            "BACKEND": "resto.storage.HybridStorage",
+            "OPTIONS": {
+                "hosts": [server.url],
+                "transport": "webdav",
+                "fatal_exceptions": False,
+                "location": str(media_root / alias),
+            },
+        }
+        for alias, server in zip(("default", "other"), servers, strict=True)
+    }
+    for alias in ("default", "other"):
+        storages[alias].save("first", ContentFile(b"content"))
+    return storages["default"]
+
+
+def do(*what, errands=None):
+    """Ask for something, and let it be done if it is claimed; return what the record says of it."""
+    kind, storage, hosts, options = [*what, {}][:4]
+    number = ask(kind, storage, hosts, "alice", options)
+    errands = errands or Errands()
+    run = errands.claim(KINDS)
+    if run is not None:
+        assert run.id == number
+        errands.do(run, lambda: None)
+    return Run.objects.get(id=number)
+
+
+def miss(storage, server, name):
+    server.refuse_code = 507
+    storage.save(name, ContentFile(b"content"))
+    server.refuse_code = None
+
+
+def test_drain_that_was_asked_for_does_not_wait_until_it_is_time(storage, servers):
+    miss(storage, servers[0], "a")
+    miss(storages["other"], servers[1], "b")
+    Pending.objects.update(due=leases.clock() + 1_000, quiet_until=0)
+    run = do("drain", "", [servers[0].url])
+    assert (run.code, json.loads(run.counts)) == (0, {"sent": 1})
+    assert "a" in servers[0].files
+    assert "b" not in servers[1].files
+    assert do("drain", "", []).code == 0
+    assert "b" in servers[1].files
+
+
+def test_drain_that_is_stopped_says_so(storage, servers):
+    def stop():
+        raise KeyboardInterrupt
+
+    miss(storage, servers[0], "a")
+    number = ask("drain", "default", [], "alice")
+    errands = Errands()
+    with pytest.raises(KeyboardInterrupt):
+        errands.do(errands.claim(KINDS), stop)
+    run = Run.objects.get(id=number)
+    assert (run.code, json.loads(run.problems)) == (130, ["Interrupted."])
+
+
+def test_comparison_sends_and_removes_nothing(media_root, servers):
+    (media_root / "default" / "a").write_bytes(b"1")
+    servers[0].create_file("b", b"1")
+    run = do(
+        "sync",
+        "default",
+        [],
+    )
+    assert (run.code, json.loads(run.counts)["sent"]) == (1, 1)
+    assert {"a", "b"} <= set(servers[0].files)
+
+
+def test_comparison_deletes_nothing_even_if_asked_to(media_root, servers):
+    servers[0].create_file("b", b"1")
+    assert do("sync", "default", [], {"delete": True, "force": True, "max_delete": 100}).code == 1
+    assert "b" in servers[0].files
+
+
+@pytest.mark.parametrize(("options", "sent"), [({}, ["a", "d/b"]), ({"prefix": "d"}, ["d/b"])])
+def test_comparison_of_a_directory(media_root, servers, options, sent):
+    (media_root / "default" / "d").mkdir()
+    for name in ("a", "d/b"):
+        (media_root / "default" / name).write_bytes(b"1")
+    do("sync", "default", [], options)
+    assert [name for name in ("a", "d/b") if name in servers[0].files] == sent
+
+
+def test_comparison_of_contents(media_root, servers):
+    servers[0].create_file("first", b"CONTENT")
+    assert do("sync", "default", []).code == 0
+    assert servers[0].files["first"] == b"CONTENT"
+    do("sync", "default", [], {"checksum": True})
+    assert servers[0].files["first"] == b"content"
+
+
+def test_comparison_of_all_storages(media_root, servers):
+    for alias in ("default", "other"):
+        (media_root / alias / "a").write_bytes(b"1")
+    assert do("sync", "", []).code == 0
+    assert all("a" in server.files for server in servers)
+    assert {run.storage for run in Run.objects.filter(code=0)} == {"", "default", "other"}
+    (media_root / "other" / "b").write_bytes(b"1")
+    assert do("sync", "", [servers[1].url]).code == 0
+    assert "b" in servers[1].files
+
+
+@pytest.mark.parametrize(
+    ("hosts", "options", "problem"),
+    [(["http://gone/"], {}, "there is no host http://gone/ here"), ([], {"prefix": "../x"}, "'..'")],
+)
+def test_what_cannot_be_done_ends_and_says_why(hosts, options, problem):
+    with pytest.raises(ConfigurationError):
+        do("sync", "default", hosts, options)
+    run = Run.objects.get()
+    assert run.code == 1
+    assert problem in json.loads(run.problems)[0]
+
+
+def test_probe(servers):
+    assert do("probe", "default", []).code == 0
+    servers[0].refuse_code = 507
+    run = do("probe", "", [])
+    assert (run.code, json.loads(run.counts)) == (1, {"fine": 1, "failed": 1})
+
+
+def test_what_this_process_does_not_do_is_left_to_others(media_root):
+    assert do("restore", "default", []).started is None
+    Run.objects.all().delete()
+    assert do("sync", "elsewhere", []).started is None
+    Run.objects.all().delete()
+    assert do("sync", "other", [], errands=Errands(["default"])).started is None
+    assert do("sync", "", [], errands=Errands(["default"])).started is None
+    Run.objects.all().delete()
+    (media_root / "other" / ".resto.master").unlink()
+    assert do("sync", "other", []).started is None
+    assert do("sync", "", []).started is None
+
+
+def test_one_kind_only():
+    ask("sync", "default", [], "alice")
+    number = ask("probe", "default", [], "alice")
+    errands = Errands()
+    assert errands.claim(["drain"]) is None
+    assert errands.claim(["probe", "drain"]).id == number
+    assert errands.claim(["sync"], number) is None
