@@ -2,7 +2,7 @@
 
 import pytest
 
-from resto.management.durations import due_in, duration
+from resto.management.durations import due_in, duration, seconds_in
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,20 @@ def test_durations(seconds, text):
 )
 def test_what_is_due(seconds, text):
     assert due_in(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90m", 5_400),
+        ("24h", 86_400),
+        ("7d", 604_800),
+        ("60s", 60),
+        ("", None),
+        ("1w", None),
+        ("-1h", None),
+        ("1.5h", None),
+    ],
+)
+def test_seconds_in_what_people_write(text, seconds):
+    assert seconds_in(text) == seconds

@@ -98,8 +98,9 @@ class Command(InterruptibleCommand):
         for sentence in absences_of_hosts(options["storage"]):
             self.stdout.write(sentence)
         what = {"storage": options["storage"], "hosts": options["host"], "direct": options["direct"]}
+        schedule = _schedule(options)
         if options["watch"]:
-            self._watch(what, options)
+            self._watch(what, options, schedule)
             return
         try:
             with quiet(options["verbosity"]), TracedDrain(what["storage"], what["hosts"]) as drain:
@@ -135,8 +136,7 @@ class Command(InterruptibleCommand):
         )
         raise CommandError(text, returncode=INTERRUPTED)
 
-    def _watch(self, what: dict[str, Any], options: dict[str, Any]) -> None:
-        schedule = _schedule(options)
+    def _watch(self, what: dict[str, Any], options: dict[str, Any], schedule: Schedule | None) -> None:
         with ExitStack() as stack:
             ending = stack.enter_context(Ending())
             attendant = Attendant(what["storage"], schedule, direct=what["direct"], tell=self._teller.complain)
@@ -179,6 +179,8 @@ def _schedule(options: dict[str, Any]) -> Schedule | None:
     every, at = options["sync_every"], options["sync_at"]
     if every is None and at is None:
         return None
+    if not options["watch"]:
+        raise CommandError("--sync-every and --sync-at go with --watch.")
     if options["host"]:
         raise CommandError("--sync-every compares all hosts; leave out --host.")
     if at is not None and every is not None and every < DAY:

@@ -23,6 +23,7 @@ from resto.management.commands import resto_drain
 from resto.models import Pending
 from resto.record import backlog, claims, leases, opening, rests
 from resto.repair import traced
+from resto.repair.watch import errands
 
 
 @pytest.fixture
@@ -102,6 +103,39 @@ def test_options(missed, server, capsys):
             call_command("resto_drain", f"--limit={limit}")
     call_command("resto_drain", "--limit=1", storage=["default"], host=[server.url])
     assert len(server.files) == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--sync-every=soon"], "'soon' is no duration of a minute or more, such as 90m, 24h or 7d"),
+        (["--sync-every=59s"], "'59s' is no duration of a minute"),
+        (["--sync-at=25:00"], "'25:00' is no time of the day, such as 03:00"),
+        (["--sync-at=3"], "'3' is no time of the day"),
+        (["--sync-every=24h"], "--sync-every and --sync-at go with --watch"),
+        (["--sync-at=03:00"], "--sync-every and --sync-at go with --watch"),
+        (["--watch", "--sync-every=12h", "--sync-at=03:00"], "--sync-at goes with a --sync-every of a day or more"),
+        (["--watch", "--sync-every=24h", "--host={}"], "leave out --host"),
+    ],
+)
+def test_schedules_that_make_no_sense(missed, server, options, problem):
+    with pytest.raises(CommandError, match=problem):
+        call_command("resto_drain", *(option.format(server.url) for option in options))
+
+
+@pytest.mark.django_db
+def test_watching_begins_to_compare(missed, monkeypatch, capsys):
+    """A comparison is done in another thread, which does not see this test's database."""
+    begun = []
+
+    def do(self, run, check):
+        begun.append((run.kind, run.storage))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(errands.Errands, "do", do)
+    call_command("resto_drain", "--watch", "--sync-every=24h")
+    assert begun == [("sync", "default")]
 
 
 @pytest.mark.django_db
