@@ -1,4 +1,4 @@
-"""The Celery task, where Celery's ``autodiscover_tasks`` looks for it.
+"""The Celery tasks, where Celery's ``autodiscover_tasks`` looks for it.
 
 Other task queues look for modules of this name too, so that it must not fail without Celery.
 """
@@ -8,9 +8,11 @@ from typing import Any
 
 from django.db import DatabaseError
 
-from resto.exceptions import JobRefusedError, ReplicationError
+from resto.exceptions import ConfigurationError, JobRefusedError, ReplicationError
 from resto.executors.queue import MAX_RETRIES, retry_delay
+from resto.storage.finding import replicated_storages
 from resto.workers.jobs import perform, received
+from resto.workers.scheduled import drain_all, sync_all
 
 
 __all__: list[str] = []
@@ -19,7 +21,12 @@ if find_spec("celery"):
     from celery import Task, shared_task, uuid
     from celery.exceptions import Reject
 
-    __all__ += ["replicate"]
+    from resto.executors.celery import CeleryExecutor
+
+    __all__ += ["drain", "replicate", "sync"]
+
+    # Seconds after which a drain that nobody has begun is of no use: there are others by then.
+    DRAIN_EXPIRES = 600
 
     @shared_task(  # type: ignore[untyped-decorator]  # Celery has no types
         name="resto.replicate",
@@ -64,3 +71,27 @@ if find_spec("celery"):
         except Exception as error:
             # The broker is down. It still has this task, and hands it out again.
             raise Reject(error, requeue=True) from error
+
+    class Scheduled(Task):  # type: ignore[misc]  # Celery has no types
+        """A task of a schedule. It goes where the workers take the tasks of storages from, unless the schedule says otherwise."""
+
+        ignore_result = True
+        # Else Redis hands out again what takes longer than an hour.
+        acks_late = False
+        throws = (ConfigurationError, DatabaseError)
+
+        @property
+        def queue(self) -> str | None:
+            """The queue of the first storage whose executor is Celery's; None if it has no queue of its own."""
+            executors = [storage.executor for storage in replicated_storages().values()]
+            return next((executor.queue for executor in executors if isinstance(executor, CeleryExecutor)), None)
+
+    @shared_task(name="resto.drain", base=Scheduled, expires=DRAIN_EXPIRES)  # type: ignore[untyped-decorator]  # as above
+    def drain() -> None:
+        """Replicate what is due; see `resto.workers.scheduled.drain_all`."""
+        drain_all()
+
+    @shared_task(name="resto.sync", base=Scheduled)  # type: ignore[untyped-decorator]  # as above
+    def sync() -> None:
+        """Compare everything with all hosts; see `resto.workers.scheduled.sync_all`."""
+        sync_all()

@@ -132,3 +132,42 @@ def test_other_task_queues_may_import_it_without_celery(monkeypatch):
     spec.loader.exec_module(module)
     assert module.__all__ == []
     assert not hasattr(module, "replicate")
+
+
+# Of a schedule.
+
+
+@pytest.mark.parametrize("name", ["resto.drain", "resto.sync"])
+@pytest.mark.parametrize("queue", ["media", None])
+def test_scheduled_task_goes_where_workers_are(settings, media_root, make_celery_app, name, queue):
+    app = make_celery_app("memory://")
+    options = {
+        "hosts": ["http://media-1/"],
+        "executor": "celery",
+        "executor_options": {"queue": queue} if queue else {},
+    }
+    settings.STORAGES = {
+        "local": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"hosts": ["http://media-2/"]}},
+        "default": {"BACKEND": "resto.storage.AsyncStorage", "OPTIONS": options},
+    }
+    app.tasks[name].apply_async()
+    app.tasks[name].apply_async(queue="other")
+    for expected in (queue or "celery", "other"):
+        with app.connection_for_read() as connection:
+            message = connection.SimpleQueue(expected).get(block=False)
+            assert message.headers["task"] == name
+            message.ack()
+
+
+def test_scheduled_tasks_are_acknowledged_early_and_drains_expire(make_celery_app):
+    tasks = make_celery_app("memory://", task_acks_late=True).tasks
+    assert (tasks["resto.drain"].acks_late, tasks["resto.sync"].acks_late) == (False, False)
+    assert (tasks["resto.drain"].expires, tasks["resto.sync"].expires) == (600, None)
+
+
+@pytest.mark.parametrize("name", ["drain", "sync"])
+def test_scheduled_task_does_it(monkeypatch, sent, name):
+    done = []
+    monkeypatch.setattr(resto.tasks, f"{name}_all", lambda: done.append(name))
+    getattr(resto.tasks, name)()
+    assert done == [name]

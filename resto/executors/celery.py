@@ -31,11 +31,15 @@ class CeleryExecutor(QueueExecutor):
         queue: Name of the queue; by default, wherever the app routes the task ``resto.replicate``.
         priority: As for Celery's ``apply_async``; what it means depends on the broker.
         expires: Seconds after which a job that nobody has begun is dropped.
+
+    Attributes:
+        queue: As given.
     """
 
     def __init__(self, *, queue: str | None = None, priority: int | None = None, expires: float | None = None) -> None:
         options: dict[str, Any] = {"queue": queue, "priority": priority, "expires": expires}
         _check_types(options)
+        self.queue = queue
         self._options = {name: value for name, value in options.items() if value is not None}
         self._producers: tuple[int, ProducerPool] | None = None
         _require_app()

@@ -20,9 +20,10 @@ from resto.executors.queue import Message
 from resto.storage import AsyncStorage
 from resto.storage.finding import replicated_storages
 from resto.workers.jobs import perform, received
+from resto.workers.scheduled import drain_all, sync_all
 
 
-__all__ = ["DjangoWorker", "replicate"]
+__all__ = ["DjangoWorker", "drain", "replicate", "sync"]
 
 logger = logging.getLogger("resto")
 
@@ -80,6 +81,16 @@ def _warn_without_scheduler(job: Job) -> None:
             "The retry waits for a scheduler of the queue %s. Start a worker with one: rq worker --with-scheduler",
             job.origin,
         )
+
+
+def drain() -> dict[str, int]:
+    """Replicate what is due; see `resto.workers.scheduled.drain_all`."""
+    return drain_all()
+
+
+def sync() -> dict[str, bool]:
+    """Compare everything with all hosts; see `resto.workers.scheduled.sync_all`."""
+    return sync_all()
 
 
 class DjangoWorker(Worker):
