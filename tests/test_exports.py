@@ -23,6 +23,7 @@ TESTED_ELSEWHERE = {
     "resto.storage.mastered": "repair/restore/test_meanwhile.py",
     "resto.storage.restoring": "repair/restore/test_run.py",
     "resto.repair.sync": "repair/sync/test_sync.py",
+    "resto.repair.watch": "repair/watch/test_attendant.py",
     "resto": "test_exports.py",
     "resto.settings": "test_settings_module.py",  # tests/settings.py is the Django settings of the tests
     "resto.executors": "test_plugins.py",  # offers what is bundled

@@ -178,6 +178,18 @@ class Root:
             finally:
                 os.close(descriptor)
 
+    def directories(self, directory: str) -> list[str]:
+        """Return the names of the directories in a directory, without links; none if it cannot be listed."""
+        with contextlib.suppress(OSError):
+            descriptor = self.open_directory(directory)
+            try:
+                with os.scandir(descriptor) as entries:
+                    found = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+            finally:
+                os.close(descriptor)
+            return [f"{directory}/{name}" if directory else name for name in found]
+        return []
+
     def is_empty(self) -> bool:
         """Return whether there is nothing, or nothing but what each new file system has."""
         with os.scandir(self.descriptor) as entries:

@@ -1,12 +1,13 @@
 """Temporary files that killed processes have left."""
 
 import time
+from collections.abc import Callable
 
 from resto.master.root import Root
 from resto.names import TEMPORARY_PREFIX
 
 
-__all__ = ["ABANDONED_AFTER", "Sweep"]
+__all__ = ["ABANDONED_AFTER", "Sweep", "sweep_all"]
 
 # Seconds since the last write to a temporary file after which whoever wrote it must be gone.
 ABANDONED_AFTER = 24 * 60 * 60
@@ -33,4 +34,23 @@ class Sweep:
         if len(self._swept) >= _MAX_SWEPT:
             self._swept.clear()
         self._swept.add(directory)
-        root.remove_older(directory, TEMPORARY_PREFIX, time.time() - ABANDONED_AFTER)
+        _sweep(root, directory)
+
+
+def sweep_all(root: Root, check: Callable[[], object]) -> None:
+    """Remove what killed processes have left in all directories, also where nobody writes any more.
+
+    Args:
+        root: The directory of the master copy.
+        check: Called for each directory; raises if this is to be stopped.
+    """
+    waiting = [""]
+    while waiting:
+        check()
+        directory = waiting.pop()
+        _sweep(root, directory)
+        waiting += root.directories(directory)
+
+
+def _sweep(root: Root, directory: str) -> None:
+    root.remove_older(directory, TEMPORARY_PREFIX, time.time() - ABANDONED_AFTER)

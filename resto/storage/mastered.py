@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.db import DatabaseError
 
 from resto.exceptions import ConfigurationError
+from resto.master.sweep import sweep_all
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
 from resto.record.restores import pending_of
@@ -139,6 +140,19 @@ class MasteredStorage(LocatedStorage):
             OSError: The directory cannot be read.
         """
         return self._master.browse(name)
+
+    def sweep_abandoned(self, check: Callable[[], object]) -> None:
+        """Remove from the master copy what killed processes have left there a day ago or earlier.
+
+        Args:
+            check: Called for each directory; raises if this is to be stopped.
+
+        Raises:
+            FileNotFoundError: The directory of the master copy is missing.
+            ConfigurationError: It is not the master copy, and nothing was removed.
+        """
+        with self._master.proven.changing("") as root:
+            sweep_all(root, check)
 
     def browse_unproven(self, name: str) -> Directory:
         """Do the same, whether the directory proves to be the master copy or not; nothing may be done about what it lacks."""

@@ -10,7 +10,8 @@ import pytest
 
 from kit.disk import fail_with, store
 from resto.master import sweep
-from resto.master.sweep import ABANDONED_AFTER
+from resto.master.root import Root
+from resto.master.sweep import ABANDONED_AFTER, sweep_all
 
 
 KILLED_WRITER = """
@@ -105,3 +106,28 @@ def test_sweeping_that_fails_does_not_keep_anybody_from_saving(killed_writer, ma
     master.discard(temporary)
 
     assert len(list(killed_writer.iterdir())) == 1
+
+
+def test_all_directories_are_swept_but_links_are_not_followed(master, media_root, later, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    for directory in (media_root, media_root / "a" / "b", elsewhere):
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / ".resto-0123456789abcdef").write_bytes(b"half")
+        (directory / "file").write_bytes(b"whole")
+    (media_root / "a" / "link").symlink_to(elsewhere)
+    checked = []
+    with Root(str(media_root)) as root:
+        sweep_all(root, lambda: checked.append(1))
+        assert (media_root / ".resto-0123456789abcdef").exists()
+        later(ABANDONED_AFTER + 60)
+        sweep_all(root, lambda: checked.append(1))
+    assert len(checked) == 6
+    assert [path.name for path in sorted(media_root.rglob("*"))] == ["a", "b", "file", "link", "file"]
+    assert len(list(elsewhere.iterdir())) == 2
+
+
+def test_sweeping_all_goes_on_where_a_directory_cannot_be_read(media_root, monkeypatch):
+    media_root.mkdir()
+    with monkeypatch.context() as patch, Root(str(media_root)) as root:
+        patch.setattr(os, "scandir", fail_with(errno.EACCES))
+        sweep_all(root, lambda: None)

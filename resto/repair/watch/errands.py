@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from django.core.exceptions import SuspiciousFileOperation
 
@@ -14,7 +15,7 @@ from resto.record.traces import Trace
 from resto.repair.refusals import refused_storages, usable_storage
 from resto.repair.sync import SyncOptions
 from resto.repair.traced import TracedDrain, traced_probe, traced_sync
-from resto.storage import ReplicatedStorage
+from resto.storage import HybridStorage, ReplicatedStorage
 from resto.storage.finding import replicated_aliases, replicated_storages
 
 
@@ -110,7 +111,11 @@ def compare(alias: str, what: RunRow, check: Callable[[], None], asked: RunRow |
             raise
     if options.hosts is not None and options.hosts.isdisjoint(storage.hosts):
         return True
-    return traced_sync(alias, storage, options, lambda event: check(), lambda progress: check(), asked=asked).agrees
+    report = traced_sync(alias, storage, options, lambda event: check(), lambda progress: check(), asked=asked)
+    if isinstance(storage, HybridStorage):
+        with suppress(FileNotFoundError, ConfigurationError):  # the comparison says so
+            storage.sweep_abandoned(check)
+    return report.agrees
 
 
 def _asked(run: RunRow) -> list[str]:

@@ -7,6 +7,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
 from resto.exceptions import ConfigurationError
+from resto.master import sweep
 from resto.models import Pending, Run
 from resto.record import leases
 from resto.record.runs import ask
@@ -110,6 +111,15 @@ def test_comparison_of_a_directory(media_root, servers, options, sent):
         (media_root / "default" / name).write_bytes(b"1")
     do("sync", "default", [], options)
     assert [name for name in ("a", "d/b") if name in servers[0].files] == sent
+
+
+def test_comparison_sweeps_the_master_copy(media_root, monkeypatch):
+    left = media_root / "default" / "d" / ".resto-0123456789abcdef"
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+    monkeypatch.setattr(sweep, "ABANDONED_AFTER", -60)
+    assert do("sync", "default", []).code == 0
+    assert not left.exists()
 
 
 def test_comparison_of_contents(media_root, servers):
