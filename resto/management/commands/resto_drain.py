@@ -15,9 +15,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, close_old
 
 from resto.counts import counted_up_to
 from resto.exceptions import ConfigurationError
-from resto.management.absence import absences_of_hosts
 from resto.management.choices import require_known
-from resto.management.durations import due_in, duration
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand, tidy_up
 from resto.management.progress import ProgressBar
 from resto.management.quiet import end_with_failure, quiet
@@ -31,6 +29,8 @@ from resto.repair.drain import Drained
 from resto.repair.traced import TracedDrain
 from resto.settings import get_setting
 from resto.storage.finding import hosts_of, replicated_aliases
+from resto.words.absence import absences_of_hosts
+from resto.words.durations import due_in, duration
 
 
 __all__ = ["Command"]

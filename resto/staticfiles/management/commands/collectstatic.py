@@ -7,12 +7,12 @@ from django.contrib.staticfiles.management.commands import collectstatic
 from django.core.management import CommandError
 
 from resto.exceptions import ConfigurationError, TransportError
-from resto.management.absence import absence_of_hosts
 from resto.management.progress import ProgressBar
 from resto.management.quiet import quiet
 from resto.names import shown
 from resto.outcomes import Outcome
 from resto.staticfiles.storage import Publication, StaticFilesStorage
+from resto.words.absence import absence_of_hosts
 
 
 __all__ = ["Command"]

@@ -1,4 +1,4 @@
-"""What commands say of single files."""
+"""What people are told of single files."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -7,9 +7,9 @@ from typing import Any
 from django.utils import timezone
 
 from resto.counts import counted
-from resto.management.durations import duration
 from resto.record.chosen import PendingFile
 from resto.repair.names import Copy, FileStatus
+from resto.words.durations import duration
 
 
 __all__ = ["lines_of_file", "record_of_file", "record_of_pending", "sentence_of_pending"]

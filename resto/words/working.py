@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from resto.counts import counted
-from resto.management.durations import duration
 from resto.record.runs import RunRow
 from resto.repair.work import Work
+from resto.words.durations import duration
 
 
 __all__ = ["record_of_work", "sentences_of_work"]

@@ -1,4 +1,4 @@
-"""How commands say how long something has been so."""
+"""How people are told how long something has been so."""
 
 __all__ = ["due_in", "duration"]
 
