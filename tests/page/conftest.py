@@ -1,0 +1,67 @@
+"""A site with the admin, two real hosts, and people who may do more or less."""
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Permission, User
+from django.contrib.contenttypes.models import ContentType
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.urls import path
+
+from kit import albums
+from resto.page import looks
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_remembered():
+    looks.forget()
+    yield
+    looks.forget()
+
+
+@pytest.fixture
+def servers(resto_server_factory):
+    return [resto_server_factory() for _ in range(2)]
+
+
+@pytest.fixture
+def site(settings, servers, media_root):
+    """The storage of a site whose admin is Django's own."""
+    albums.set_up(settings, "Hybrid", [server.url for server in servers])
+    settings.ROOT_URLCONF = (path("admin/", admin.site.urls),)
+    options = {"transport": "webdav", "fatal_exceptions": False}
+    settings.STORAGES = {"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": options}}
+    ContentType.objects.clear_cache()
+    return storages["default"]
+
+
+@pytest.fixture
+def miss(site):
+    """A function: a host misses files."""
+
+    def miss(server, *names):
+        server.refuse = True
+        for name in names:
+            site.save(name, ContentFile(name.encode()))
+        server.refuse = False
+
+    return miss
+
+
+@pytest.fixture
+def user_with(site):
+    """A function: permissions of resto -> somebody of the staff who has these."""
+
+    def user_with(*codes):
+        user = User.objects.create_user("-".join(codes) or "nobody", is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(content_type__app_label="resto", codename__in=codes))
+        return user
+
+    return user_with
+
+
+@pytest.fixture
+def operator(site, client):
+    """A client of somebody who may do everything."""
+    client.force_login(User.objects.create_superuser("ann"))
+    return client
