@@ -36,6 +36,8 @@ TESTED_ELSEWHERE = {
     "resto.record": "record/test_leases.py",
     "resto.master": "master/test_copy.py",
     "resto.repair": "repair/test_drain.py",
+    "resto.page": "page/test_live_page.py",
+    "resto.page.now": "page/test_hosts.py",
     "resto.words": "words/test_hosts.py",
     "resto.workers": "workers/test_jobs.py",
     "resto.management.progress": "management/commands/test_resto_sync.py",

@@ -1,15 +1,34 @@
 """A site with the admin, two real hosts, and people who may do more or less."""
 
+import contextlib
+import sqlite3
+
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from django.db import connection
 from django.urls import path
 
 from kit import albums
+from kit.brokers import default_database
 from resto.page import looks
+from resto.record import database as record_database
+
+
+@pytest.fixture(autouse=True)
+def database(transactional_db, tmp_path, monkeypatch):
+    """A database in a file, as pages use several threads: a copy of the empty one of the tests."""
+    monkeypatch.setattr(record_database, "_last", None)  # that of another test
+    path = tmp_path / "db.sqlite3"
+    connection.ensure_connection()
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        connection.connection.backup(file)
+        file.execute("PRAGMA journal_mode=WAL")
+    with default_database({"ENGINE": "django.db.backends.sqlite3", "NAME": path}):
+        yield
 
 
 @pytest.fixture(autouse=True)
