@@ -90,6 +90,7 @@ $(VENV)/.installed: pyproject.toml $(VENV)/.made
 $(VENV)/.installed-test: pyproject.toml $(VENV)/.made
 	$(PIP) install --quiet --editable . --group test
 	$(PIP) download --quiet --no-deps --no-binary Django --dest $(VENV)/django "Django==$$($(BIN)/python -c 'import django; print(django.__version__)')"
+	$(PIP) download --quiet --no-deps --dest $(VENV)/axe axe-playwright-python==0.1.8
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-lint: pyproject.toml $(VENV)/.made

@@ -51,7 +51,7 @@ class Pending(models.Model):
     class Meta:
         """Indexes for the ways in which rows are found: by their owner, by what is due, by name, and by host."""
 
-        verbose_name_plural = "pending"
+        verbose_name = "pending name"
         indexes: ClassVar = [
             models.Index(fields=["owner"], name="resto_pending_owner"),
             models.Index(fields=["due"], name="resto_pending_due"),
@@ -97,6 +97,7 @@ class Host(models.Model):
     class Meta:
         """There is one of each, which decides between two that are made at the same time."""
 
+        verbose_name = "media host"
         constraints: ClassVar = [models.UniqueConstraint(fields=["storage", "host"], name="resto_host_once")]
 
     def __str__(self) -> str:

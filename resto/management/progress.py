@@ -8,9 +8,9 @@ from typing import Any, Protocol, Self, cast
 
 from resto.clock import monotonic
 from resto.counts import amount_told
-from resto.management.durations import duration
 from resto.names import shown
 from resto.progress import Progress
+from resto.words.durations import duration
 
 
 __all__ = ["ProgressBar"]

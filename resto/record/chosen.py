@@ -15,7 +15,15 @@ from resto.record.rests import delete_by_parts
 if TYPE_CHECKING:
     from resto.models import Pending
 
-__all__ = ["PendingFile", "forget_host", "make_due", "names_by_storage", "pending_files", "rows_of_file"]
+__all__ = [
+    "PendingFile",
+    "forget_host",
+    "make_due",
+    "make_rows_due",
+    "names_by_storage",
+    "pending_files",
+    "rows_of_file",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +59,25 @@ def make_due(storages: Sequence[str] = (), hosts: Sequence[str] = ()) -> None:
         hosts: Hosts; all if there are none.
     """
     now = leases.clock()
-    resting = {"due > %s": now, "quiet_until <= %s": now}
+    resting = _resting(now)
     for storage, host in _pairs(storages, hosts):
         while found := rows.select_of_host(storage, host, resting, rests.PART, since=now):
             for part in rows.in_parts([row.id for row in found]):
                 rows.update({"id IN %s": [*part], **resting}, due=now)
+
+
+def make_rows_due(numbers: Sequence[int]) -> int:
+    """Make rows due as `make_due` does, and return how many.
+
+    Args:
+        numbers: Of the rows.
+    """
+    now = leases.clock()
+    return sum(rows.update({"id IN %s": [*part], **_resting(now)}, due=now) for part in rows.in_parts(numbers))
+
+
+def _resting(now: float) -> dict[str, float]:
+    return {"due > %s": now, "quiet_until <= %s": now}
 
 
 @outside_loops

@@ -31,6 +31,7 @@ __all__ = [
     "interval",
     "last_of",
     "prune",
+    "row_of",
     "runs_in",
     "under_way",
     "watching",
@@ -161,6 +162,15 @@ def find(condition: Q, most: int) -> list[RunRow]:
     with connected() as connection:
         found = runs_in(connection).filter(condition).order_by("-id").annotate(now=DatabaseClock())
         return [_row(values) for values in found.values(*(field.name for field in fields(RunRow)))[:most]]
+
+
+def row_of(run: "Run") -> RunRow:
+    """Return a run of the model as `find` has it.
+
+    Args:
+        run: Annotated with the `DatabaseClock`, as ``now``.
+    """
+    return _row({field.name: getattr(run, field.name) for field in fields(RunRow)})
 
 
 def _row(values: dict[str, Any]) -> RunRow:

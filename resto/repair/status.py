@@ -44,6 +44,7 @@ class HostStatus:
         identity_problem: What is wrong with what the host has shown to be, and what to do, a sentence; empty if nothing is.
         identity_remark: Why that is not known, a sentence fragment; empty if it is known, or if hosts have no identities.
         left_out: Whether nothing is read from it, and it counts for no quorum, until a comparison has filled it.
+        seconds: Until it has answered; None if it has not.
     """
 
     storage: str
@@ -60,6 +61,7 @@ class HostStatus:
     identity_problem: str = ""
     identity_remark: str = ""
     left_out: bool = False
+    seconds: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the attributes, for JSON."""
@@ -193,4 +195,5 @@ def _status(
         error=one.error,
         identity_problem="" if finding is None else problem_of(finding),
         identity_remark="" if finding is None else finding.remark,
+        seconds=None if problem else outcome.seconds,
     )

@@ -9,7 +9,6 @@ from django.db import DatabaseError
 
 from resto.counts import counted
 from resto.exceptions import ConfigurationError, TransportError
-from resto.management.absence import absences_of_hosts
 from resto.management.choices import is_yes, require_known, require_terminal
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 from resto.management.progress import ProgressBar
@@ -19,6 +18,7 @@ from resto.record.traces import Trace
 from resto.repair.adoption import Adoption
 from resto.repair.sync import HostReport
 from resto.storage.finding import replicated_storages
+from resto.words.absence import absences_of_hosts
 
 
 __all__ = ["Command"]

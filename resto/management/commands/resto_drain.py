@@ -11,10 +11,8 @@ from django.db import DatabaseError
 
 from resto.counts import counted_up_to
 from resto.exceptions import ConfigurationError
-from resto.management.absence import absences_of_hosts
 from resto.management.choices import require_known
 from resto.management.drained import Teller, summary
-from resto.management.durations import due_in, duration, seconds_in
 from resto.management.ending import Ending, end_soon
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand, tidy_up
 from resto.management.progress import ProgressBar
@@ -29,6 +27,8 @@ from resto.repair.traced import TracedDrain
 from resto.repair.watch import DAY, Attendant, Schedule
 from resto.settings import get_setting
 from resto.storage.finding import hosts_of, replicated_aliases
+from resto.words.absence import absences_of_hosts
+from resto.words.durations import due_in, duration, seconds_in
 
 
 __all__ = ["Command"]

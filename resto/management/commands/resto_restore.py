@@ -11,7 +11,6 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.management import BaseCommand, CommandError
 
 from resto.counts import counted, size_told
-from resto.management.absence import absence_of_hosts
 from resto.management.choices import is_yes, require_known, require_terminal
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 from resto.management.progress import ProgressBar
@@ -20,6 +19,7 @@ from resto.repair.restore import Finding, RestoreOptions, RestoreReport
 from resto.repair.traced import traced_restore
 from resto.storage import HybridStorage
 from resto.storage.finding import find_host, replicated_storages
+from resto.words.absence import absence_of_hosts
 
 
 __all__ = ["Command"]

@@ -10,14 +10,9 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.management.base import CommandError
 from django.db import DatabaseError
 
-from resto.counts import counted_up_to
 from resto.exceptions import ConfigurationError
-from resto.management.absence import absences_of_hosts
 from resto.management.choices import require_known
-from resto.management.durations import due_in, duration
-from resto.management.files import lines_of_file, record_of_file, record_of_pending, sentence_of_pending
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
-from resto.management.working import record_of_work, sentences_of_work
 from resto.names import clean_name, shown
 from resto.record import database
 from resto.record.chosen import pending_files
@@ -27,6 +22,10 @@ from resto.repair.status import HostStatus, MasterStatus, Stranger, host_statuse
 from resto.repair.traced import traced_probe
 from resto.repair.work import Work, work_on
 from resto.storage.finding import replicated_aliases, unusable_backends
+from resto.words.absence import absences_of_hosts
+from resto.words.files import lines_of_file, record_of_file, record_of_pending, sentence_of_pending
+from resto.words.hosts import lines_of_identity, sentence_of_host, sentence_of_master, sentence_of_stranger
+from resto.words.working import record_of_work, sentences_of_work
 
 
 __all__ = ["Command"]
@@ -122,12 +121,12 @@ class Command(InterruptibleCommand):
         else:
             for master in masters.values():
                 if master is not None and (master.problem or master.looked is not None):
-                    self.stdout.write(shown(_sentence_of_master(master)))
+                    self.stdout.write(shown(sentence_of_master(master)))
             for status, probe in pairs:
-                lines = [_sentence(status), *_identity(status), *_findings(probe)]
+                lines = [sentence_of_host(status), *lines_of_identity(status), *_findings(probe)]
                 self.stdout.write("\n  ".join(map(shown, lines)))
             for other in others:
-                self.stdout.write(shown(_sentence_of_stranger(*other)))
+                self.stdout.write(shown(sentence_of_stranger(*other)))
             for work in works.values():
                 if work is not None:
                     is_lagging = any(status.pending for status in statuses if status.storage == work.storage)
@@ -222,12 +221,6 @@ def _record_of_master(master: MasterStatus) -> dict[str, Any]:
     return {"location": master.location, "problem": master.problem, "looked": master.looked}
 
 
-def _sentence_of_master(master: MasterStatus) -> str:
-    if master.problem:
-        return f"{master.storage}: nothing is written, sent or removed: {master.problem}"
-    return f"{master.storage}: {master.location} is the master copy, as was seen {duration(master.looked or 0)} ago."
-
-
 def _record_of_stranger(alias: str, stranger: Stranger) -> dict[str, Any]:
     """Return what is known of a host that nobody asks, with the keys of the others."""
     backlog = stranger.backlog
@@ -250,43 +243,11 @@ def _record_of_stranger(alias: str, stranger: Stranger) -> dict[str, Any]:
         "identity_problem": "",
         "identity_remark": "",
         "left_out": False,
+        "seconds": None,
     }
-
-
-def _identity(status: HostStatus) -> list[str]:
-    remark = status.identity_remark
-    end = "" if remark.endswith("?") else "."
-    unknown = [f"It is not known whether this is the host that it was: {remark}{end}"] if remark else []
-    to_fill = ["It is left out until it is filled: run manage.py resto_sync."] if status.left_out else []
-    return [status.identity_problem] if status.identity_problem else unknown + to_fill
 
 
 def _findings(probe: HostProbe | None) -> list[str]:
     if probe is None:
         return []
     return [probe.problem or "Files can be written, read, replaced and deleted.", *probe.remarks]
-
-
-def _sentence(status: HostStatus) -> str:
-    reachable = "answers" if status.reachable else f"does not answer: {status.problem}"
-    breaker = "" if status.breaker == "closed" else f"; its breaker is {status.breaker}"
-    return f"{status.storage}: {status.host} {reachable}{breaker}; {_backlog(status)}."
-
-
-def _sentence_of_stranger(alias: str, stranger: Stranger) -> str:
-    backlog = stranger.backlog
-    pending = f"{counted_up_to(backlog.count, has_more=backlog.has_more)} pending, the oldest for {duration(backlog.oldest or 0)}"
-    if stranger.spelling is not None:
-        return f"{alias}: {stranger.host} is {stranger.spelling} in the settings; {pending}, which a drain sends there."
-    return f"{alias}: {stranger.host} is not a host of this storage; {pending}, forgotten after a week."
-
-
-def _backlog(status: HostStatus) -> str:
-    if status.pending is None:
-        return "nothing is recorded"
-    under_way = f"; {status.under_way} under way" if status.under_way else ""
-    if not status.pending or status.oldest is None or status.due is None:
-        return f"nothing is pending{under_way}"
-    error = f" (last error: {status.error.rstrip('.')})" if status.error else ""
-    count = counted_up_to(status.pending, has_more=status.has_more)
-    return f"{count} pending, the oldest for {duration(status.oldest)}, {due_in(status.due)}{error}{under_way}"

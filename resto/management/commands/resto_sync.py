@@ -13,7 +13,6 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.management import BaseCommand, CommandError
 
 from resto.counts import counted, size_told
-from resto.management.absence import absence_of_hosts
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand, tidy_up
 from resto.management.progress import ProgressBar
 from resto.management.quiet import quiet
@@ -24,6 +23,7 @@ from resto.settings import storage_settings
 from resto.spelling import did_you_mean
 from resto.storage import DistributedStorage, HybridStorage, ReplicatedStorage
 from resto.storage.finding import replicated_storages
+from resto.words.absence import absence_of_hosts
 
 
 __all__ = ["Command"]

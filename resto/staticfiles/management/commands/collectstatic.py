@@ -8,8 +8,6 @@ from django.contrib.staticfiles.management.commands import collectstatic
 from django.core.management import CommandError
 
 from resto.exceptions import ConfigurationError, TransportError
-from resto.management.absence import absence_of_hosts
-from resto.management.durations import duration
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand, tidy_up
 from resto.management.progress import ProgressBar
 from resto.management.quiet import quiet
@@ -17,6 +15,8 @@ from resto.names import shown
 from resto.outcomes import Outcome
 from resto.settings import get_setting
 from resto.staticfiles.storage import Publication, StaticFilesStorage
+from resto.words.absence import absence_of_hosts
+from resto.words.durations import duration
 
 
 __all__ = ["Command"]

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from resto.management.working import record_of_work, sentences_of_work
 from resto.models import Run
 from resto.repair.work import work_on
+from resto.words.working import record_of_work, sentences_of_work
 
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from resto.management.files import lines_of_file, record_of_file, record_of_pending, sentence_of_pending
 from resto.record.chosen import PendingFile
 from resto.repair.names import Copy, FileStatus
+from resto.words.files import lines_of_file, record_of_file, record_of_pending, sentence_of_pending
 
 
 WAITS = PendingFile("default", "http://one/", "a", is_under_way=False, age=180, due=20, attempts=2, error="refused.")

@@ -1,4 +1,4 @@
-"""How commands say that a storage has no hosts on purpose."""
+"""How people are told that a storage has no hosts on purpose."""
 
 from resto.hosts import NO_HOSTS
 from resto.storage.finding import has_no_hosts, replicated_aliases

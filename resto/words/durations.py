@@ -1,4 +1,4 @@
-"""How commands say how long something has been so, and how they are told how long it is to be."""
+"""How people are told how long something has been so, and how they say how long it is to be."""
 
 import re
 

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from resto.counts import counted
-from resto.management.durations import duration
 from resto.record.runs import RunRow
 from resto.repair.work import Work
+from resto.words.durations import duration
 
 
-__all__ = ["record_of_work", "sentences_of_work"]
+__all__ = ["HOW_TO_WATCH", "outcome_of", "record_of_work", "sentence_of_death", "sentences_of_work"]
 
-_DRAIN = "run manage.py resto_drain --watch"
+HOW_TO_WATCH = "run manage.py resto_drain --watch"
 
 _WORDS = {
     "sent": "sent",
@@ -35,17 +35,25 @@ def sentences_of_work(work: Work, *, is_lagging: bool) -> Iterator[str]:
     for run in work.watching:
         yield f"process {run.process} of {run.machine} stays and drains; its last sign of life is {duration(run.silence)} old."
     if work.died is not None:
-        run = work.died
-        yield (
-            f"process {run.process} of {run.machine}, which stayed and drained, has given no sign of life for "
-            f"{duration(run.silence)}, and nobody has drained since: {_DRAIN}."
-        )
+        yield sentence_of_death(work.died)
     if work.drained is not None:
         yield f"last drained {_told(work.drained)}."
     elif is_lagging and not work.watching and work.died is None:
-        yield f"nobody has drained so far: {_DRAIN}."
+        yield f"nobody has drained so far: {HOW_TO_WATCH}."
     if work.compared is not None:
         yield f"last compared {_told(work.compared)}{_last_good(work)}."
+
+
+def sentence_of_death(run: RunRow) -> str:
+    """Say that a process has died which stayed and drained.
+
+    Args:
+        run: Its own.
+    """
+    return (
+        f"process {run.process} of {run.machine}, which stayed and drained, has given no sign of life for "
+        f"{duration(run.silence)}, and nobody has drained since: {HOW_TO_WATCH}."
+    )
 
 
 def record_of_work(work: Work) -> dict[str, Any]:
@@ -67,20 +75,30 @@ def _record(run: RunRow | None) -> dict[str, Any] | None:
 
 
 def _told(run: RunRow) -> str:
-    return f"{duration(run.age)} ago: {_outcome(run)}"
+    return f"{duration(run.age)} ago: {outcome_of(run)}"
 
 
-def _outcome(run: RunRow) -> str:
+def outcome_of(run: RunRow) -> str:
+    """Return how far a run is, or what came of it, a sentence fragment."""
+    if run.state == "asked":
+        return "nobody has begun so far"
     if run.state == "under way":
         total = "" if run.total is None else f" of {run.total:,}{'' if run.is_total_final else ' so far'}"
         return f"under way, {run.done:,}{total} names"
     if run.state == "dead":
         return "it was broken off"
+    return ", ".join([*_parts_of_outcome(run), *run.problems[:1]]).rstrip(".")
+
+
+def _parts_of_outcome(run: RunRow) -> list[str]:
     parts = [f"{run.counts[name]:,} {words}" for name, words in _WORDS.items() if run.counts.get(name)]
     if run.kind == "sync":
-        parts = [counted(run.counts.get("compared", 0), "file") + " compared", *parts]
-        parts += [] if run.code == 0 else ["not everything agrees"]
-    return ", ".join([*(parts or ["nothing was due"]), *run.problems[:1]]).rstrip(".")
+        compared = counted(run.counts.get("compared", 0), "file") + " compared"
+        return [compared, *parts, *([] if run.code == 0 else ["not everything agrees"])]
+    if run.kind == "drain":
+        return parts or ["nothing was due"]
+    others = [f"{number:,} {name}" for name, number in run.counts.items() if number and name not in _WORDS]
+    return [*others, *parts] or ["done" if run.code == 0 else "failed"]
 
 
 def _last_good(work: Work) -> str:

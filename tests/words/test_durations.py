@@ -2,7 +2,7 @@
 
 import pytest
 
-from resto.management.durations import due_in, duration, seconds_in
+from resto.words.durations import due_in, duration, seconds_in
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,23 @@
-"""What commands say of single files."""
+"""What people are told of single files."""
 
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
-from django.utils import timezone
-
 from resto.counts import counted
-from resto.management.durations import duration
 from resto.record.chosen import PendingFile
 from resto.repair.names import Copy, FileStatus
+from resto.words.durations import duration
+from resto.words.moments import moment
 
 
-__all__ = ["lines_of_file", "record_of_file", "record_of_pending", "sentence_of_pending"]
+__all__ = [
+    "content_of",
+    "lines_of_file",
+    "record_of_file",
+    "record_of_pending",
+    "sentence_of_pending",
+    "what_is_pending",
+]
 
 
 def sentence_of_pending(one: PendingFile) -> str:
@@ -31,10 +36,10 @@ def lines_of_file(status: FileStatus) -> list[str]:
     """Return what there is to say of a file, a line for each place."""
     lines = [f"{status.storage}: {status.name}"]
     if status.master is not None:
-        lines.append(f"  master copy: {_content(status.master)}.")
+        lines.append(f"  master copy: {content_of(status.master)}.")
     for copy in status.hosts:
-        told = _content(copy) if copy.is_known else "not a host of this storage"
-        lines.append(f"  {copy.host}: {told}; {_pending(copy, is_recorded=status.is_recorded)}.")
+        told = content_of(copy) if copy.is_known else "not a host of this storage"
+        lines.append(f"  {copy.host}: {told}; {what_is_pending(copy, is_recorded=status.is_recorded)}.")
     return lines
 
 
@@ -61,20 +66,23 @@ def _copied(copy: Copy) -> dict[str, Any]:
     return {"size": copy.size, "modified": modified, "problem": copy.problem}
 
 
-def _content(copy: Copy) -> str:
+def content_of(copy: Copy) -> str:
+    """Return what a host, or the master copy, has of a file, a sentence fragment."""
     if copy.problem:
         return f"not known, {copy.problem}"
     if copy.size is None:
         return "no file"
     size = counted(copy.size, "byte")
-    return size if copy.modified is None else f"{size}, of {_time(copy.modified)}"
+    return size if copy.modified is None else f"{size}, of {moment(copy.modified)}"
 
 
-def _time(moment: datetime) -> str:
-    return f"{moment.astimezone(timezone.get_current_timezone()):%Y-%m-%d %H:%M:%S %Z}"
+def what_is_pending(copy: Copy, *, is_recorded: bool) -> str:
+    """Return what a host may have missed of a file, a sentence fragment.
 
-
-def _pending(copy: Copy, *, is_recorded: bool) -> str:
+    Args:
+        copy: What the host has.
+        is_recorded: Whether anything is recorded.
+    """
     if not is_recorded:
         return "nothing is recorded"
     if not copy.pending:

@@ -1,0 +1,68 @@
+"""Rows of the record in the admin: they are looked at, and changed by nobody."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from django.contrib.admin import ModelAdmin, ShowFacets
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from resto.settings import get_setting
+
+
+if TYPE_CHECKING:
+    _Admin = ModelAdmin[Any]
+    _Paginator = Paginator[Any]
+else:
+    _Admin = ModelAdmin
+    _Paginator = Paginator
+
+__all__ = ["MOST", "CappedPaginator", "RecordAdmin"]
+
+# Rows that can be leafed through. To count a million takes long, and nobody looks at them page by page.
+MOST = 10_000
+
+
+class CappedPaginator(_Paginator):
+    """Knows of the first 10 000 rows only."""
+
+    @cached_property
+    def count(self) -> int:
+        """How many rows there are, 10 000 at most."""
+        return min(self._counted, MOST)
+
+    @cached_property
+    def has_more(self) -> bool:
+        """Whether there are more than that."""
+        return self._counted > MOST
+
+    @cached_property
+    def _counted(self) -> int:
+        rows = cast("QuerySet[Any]", self.object_list)
+        return rows.order_by().values("pk")[: MOST + 1].count()
+
+
+class RecordAdmin(_Admin):
+    """Shows rows of one of the record's models, wherever ``RESTO_DATABASE`` is, to those who may view them."""
+
+    paginator = CappedPaginator
+    show_full_result_count = False
+    show_facets = ShowFacets.NEVER  # they count everything
+    sortable_by: ClassVar[tuple[str, ...]] = ()  # only some orders have an index
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return all rows."""
+        return super().get_queryset(request).using(get_setting("DATABASE"))
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody adds rows by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody changes rows by hand."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody deletes rows by hand."""
+        return False
