@@ -22,42 +22,28 @@ from resto.master.root import Root
 from resto.plugins import get_plugin_manager
 from resto.record import database
 from resto.settings import (
-    DEFAULTS,
     OLD_SECRETS,
     get_setting,
     has_old_secrets,
     is_debugged,
-    names_of_settings,
     storage_settings,
     wrong_secrets,
 )
-from resto.spelling import did_you_mean
 from resto.storage import DistributedStorage, HybridStorage, ReplicatedStorage, is_replicated
-from resto.storage.composition import imported_backend
-from resto.storage.finding import problem_of_backend, replicated_aliases
+from resto.storage.finding import replicated_aliases
 from resto.storage.occupancy import aliases_of_location
 from resto.transports.http import HttpTransport
 
 
 __all__ = [
-    "check_backends",
     "check_masters",
     "check_plugins",
     "check_record",
     "check_secrets",
-    "check_settings",
     "check_storages",
 ]
 
 _REFERENCE_HINT = "See the settings reference for the options that there are."
-
-_BACKENDS = (
-    "resto.storage.HybridStorage",
-    "resto.storage.AsyncStorage",
-    "resto.storage.DistributedStorage",
-    "resto.staticfiles.StaticFilesStorage",
-    "resto.staticfiles.ManifestStaticFilesStorage",
-)
 
 
 def check_storages(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -78,38 +64,6 @@ def check_storages(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> li
             problem = f"wrong options: {error}" if isinstance(error, TypeError) else f"it raised {error!r}"
             messages.append(Error(f"{where}: {problem}", hint=_REFERENCE_HINT, id="resto.E001"))
     return messages
-
-
-def check_backends(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Check that each ``BACKEND`` of ``STORAGES`` which seems to mean one of resto's storages is one."""
-    messages: list[CheckMessage] = []
-    for alias, parameters in storage_settings().items():
-        backend = parameters.get("BACKEND") if isinstance(parameters, Mapping) else None
-        if isinstance(backend, str) and not isinstance(imported_backend(backend), type):
-            question = did_you_mean(backend, _BACKENDS)
-            if question or backend.startswith("resto."):
-                problem = f"STORAGES[{alias!r}]: {problem_of_backend(backend)}"
-                hint = question or f"Those of resto are {', '.join(_BACKENDS)}."
-                messages.append(Error(problem, hint=hint, id="resto.E023"))
-    return messages
-
-
-def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Check that somebody reads each setting whose name begins as those of resto."""
-    known = {f"RESTO_{name}" for name in DEFAULTS} | {OLD_SECRETS}
-    unknown = [name for name in names_of_settings() if name not in known]
-    if unknown:
-        known |= get_plugin_manager().settings()
-    return [
-        checks.Warning(
-            f"resto has no setting {name}, and reads it nowhere",
-            hint=did_you_mean(name, known, "RESTO_")
-            or f"It has {', '.join(sorted(known))}. A plugin that reads it should say so with the hook resto_settings.",
-            id="resto.W010",
-        )
-        for name in unknown
-        if name not in known
-    ]
 
 
 def check_masters(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:

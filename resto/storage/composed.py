@@ -1,5 +1,6 @@
 """What storages are composed of, as the options and settings have it that are in force."""
 
+from collections.abc import Mapping
 from functools import partial
 from pickle import PicklingError
 from typing import Any, Unpack
@@ -106,6 +107,15 @@ class ComposedStorage(Storage):
             return transports[host]
         except KeyError:
             raise ValueError(f"{host!r} is not a host of this storage, which has {', '.join(transports)}") from None
+
+    @property
+    def alias(self) -> str | None:
+        """The alias under which ``STORAGES`` has a storage like this one; None if it has none."""
+        return self._find_alias()
+
+    def host_identities(self) -> Mapping[str, str]:
+        """Return what all spellings of each host have in common."""
+        return (self._composition or self._composed()).identities
 
     def tidy_up(self) -> None:
         """Remove from hosts what uploads have left there that were interrupted in this process."""
