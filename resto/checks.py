@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,9 @@ def check_storages(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> li
                 messages += _check_storage(where, storage)
         except KeyboardInterrupt:
             raise
+        except ConfigurationError as error:
+            if error.code != "E013":  # which `check_record` says
+                messages.append(Error(f"{where}: {error.problem}", hint=error.hint, id=f"resto.{error.code}"))
         # A check reports; it must not keep the others from doing so, whatever a subclass or a plugin raises: SystemExit
         # would end the command in silence.
         except BaseException as error:  # noqa: BLE001
@@ -107,17 +111,12 @@ def check_record(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Check the settings of the durable record."""
     messages: list[CheckMessage] = []
     alias, lease, grace = get_setting("DATABASE"), get_setting("LEASE"), get_setting("GRACE")
-    if alias not in connections:
-        messages.append(
-            Error(
-                f"RESTO_DATABASE names the database {alias!r}, which DATABASES does not have",
-                hint=f"It has: {', '.join(connections)}.",
-                id="resto.E013",
-            )
-        )
-    elif connections[alias].vendor == "sqlite":
-        messages += _check_sqlite(alias)
-    if not all(isinstance(value, int | float) and value > 0 for value in (lease, grace)) or lease <= grace:
+    try:
+        if database.vendor() == "sqlite":
+            messages += _check_sqlite(alias)
+    except ConfigurationError as error:
+        messages.append(Error(error.problem, hint=error.hint, id="resto.E013"))
+    if not (_is_duration(lease) and _is_duration(grace) and lease > grace):
         messages.append(
             Error(
                 f"RESTO_LEASE is {lease!r} and RESTO_GRACE {grace!r}",
@@ -126,6 +125,10 @@ def check_record(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             )
         )
     return messages
+
+
+def _is_duration(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) and value > 0
 
 
 def _check_sqlite(alias: str) -> Iterable[CheckMessage]:
@@ -175,7 +178,8 @@ def check_plugins(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 def _configured_storages(app_configs: Iterable[AppConfig] | None) -> Iterator[tuple[str, Callable[[], Any]]]:
     for alias, parameters in storage_settings().items():
-        if isinstance(parameters, Mapping) and is_replicated(parameters.get("BACKEND")):
+        is_ours = isinstance(parameters, Mapping) and is_replicated(parameters.get("BACKEND"))
+        if is_ours and isinstance(parameters.get("OPTIONS", {}), Mapping):  # else another check says so
             yield f"STORAGES[{alias!r}]", partial(storages.__getitem__, alias)
     for field in _file_fields(app_configs):
         if field.storage is not default_storage:  # which is checked above

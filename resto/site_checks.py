@@ -1,5 +1,6 @@
 """System checks of settings as a whole: their names, what ``STORAGES`` is made of, and what its storages have in common."""
 
+import os
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any
@@ -8,14 +9,14 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error
 
 from resto.plugins import get_plugin_manager
-from resto.settings import DEFAULTS, OLD_SECRETS, names_of_settings, storage_settings
-from resto.spelling import did_you_mean
+from resto.settings import DEFAULTS, OLD_SECRETS, media_root, misspelt_settings, names_of_settings, storage_settings
+from resto.spelling import did_you_mean, options_of
 from resto.storage.composition import imported_backend
 from resto.storage.finding import problem_of_backend, replicated_aliases
 from resto.storage.sharing import SharedHost, nested_directories, place_of, shared_hosts
 
 
-__all__ = ["check_backends", "check_settings", "check_sharing"]
+__all__ = ["check_backends", "check_parameters", "check_settings", "check_sharing", "check_static_files"]
 
 _BACKENDS = (
     "resto.storage.HybridStorage",
@@ -32,7 +33,7 @@ def check_backends(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     for alias, parameters in storage_settings().items():
         backend = parameters.get("BACKEND") if isinstance(parameters, Mapping) else None
         if isinstance(backend, str) and not isinstance(imported_backend(backend), type):
-            question = did_you_mean(backend, _BACKENDS)
+            question = _question(backend)
             if question or backend.startswith("resto."):
                 problem = f"STORAGES[{alias!r}]: {problem_of_backend(backend)}"
                 hint = question or f"Those of resto are {', '.join(_BACKENDS)}."
@@ -40,22 +41,69 @@ def check_backends(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return messages
 
 
+def _question(backend: str) -> str:
+    within = [one for one in _BACKENDS if one.startswith(f"{backend}.")]
+    return f"Did you mean {within[0]!r}?" if within else did_you_mean(backend, _BACKENDS)
+
+
+def check_parameters(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Check that ``STORAGES`` has of each storage of resto what Django reads, and nothing besides."""
+    return [
+        Error(f"STORAGES[{alias!r}] {problem}", hint=hint, id="resto.E028")
+        for alias in replicated_aliases()
+        for problem, hint in _wrong_parameters(storage_settings()[alias])
+    ]
+
+
+def _wrong_parameters(parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    options = parameters.get("OPTIONS", {})
+    if not isinstance(options, Mapping):
+        kind = type(options).__name__
+        yield f"has OPTIONS that are of type {kind}, and must be a mapping", "Write OPTIONS: {name: value}."
+    for key in parameters.keys() - {"BACKEND", "OPTIONS"}:
+        is_option = key in options_of(imported_backend(parameters["BACKEND"]))
+        question = (
+            f"Write it into OPTIONS: {{{key!r}: ...}}." if is_option else did_you_mean(str(key), ["OPTIONS", "BACKEND"])
+        )
+        yield f"has a key {key!r}, which nobody reads", question or "It has BACKEND and OPTIONS."
+
+
+def check_static_files(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Check that static files are not kept among those of visitors."""
+    alias = "staticfiles"
+    backend = storage_settings().get(alias, {}).get("BACKEND") if replicated_aliases([alias]) else None
+    if backend is None or place_of(alias) != os.path.realpath(media_root()):
+        return []
+    return [
+        checks.Warning(
+            f"STORAGES[{alias!r}] keeps static files in MEDIA_ROOT, among those that are uploaded, and with their URLs",
+            hint="Take resto.staticfiles.StaticFilesStorage, which keeps them in STATIC_ROOT.",
+            id="resto.W015",
+        )
+    ]
+
+
 def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Check that somebody reads each setting whose name begins as those of resto."""
+    """Check that somebody reads each setting whose name begins as those of resto, or is like one of them."""
+    return [checks.Warning(problem, hint=hint, id="resto.W010") for problem, hint in _unread_settings()]
+
+
+def _unread_settings() -> Iterator[tuple[str, str]]:
     known = {f"RESTO_{name}" for name in DEFAULTS} | {OLD_SECRETS}
     unknown = [name for name in names_of_settings() if name not in known]
     if unknown:
         known |= get_plugin_manager().settings()
-    return [
-        checks.Warning(
-            f"resto has no setting {name}, and reads it nowhere",
-            hint=did_you_mean(name, known, "RESTO_")
-            or f"It has {', '.join(sorted(known))}. A plugin that reads it should say so with the hook resto_settings.",
-            id="resto.W010",
-        )
-        for name in unknown
-        if name not in known
-    ]
+    all_of_them = (
+        f"It has {', '.join(sorted(known))}. A plugin that reads it should say so with the hook resto_settings."
+    )
+    for name in unknown:
+        if name not in known:
+            yield (
+                f"resto has no setting {name}, and reads it nowhere",
+                did_you_mean(name, known, "RESTO_") or all_of_them,
+            )
+    for name, meant in misspelt_settings().items():
+        yield f"the setting {name} is like one of resto, which does not read it", f"Did you mean {meant!r}?"
 
 
 def check_sharing(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:

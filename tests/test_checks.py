@@ -654,6 +654,7 @@ def test_codes_are_unique():
         "E023",
         "E025",
         "E026",
+        "E028",
         "W001",
         "W002",
         "W003",
@@ -667,6 +668,7 @@ def test_codes_are_unique():
         "W011",
         "W012",
         "W014",
+        "W015",
     ]
 
 
@@ -690,6 +692,8 @@ def test_codes_are_tested():
         "E024",
         "E025",
         "E026",
+        "E027",
+        "E028",
         "W004",
         "W001",
         "W002",
@@ -704,5 +708,6 @@ def test_codes_are_tested():
         "W012",
         "W013",
         "W014",
+        "W015",
     }
     assert codes == tested

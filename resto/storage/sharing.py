@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 from resto.exceptions import ConfigurationError
 from resto.hosts import stand_in
 from resto.record import identities
+from resto.storage.composed import ComposedStorage
 from resto.storage.occupancy import places
 from resto.transports import Directory
 
@@ -76,7 +76,7 @@ def shared_hosts(alias: str) -> list[SharedHost]:
     ]
 
 
-def _identities(storage: Any) -> Mapping[str, str]:
+def _identities(storage: ComposedStorage) -> Mapping[str, str]:
     try:
         return storage.host_identities()
     except Exception:  # noqa: BLE001 - whatever its options raise: `manage.py check` says it
