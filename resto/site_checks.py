@@ -111,30 +111,34 @@ def check_sharing(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     aliases = replicated_aliases()
     messages: list[CheckMessage] = []
     for number, alias in enumerate(aliases):
-        # Each pair once: of the storage that lies in another one, or else of the later one.
-        shared = [
-            one for one in shared_hosts(alias) if not one.is_outer and (one.inside or one.other in aliases[:number])
-        ]
-        for other, group in groupby(shared, key=lambda one: one.other):
-            messages.append(_shared(alias, other, [*group]))
+        by_other = groupby(shared_hosts(alias), key=lambda one: one.other)
+        for other, shared in ((other, [*group]) for other, group in by_other):
+            same = [one.host for one in shared if not one.inside]
+            if same and other in aliases[:number]:  # each pair once
+                messages.append(_shared(alias, other, same))
+            messages += _inside([one for one in shared if one.inside and not one.is_outer])
         messages += _nested(alias)
     return messages
 
 
-def _shared(alias: str, other: str, shared: list[SharedHost]) -> CheckMessage:
-    inside = [f"{one.host} in {one.other_host}" for one in shared if one.inside]
-    same = [one.host for one in shared if not one.inside]
-    those = [
-        f"lies with {', '.join(inside)}, a host" if inside else "",
-        f"has {', '.join(same)}, the hosts" if same else "",
-    ]
+def _shared(alias: str, other: str, hosts: list[str]) -> CheckMessage:
     return Error(
-        f"STORAGES[{alias!r}] {' and '.join(filter(None, those))} of STORAGES[{other!r}], whose files are others: each would "
-        "replace and remove those of the other one",
+        f"STORAGES[{alias!r}] has {', '.join(hosts)}, as STORAGES[{other!r}] has, whose files are others: each would replace and "
+        "remove those of the other one",
         hint=f"Give STORAGES[{alias!r}] hosts, or a folder on each host, of its own, with the option 'hosts': RESTO_MEDIA_HOSTS "
         "holds for all storages.",
         id="resto.E025",
     )
+
+
+def _inside(shared: list[SharedHost]) -> Iterator[CheckMessage]:
+    for one in shared[:1]:
+        yield checks.Warning(
+            f"STORAGES[{one.alias!r}] has {one.host}, which lies in {one.other_host} of STORAGES[{one.other!r}]: that one can have no "
+            f"files in {one.inside!r}",
+            hint="Let them have folders beside each other, such as /media/ and /static/. If names of files never begin so, silence this.",
+            id="resto.W016",
+        )
 
 
 def _nested(alias: str) -> Iterator[CheckMessage]:

@@ -669,6 +669,7 @@ def test_codes_are_unique():
         "W012",
         "W014",
         "W015",
+        "W016",
     ]
 
 
@@ -709,5 +710,6 @@ def test_codes_are_tested():
         "W013",
         "W014",
         "W015",
+        "W016",
     }
     assert codes == tested

@@ -140,33 +140,21 @@ ONLY_HOSTS = {"hosts": HOSTS}
             BOTH,
             ELSEWHERE,
             (HYBRID, HYBRID),
-            "'second'] has http://media-1/media/, http://media-2/media/, the hosts of STORAGES['first']",
+            "'second'] has http://media-1/media/, http://media-2/media/, as STORAGES['first'] has, whose",
         ),
-        (BOTH, ELSEWHERE, (HYBRID, STATIC), "'second'] has http://media-1/media/, http://media-2/media/, the hosts"),
+        (BOTH, ELSEWHERE, (HYBRID, STATIC), "'second'] has http://media-1/media/, http://media-2/media/, as STORAGES"),
         (
             BOTH,
             ONLY_HOSTS,
             (HYBRID, DISTRIBUTED),
-            "'second'] has http://media-1/media/, http://media-2/media/, the hosts",
+            "'second'] has http://media-1/media/, http://media-2/media/, as STORAGES",
         ),
         (ONLY_HOSTS, ONLY_HOSTS | {"timeout": 3}, (DISTRIBUTED, DISTRIBUTED), "'second'] has http://media-1/media/, "),
         (
             BOTH,
             ELSEWHERE | {"hosts": ["MEDIA-1:80"], "base_url": "/media/"},
             (HYBRID, HYBRID),
-            "'second'] has MEDIA-1:80, the hosts",
-        ),
-        (
-            BOTH,
-            ELSEWHERE | {"hosts": ["http://media-1/media/private/"]},
-            (HYBRID, HYBRID),
-            "'second'] lies with http://media-1/media/private/ in http://media-1/media/, a host of STORAGES['first']",
-        ),
-        (
-            ELSEWHERE | {"hosts": ["http://media-2/media/static/"]},
-            BOTH,
-            (STATIC, HYBRID),
-            "'first'] lies with http://media-2/media/static/ in http://media-2/media/, a host of STORAGES['second']",
+            "'second'] has MEDIA-1:80, as STORAGES",
         ),
     ],
 )
@@ -176,6 +164,25 @@ def test_hosts_of_two_storages(check_two, first, second, kinds, says):
     for message in found:
         assert f"STORAGES[{says}" in message.msg
         assert "with the option 'hosts': RESTO_MEDIA_HOSTS holds for all storages." in message.hint
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kinds", "inner"),
+    [
+        (BOTH, ELSEWHERE | {"hosts": [f"{HOSTS[0]}private/"]}, (HYBRID, HYBRID), "second"),
+        (ELSEWHERE | {"hosts": [f"{host}private/" for host in HOSTS]}, BOTH, (STATIC, HYBRID), "first"),
+        (ELSEWHERE | {"hosts": [f"{HOSTS[0]}private/"]}, ONLY_HOSTS, (HYBRID, DISTRIBUTED), "first"),
+    ],
+    ids=["second", "first", "distributed"],
+)
+def test_host_in_a_host_of_another_storage(check_two, first, second, kinds, inner):
+    [message] = check_two(first, second, kinds)
+    outer = "second" if inner == "first" else "first"
+    assert (message.id, message.level) == ("resto.W016", checks.WARNING)
+    assert message.msg == (
+        f"STORAGES[{inner!r}] has {HOSTS[0]}private/, which lies in {HOSTS[0]} of STORAGES[{outer!r}]: that one can have no files "
+        "in 'private'"
+    )
 
 
 def test_storage_under_two_names_shares_nothing(check_two):

@@ -13,7 +13,6 @@ from resto.master.copy import MasterCopy
 from resto.names import clean_name, is_ordinary, relative_name
 from resto.storage.base import ReplicatedStorage
 from resto.storage.kinds import require_directory_mode, require_file_mode, require_path
-from resto.storage.sharing import Reserved
 
 
 __all__ = ["LocatedStorage"]
@@ -27,7 +26,6 @@ class LocatedStorage(ReplicatedStorage):
 
     _master: MasterCopy
     _assigned: FileSystemStorage | None = None
-    _reserved: Reserved | None = None
 
     @property
     def master(self) -> MasterCopy:
@@ -72,18 +70,6 @@ class LocatedStorage(ReplicatedStorage):
             )
             hint = f"Only read from it; what is written or deleted is in {self._master.location}."
             raise ConfigurationError(problem, hint, "E022")
-
-    def _forget_composition(self, *, setting: str, **kwargs: Any) -> None:
-        super()._forget_composition(setting=setting, **kwargs)
-        self._reserved = None
-
-    @property
-    def reserved(self) -> Reserved:
-        """The directories in which other storages keep their files."""
-        reserved = self._reserved
-        if reserved is None:
-            reserved = self._reserved = Reserved(self.alias, str(self._master.location))
-        return reserved
 
     def _require_own(self, attribute: str) -> None:
         if getattr(type(self), attribute) is getattr(LocatedStorage, attribute):

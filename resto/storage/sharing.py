@@ -95,18 +95,12 @@ def _compared(shared: SharedHost, identity: str, other: str) -> SharedHost | Non
 
 
 def problem_of_shared(shared: SharedHost) -> ConfigurationError:
-    """Return what is wrong with a host, and what to do about it.
+    """Return what is wrong with a host that has the files of another storage, and what to do about it.
 
     Args:
         shared: Which one.
     """
-    whose = f"STORAGES[{shared.other!r}]"
-    if not shared.inside:
-        problem = f"{shared.host} has the files of {whose}"
-    elif shared.is_outer:
-        problem = f"in {shared.host} lies {shared.other_host}, which has the files of {whose}"
-    else:
-        problem = f"{shared.host} lies in {shared.other_host}, which has the files of {whose}"
+    problem = f"{shared.host} has the files of STORAGES[{shared.other!r}]"
     return ConfigurationError(problem, _REMEDY.format(alias=shared.alias), "E025")
 
 
@@ -119,7 +113,7 @@ def taken_hosts(alias: str) -> dict[str, SharedHost]:
     Raises:
         DatabaseError: The record cannot be read.
     """
-    shared = shared_hosts(alias)
+    shared = [one for one in shared_hosts(alias) if not one.inside]
     begun = {one.storage for one in identities.find([*{one.other for one in shared}]) if one.identity} if shared else ()
     return {one.host: one for one in reversed(shared) if one.other in begun}
 
@@ -154,16 +148,19 @@ class Reserved:
 
     Args:
         alias: Of the storage around them; None if it has none.
-        location: The path of its master copy.
+        location: The path of its master copy; None if it has none.
     """
 
-    def __init__(self, alias: str | None, location: str) -> None:
+    def __init__(self, alias: str | None, location: str | None) -> None:
         nested = [] if alias is None else [shared for shared in shared_hosts(alias) if shared.is_outer]
-        self._aliases = {shared.inside: shared.other for shared in nested} | nested_directories(location)
-        real = os.path.realpath(location)
-        # Those without a directory have their alias in its place.
-        self._elsewhere = {place: other for other, (_, place) in places().items() if place not in (real, other)}
+        self._aliases = {shared.inside: shared.other for shared in nested}
         self._location = location
+        self._elsewhere: dict[str, str] = {}
+        if location is not None:
+            self._aliases |= nested_directories(location)
+            real = os.path.realpath(location)
+            # Those without a directory have their alias in its place.
+            self._elsewhere = {place: other for other, (_, place) in places().items() if place not in (real, other)}
 
     def require_free(self, name: str) -> None:
         """Raise if a name is in one of them.
@@ -186,21 +183,33 @@ class Reserved:
             name: Of the directory.
             found: What it holds.
         """
-        if not self._aliases and not self._elsewhere:
-            return found
-        for part in [*found.directories]:
-            path = f"{name}/{part}" if name else part
-            alias = self._aliases.get(path) or self._alias_of(path)
-            if alias is not None:
-                found.directories.discard(part)
-                found.others[part] = f"STORAGES[{alias!r}] keeps its files there"
+        if self._aliases or self._elsewhere:
+            found.others |= self.within(name)
+            for part in [*found.directories]:
+                alias = self._alias_of(f"{name}/{part}" if name else part)
+                if alias is not None:
+                    found.others[part] = _reason(alias)
+            found.directories -= found.others.keys()
         return found
+
+    def within(self, name: str) -> dict[str, str]:
+        """Return the last parts of the names of those that are in a directory, each with why nothing is done there.
+
+        Args:
+            name: Of the directory.
+        """
+        splits = [(*directory.rpartition("/"), alias) for directory, alias in self._aliases.items()]
+        return {part: _reason(alias) for above, _, part, alias in splits if above == name}
 
     def _alias_of(self, path: str) -> str | None:
         with suppress(OSError):
-            status = (Path(self._location) / path).stat()
+            status = (Path(self._location or "") / path).stat()
             for place, alias in self._elsewhere.items():
                 with suppress(FileNotFoundError):
                     if os.path.samestat(status, Path(place).stat()):
                         return alias
         return None
+
+
+def _reason(alias: str) -> str:
+    return f"STORAGES[{alias!r}] keeps its files there"

@@ -128,15 +128,23 @@ def test_storages_with_the_same_directory_share_hosts(begin, settings, servers):
     assert problems() == [""] * 4
 
 
-@pytest.mark.parametrize("is_outer", [False, True])
-def test_host_in_a_host_of_another_storage(site, servers, is_outer):
-    """Whichever comes second is refused."""
-    outer = [server.url for server in servers]
-    inner = [f"{server.url}private/" for server in servers]
-    other = site(hosts=outer if is_outer else inner, own=inner if is_outer else outer)
+@pytest.mark.parametrize("first", ["Hybrid", "Distributed"])
+def test_folder_of_another_storage_in_a_host_is_left_alone(site, servers, first):
+    """Such as that of static files in a host of uploads."""
+    other = site(hosts=[f"{server.url}private/" for server in servers], first=first)
+    put(other, "there")
+    for server in servers:
+        server.create_file("private/extra", b"1")
+    servers[1].create_file("private/more", b"1")
+    save(other, "secret")
     before = files(servers)
-    with pytest.raises(ConfigurationError, match=r"in http://.*/ lies" if is_outer else "/private/ lies in"):
-        save(other, "b")
+    outer, events = storages["default"], []
+    for change in (lambda: save(outer, "private/b"), lambda: outer.delete("private/secret")):
+        with pytest.raises(ConfigurationError, match=r"is where STORAGES\['other'\] keeps its files"):
+            change()
+    assert synchronize(outer, SyncOptions(delete=True, force=True), events.append).agrees
+    assert ("private", "STORAGES['other'] keeps its files there") in [(event.name, event.reason) for event in events]
+    assert not synchronize(outer, SyncOptions(prefix="private"), events.append).agrees
     assert files(servers) == before
 
 
