@@ -15,9 +15,10 @@ class RestoConfig(AppConfig):
 
     def ready(self) -> None:
         # These need the models of all applications.
-        from resto import checks
+        from resto import checks, site_checks
         from resto.record import database
 
-        for name in checks.__all__:
-            register(getattr(checks, name), Tags.files)
+        for module in (checks, site_checks):
+            for name in module.__all__:
+                register(getattr(module, name), Tags.files)
         database.note_start()

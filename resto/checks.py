@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -22,42 +23,28 @@ from resto.master.root import Root
 from resto.plugins import get_plugin_manager
 from resto.record import database
 from resto.settings import (
-    DEFAULTS,
     OLD_SECRETS,
     get_setting,
     has_old_secrets,
     is_debugged,
-    names_of_settings,
     storage_settings,
     wrong_secrets,
 )
-from resto.spelling import did_you_mean
 from resto.storage import DistributedStorage, HybridStorage, ReplicatedStorage, is_replicated
-from resto.storage.composition import imported_backend
-from resto.storage.finding import problem_of_backend, replicated_aliases
+from resto.storage.finding import replicated_aliases
 from resto.storage.occupancy import aliases_of_location
 from resto.transports.http import HttpTransport
 
 
 __all__ = [
-    "check_backends",
     "check_masters",
     "check_plugins",
     "check_record",
     "check_secrets",
-    "check_settings",
     "check_storages",
 ]
 
 _REFERENCE_HINT = "See the settings reference for the options that there are."
-
-_BACKENDS = (
-    "resto.storage.HybridStorage",
-    "resto.storage.AsyncStorage",
-    "resto.storage.DistributedStorage",
-    "resto.staticfiles.StaticFilesStorage",
-    "resto.staticfiles.ManifestStaticFilesStorage",
-)
 
 
 def check_storages(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -72,44 +59,15 @@ def check_storages(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> li
                 messages += _check_storage(where, storage)
         except KeyboardInterrupt:
             raise
+        except ConfigurationError as error:
+            if error.code != "E013":  # which `check_record` says
+                messages.append(Error(f"{where}: {error.problem}", hint=error.hint, id=f"resto.{error.code}"))
         # A check reports; it must not keep the others from doing so, whatever a subclass or a plugin raises: SystemExit
         # would end the command in silence.
         except BaseException as error:  # noqa: BLE001
             problem = f"wrong options: {error}" if isinstance(error, TypeError) else f"it raised {error!r}"
             messages.append(Error(f"{where}: {problem}", hint=_REFERENCE_HINT, id="resto.E001"))
     return messages
-
-
-def check_backends(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Check that each ``BACKEND`` of ``STORAGES`` which seems to mean one of resto's storages is one."""
-    messages: list[CheckMessage] = []
-    for alias, parameters in storage_settings().items():
-        backend = parameters.get("BACKEND") if isinstance(parameters, Mapping) else None
-        if isinstance(backend, str) and not isinstance(imported_backend(backend), type):
-            question = did_you_mean(backend, _BACKENDS)
-            if question or backend.startswith("resto."):
-                problem = f"STORAGES[{alias!r}]: {problem_of_backend(backend)}"
-                hint = question or f"Those of resto are {', '.join(_BACKENDS)}."
-                messages.append(Error(problem, hint=hint, id="resto.E023"))
-    return messages
-
-
-def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Check that somebody reads each setting whose name begins as those of resto."""
-    known = {f"RESTO_{name}" for name in DEFAULTS} | {OLD_SECRETS}
-    unknown = [name for name in names_of_settings() if name not in known]
-    if unknown:
-        known |= get_plugin_manager().settings()
-    return [
-        checks.Warning(
-            f"resto has no setting {name}, and reads it nowhere",
-            hint=did_you_mean(name, known, "RESTO_")
-            or f"It has {', '.join(sorted(known))}. A plugin that reads it should say so with the hook resto_settings.",
-            id="resto.W010",
-        )
-        for name in unknown
-        if name not in known
-    ]
 
 
 def check_masters(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -153,17 +111,12 @@ def check_record(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Check the settings of the durable record."""
     messages: list[CheckMessage] = []
     alias, lease, grace = get_setting("DATABASE"), get_setting("LEASE"), get_setting("GRACE")
-    if alias not in connections:
-        messages.append(
-            Error(
-                f"RESTO_DATABASE names the database {alias!r}, which DATABASES does not have",
-                hint=f"It has: {', '.join(connections)}.",
-                id="resto.E013",
-            )
-        )
-    elif connections[alias].vendor == "sqlite":
-        messages += _check_sqlite(alias)
-    if not all(isinstance(value, int | float) and value > 0 for value in (lease, grace)) or lease <= grace:
+    try:
+        if database.vendor() == "sqlite":
+            messages += _check_sqlite(alias)
+    except ConfigurationError as error:
+        messages.append(Error(error.problem, hint=error.hint, id="resto.E013"))
+    if not (_is_duration(lease) and _is_duration(grace) and lease > grace):
         messages.append(
             Error(
                 f"RESTO_LEASE is {lease!r} and RESTO_GRACE {grace!r}",
@@ -172,6 +125,10 @@ def check_record(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             )
         )
     return messages
+
+
+def _is_duration(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) and value > 0
 
 
 def _check_sqlite(alias: str) -> Iterable[CheckMessage]:
@@ -221,7 +178,8 @@ def check_plugins(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 def _configured_storages(app_configs: Iterable[AppConfig] | None) -> Iterator[tuple[str, Callable[[], Any]]]:
     for alias, parameters in storage_settings().items():
-        if isinstance(parameters, Mapping) and is_replicated(parameters.get("BACKEND")):
+        is_ours = isinstance(parameters, Mapping) and is_replicated(parameters.get("BACKEND"))
+        if is_ours and isinstance(parameters.get("OPTIONS", {}), Mapping):  # else another check says so
             yield f"STORAGES[{alias!r}]", partial(storages.__getitem__, alias)
     for field in _file_fields(app_configs):
         if field.storage is not default_storage:  # which is checked above

@@ -3,13 +3,15 @@
 import re
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Protocol
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
+
+from django.utils.functional import Promise
 
 from resto.exceptions import ConfigurationError
 
@@ -24,6 +26,7 @@ __all__ = [
     "parse_url",
     "parse_written_url",
     "put_in_place",
+    "require_base_url",
     "stand_in",
 ]
 
@@ -37,6 +40,8 @@ _HOSTNAME = re.compile(r"[a-z0-9._-]+")
 
 # Colons and what else may stand in the address, without the brackets that tell it from a port.
 _IPV6 = re.compile(r"[0-9A-Fa-f:.]*(?:::|[A-Fa-f])[0-9A-Fa-f:.]*")
+
+_HALF_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 _BASE_URL_HINT = "Set MEDIA_URL, or the option 'base_url', to '/media/' or 'https://example.com/media/'."
 
@@ -129,15 +134,25 @@ def parse_hosts(values: str | Iterable[str | Mapping[str, Any]]) -> tuple[Host, 
         return _stand_in.hosts()
     if values == NO_HOSTS:
         return ()
-    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
-        hint = f"Set RESTO_MEDIA_HOSTS, or the option 'hosts', to a list of addresses, or to {NO_HOSTS!r}."
-        raise ConfigurationError(f"hosts must be a list, not of type {type(values).__name__}", hint, code="E003")
+    if isinstance(values, str | bytes | Mapping | Iterator) or not isinstance(values, Iterable):
+        problem = f"hosts must be a list, not of type {type(values).__name__}"
+        raise ConfigurationError(problem, _hint_of_list(values), code="E003")
     # No generator: reports of exceptions do not know who has called one, and whether its variables are sensitive.
     hosts = tuple(map(_parse_host, values))
     if not hosts:
         hint = f"Set RESTO_MEDIA_HOSTS, or the option 'hosts'; to {NO_HOSTS!r} if there are none on purpose."
         raise ConfigurationError("no hosts", hint, code="E002")
     return hosts
+
+
+def _hint_of_list(values: object) -> str:
+    if isinstance(values, str) and values.strip().lower() == NO_HOSTS:
+        return f"Did you mean {NO_HOSTS!r}?"
+    if isinstance(values, str) and values:
+        return f"Did you mean [{_shown(values)}]? One host stands in a list, too; {NO_HOSTS!r} says that there are none on purpose."
+    if isinstance(values, Iterator):
+        return "It is looked at more than once: make it a list."
+    return f"Set RESTO_MEDIA_HOSTS, or the option 'hosts', to a list of addresses, or to {NO_HOSTS!r}."
 
 
 def _parse_host(value: str | Mapping[str, Any]) -> Host:
@@ -154,6 +169,11 @@ def _parse_host(value: str | Mapping[str, Any]) -> Host:
             else f"a host of type {type(value).__name__}"
         )
         raise ConfigurationError(f"{kind} has no address", hint, code="E003")
+    if address == NO_HOSTS:
+        hint = (
+            f"Let hosts be {NO_HOSTS!r}, if there are none on purpose. A server of this name is 'http://{NO_HOSTS}/'."
+        )
+        raise ConfigurationError(f"{NO_HOSTS!r} stands in the place of the list of hosts, not in it", hint, code="E003")
     return Host(address, options)
 
 
@@ -199,6 +219,22 @@ def parse_written_url(address: str, base_url: str) -> HostURL:
     return _parse_full(address, f"{base.scheme or 'http'}://{address}/{base.path.lstrip('/')}")
 
 
+def require_base_url(value: object) -> None:
+    """Raise unless files can be served from there. A lazy string is not looked into.
+
+    Args:
+        value: ``base_url``, or ``MEDIA_URL``.
+
+    Raises:
+        ConfigurationError: It is no string, or no URL, or has a query or fragment.
+    """
+    if not isinstance(value, str | Promise):
+        problem = f"base_url must be a string, not of type {type(value).__name__}"
+        raise ConfigurationError(problem, _BASE_URL_HINT, code="E003")
+    if isinstance(value, str):
+        _split_base(value)
+
+
 def _split_base(base_url: str) -> SplitResult:
     try:
         base = urlsplit(base_url)
@@ -220,8 +256,16 @@ def _parse_full(address: str, full: str) -> HostURL:
         raise _invalid(address, "it must start with http:// or https://")
     if not hostname or port == 0:
         raise _invalid(address, "it needs a hostname, and a port between 1 and 65535 if any")
+    _require_plain_path(address, url.path)
     path = quote(url.path, safe="/%:@!$&'()*+,;=-._~")
     return HostURL(url.scheme, hostname, port or _DEFAULT_PORTS[url.scheme], path if path.endswith("/") else path + "/")
+
+
+def _require_plain_path(address: str, path: str) -> None:
+    if _HALF_ESCAPE.search(path):
+        raise _invalid(address, "a % in its path is not followed by two hexadecimal digits; % itself is %25")
+    if any(unquote(part) in (".", "..") for part in path.split("/")):
+        raise _invalid(address, "its path must not have parts that are '.' or '..'")
 
 
 def _parse_hostname(address: str, url: SplitResult) -> str:

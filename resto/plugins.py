@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
@@ -222,9 +222,20 @@ class PluginManager:
                     raise
                 unknown = _refused(found, args, options)
                 problem, hint = unknown or (str(error), "")
+                hint = " ".join(filter(None, [*self._others_with(kind, found, options), hint]))
                 problem = f"wrong {kind.noun}_options: {problem}"
                 # What is said of unknown options needs no traceback of whoever refuses them.
                 raise ConfigurationError(problem, hint, kind.options_code) from (None if unknown else error)
+
+    def _others_with(self, kind: Kind, found: type, options: Mapping[str, Any]) -> Iterator[str]:
+        """Yield which bundled plugin takes an option that this one does not know, a sentence each."""
+        for name, (offer, *_) in self.offers(kind).items():
+            try:
+                other = self.resolve(offer) if offer.is_bundled else found
+            except ConfigurationError:  # its package is not installed
+                continue
+            for option in sorted(options.keys() & {*options_of(other)} - {*options_of(found)}):
+                yield f"{option!r} is an option of the {kind.noun} {name!r}."
 
     def _of_distribution(self, kind: Kind, choice: str | type) -> str:
         if not isinstance(choice, str) or "." in choice:

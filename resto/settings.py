@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from functools import cache
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -20,7 +21,9 @@ __all__ = [
     "get_setting",
     "has_old_secrets",
     "is_debugged",
+    "media_root",
     "media_url",
+    "misspelt_settings",
     "names_of_settings",
     "remembered",
     "rq_queues",
@@ -52,6 +55,10 @@ DEFAULTS: dict[str, Any] = {
 
 # What 0.1 called RESTO_SECRETS. Django, which hides settings by their names, shows it. Goes with 0.3.
 OLD_SECRETS = "RESTO_CREDENTIALS"
+
+
+# Prefixes that are like that of resto: of Django REST framework, and of what somebody calls so.
+_OF_OTHERS = ("REST", "RESTORE")
 
 
 def remembered(function: Callable[P, T]) -> Callable[P, T]:
@@ -121,6 +128,23 @@ def names_of_settings() -> list[str]:
     return [name for name in dir(settings) if name.startswith("RESTO_")]
 
 
+def misspelt_settings() -> dict[str, str]:
+    """Return the settings of the site that seem to mean one of resto's, and have another prefix, each with that one.
+
+    Django leaves out those of a module that are not in capitals.
+    """
+    module = sys.modules.get(getattr(settings, "SETTINGS_MODULE", ""))
+    names = [name for name in {*dir(settings), *vars(module or object)} if not name.startswith(("RESTO_", "_"))]
+    found = {name: name.upper() for name in names if name.upper().startswith("RESTO_") and name.upper()[6:] in DEFAULTS}
+    for name in names:
+        prefix, _, rest = name.partition("_")
+        if rest in DEFAULTS and prefix not in _OF_OTHERS and get_close_matches(prefix, ["RESTO"], 1, 0.75):
+            found[name] = f"RESTO_{rest}"
+    if "MEDIA_HOSTS" in names:
+        found["MEDIA_HOSTS"] = "RESTO_MEDIA_HOSTS"
+    return dict(sorted(found.items()))
+
+
 def wrong_secrets() -> str | None:
     """Return the setting that should hold credentials by their names, and holds something else; None if there is none."""
     for setting in ("RESTO_SECRETS", OLD_SECRETS):
@@ -160,6 +184,11 @@ def get_credential(name: str, *, option: str, code: str = "E008") -> Any:
 def media_url() -> str:
     """Return ``MEDIA_URL``, where files are served from unless a storage has a ``base_url`` of its own."""
     return settings.MEDIA_URL
+
+
+def media_root() -> Any:
+    """Return ``MEDIA_ROOT``, the directory of the master copy unless a storage has a ``location`` of its own."""
+    return settings.MEDIA_ROOT
 
 
 def static_url() -> str:

@@ -17,6 +17,7 @@ from requests.auth import HTTPBasicAuth
 
 import resto
 from resto import checks as checks_module
+from resto import site_checks
 from resto.checks import check_record, check_secrets, check_storages
 from resto.exceptions import ConfigurationError
 from resto.executors.inline import InlineExecutor
@@ -593,77 +594,6 @@ def test_no_hosts_where_some_are_needed(check, settings):
     assert "DistributedStorage keeps files on hosts only" in message.msg
 
 
-# Names that are mistyped.
-
-
-@pytest.mark.parametrize(
-    ("name", "hint"),
-    [
-        ("RESTO_FATAL_EXCEPTION", "Did you mean 'RESTO_FATAL_EXCEPTIONS'?"),
-        ("RESTO_MEDIAHOSTS", "Did you mean 'RESTO_MEDIA_HOSTS'?"),
-        ("RESTO_X", "It has RESTO_CREDENTIALS, RESTO_DATABASE, "),
-    ],
-)
-def test_setting_that_nobody_reads(settings, name, hint):
-    setattr(settings, name, False)
-    [message] = run()
-    assert (message.id, message.level) == ("resto.W010", checks.WARNING)
-    assert message.msg == f"resto has no setting {name}, and reads it nowhere"
-    assert message.hint.startswith(hint)
-
-
-def test_setting_of_a_plugin(install, settings):
-    source = """
-        from resto import hookimpl
-
-        @hookimpl
-        def resto_settings():
-            return ["RESTO_METRICS_PORT"]
-    """
-    install("resto-metrics", source)
-    settings.RESTO_METRICS_PORT = 8_000
-    assert run() == []
-    settings.RESTO_METRICS_PROT = 8_000
-    [message] = run()
-    assert message.hint == "Did you mean 'RESTO_METRICS_PORT'?"
-
-
-def test_plugin_that_cannot_name_its_settings(install, settings):
-    source = """
-        from resto import hookimpl
-
-        @hookimpl
-        def resto_settings():
-            raise RuntimeError("not today")
-    """
-    install("resto-raising", source)
-    settings.RESTO_METRICS_PORT = 8_000
-    found = run()
-    assert sorted(message.id for message in found) == ["resto.W003", "resto.W010"]
-
-
-@pytest.mark.parametrize(
-    ("backend", "problem", "hint"),
-    [
-        (
-            "resto.storage.HybridStorge",
-            "cannot be imported: ImportError",
-            "Did you mean 'resto.storage.HybridStorage'?",
-        ),
-        ("restro.storage.HybridStorage", "ModuleNotFoundError", "Did you mean 'resto.storage.HybridStorage'?"),
-        ("resto.staticfiles.StaticStorage", "ImportError", "Did you mean 'resto.staticfiles.StaticFilesStorage'?"),
-        ("resto.storage", "'resto.storage' is no class", "Did you mean 'resto."),
-        ("resto.x", "cannot be imported", "Those of resto are resto.storage.HybridStorage, "),
-    ],
-)
-def test_backend_that_is_mistyped(check, backend, problem, hint):
-    [message] = check(backend, hosts=HOSTS)
-    assert (message.id, message.level) == ("resto.E023", checks.ERROR)
-    assert message.msg.startswith(f"STORAGES['media']: its BACKEND {backend!r} ")
-    assert problem in message.msg
-    assert message.hint.startswith(hint)
-
-
 @pytest.mark.parametrize("kind", [DISTRIBUTED, HYBRID, ASYNC])
 @pytest.mark.parametrize("url", ["", "/"])
 def test_files_below_the_root_of_the_site(check, settings, kind, url):
@@ -712,7 +642,8 @@ def test_master_copy_that_is_a_file(check, tmp_path, kind, below, what):
 
 def test_codes_are_unique():
     """Each code that `checks` gives a message of its own stands there once; those of other modules have their table."""
-    codes = re.findall(r'id="resto\.([EW]\d{3})"', inspect.getsource(checks_module))
+    sources = "".join(inspect.getsource(module) for module in (checks_module, site_checks))
+    codes = re.findall(r'id="resto\.([EW]\d{3})"', sources)
     assert sorted(codes) == [
         "E001",
         "E010",
@@ -721,6 +652,9 @@ def test_codes_are_unique():
         "E018",
         "E021",
         "E023",
+        "E025",
+        "E026",
+        "E028",
         "W001",
         "W002",
         "W003",
@@ -734,6 +668,8 @@ def test_codes_are_unique():
         "W011",
         "W012",
         "W014",
+        "W015",
+        "W016",
     ]
 
 
@@ -755,6 +691,10 @@ def test_codes_are_tested():
         "E022",
         "E023",
         "E024",
+        "E025",
+        "E026",
+        "E027",
+        "E028",
         "W004",
         "W001",
         "W002",
@@ -769,5 +709,7 @@ def test_codes_are_tested():
         "W012",
         "W013",
         "W014",
+        "W015",
+        "W016",
     }
     assert codes == tested

@@ -262,7 +262,7 @@ def test_parse_hosts_leaves_the_setting_alone():
 
 
 @pytest.mark.parametrize(
-    "values", [("media-1",), {"media-1"}, iter(["media-1"]), SimpleLazyObject(lambda: ["media-1"])]
+    "values", [("media-1",), {"media-1"}, {"media-1": 1}.keys(), SimpleLazyObject(lambda: ["media-1"])]
 )
 def test_hosts_may_be_any_iterable(values):
     assert parse_hosts(values) == (Host("media-1"),)

@@ -65,6 +65,10 @@ def _filled(value, site):
     return value.format(address)
 
 
+def together(*changes):
+    return lambda site: [change(site) for change in changes]
+
+
 def server(**knobs):
     """The first server misbehaves."""
     return lambda site: [setattr(site.servers[0], name, value) for name, value in knobs.items()]
@@ -161,7 +165,157 @@ CASES = [
         FINE,
         WORKS,
     ),
-    Case("hosts is a string", option(hosts="media-1"), "E003.*hosts must be a list, not of type str"),
+    Case(
+        "hosts is a string",
+        option(hosts="media-1"),
+        r"E003.*hosts must be a list, not of type str.*Did you mean \['media-1'\]\?",
+    ),
+    Case("hosts is 'None'", option(hosts="None"), "E003.*hosts must be a list.*Did you mean 'none'"),
+    Case(
+        "'none' is in the list",
+        option(hosts=["none"]),
+        "E003.*'none' stands in the place of the list of hosts, not in it.*Let hosts be 'none'",
+    ),
+    Case(
+        "hosts is a generator",
+        lambda site: site.options.update(hosts=iter(["media-1"])),
+        "E003.*hosts must be a list, not of type list_iterator.*make it a list",
+    ),
+    Case("the path of a host leads up", hosts("http://{0}/../x/"), "E003.*must not have parts that are '.' or '..'"),
+    Case("the same, escaped", hosts("http://{0}/%2E%2e/x/"), "E003.*must not have parts that are '.' or '..'"),
+    Case("half an escape in a host", hosts("http://{0}/%zz/"), "E003.*not followed by two hexadecimal digits"),
+    Case("base_url is a number", option(base_url=3), "E003.*base_url must be a string, not of type int.*Set MEDIA_URL"),
+    Case("MEDIA_URL is no URL", setting(MEDIA_URL="http://[x/"), "E003.*base_url is not a URL.*Set MEDIA_URL"),
+    Case(
+        "a boolean is a string",
+        option(fatal_exceptions="False"),
+        "E027.*fatal_exceptions must be True or False, not 'False'.*A string is true",
+    ),
+    Case(
+        "a setting that is a boolean is a string",
+        setting(RESTO_SHOW_TRACEBACK="off"),
+        "E027.*show_traceback must be True or False, not 'off'",
+    ),
+    Case("allow_overwrite is a string", option(allow_overwrite="no"), "E027.*allow_overwrite must be True or False"),
+    Case(
+        "a mode is a string",
+        option(file_permissions_mode="0o644"),
+        "E027.*file_permissions_mode, or FILE_UPLOAD_PERMISSIONS, must be a mode, not '0o644'.*such as 0o644",
+    ),
+    Case(
+        "a mode is decimal",
+        option(file_permissions_mode=644),
+        "E027.*file_permissions_mode, or .* is 644, which is the mode 0o1204.*such as 0o644",
+    ),
+    Case(
+        "a setting that is a mode is decimal",
+        setting(FILE_UPLOAD_DIRECTORY_PERMISSIONS=2755),
+        "E027.*directory_permissions_mode, or .* is 2755, which is the mode 0o5303.*such as 0o2755",
+    ),
+    Case("location is a number", option(location=3), "E027.*location must be a path, not 3.*such as '/srv/media'"),
+    Case("MEDIA_ROOT is a number", setting(MEDIA_ROOT=3), "E027.*MEDIA_ROOT must be a path, not 3", "not int"),
+    Case(
+        "the lease has no end",
+        setting(RESTO_LEASE=float("inf")),
+        "E014.*RESTO_LEASE is inf and RESTO_GRACE 60",
+        FINE,
+    ),
+    Case("the grace is no number", setting(RESTO_GRACE=float("nan")), "E014.*RESTO_GRACE nan", FINE),
+    Case(
+        "the database of the record is mistyped",
+        setting(RESTO_DATABASE="nope"),
+        "^resto.E013.*RESTO_DATABASE names the database 'nope', which DATABASES does not have.*It has: default[^E]*$",
+    ),
+    Case(
+        "it is None",
+        setting(RESTO_DATABASE=None),
+        "^resto.E013.*the database None, which DATABASES does not have.*It has: default[^E]*$",
+    ),
+    Case(
+        "a password has the end of a line",
+        with_secret("secret\n", option(transport_options={"auth": "media"})),
+        r"E008.*the password in the credential ends with the end of a line.*read_text\(\).strip\(\)",
+    ),
+    Case(
+        "a password is empty",
+        with_secret("", option(transport_options={"auth": "media"})),
+        "E008.*the password in the credential is empty.*Is the variable of the environment set",
+    ),
+    Case(
+        "a token is empty",
+        together(setting(RESTO_SECRETS={"media": ""}), option(transport_options={"auth": "media"})),
+        "E008.*the token in the credential is empty",
+    ),
+    Case(
+        "auth_scheme without auth",
+        option(transport_options={"auth_scheme": "digest"}),
+        "E008.*auth_scheme is given without auth.*Name a credential of RESTO_SECRETS with 'auth'",
+    ),
+    Case(
+        "a session is made by something else",
+        option(transport_options={"session": int}),
+        "E008.*session must be a requests.Session or a callable that makes one",
+    ),
+    Case(
+        "an option of another transport",
+        option(transport="http", transport_options={"publish": "move"}),
+        "E008.*HttpTransport has no option publish; .*'publish' is an option of the transport 'webdav'",
+    ),
+    Case(
+        "the prefix of a setting is mistyped",
+        setting(RETSO_TIMEOUT=3),
+        "W010.*the setting RETSO_TIMEOUT is like one of resto.*Did you mean 'RESTO_TIMEOUT'",
+        FINE,
+    ),
+    Case(
+        "the prefix of a setting is missing", setting(MEDIA_HOSTS=["x"]), "W010.*Did you mean 'RESTO_MEDIA_HOSTS'", FINE
+    ),
+    Case("another package has such a setting", setting(REST_TIMEOUT=3, TIMEOUT=3), FINE),
+    Case(
+        "OPTIONS is a list",
+        lambda site: site.parameters.update(OPTIONS=["media-1"]),
+        "^resto.E028.*has OPTIONS that are of type list, and must be a mapping",
+        "must be a mapping",
+    ),
+    Case(
+        "OPTIONS is None",
+        lambda site: site.parameters.update(OPTIONS=None),
+        "^resto.E028.*has OPTIONS that are of type NoneType, and must",
+        "must be a mapping",
+    ),
+    Case(
+        "OPTIONS is mistyped",
+        lambda site: site.parameters.update(OPTION={"timeout": 3}),
+        "E028.*'default'. has a key 'OPTION', which nobody reads.*Did you mean 'OPTIONS'",
+        FINE,
+    ),
+    Case(
+        "OPTIONS is in small letters",
+        lambda site: site.parameters.update(options={"timeout": 3}),
+        "E028.*has a key 'options', which nobody reads.*Did you mean 'OPTIONS'",
+        FINE,
+    ),
+    Case(
+        "an option stands beside BACKEND",
+        lambda site: site.parameters.update(hosts=["media-1"]),
+        "E028.*has a key 'hosts', which nobody reads.*Write it into OPTIONS: {'hosts': ...}",
+        FINE,
+    ),
+    Case(
+        "BACKEND is a module",
+        lambda site: setattr(site, "backend", "resto.storage"),
+        "E023.*'resto.storage' is no class.*Did you mean 'resto.storage.HybridStorage'",
+        ".",
+    ),
+    Case(
+        "static files are kept among uploads",
+        lambda site: site.others.update(
+            staticfiles={"BACKEND": "resto.storage.HybridStorage", "OPTIONS": site.options}
+        ),
+        "W015.*'staticfiles'. keeps static files in MEDIA_ROOT.*Take resto.staticfiles.StaticFilesStorage",
+        FINE,
+    ),
+    Case("two storages share hosts, and not a directory", other_storage(location="elsewhere"), "E025.*'other'", FINE),
     Case(
         "the port is wrong",
         hosts("http://127.0.0.1:9/"),
@@ -380,6 +534,7 @@ def site(settings, resto_server_factory, media_root, tmp_path, identities_apply)
         secret="",
         backend="resto.storage.HybridStorage",
         options={"hosts": [one.url for one in servers], "transport": "webdav", "timeout": 5},
+        parameters={},
         others={},
     )
 
@@ -411,7 +566,8 @@ def probed():
 
 def apply(case, site):
     case.change(site)
-    site.settings.STORAGES = {"default": {"BACKEND": site.backend, "OPTIONS": site.options}, **site.others}
+    default = {"BACKEND": site.backend, "OPTIONS": site.options, **site.parameters}
+    site.settings.STORAGES = {"default": default, **site.others}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)

@@ -9,7 +9,17 @@ import pytest
 import resto.settings
 from resto import __version__
 from resto.exceptions import ConfigurationError
-from resto.settings import DEFAULTS, get_credential, get_setting, media_url, remembered, storage_settings, use_tz
+from resto.settings import (
+    DEFAULTS,
+    get_credential,
+    get_setting,
+    media_root,
+    media_url,
+    misspelt_settings,
+    remembered,
+    storage_settings,
+    use_tz,
+)
 
 
 @pytest.mark.usefixtures("default_timeout")
@@ -39,6 +49,11 @@ def test_unknown_setting():
 def test_media_url(settings):
     settings.MEDIA_URL = "https://media.example.com/"
     assert media_url() == "https://media.example.com/"
+
+
+def test_media_root(settings):
+    settings.MEDIA_ROOT = "/srv/media"
+    assert media_root() == "/srv/media"
 
 
 def test_use_tz(settings):
@@ -114,3 +129,27 @@ def test_what_is_remembered_is_found_out_once_until_a_setting_changes(settings):
     assert [found_out(), found_out()] == [0, 0]
     settings.RESTO_TIMEOUT = 3
     assert [found_out(), found_out()] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("RETSO_TIMEOUT", "RESTO_TIMEOUT"),
+        ("RSTO_EXECUTOR_OPTIONS", "RESTO_EXECUTOR_OPTIONS"),
+        ("MEDIA_HOSTS", "RESTO_MEDIA_HOSTS"),
+        ("REST_TIMEOUT", None),
+        ("OTHER_TIMEOUT", None),
+        ("TIMEOUT", None),
+        ("RETSO_NOTHING", None),
+        ("RESTO_TIMEUOT", None),  # of which it is said that nobody reads it
+    ],
+)
+def test_setting_with_another_prefix(settings, name, meant):
+    setattr(settings, name, 3)
+    assert misspelt_settings() == ({name: meant} if meant else {})
+
+
+def test_setting_that_is_not_in_capitals(monkeypatch):
+    """Django does not take it from the module of the settings."""
+    monkeypatch.setattr(sys.modules["settings"], "Resto_TIMEOUT", 3, raising=False)
+    assert misspelt_settings() == {"Resto_TIMEOUT": "RESTO_TIMEOUT"}

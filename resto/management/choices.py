@@ -2,13 +2,17 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+from django.core.exceptions import SuspiciousFileOperation
 from django.core.management import CommandError
 
+from resto.names import clean_directory, shown
+from resto.spelling import did_you_mean
 from resto.storage.finding import hosts_of, replicated_aliases
 
 
-__all__ = ["is_yes", "require_known", "require_terminal"]
+__all__ = ["directory_of", "is_yes", "require_directory", "require_known", "require_terminal"]
 
 
 def require_known(aliases: Sequence[str], hosts: Sequence[str] = ()) -> None:
@@ -24,11 +28,56 @@ def require_known(aliases: Sequence[str], hosts: Sequence[str] = ()) -> None:
     known = replicated_aliases()
     unknown = [alias for alias in aliases if alias not in known]
     if unknown:
-        raise CommandError(f"resto has no storage {unknown[0]!r}; STORAGES has {', '.join(known) or 'none of resto'}.")
+        raise CommandError(f"resto has no storage {unknown[0]!r}; it has {', '.join(known) or 'none'}.")
     found = {host for alias in aliases or known if hosts for host in hosts_of(alias)}
     wrong = [host for host in hosts if host not in found]
     if wrong:
         raise CommandError(f"There is no host {wrong[0]}; there are {', '.join(sorted(found)) or 'none'}.")
+
+
+def directory_of(prefix: str | None) -> str:
+    """Return the canonical form of a directory that ``--prefix`` names; ``""``, which is everything, if it is not given.
+
+    Args:
+        prefix: What was given; None if nothing was.
+
+    Raises:
+        CommandError: It is empty, as a variable of the shell that is not set, or leads out of the storage.
+    """
+    if prefix is None:
+        return ""
+    if not prefix.strip():
+        raise CommandError("--prefix is empty: is the variable set? Leave it out, if everything is meant.")
+    try:
+        return clean_directory(prefix)
+    except SuspiciousFileOperation as error:
+        raise CommandError(f"--prefix: {error}.") from error
+
+
+def require_directory(prefix: str, masters: Sequence[Path], *, on_hosts: bool) -> None:
+    """Refuse a directory that nobody has: it is mistyped, and to say that all is well would hide that.
+
+    Args:
+        prefix: Its name; empty for everything.
+        masters: The directories of master copies.
+        on_hosts: Whether a host may have it.
+
+    Raises:
+        CommandError: There is a file of this name, or nothing.
+    """
+    if not prefix or any((master / prefix).is_dir() for master in masters):
+        return
+    if any((master / prefix).is_file() for master in masters):
+        above = prefix.rpartition("/")[0]
+        hint = f"--prefix {above} is the directory that it is in." if above else "Without --prefix it is among all."
+        raise CommandError(shown(f"--prefix: {prefix!r} is a file, and no directory. {hint}"))
+    if on_hosts:
+        return
+    siblings = [path.name for master in masters for path in (master / prefix).parent.glob("*/")]
+    question = did_you_mean(prefix.rpartition("/")[2], siblings)
+    raise CommandError(
+        shown(f"--prefix: there is no directory {prefix!r}, neither here nor on a host. {question}".rstrip())
+    )
 
 
 def require_terminal(otherwise: str) -> None:

@@ -76,8 +76,16 @@ def _has_record() -> bool:
 
 
 def vendor() -> str:
-    """Return which kind of database the record is in, as Django calls it."""
-    return str(connections[get_setting("DATABASE")].vendor)
+    """Return which kind of database the record is in, as Django calls it.
+
+    Raises:
+        ConfigurationError: There is no such database.
+    """
+    alias = get_setting("DATABASE")
+    if alias not in connections:
+        problem = f"RESTO_DATABASE names the database {alias!r}, which DATABASES does not have"
+        raise ConfigurationError(problem, f"It has: {', '.join(connections)}.", "E013")
+    return str(connections[alias].vendor)
 
 
 # What the database was called when the site started.

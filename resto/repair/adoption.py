@@ -44,13 +44,17 @@ class Adoption:
         """Raise if that cannot be meant.
 
         Raises:
-            ConfigurationError: A host is the master copy itself; or no other host would be left that has all files.
+            ConfigurationError: A host is the master copy itself, or belongs to another storage; or no other host would be left that
+                has all files.
             DatabaseError: The record cannot be read.
         """
         findings = self._storage.recognition.examine()
-        for host in self.hosts:
+        for host in self._storage.hosts:
             finding = findings.get(host)
-            if finding is not None and finding.kind == "served" and finding.problem is not None:
+            is_wrong = finding is not None and (
+                finding.kind == "taken" or (finding.kind == "served" and host in self.hosts)
+            )
+            if finding is not None and is_wrong and finding.problem is not None:
                 raise finding.problem
         others = [host for host in self._storage.hosts if host not in self.hosts]
         if self._master is None and self.hosts and not any(self._is_full(host) for host in others):

@@ -71,7 +71,7 @@ class HostProbe:
     remarks: tuple[str, ...] = ()
 
 
-def probe_hosts(aliases: Sequence[str] = ()) -> list[HostProbe]:
+def probe_hosts(aliases: Sequence[str] = (), hosts: Sequence[str] = ()) -> list[HostProbe]:
     """Write, read, list, replace and delete small files of the probe's own on every host, whatever its breaker says.
 
     It is done in this process, whichever executor a storage has. Nothing is logged, and nothing recorded but what hosts do with
@@ -79,6 +79,7 @@ def probe_hosts(aliases: Sequence[str] = ()) -> list[HostProbe]:
 
     Args:
         aliases: Of storages; all of resto's if there are none.
+        hosts: As they stand in the settings; all if there are none.
 
     Raises:
         ConfigurationError: The settings of a storage are wrong.
@@ -88,6 +89,7 @@ def probe_hosts(aliases: Sequence[str] = ()) -> list[HostProbe]:
         _Probe(alias, host, {one: storage.transport_for(one) for one in storage.hosts})
         for alias, storage in found.items()
         for host in storage.hosts
+        if not hosts or host in hosts
     ]
     outcomes = get_plugin_manager().executor("thread")().run([Job("probe", one.host, "", one.run) for one in probes])
     for one in probes:

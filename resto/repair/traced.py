@@ -157,16 +157,19 @@ def traced_restore(
     return report
 
 
-def traced_probe(aliases: Sequence[str] = (), *, asked: RunRow | None = None) -> list[HostProbe]:
+def traced_probe(
+    aliases: Sequence[str] = (), hosts: Sequence[str] = (), *, asked: RunRow | None = None
+) -> list[HostProbe]:
     """Probe as `resto.repair.probe.probe_hosts` does, and leave a trace.
 
     Args:
         aliases: As for `probe_hosts`.
+        hosts: As for `probe_hosts`.
         asked: The run that was asked for, if one was.
     """
-    with Trace("probe", aliases, asked=asked) as trace:
+    with Trace("probe", aliases, hosts, asked=asked) as trace:
         trace.begin()
-        probes = probe_hosts(aliases)
+        probes = probe_hosts(aliases, hosts)
         problems = [f"{probe.storage}: {probe.host}: {probe.problem}" for probe in probes if probe.problem]
         remarks = {f"{probe.storage}: {probe.host}": list(probe.remarks) for probe in probes if probe.remarks}
         counts = {"fine": len(probes) - len(problems), "failed": len(problems)}

@@ -18,6 +18,7 @@ from resto.storage.composition import StorageOptions
 from resto.storage.jobs import action_of, guarded_job, guarded_jobs, run_jobs
 from resto.storage.recognition import Recognition, owner_in_record
 from resto.storage.reporting import forget_frames, log_failure, log_outcome, log_unrecorded, log_without_record
+from resto.storage.sharing import Reserved
 
 
 __all__ = ["ReplicatedStorage"]
@@ -30,14 +31,25 @@ class ReplicatedStorage(ComposedStorage):
         recognition: Whether hosts are what they were.
     """
 
+    _reserved: Reserved | None = None
+
     def __init__(self, hosts: Any = None, base_url: str | None = None, **options: Unpack[StorageOptions]) -> None:
         super().__init__(hosts, base_url, **options)
         self.recognition = Recognition(self, self._owner_of_hosts, self._directory)
 
     def _forget_composition(self, *, setting: str, **kwargs: Any) -> None:
         super()._forget_composition(setting=setting, **kwargs)
+        self._reserved = None
         if self._composition is None:
             self.recognition.forget()
+
+    @property
+    def reserved(self) -> Reserved:
+        """The directories in which other storages keep their files."""
+        reserved = self._reserved
+        if reserved is None:
+            reserved = self._reserved = Reserved(self.alias, self._directory())
+        return reserved
 
     def _owner_of_hosts(self) -> str:
         """Return whose the hosts are: an id; empty if there is none yet."""

@@ -16,6 +16,7 @@ from resto.record import identities, rows
 from resto.record.identities import MASTER, Known
 from resto.storage.identified import Identified
 from resto.storage.occupancy import are_empty, naming_storage, occupied_host
+from resto.storage.sharing import problem_of_shared, taken_hosts
 from resto.storage.verdict import CODE, matching
 from resto.transports import Transport
 
@@ -46,8 +47,10 @@ def begin(storage: Mastered, root: int, aliases: Sequence[str]) -> tuple[Found |
         What the directory and the record say then.
 
     Raises:
-        ConfigurationError: It has no files, and a host has some; or its file system is of no use.
+        ConfigurationError: It has no files, and a host has some; a host belongs to another storage; or its file system is of no use.
     """
+    for taken in taken_hosts(aliases[0]).values():
+        raise problem_of_shared(taken)
     occupied = None if has_files(root) else occupied_host(_transports(storage))
     if occupied is not None:
         hint = (

@@ -1,5 +1,6 @@
 """What storages are composed of, as the options and settings have it that are in force."""
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from pickle import PicklingError
 from typing import Any, Unpack
@@ -11,11 +12,12 @@ from django.utils.encoding import filepath_to_uri
 
 from resto.exceptions import ConfigurationError
 from resto.executors import Executor
-from resto.hosts import NO_HOSTS, Host
+from resto.hosts import NO_HOSTS, Host, require_base_url
 from resto.sensitive import sensitive_variables
 from resto.settings import media_url
 from resto.spelling import options_of, unknown_options
 from resto.storage.composition import Composition, Options, StorageOptions, find_alias
+from resto.storage.kinds import require_flag
 from resto.transports import Transport
 
 
@@ -107,6 +109,15 @@ class ComposedStorage(Storage):
         except KeyError:
             raise ValueError(f"{host!r} is not a host of this storage, which has {', '.join(transports)}") from None
 
+    @property
+    def alias(self) -> str | None:
+        """The alias under which ``STORAGES`` has a storage like this one; None if it has none."""
+        return self._find_alias()
+
+    def host_identities(self) -> Mapping[str, str]:
+        """Return what all spellings of each host have in common."""
+        return (self._composition or self._composed()).identities
+
     def tidy_up(self) -> None:
         """Remove from hosts what uploads have left there that were interrupted in this process."""
         if self._composition is not None:
@@ -117,6 +128,7 @@ class ComposedStorage(Storage):
         """Return what is wrong with the options, without sending anything."""
         problems: dict[str, ConfigurationError] = {}
         for examine in (
+            *self._examinations(),
             self._options.timeout,
             self._configured_hosts,
             self._create_executor,
@@ -128,6 +140,14 @@ class ComposedStorage(Storage):
             except ConfigurationError as problem:
                 problems.setdefault(str(problem), problem)
         return list(problems.values())
+
+    def _examinations(self) -> list[Callable[[], object]]:
+        """Return what raises `ConfigurationError` for an option that is of no use, apart from hosts, transport and executor."""
+        flags = ("fatal_exceptions", "show_traceback")
+        return [
+            *(partial(require_flag, flag, self._options.value(flag.upper())) for flag in flags),
+            lambda: require_base_url(self._configured_base_url()),
+        ]
 
     def has_literal_credentials(self) -> bool:
         """Return whether the options hold a credential instead of the name of one."""
@@ -158,6 +178,8 @@ class ComposedStorage(Storage):
         return composition
 
     def _compose(self) -> Composition:
+        for examine in self._examinations():
+            examine()
         transport, transports, identities = self._create_transports()
         self._configured_hosts()
         return Composition(transport, transports, identities, self._create_executor(), self._find_alias())

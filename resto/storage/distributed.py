@@ -131,6 +131,7 @@ class DistributedStorage(UnmasteredStorage):
         name = clean_name(str(name).replace("\\", "/"))  # as Django does
         require_new(name)
         self.require_sound_options()
+        self.reserved.require_free(name)
         with closing(SharedContent(content)) as shared:
             is_free = partial(DistributedStorage.is_name_available, self)
             change = self._reservation.take(self, name, is_free, self.record_alias())
@@ -160,6 +161,7 @@ class DistributedStorage(UnmasteredStorage):
         name = clean_name(name)
         require_possible(name)
         self.require_sound_options()
+        self.reserved.require_free(name)
         change = Change(self, present=False)
         change.announce(name)
         consequence = "" if change.lease is None else "it counts as deleted, and is not asked for there until it is"

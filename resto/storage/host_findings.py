@@ -9,14 +9,14 @@ from resto.record.identities import BEING_MADE, Known
 from resto.storage.host_identity import HostIdentity
 
 
-__all__ = ["Finding", "Kind", "finding_of", "problem_of", "served_finding"]
+__all__ = ["Finding", "Kind", "finding_of", "problem_of", "served_finding", "taken_finding"]
 
 # "sound" is the host that it was; one of "unknown" has no identity, on neither side; one that "follows" has that of the master
 # copy of before; what one that is "unread" has is not known. The others are faults.
-Kind = Literal["sound", "unknown", "follows", "unread", "same", "served", "foreign", "gone", "swapped"]
+Kind = Literal["sound", "unknown", "follows", "unread", "same", "served", "foreign", "taken", "gone", "swapped"]
 
-# Faults of a host to which nothing is sent, and from which nothing is removed: it is not this site's, or is the master copy.
-_REFUSED = frozenset({"served", "foreign"})
+# Faults of a host to which nothing is sent, and from which nothing is removed: it is not this storage's, or is the master copy.
+_REFUSED = frozenset({"served", "foreign", "taken"})
 
 # Faults of a host that has lost its files: saves go on there, and whatever they bring stays pending.
 _LOST = frozenset({"gone", "swapped"})
@@ -98,7 +98,7 @@ def finding_of(
         known: What the record knows of each host.
         hosts: Those that the settings have.
         owner: Whose it should be, hashed.
-        others: Whose it may be as well: other storages of the same site, which keep their files there, too.
+        others: Whose it may be as well: other storages of the same site with the same directory.
     """
     mine = known.get(host)
     is_made = mine is not None and mine.state != BEING_MADE
@@ -125,6 +125,17 @@ def served_finding(host: str, identity: str, location: str) -> Finding:
     """
     problem, hint = _SERVED
     return Finding(host, "served", identity, ConfigurationError(problem.format(host=host, more=location), hint))
+
+
+def taken_finding(host: str, identity: str, problem: ConfigurationError) -> Finding:
+    """Return what is said of a host that belongs to another storage of the same site.
+
+    Args:
+        host: The host as it stands in the settings.
+        identity: What it has shown.
+        problem: Which storage that is.
+    """
+    return Finding(host, "taken", identity, problem)
 
 
 def problem_of(finding: Finding) -> str:

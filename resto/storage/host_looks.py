@@ -15,7 +15,7 @@ from resto.record import identities, leases
 from resto.record.chosen import make_due
 from resto.record.identities import BEING_MADE, GONE, NEW, Known
 from resto.settings import storage_settings
-from resto.storage.host_findings import Finding, finding_of, served_finding
+from resto.storage.host_findings import Finding, finding_of, served_finding, taken_finding
 from resto.storage.host_identity import (
     HostIdentity,
     hashed_owner,
@@ -25,8 +25,9 @@ from resto.storage.host_identity import (
     write_host_identity,
 )
 from resto.storage.identified import Identified
-from resto.storage.occupancy import are_empty, occupied_host
+from resto.storage.occupancy import aliases_of_location, are_empty, occupied_host
 from resto.storage.reporting import described
+from resto.storage.sharing import SharedHost, problem_of_shared, taken_hosts
 
 
 __all__ = ["Look", "read_identities"]
@@ -58,7 +59,12 @@ class Look:
         self._begins = begins
         self.known = identities.find_all(alias)
         self._at_first = dict(self.known)
-        self._others = {hashed_owner(one.identity) for one in identities.find([*storage_settings()]) if one.identity}
+        sharing = [alias] if location is None else [alias, *aliases_of_location(location)]
+        owners = {
+            one.storage: hashed_owner(one.identity) for one in identities.find([*storage_settings()]) if one.identity
+        }
+        self._others = {owner for one, owner in owners.items() if one in sharing}
+        self._owners = {owner: one for one, owner in owners.items() if one not in sharing}
 
     def at(self, outcome: Outcome) -> Finding:
         """Return what a host is.
@@ -80,7 +86,17 @@ class Look:
     def _judged(self, host: str, found: HostIdentity | None) -> Finding:
         if found is not None and found.id and self._location is not None and self._is_served(host, found):
             return served_finding(host, found.id, self._location)
-        return finding_of(host, found, self.known, self._storage.hosts, self.owner, self._others)
+        finding = finding_of(host, found, self.known, self._storage.hosts, self.owner, self._others)
+        if finding.kind == "foreign" and found is not None and found.owner in self._owners:
+            shared = SharedHost(self._alias, host, self._owners[found.owner], host)
+            return taken_finding(host, found.id, problem_of_shared(shared))
+        if finding.kind == "unknown" and host in self._taken:
+            return taken_finding(host, "", problem_of_shared(self._taken[host]))
+        return finding
+
+    @cached_property
+    def _taken(self) -> dict[str, SharedHost]:
+        return taken_hosts(self._alias)
 
     def _is_served(self, host: str, found: HostIdentity) -> bool:
         """Tell whether a host is the directory of the master copy; a copy of its file may lie there, too."""

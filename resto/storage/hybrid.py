@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
@@ -25,6 +26,7 @@ from resto.record.attempts import note_replaced, note_stored, noting_failure
 from resto.record.changes import Change
 from resto.storage.belief import Belief
 from resto.storage.composition import StorageOptions
+from resto.storage.kinds import require_flag, require_path
 from resto.storage.naming import MaxLength, require_given
 from resto.storage.opened import MasterFile, Writing, is_writing
 from resto.storage.replicating import ReplicatingStorage
@@ -55,6 +57,9 @@ class HybridStorage(ReplicatingStorage):
 
     Attributes:
         belief: Whether the directory is the master copy.
+
+    Raises:
+        ConfigurationError: ``location`` is no path.
     """
 
     # As of Django's `FileSystemStorage` before 6.0: without `os.O_EXCL`, a subclass replaces files, as with ``allow_overwrite``.
@@ -71,8 +76,11 @@ class HybridStorage(ReplicatingStorage):
         allow_overwrite: bool = False,
         **options: Unpack[StorageOptions],
     ) -> None:
+        if location is not None:
+            require_path("location", location)
         super().__init__(hosts, base_url, **options)
-        self._allow_overwrite = allow_overwrite or not self.OS_OPEN_FLAGS & os.O_EXCL
+        self._given_overwrite = allow_overwrite
+        self._allow_overwrite = bool(allow_overwrite) or not self.OS_OPEN_FLAGS & os.O_EXCL
         self._max_length = MaxLength()
         self.belief = Belief(self)
         self._master = MasterCopy(
@@ -82,6 +90,9 @@ class HybridStorage(ReplicatingStorage):
             allow_overwrite=self._allow_overwrite,
             believer=self.belief,
         )
+
+    def _examinations(self) -> list[Callable[[], object]]:
+        return [*super()._examinations(), partial(require_flag, "allow_overwrite", self._given_overwrite)]
 
     # Django's storage API: writing.
 
@@ -102,6 +113,7 @@ class HybridStorage(ReplicatingStorage):
         name = self._clean(str(name).replace("\\", "/"))  # as Django does
         require_new(name)
         self.require_sound_options()
+        self.reserved.require_free(name)
         replaces = self._allow_overwrite and self._master.exists(name)
         change = Change(self, present=True)
         with forgetting(change):
@@ -148,6 +160,7 @@ class HybridStorage(ReplicatingStorage):
         require_given(name)
         name = self._relative(name)
         self.require_sound_options()
+        self.reserved.require_free(name)
         if not self._is_of_hosts(name):
             self._master.delete(name)
             return
@@ -179,6 +192,7 @@ class HybridStorage(ReplicatingStorage):
         name = self._clean(name)
         require_possible(name)
         self.require_sound_options()
+        self.reserved.require_free(name)
         self._master.require_mounted(name)
         is_there = self._master.fingerprint(name) is not None
         if not is_there:
@@ -202,6 +216,7 @@ class HybridStorage(ReplicatingStorage):
     def _start_writing(self, name: str, mode: str) -> Writing:
         require_new(name)
         self.require_sound_options()
+        self.reserved.require_free(name)
         if "w" not in mode:
             self._require_restored(name, mode)
         return Writing(self._master, name, mode, Change(self, present=True), self.update)

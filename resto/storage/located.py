@@ -1,6 +1,7 @@
 """Where the files of a master copy are, and which name means which of them."""
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from resto.exceptions import ConfigurationError
 from resto.master.copy import MasterCopy
 from resto.names import clean_name, is_ordinary, relative_name
 from resto.storage.base import ReplicatedStorage
+from resto.storage.kinds import require_directory_mode, require_file_mode, require_path
 
 
 __all__ = ["LocatedStorage"]
@@ -35,11 +37,19 @@ class LocatedStorage(ReplicatedStorage):
         return self._assigned or self._master
 
     def _compose(self) -> Any:
+        require_path("MEDIA_ROOT", self._master.base_location)
         # Django's own default is "", the working directory: hosts would get the code of the site, and its secrets.
         if not self._master.base_location:
             raise ConfigurationError("MEDIA_ROOT is not set", "Set it, or the option 'location'.", "E017")
         self._require_directory()
         return super()._compose()
+
+    def _examinations(self) -> list[Callable[[], object]]:
+        return [
+            *super()._examinations(),
+            lambda: require_file_mode(self.file_permissions_mode),
+            lambda: require_directory_mode(self.directory_permissions_mode),
+        ]
 
     def _require_directory(self) -> None:
         place, file = Path(self._master.location), None

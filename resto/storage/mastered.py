@@ -133,13 +133,15 @@ class MasteredStorage(LocatedStorage):
     def browse(self, name: str) -> Directory:
         """Return what a directory of the master copy holds, with the sizes of the files; ``""`` is the root.
 
-        A directory that is missing holds nothing.
+        A directory that is missing holds nothing. Those in which other storages keep their files are not told of.
 
         Raises:
+            ConfigurationError: It is the directory of another storage.
             FileNotFoundError: The directory of the master copy is missing.
             OSError: The directory cannot be read.
         """
-        return self._master.browse(name)
+        self.reserved.require_free(name)
+        return self.reserved.leave_out(name, self._master.browse(name))
 
     def sweep_abandoned(self, check: Callable[[], object]) -> None:
         """Remove from the master copy what killed processes have left there a day ago or earlier.
@@ -156,7 +158,8 @@ class MasteredStorage(LocatedStorage):
 
     def browse_unproven(self, name: str) -> Directory:
         """Do the same, whether the directory proves to be the master copy or not; nothing may be done about what it lacks."""
-        return self._master.browse(name, is_proven=False)
+        self.reserved.require_free(name)
+        return self.reserved.leave_out(name, self._master.browse(name, is_proven=False))
 
     # Django's storage API: reading.
 

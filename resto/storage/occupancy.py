@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 from queue import Empty, Queue
 from time import monotonic
+from typing import Any
 
 from django.core.files.storage import storages
 
@@ -21,7 +22,7 @@ from resto.storage.composition import imported_backend
 from resto.transports import Directory, Transport
 
 
-__all__ = ["aliases_of_location", "are_empty", "naming_storage", "occupied_host", "show_no_files"]
+__all__ = ["aliases_of_location", "are_empty", "naming_storage", "occupied_host", "places", "show_no_files"]
 
 # The commands that want to know which storage is meant.
 _COMMANDS = re.compile(r"manage\.py resto_(restore|adopt)")
@@ -40,7 +41,7 @@ def aliases_of_location(location: str) -> dict[str, object]:
         location: Its path.
     """
     real = os.path.realpath(location)
-    return {alias: storage for alias, (storage, place) in _places().items() if place == real}
+    return {alias: storage for alias, (storage, place) in places().items() if place == real}
 
 
 def naming_storage(problem: ConfigurationError, location: str) -> ConfigurationError:
@@ -50,26 +51,28 @@ def naming_storage(problem: ConfigurationError, location: str) -> ConfigurationE
         problem: What is wrong with the directory.
         location: Its path.
     """
-    places, real = _places(), os.path.realpath(location)
-    alias = next((alias for alias, (_, place) in places.items() if place == real), None)
-    if alias is None or len({place for _, place in places.values()}) == 1:
+    found, real = places(), os.path.realpath(location)
+    alias = next((alias for alias, (_, place) in found.items() if place == real), None)
+    if alias is None or len({place for _, place in found.values()}) == 1:
         return problem
     hint = _COMMANDS.sub(lambda command: f"{command[0]} --storage {alias}", problem.hint)
     return ConfigurationError(problem.problem, hint, problem.code)
 
 
-def _places() -> dict[str, tuple[object, str]]:
+def places() -> dict[str, tuple[Any, str]]:
     """Return the storages of resto in ``STORAGES``, by their aliases, each with the real path of its master copy, or its alias."""
-    found: dict[str, tuple[object, str]] = {}
+    found: dict[str, tuple[Any, str]] = {}
     for alias, parameters in storage_settings().items():
         if not hasattr(imported_backend(parameters.get("BACKEND")), "record_alias"):  # it is not one of resto's
             continue
         try:
             storage = storages[alias]
-        except Exception:  # noqa: BLE001, S112 - whatever its options raise: `manage.py check` says it
+            master = getattr(storage, "master", None)
+            found[alias] = storage, alias if master is None else os.path.realpath(master.location)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001, S112 - whatever its options raise, SystemExit too: `manage.py check` says it
             continue
-        master = getattr(storage, "master", None)
-        found[alias] = storage, alias if master is None else os.path.realpath(master.location)
     return found
 
 

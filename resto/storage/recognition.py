@@ -17,10 +17,11 @@ from resto.record import identities
 from resto.record.changes import current_lease
 from resto.record.identities import GONE, MASTER, Known
 from resto.settings import storage_settings
-from resto.storage.host_findings import Finding
+from resto.storage.host_findings import Finding, taken_finding
 from resto.storage.host_identity import HostIdentity, hashed_owner, new_host_id, write_host_identity
 from resto.storage.host_looks import Look, read_identities
 from resto.storage.identified import Identified, alias_of_identities, has_identities
+from resto.storage.sharing import problem_of_shared, taken_hosts
 from resto.storage.trials import Trials
 
 
@@ -106,6 +107,7 @@ class Recognition:
         alias, owner = self._belonging()
         self._alias = alias
         if alias is None or not owner:
+            self._refuse_taken(alias, hosts)
             return
         known = identities.find_all(alias)
         self.trials.tell(known)
@@ -173,10 +175,22 @@ class Recognition:
             DatabaseError: The record cannot be read, or takes no note.
         """
         alias, owner = self._belonging()
-        if alias is None or not owner:
+        hosts = self._storage.hosts if hosts is None else hosts
+        if alias is None:
             return {}
+        if not owner:
+            return self._taken(alias, hosts)
         self._alias = alias
-        return self._examine(alias, owner, self._storage.hosts if hosts is None else hosts, begins=begins)
+        return self._examine(alias, owner, hosts, begins=begins)
+
+    def _taken(self, alias: str, hosts: Sequence[str]) -> dict[str, Finding]:
+        """Return which hosts belong to another storage of the site, as the settings have it: this one has not begun yet."""
+        taken = taken_hosts(alias)
+        return {host: taken_finding(host, "", problem_of_shared(taken[host])) for host in hosts if host in taken}
+
+    def _refuse_taken(self, alias: str | None, hosts: Sequence[str]) -> None:
+        for host, finding in ({} if alias is None else self._taken(alias, hosts)).items():
+            _verdicts[alias or "", host] = _Verdict(finding, "", monotonic())
 
     def _examine(self, alias: str, owner: str, hosts: Sequence[str], *, begins: bool) -> dict[str, Finding]:
         if not hosts:

@@ -56,6 +56,7 @@ class ReplicatingStorage(MasteredStorage):
     @as_method
     def repair(self, host: str, name: str) -> Course[bool]:
         """Replicate a file to one host that is found to differ there, whatever it is; return whether it was there before."""
+        self.reserved.require_free(name)
         return self._replicate(host, name, "repair")
 
     def _replicate(self, host: str, name: str, action: str) -> Course[bool]:
@@ -99,6 +100,7 @@ class ReplicatingStorage(MasteredStorage):
 
     @as_method
     def _repair_missed(self, host: str, name: str, action: str, *, present: bool) -> Course[bool]:
+        self.reserved.require_free(name)
         if present:
             self._master.require_mounted(name)
         if action == "delete":

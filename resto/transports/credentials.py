@@ -19,6 +19,8 @@ __all__ = [
 ]
 
 _HINT = "A credential is (user, password), a bearer token, {header: value}, or an auth object of requests."
+_HINT_OF_EMPTY = "Is the variable of the environment set, and the file filled, that RESTO_SECRETS takes it from?"
+_HINT_OF_LINE = "If it is read from a file, take read_text().strip()."
 _HEADER_NAME_CHARACTERS = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 _QUOTES = frozenset('"\\')
@@ -81,7 +83,8 @@ def authenticator(auth: Any, scheme: str | None) -> Authenticator | None:
     """
     if auth is None:
         if scheme is not None:
-            raise ConfigurationError("auth_scheme is given without auth", _HINT, code="E008")
+            hint = "Name a credential of RESTO_SECRETS with 'auth', or leave auth_scheme out."
+            raise ConfigurationError("auth_scheme is given without auth", hint, code="E008")
         return None
     credential = get_credential(auth, option="auth") if isinstance(auth, str) else auth
     if scheme not in (None, "basic", "digest"):
@@ -91,6 +94,7 @@ def authenticator(auth: Any, scheme: str | None) -> Authenticator | None:
     if scheme is not None:
         raise ConfigurationError(f"auth_scheme {scheme!r} needs a credential (user, password)", _HINT, code="E008")
     if isinstance(credential, str):
+        _require_text("the token", credential)
         return HeaderAuthenticator({"Authorization": f"Bearer {credential}"})
     if isinstance(credential, Mapping):
         return HeaderAuthenticator(credential)
@@ -106,6 +110,8 @@ def _for_user(credential: tuple[Any, ...] | list[Any], scheme: str) -> Authentic
     if len(credential) != 2 or not all(isinstance(part, str) for part in credential):
         raise ConfigurationError("a credential must be two strings, user and password", _HINT, code="E008")
     user, password = credential
+    _require_text("the user", user)
+    _require_text("the password", password)
     try:
         token = b64encode(f"{user}:{password}".encode()).decode()
     except UnicodeEncodeError:
@@ -121,6 +127,17 @@ def _for_user(credential: tuple[Any, ...] | list[Any], scheme: str) -> Authentic
     if ":" in user:
         raise ConfigurationError("a user name must not contain ':' (RFC 7617)", code="E008")
     return HeaderAuthenticator({"Authorization": f"Basic {token}"})
+
+
+@sensitive_variables()
+def _require_text(what: str, text: str) -> None:
+    """Raise if a secret is empty, as where a variable is not set, or ends as a line of a file does."""
+    if not text:
+        raise ConfigurationError(f"{what} in the credential is empty", _HINT_OF_EMPTY, code="E008")
+    if text.endswith(("\n", "\r")):
+        raise ConfigurationError(f"{what} in the credential ends with the end of a line", _HINT_OF_LINE, code="E008")
+    if any(character < " " or character == "\x7f" for character in text):  # RFC 7617, section 2
+        raise ConfigurationError(f"{what} in the credential has control characters", _HINT_OF_LINE, code="E008")
 
 
 @sensitive_variables()

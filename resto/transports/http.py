@@ -378,7 +378,8 @@ def _session_factory(session: Any) -> Callable[[], Any] | None:
             session = import_string(session)
         except ImportError as error:
             raise ConfigurationError(f"session cannot be imported: {error}", code="E008") from error
-    if session is None or callable(session):
+    makes_something_else = isinstance(session, type) and not hasattr(session, "prepare_request")
+    if session is None or (callable(session) and not makes_something_else):
         return cast("Callable[[], Any] | None", session)
     if not hasattr(session, "prepare_request"):
         raise ConfigurationError("session must be a requests.Session or a callable that makes one", code="E008")

@@ -3,7 +3,6 @@
 import os
 
 import pytest
-from django.core.files.storage import storages
 
 from kit.recognized import identity, problems, save, states
 from resto.exceptions import ConfigurationError, ReplicationError
@@ -160,26 +159,6 @@ def test_host_of_another_site(storage, begin, servers, settings, tmp_path):
     assert all("nothing is sent or removed" in host.problems[0] for host in report.hosts)
     assert {*servers[0].files} == {HOST_IDENTITY, "a"}
     assert all("another site" in problem for problem in problems())
-
-
-def test_storages_of_one_site_may_share_a_host(storage, settings, servers, tmp_path):
-    options = {**settings.STORAGES["default"]["OPTIONS"], "location": str(tmp_path / "other")}
-    settings.STORAGES = {
-        "default": settings.STORAGES["default"],
-        "other": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": options},
-        "copied": {"BACKEND": "resto.storage.DistributedStorage", "OPTIONS": {"transport": "webdav"}},
-    }
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "there").write_bytes(b"1")
-    for alias in settings.STORAGES:
-        save(storages[alias], f"{alias}/a")
-    assert problems() == [""] * 6
-    assert Pending.objects.count() == 0
-    storages["default"].recognition.adopt(servers[0].url)
-    assert problems() == [""] * 6
-    former = adopt(storages["default"].location, storages["default"].belief)
-    storages["default"].recognition.follow(former)
-    assert problems() == [""] * 6
 
 
 def test_host_that_was_swapped(storage, begin, servers):

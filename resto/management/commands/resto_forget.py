@@ -8,7 +8,7 @@ from django.db import DatabaseError
 
 from resto.counts import counted
 from resto.exceptions import ConfigurationError
-from resto.management.choices import is_yes, require_terminal
+from resto.management.choices import is_yes, require_known, require_terminal
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 from resto.management.progress import ProgressBar
 from resto.names import shown
@@ -56,6 +56,7 @@ class Command(InterruptibleCommand):
             raise CommandError('Nothing is recorded: "resto" is not in INSTALLED_APPS.')
         standing = _standing(host)
         found = {alias: number for alias, number in names_by_storage(host).items() if not aliases or alias in aliases}
+        require_known([alias for alias in aliases if alias not in found])  # what is recorded may be of one that is gone
         gone = {alias: number for alias, number in found.items() if alias not in standing}
         for alias in standing:
             if alias in aliases or not gone:

@@ -5,16 +5,16 @@ import json
 import os
 import sys
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
-from django.core.exceptions import SuspiciousFileOperation
 from django.core.management import BaseCommand, CommandError
 
 from resto.counts import counted, size_told
-from resto.management.choices import is_yes, require_known, require_terminal
+from resto.management.choices import directory_of, is_yes, require_directory, require_known, require_terminal
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 from resto.management.progress import ProgressBar
-from resto.names import clean_directory, shown
+from resto.names import shown
 from resto.repair.restore import Finding, RestoreOptions, RestoreReport
 from resto.repair.traced import traced_restore
 from resto.storage import HybridStorage
@@ -37,7 +37,7 @@ class Command(InterruptibleCommand):
             metavar="ALIAS",
             help="this storage of STORAGES; may be left out if there is only one directory",
         )
-        parser.add_argument("--prefix", default="", metavar="DIRECTORY", help="only what is below this directory")
+        parser.add_argument("--prefix", metavar="DIRECTORY", help="only what is below this directory")
         parser.add_argument("--from", dest="source", metavar="HOST", help="the host that decides where hosts disagree")
         parser.add_argument(
             "--any",
@@ -75,6 +75,8 @@ class Command(InterruptibleCommand):
             result = traced_restore(
                 alias, storage, restore_options, lambda finding: report.add(finding, bar), bar.follow
             )
+        on_hosts = bool(result.present or result.counts or not result.is_complete)
+        require_directory(restore_options.prefix, [Path(storage.location)], on_hosts=on_hosts)
         report.conclude(alias, result)
         if not result.is_complete:
             raise CommandError("Something is left in doubt.")
@@ -113,13 +115,11 @@ def _chosen(alias: str | None) -> tuple[str, HybridStorage]:
 def _restore_options(storage: HybridStorage, options: dict[str, Any]) -> RestoreOptions:
     for problem in storage.problems():  # where checks are skipped
         raise CommandError(f"{problem}.")
-    source = options["source"] and find_host(storage, options["source"])
-    if options["source"] and source is None:
+    source = None if options["source"] is None else find_host(storage, options["source"])
+    if options["source"] is not None and source is None:
         raise CommandError(f"There is no host {options['source']}; there are {', '.join(storage.hosts)}.")
-    try:
-        prefix = clean_directory(options["prefix"])
-    except SuspiciousFileOperation as error:
-        raise CommandError(f"--prefix: {error}.") from error
+    prefix = directory_of(options["prefix"])
+    require_directory(prefix, [Path(storage.location)], on_hosts=True)
     return RestoreOptions(
         prefix=prefix,
         dry_run=options["dry_run"],

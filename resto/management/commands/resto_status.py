@@ -13,6 +13,7 @@ from django.db import DatabaseError
 from resto.exceptions import ConfigurationError
 from resto.management.choices import require_known
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
+from resto.management.quiet import quiet
 from resto.names import clean_name, shown
 from resto.record import database
 from resto.record.chosen import pending_files
@@ -21,7 +22,7 @@ from resto.repair.probe import HostProbe
 from resto.repair.status import HostStatus, MasterStatus, Stranger, host_statuses, master_status, strangers
 from resto.repair.traced import traced_probe
 from resto.repair.work import Work, work_on
-from resto.storage.finding import replicated_aliases, unusable_backends
+from resto.storage.finding import hosts_of, replicated_aliases, unusable_backends
 from resto.words.absence import absences_of_hosts
 from resto.words.files import lines_of_file, record_of_file, record_of_pending, sentence_of_pending
 from resto.words.hosts import lines_of_identity, sentence_of_host, sentence_of_master, sentence_of_stranger
@@ -38,7 +39,8 @@ class Command(InterruptibleCommand):
 
     help = (
         "Say which hosts answer, and what they have missed. Ends with 0 if all is fine, 1 if something is pending or "
-        "a host is to be filled, 2 if a host is down or fails the probe, or if a directory or a host is not what it should be."
+        "a host is to be filled, 2 if a host is down or fails the probe, or if a directory or a host is not what it should be. With "
+        "--verbosity 0 only what is not fine is said."
     )
     requires_system_checks: list[str] = []  # noqa: RUF012 - as Django types it; monitoring asks often
 
@@ -50,7 +52,10 @@ class Command(InterruptibleCommand):
         )
         parser.add_argument("--names", action="store_true", help="list the files that are pending")
         parser.add_argument(
-            "--host", action="append", default=[], help="with --names, for this host only; may be given several times"
+            "--host",
+            action="append",
+            default=[],
+            help="with --names or --probe, this host only; may be given several times",
         )
         parser.add_argument(
             "--probe", action="store_true", help="also write, read, list and delete small files, and say what is wrong"
@@ -58,7 +63,8 @@ class Command(InterruptibleCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            code = self._handle(options)
+            with quiet(options["verbosity"]):
+                code = self._handle(options)
         except DatabaseError as error:
             raise CommandError(f"The record cannot be read: {error}", returncode=DOWN) from error
         except ConfigurationError as error:
@@ -82,13 +88,14 @@ class Command(InterruptibleCommand):
             raise CommandError(
                 "No storage of resto in STORAGES can be used." if broken else "STORAGES has none of resto."
             )
-        for sentence in [] if options["json"] else absences_of_hosts(aliases):
+        for sentence in [] if options["json"] or options["verbosity"] < 1 else absences_of_hosts(aliases):
             self.stdout.write(sentence)
         if options["name"] is not None:
             code = self._tell_of_file(options["name"], aliases, as_json=options["json"])
         elif options["names"]:
             code = self._list_names(aliases, options["host"], as_json=options["json"])
         else:
+            require_known(aliases, options["host"])
             code = self._tell_of_hosts(aliases, options)
         return DOWN if broken else code
 
@@ -98,14 +105,17 @@ class Command(InterruptibleCommand):
         works: dict[str, Work | None] = {}
         probes: list[HostProbe] = []
         others: list[tuple[str, Stranger]] = []
-        broken = False
+        broken, is_quiet = False, options["verbosity"] < 1  # then only what is wrong is told
         for alias in aliases:
             try:
                 masters[alias] = master_status(alias)
                 works[alias] = work_on(alias)
-                statuses += host_statuses([alias])
-                others += [(alias, stranger) for stranger in strangers(alias)]
-                probes += traced_probe([alias]) if options["probe"] else []
+                hosts = [host for host in options["host"] if host in hosts_of(alias)]
+                if options["host"] and not hosts:
+                    continue
+                statuses += [status for status in host_statuses([alias]) if not hosts or status.host in hosts]
+                others += [(alias, stranger) for stranger in strangers(alias) if not hosts]
+                probes += traced_probe([alias], hosts) if options["probe"] else []
             except DatabaseError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a plugin raises; the hosts of others are asked
@@ -120,15 +130,17 @@ class Command(InterruptibleCommand):
             self.stdout.write(json.dumps(records + [_record_of_stranger(*other) for other in others]))
         else:
             for master in masters.values():
-                if master is not None and (master.problem or master.looked is not None):
+                if master is not None and (master.problem or (master.looked is not None and not is_quiet)):
                     self.stdout.write(shown(sentence_of_master(master)))
             for status, probe in pairs:
+                if is_quiet and exit_code([status], [probe] if probe is not None else []) == FINE:
+                    continue
                 lines = [sentence_of_host(status), *lines_of_identity(status), *_findings(probe)]
                 self.stdout.write("\n  ".join(map(shown, lines)))
             for other in others:
                 self.stdout.write(shown(sentence_of_stranger(*other)))
             for work in works.values():
-                if work is not None:
+                if work is not None and (work.died or not is_quiet):
                     is_lagging = any(status.pending for status in statuses if status.storage == work.storage)
                     for sentence in sentences_of_work(work, is_lagging=is_lagging):
                         self.stdout.write(shown(f"{work.storage}: {sentence}"))
@@ -188,8 +200,8 @@ def _require_one_question(options: dict[str, Any]) -> None:
     chosen = [question for question, is_asked in asked.items() if is_asked]
     if len(chosen) > 1:
         raise CommandError(f"{chosen[0]} and {chosen[1]} do not go together.")
-    if options["host"] and not options["names"]:
-        raise CommandError("--host goes with --names only.")
+    if options["host"] and not (options["names"] or options["probe"]):
+        raise CommandError("--host goes with --names or --probe only.")
 
 
 def exit_code(statuses: Sequence[HostStatus], probes: Sequence[HostProbe] = ()) -> int:

@@ -9,18 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from django.core.checks import Tags
-from django.core.exceptions import SuspiciousFileOperation
 from django.core.management import BaseCommand, CommandError
 
 from resto.counts import counted, size_told
+from resto.management.choices import directory_of, require_directory, require_known
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand, tidy_up
 from resto.management.progress import ProgressBar
 from resto.management.quiet import quiet
-from resto.names import clean_directory, shown
+from resto.names import shown
 from resto.repair.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport
 from resto.repair.traced import traced_sync
-from resto.settings import storage_settings
-from resto.spelling import did_you_mean
 from resto.storage import DistributedStorage, HybridStorage, ReplicatedStorage
 from resto.storage.finding import replicated_storages
 from resto.words.absence import absence_of_hosts
@@ -41,7 +39,7 @@ class Command(InterruptibleCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--storage", metavar="ALIAS", help="only this storage of STORAGES; default: all of resto's")
         parser.add_argument("--host", action="append", metavar="HOST", help="only this host; may be repeated")
-        parser.add_argument("--prefix", default="", metavar="DIRECTORY", help="only what is below this directory")
+        parser.add_argument("--prefix", metavar="DIRECTORY", help="only what is below this directory")
         parser.add_argument("--dry-run", action="store_true", help="report, and change nothing")
         parser.add_argument("--delete", action="store_true", help="remove files that only a host has")
         parser.add_argument(
@@ -58,7 +56,6 @@ class Command(InterruptibleCommand):
         parser.add_argument("--checksum", action="store_true", help="compare contents too, and not only sizes")
         parser.add_argument(
             "--from",
-            default="",
             dest="source",
             metavar="HOST",
             help="without a master copy: where hosts differ and the record does not say who is right, this one is",
@@ -77,19 +74,27 @@ class Command(InterruptibleCommand):
     def _handle(self, options: dict[str, Any], report: "_Report") -> None:
         chosen = self._chosen(options["storage"])
         sync_options = _sync_options(chosen, options)
+        prefix, masters = sync_options.prefix, _masters(chosen)
         with quiet(options["verbosity"]), report:
-            results = [self._synchronize(alias, storage, sync_options, report) for alias, storage in chosen.items()]
-        _require_something(sync_options.prefix, chosen, [result for result in results if result is not None])
-        if not all(result is None or result.agrees for result in results):
+            done = [
+                (alias, self._synchronize(alias, storage, sync_options, report)) for alias, storage in chosen.items()
+            ]
+            results = {alias: result for alias, result in done if result is not None}
+            on_hosts = any(result.found_any or not result.agrees for result in results.values())
+            is_there = on_hosts or any((master / prefix).is_dir() for master in masters)
+            for alias, result in results.items() if prefix and (is_there or options["json"]) else ():
+                report.conclude(alias, result)
+        require_directory(prefix, masters, on_hosts=on_hosts)
+        if not all(result.agrees for result in results.values()):
             raise CommandError("Not everything agrees.")
 
     def _chosen(self, alias: str | None) -> dict[str, ReplicatedStorage]:
-        known = storage_settings()
-        if alias is not None and alias not in known:
-            raise CommandError(f"STORAGES has no {alias!r}; it has {', '.join(known)}.")
-        chosen = replicated_storages([] if alias is None else [alias])
+        chosen = replicated_storages()
         if not chosen:
-            raise CommandError(f"STORAGES[{alias!r}] is not one of resto." if alias else "STORAGES has none of resto.")
+            raise CommandError("STORAGES has none of resto.")
+        if alias is not None:
+            require_known([alias])
+            chosen = {alias: chosen[alias]}
         return chosen
 
     def _synchronize(
@@ -102,7 +107,8 @@ class Command(InterruptibleCommand):
             return None
         with ProgressBar(alias, hidden=report.verbosity < 1) as bar:
             result = traced_sync(alias, storage, options, lambda event: report.add(alias, event, bar), bar.follow)
-        report.conclude(alias, result)
+        if not options.prefix:  # else it may turn out to be one that nobody has
+            report.conclude(alias, result)
         return result
 
 
@@ -116,16 +122,14 @@ def _sync_options(chosen: dict[str, ReplicatedStorage], options: dict[str, Any])
     unknown = sorted((hosts or frozenset()) - known)
     if unknown:
         raise CommandError(f"There is no host {', '.join(unknown)}; there are {', '.join(sorted(known)) or 'none'}.")
-    if options["source"]:
+    if options["source"] is not None:
         _require_source(chosen, options)
     if not options["delete"]:
         for option, is_given in (("--force", options["force"]), ("--max-delete", options["max_delete"] is not None)):
             if is_given:
                 raise CommandError(f"{option} goes with --delete only.")
-    try:
-        prefix = clean_directory(options["prefix"])
-    except SuspiciousFileOperation as error:
-        raise CommandError(f"--prefix: {error}.") from error
+    prefix = directory_of(options["prefix"])
+    require_directory(prefix, _masters(chosen), on_hosts=True)
     return SyncOptions(
         hosts=hosts,
         prefix=prefix,
@@ -134,22 +138,12 @@ def _sync_options(chosen: dict[str, ReplicatedStorage], options: dict[str, Any])
         max_delete=MAX_DELETE if options["max_delete"] is None else options["max_delete"],
         force=options["force"],
         checksum=options["checksum"],
-        source=options["source"],
+        source=options["source"] or "",
     )
 
 
-def _require_something(prefix: str, chosen: dict[str, ReplicatedStorage], results: list[SyncReport]) -> None:
-    """Refuse a directory that nobody has: it is mistyped, and to say that all agree would hide that."""
-    if not prefix or any(result.found_any or not result.agrees for result in results):
-        return
-    masters = [Path(storage.location) for storage in chosen.values() if isinstance(storage, HybridStorage)]
-    if any((master / prefix).is_dir() for master in masters):
-        return
-    siblings = [path.name for master in masters for path in (master / prefix).parent.glob("*/")]
-    question = did_you_mean(prefix.rpartition("/")[2], siblings)
-    raise CommandError(
-        shown(f"--prefix: there is no directory {prefix!r}, neither here nor on a host. {question}".rstrip())
-    )
+def _masters(chosen: dict[str, ReplicatedStorage]) -> list[Path]:
+    return [Path(storage.location) for storage in chosen.values() if isinstance(storage, HybridStorage)]
 
 
 def _require_source(chosen: dict[str, ReplicatedStorage], options: dict[str, Any]) -> None:

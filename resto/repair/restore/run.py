@@ -78,6 +78,10 @@ class Restore:
             self._turn.keep()
 
     def _prepare(self) -> None:
+        # Before the directory is the master copy: those are the files of another storage.
+        for finding in self._storage.recognition.examine().values():
+            if finding.kind == "taken" and finding.problem is not None:
+                raise finding.problem
         if not self._options.dry_run:
             if self._aliases:
                 rows.add_keys()

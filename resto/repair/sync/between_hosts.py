@@ -12,7 +12,7 @@ from functools import partial
 from typing import Literal
 
 from resto.counts import counted
-from resto.exceptions import RemoteFileNotFoundError, UndecidedError
+from resto.exceptions import ConfigurationError, RemoteFileNotFoundError, UndecidedError
 from resto.executors import Job
 from resto.outcomes import Outcome
 from resto.progress import Watcher
@@ -56,12 +56,17 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
 
     def run(self) -> SyncReport:
         """Compare, repair what can be repaired, and return what it came to."""
+        try:
+            self._storage.reserved.require_free(self._options.prefix)
+        except ConfigurationError as error:
+            self.report.problems.append(str(error))
+            return self.report
         self._hosts.recognize(is_dry_run=self._options.dry_run)
         self._fill.begin()
         self._left_out = self._fill.hosts
         if self._left_out >= {*self._hosts.active()}:
             self._left_out = frozenset()
-        self._walk(lambda node: Directory(), self._compare, self._settle)
+        self._walk(self._browse, self._compare, self._settle)
         self._remove()
         self._retry()
         if not self._listed and self._hosts.active():
@@ -70,6 +75,9 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
         self._fill.end(self.report)
         self._meter.tell()
         return self.report
+
+    def _browse(self, node: Node) -> Directory:
+        return Directory(others=self._storage.reserved.within(node.name))
 
     # What differs.
 

@@ -96,7 +96,7 @@ def test_command_keeps_what_the_settings_do_not_have(missed, settings, capsys):
 def test_options(missed, server, capsys):
     with pytest.raises(CommandError, match=f"There is no host http://other/; there are {server.url}"):
         call_command("resto_drain", host=["http://other/"])
-    with pytest.raises(CommandError, match="resto has no storage 'other'; STORAGES has default"):
+    with pytest.raises(CommandError, match="resto has no storage 'other'; it has default"):
         call_command("resto_drain", storage=["other"])
     for limit in ("-5", "0", "many"):
         with pytest.raises(CommandError, match="is no number of rows"):

@@ -172,3 +172,11 @@ def test_interruption_says_what_was_done(monkeypatch, number, told):
     ) as caught:
         call_command("resto_forget", GONE, "--no-input")
     assert caught.value.returncode == 130
+
+
+def test_storage_that_is_mistyped(capsys):
+    record("a", storage="gone")
+    with pytest.raises(CommandError, match=r"^resto has no storage 'defualt'; it has default\.$"):
+        call_command("resto_forget", GONE, "--no-input", storage=["defualt"])
+    call_command("resto_forget", GONE, "--no-input", storage=["gone"])
+    assert "Forgotten." in capsys.readouterr().out

@@ -121,9 +121,12 @@ def test_storages_of_one_directory_need_not_be_told_apart(lost, settings, media_
 
 @pytest.mark.parametrize("kind", ["Hybrid"], indirect=True)
 def test_options_must_name_what_there_is(lost, settings):
-    assert run(storage="other") == "resto has no storage 'other'; STORAGES has default.\n"
+    assert run(storage="other") == "resto has no storage 'other'; it has default.\n"
     assert run("--from", "http://media-9/").startswith("There is no host http://media-9/; there are ")
+    assert run("--from", "").startswith("There is no host ; there are ")
     assert run("--prefix", "../").startswith("--prefix: ")
+    assert run("--prefix", "").startswith("--prefix is empty: is the variable set?")
+    assert run("--prefix", "nope") == "--prefix: there is no directory 'nope', neither here nor on a host.\n"
     settings.STORAGES |= {"second": settings.STORAGES["default"] | {"OPTIONS": {"location": "/tmp/x"}}}
     assert run() == "Which one? --storage must be one of default, second.\n"
     settings.STORAGES = {"default": {"BACKEND": "resto.storage.DistributedStorage"}}

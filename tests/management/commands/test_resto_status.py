@@ -120,6 +120,33 @@ def test_probe(server, capsys):
     ]
 
 
+def test_probe_of_one_host(server, settings, resto_server_factory, capsys):
+    other = resto_server_factory(webdav=False)
+    other.refuse = True
+    settings.RESTO_MEDIA_HOSTS = [server.url, other.url]
+    call_command("resto_status", probe=True, host=[server.url])
+    assert capsys.readouterr().out.startswith(
+        f"default: {server.url} answers; nothing is pending.\n  Files can be written"
+    )
+    assert not other.requests
+    with pytest.raises(CommandError, match="There is no host http://other/; there are "):
+        call_command("resto_status", probe=True, host=["http://other/"])
+
+
+def test_with_verbosity_0_only_what_is_wrong_is_said(server, settings, resto_server_factory, capsys):
+    call_command("resto_status", probe=True, verbosity=0)
+    assert capsys.readouterr().out == ""
+    other = resto_server_factory(webdav=False)
+    other.readonly = True
+    settings.RESTO_MEDIA_HOSTS = [server.url, other.url]
+    with pytest.raises(SystemExit) as caught:
+        call_command("resto_status", probe=True, verbosity=0)
+    assert caught.value.code == 2
+    said = capsys.readouterr().out
+    assert said.startswith(f"default: {other.url} answers; nothing is pending.\n  A file cannot be written")
+    assert server.url not in said
+
+
 def test_probe_that_fails(server, capsys):
     server.readonly = True
     with pytest.raises(SystemExit) as caught:
@@ -200,7 +227,7 @@ def test_wrong_settings(server, settings):
 
 
 def test_unknown_storage(server):
-    with pytest.raises(CommandError, match="resto has no storage 'defualt'; STORAGES has default") as caught:
+    with pytest.raises(CommandError, match="resto has no storage 'defualt'; it has default") as caught:
         call_command("resto_status", storage=["defualt"])
     assert caught.value.returncode == 2
 
@@ -324,7 +351,7 @@ def test_names_need_the_record(server, monkeypatch):
 def test_questions_that_do_not_go_together(server):
     with pytest.raises(CommandError, match="NAME and --names do not go together"):
         call_command("resto_status", "a", names=True)
-    with pytest.raises(CommandError, match="--host goes with --names only"):
+    with pytest.raises(CommandError, match="--host goes with --names or --probe only"):
         call_command("resto_status", host=[server.url])
 
 

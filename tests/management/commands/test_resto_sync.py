@@ -306,8 +306,12 @@ def test_hosts_that_do_not_list_are_named(settings, resto_server_factory, media_
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--storage", "other"], "STORAGES has no 'other'; it has default, archive, staticfiles"),
-        (["--storage", "staticfiles"], "is not one of resto"),
+        (["--storage", "other"], "resto has no storage 'other'; it has default, archive."),
+        (["--storage", "staticfiles"], "resto has no storage 'staticfiles'; it has default, archive."),
+        (["--storage", ""], "resto has no storage ''; it has default, archive."),
+        (["--prefix="], "--prefix is empty: is the variable set? Leave it out, if everything is meant."),
+        (["--prefix", "  "], "--prefix is empty"),
+        (["--from="], "STORAGES['default'] has no host ; choose a storage with --storage."),
         (["--host", "http://other/"], "There is no host http://other/; there are http://127"),
         (["--prefix", "../a"], "--prefix: '../a' leads out of its directory by '..'"),
         (["--max-delete", "many"], "many is not a percentage"),
@@ -439,6 +443,28 @@ def test_directory_that_nobody_has(site, servers, prefix, hint):
     assert run("--prefix", "photos")[0]
     agrees, printed = run("--storage", "default", "--prefix", "films")
     assert (agrees, "extra films/b (kept)" in printed) == (False, True)
+
+
+def test_nothing_is_said_of_a_comparison_with_a_directory_that_nobody_has(site, capsys):
+    with pytest.raises(CommandError):
+        call_command("resto_sync", "--prefix", "nope")
+    assert capsys.readouterr().out == ""
+    with pytest.raises(CommandError):
+        call_command("resto_sync", "--prefix", "nope", "--json")
+    assert json.loads(capsys.readouterr().out)["differences"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("photos/a", "--prefix photos is the directory that it is in."), ("b", "Without --prefix it is")]
+)
+def test_file_in_place_of_a_directory(site, servers, name, hint):
+    (site / "photos").mkdir()
+    (site / name).write_bytes(b"1")
+    before = [dict(server.files) for server in servers]
+    with pytest.raises(CommandError) as caught:
+        call_command("resto_sync", "--prefix", name)
+    assert str(caught.value).startswith(f"--prefix: {name!r} is a file, and no directory. {hint}")
+    assert [server.files for server in servers] == before
 
 
 def test_directory_without_files(site):

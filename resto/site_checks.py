@@ -1,0 +1,152 @@
+"""System checks of settings as a whole: their names, what ``STORAGES`` is made of, and what its storages have in common."""
+
+import os
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
+from django.core import checks
+from django.core.checks import CheckMessage, Error
+
+from resto.plugins import get_plugin_manager
+from resto.settings import DEFAULTS, OLD_SECRETS, media_root, misspelt_settings, names_of_settings, storage_settings
+from resto.spelling import did_you_mean, options_of
+from resto.storage.composition import imported_backend
+from resto.storage.finding import problem_of_backend, replicated_aliases
+from resto.storage.sharing import SharedHost, nested_directories, place_of, shared_hosts
+
+
+__all__ = ["check_backends", "check_parameters", "check_settings", "check_sharing", "check_static_files"]
+
+_BACKENDS = (
+    "resto.storage.HybridStorage",
+    "resto.storage.AsyncStorage",
+    "resto.storage.DistributedStorage",
+    "resto.staticfiles.StaticFilesStorage",
+    "resto.staticfiles.ManifestStaticFilesStorage",
+)
+
+
+def check_backends(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Check that each ``BACKEND`` of ``STORAGES`` which seems to mean one of resto's storages is one."""
+    messages: list[CheckMessage] = []
+    for alias, parameters in storage_settings().items():
+        backend = parameters.get("BACKEND") if isinstance(parameters, Mapping) else None
+        if isinstance(backend, str) and not isinstance(imported_backend(backend), type):
+            question = _question(backend)
+            if question or backend.startswith("resto."):
+                problem = f"STORAGES[{alias!r}]: {problem_of_backend(backend)}"
+                hint = question or f"Those of resto are {', '.join(_BACKENDS)}."
+                messages.append(Error(problem, hint=hint, id="resto.E023"))
+    return messages
+
+
+def _question(backend: str) -> str:
+    within = [one for one in _BACKENDS if one.startswith(f"{backend}.")]
+    return f"Did you mean {within[0]!r}?" if within else did_you_mean(backend, _BACKENDS)
+
+
+def check_parameters(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Check that ``STORAGES`` has of each storage of resto what Django reads, and nothing besides."""
+    return [
+        Error(f"STORAGES[{alias!r}] {problem}", hint=hint, id="resto.E028")
+        for alias in replicated_aliases()
+        for problem, hint in _wrong_parameters(storage_settings()[alias])
+    ]
+
+
+def _wrong_parameters(parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    options = parameters.get("OPTIONS", {})
+    if not isinstance(options, Mapping):
+        kind = type(options).__name__
+        yield f"has OPTIONS that are of type {kind}, and must be a mapping", "Write OPTIONS: {name: value}."
+    for key in parameters.keys() - {"BACKEND", "OPTIONS"}:
+        is_option = key in options_of(imported_backend(parameters["BACKEND"]))
+        question = (
+            f"Write it into OPTIONS: {{{key!r}: ...}}." if is_option else did_you_mean(str(key), ["OPTIONS", "BACKEND"])
+        )
+        yield f"has a key {key!r}, which nobody reads", question or "It has BACKEND and OPTIONS."
+
+
+def check_static_files(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Check that static files are not kept among those of visitors."""
+    alias = "staticfiles"
+    backend = storage_settings().get(alias, {}).get("BACKEND") if replicated_aliases([alias]) else None
+    if backend is None or place_of(alias) != os.path.realpath(media_root()):
+        return []
+    return [
+        checks.Warning(
+            f"STORAGES[{alias!r}] keeps static files in MEDIA_ROOT, among those that are uploaded, and with their URLs",
+            hint="Take resto.staticfiles.StaticFilesStorage, which keeps them in STATIC_ROOT.",
+            id="resto.W015",
+        )
+    ]
+
+
+def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Check that somebody reads each setting whose name begins as those of resto, or is like one of them."""
+    return [checks.Warning(problem, hint=hint, id="resto.W010") for problem, hint in _unread_settings()]
+
+
+def _unread_settings() -> Iterator[tuple[str, str]]:
+    known = {f"RESTO_{name}" for name in DEFAULTS} | {OLD_SECRETS}
+    unknown = [name for name in names_of_settings() if name not in known]
+    if unknown:
+        known |= get_plugin_manager().settings()
+    all_of_them = (
+        f"It has {', '.join(sorted(known))}. A plugin that reads it should say so with the hook resto_settings."
+    )
+    for name in unknown:
+        if name not in known:
+            yield (
+                f"resto has no setting {name}, and reads it nowhere",
+                did_you_mean(name, known, "RESTO_") or all_of_them,
+            )
+    for name, meant in misspelt_settings().items():
+        yield f"the setting {name} is like one of resto, which does not read it", f"Did you mean {meant!r}?"
+
+
+def check_sharing(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Check that storages have directories and hosts of their own, unless they have both in common."""
+    aliases = replicated_aliases()
+    messages: list[CheckMessage] = []
+    for number, alias in enumerate(aliases):
+        by_other = groupby(shared_hosts(alias), key=lambda one: one.other)
+        for other, shared in ((other, [*group]) for other, group in by_other):
+            same = [one.host for one in shared if not one.inside]
+            if same and other in aliases[:number]:  # each pair once
+                messages.append(_shared(alias, other, same))
+            messages += _inside([one for one in shared if one.inside and not one.is_outer])
+        messages += _nested(alias)
+    return messages
+
+
+def _shared(alias: str, other: str, hosts: list[str]) -> CheckMessage:
+    return Error(
+        f"STORAGES[{alias!r}] has {', '.join(hosts)}, as STORAGES[{other!r}] has, whose files are others: each would replace and "
+        "remove those of the other one",
+        hint=f"Give STORAGES[{alias!r}] hosts, or a folder on each host, of its own, with the option 'hosts': RESTO_MEDIA_HOSTS "
+        "holds for all storages.",
+        id="resto.E025",
+    )
+
+
+def _inside(shared: list[SharedHost]) -> Iterator[CheckMessage]:
+    for one in shared[:1]:
+        yield checks.Warning(
+            f"STORAGES[{one.alias!r}] has {one.host}, which lies in {one.other_host} of STORAGES[{one.other!r}]: that one can have no "
+            f"files in {one.inside!r}",
+            hint="Let them have folders beside each other, such as /media/ and /static/. If names of files never begin so, silence this.",
+            id="resto.W016",
+        )
+
+
+def _nested(alias: str) -> Iterator[CheckMessage]:
+    location = place_of(alias)
+    for directory, other in ({} if location is None else nested_directories(location)).items():
+        yield Error(
+            f"STORAGES[{other!r}] keeps its files in {location}/{directory}, inside of the directory of STORAGES[{alias!r}], "
+            "whose hosts would get them",
+            hint=f"Give STORAGES[{other!r}] a directory elsewhere, with the option 'location'.",
+            id="resto.E026",
+        )
