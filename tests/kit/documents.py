@@ -32,6 +32,7 @@ import sys
 import time
 import tomllib
 import types
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -166,6 +167,9 @@ class Reader:
         programs: Folders of programs that commands find before others.
     """
 
+    # A command that runs those that it is given, elsewhere.
+    within: Sequence[str] = ()
+
     def __init__(self, directory, settings, servers, find_redis, find_s3, programs=()):
         self.directory = directory
         self.find_redis = find_redis
@@ -253,7 +257,7 @@ class Reader:
     def run(self, command, *options):
         """Run a command in the directory of the page, with the servers and folders of the test."""
         return subprocess.run(
-            ["bash", *options, "-c", self.substitute(command)],
+            [*self.within, "bash", *options, "-c", self.substitute(command)],
             cwd=self.directory,
             env=self.environment(programs=self.programs),
             stdin=subprocess.DEVNULL,
@@ -444,11 +448,14 @@ class Reader:
         for folder in ("/srv/", "/etc/nginx/", "/var/log/"):
             if "include" not in text:
                 text = re.sub(f"(?<![\\w/]){folder}", f"{self.directory}{folder}", text)
-        return text.replace("@PORT@|80|", f"@PORT@|{self.servers[2].address.partition(':')[2]}|")
+        if "@PORT@|80|" in text:
+            text = text.replace("@PORT@|80|", f"@PORT@|{self.servers[2].address.partition(':')[2]}|")
+        return text
 
     def substitute_back(self, text):
         for number, server in enumerate(self.servers, 1):
-            text = text.replace(server.url, f"http://media-{number}.example.com/")
+            scheme = server.url.partition(":")[0]
+            text = text.replace(server.url, f"{scheme}://media-{number}.example.com/")
         return text.replace(f"{self.directory}/", "/")
 
     def _url(self, match):

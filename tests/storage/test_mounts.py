@@ -1,17 +1,13 @@
 """File systems that are mounted and unmounted, in a mount namespace of their own, which only Linux has."""
 
 import json
-import os
-import shutil
-import subprocess
 
 import pytest
 
+from kit.namespaces import UNSHARE, require_namespaces
 from kit.processes import PATIENCE, start
 from kit.record import files
 
-
-UNSHARE = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
 
 SITE = """
 import contextlib, io, json, os, subprocess
@@ -79,12 +75,7 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module", autouse=True)
 def _namespaces(tmp_path_factory):
-    if shutil.which("unshare") is None:
-        pytest.skip("needs Linux, and Debian's util-linux")
-    path = tmp_path_factory.mktemp("mount")
-    done = subprocess.run([*UNSHARE, "mount", "-t", "tmpfs", "tmpfs", path], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
+    require_namespaces(tmp_path_factory.mktemp("mount"))
 
 
 @pytest.fixture
