@@ -145,7 +145,7 @@ class RemoteFileNotFoundError(TransportError, FileNotFoundError):
 
 
 class RemoteDirectoryError(TransportError, IsADirectoryError):
-    """The host has a directory of that name, and only files are deleted."""
+    """The host has a directory of that name, and only files are deleted, or replaced."""
 
     errno = errno.EISDIR
 

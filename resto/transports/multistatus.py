@@ -20,12 +20,12 @@ from resto.transports.steps import natural, parse_http_date
 
 __all__ = [
     "PROPFIND_BODY",
-    "PROPFIND_KIND_BODY",
     "PROPFIND_SIZES_BODY",
     "Member",
+    "is_refused",
     "parse_directory",
-    "parse_kind",
     "parse_members",
+    "refuse_doctype",
 ]
 
 # Not displayname: characters in it make some servers' XML ill-formed.
@@ -34,7 +34,6 @@ PROPFIND_BODY = (
     b'<propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/><getetag/></prop></propfind>'
 )
 PROPFIND_SIZES_BODY = PROPFIND_BODY.replace(b"<getlastmodified/><getetag/>", b"")
-PROPFIND_KIND_BODY = PROPFIND_SIZES_BODY.replace(b"<getcontentlength/>", b"")
 
 # Names of elements, as the parser gives them: after their namespace.
 _HREF, _PROPSTAT, _STATUS, _RESPONSE = "DAV: href", "DAV: propstat", "DAV: status", "DAV: response"
@@ -44,8 +43,6 @@ _COLLECTION, _SIZE, _MODIFIED, _ETAG = (
     "DAV: getlastmodified",
     "DAV: getetag",
 )
-
-_TYPE = "DAV: resourcetype"
 
 _VALUES = frozenset({_STATUS, _COLLECTION, _SIZE, _MODIFIED, _ETAG})
 
@@ -140,49 +137,6 @@ def parse_directory(stream: Stream, server: str) -> Directory:
     return Directory.of(directories, files)
 
 
-def parse_kind(stream: Stream) -> bool | None:
-    """Return whether it is a collection that an answer is about; None if it does not say so, or is not about one thing.
-
-    Args:
-        stream: The body of an answer to `PROPFIND_KIND_BODY` with ``Depth: 0``, of limited length.
-
-    Raises:
-        LongAnswerError: It is longer.
-    """
-    kinds: list[bool | None] = []
-    kind: bool | None = None
-    status: str | None = None
-    found: set[str] = set()  # in one propstat
-    texts: list[str] = []
-
-    def end(name: str) -> None:
-        nonlocal kind, status
-        if name == _STATUS:
-            status = "".join(texts)
-        elif name in (_TYPE, _COLLECTION):
-            found.add(name)
-        elif name == _PROPSTAT:
-            if _TYPE in found and not _is_refused(status):
-                kind = bool(kind) or _COLLECTION in found
-            status = None
-            found.clear()
-        elif name == _RESPONSE:
-            kinds.append(None if _is_refused(status) else kind)
-        texts.clear()
-
-    parser = expat.ParserCreate(namespace_separator=" ")
-    parser.StartDoctypeDeclHandler = _refuse
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = texts.append
-    try:
-        while block := stream.read(_BLOCK):
-            parser.Parse(block)
-        parser.Parse(b"", True)  # noqa: FBT003 - it takes no keywords
-    except (expat.ExpatError, LookupError, ValueError):
-        return None
-    return kinds[0] if len(kinds) == 1 else None
-
-
 def _parse(stream: Stream, server: str) -> _Found:
     """Return the names of the members, and what is said of each."""
     try:
@@ -223,7 +177,7 @@ def _responses(stream: Stream) -> Iterator[tuple[str, _Said]]:
     complete: list[tuple[str, _Said]] = []
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
-    parser.StartDoctypeDeclHandler = _refuse
+    parser.StartDoctypeDeclHandler = refuse_doctype
     guard = _Guard(parser)
     _read_into(complete, parser, guard)
     while block := stream.read(_BLOCK):
@@ -310,7 +264,7 @@ def _read_into(complete: list[tuple[str, _Said]], parser: expat.XMLParserType, g
         elif name == _HREF:
             href = href or _joined(texts)  # a later one says something else, such as where it has moved to
         elif name == _PROPSTAT:
-            if not _is_refused(values.get(_STATUS)):
+            if not is_refused(values.get(_STATUS)):
                 said = _merged(said, values)
             values = {}
         elif name == _RESPONSE:
@@ -338,7 +292,8 @@ def _merged(said: _Said, values: dict[str, str]) -> _Said:
     return is_collection or _COLLECTION in values, get(_SIZE, size), get(_MODIFIED, modified), get(_ETAG, etag)
 
 
-def _refuse(*doctype: object) -> None:
+def refuse_doctype(*doctype: object) -> None:
+    """Raise a `ValueError`, for a parser that has come upon a document type."""
     # There are none in listings. Entities would come with it: these can be bombs, or name files of this machine.
     raise ValueError("it has a document type")
 
@@ -357,6 +312,7 @@ def _parts(href: str) -> list[str]:
 
 
 @lru_cache(16)
-def _is_refused(status: str | None) -> bool:
+def is_refused(status: str | None) -> bool:
+    """Tell whether a status within an answer is anything but a success; no status is one."""
     words = (status or "").split()
     return len(words) > 1 and words[1] != "200"

@@ -20,7 +20,7 @@ from resto.hosts import HostURL
 from resto.names import quote_name
 from resto.transports.bodies import BLOCK_SIZE, Body
 from resto.transports.limits import MAX_DOWNLOAD, LimitedStream
-from resto.transports.messages import NoAnswerError, Request, Response, Steps, Stream
+from resto.transports.messages import Request, Response, Steps, Stream
 
 
 __all__ = [
@@ -36,20 +36,18 @@ __all__ = [
     "download",
     "exists",
     "expect_file",
+    "is_chunked",
     "is_dated",
     "is_directory_of_wsgidav",
     "is_of_directory",
     "limited_listing",
-    "modified_time",
     "natural",
     "parse_http_date",
     "path_of",
     "path_of_url",
     "put",
     "server_product",
-    "size",
     "unlocked",
-    "verify",
     "was_stored",
 ]
 
@@ -174,7 +172,8 @@ class Action:
 
     def directory(self) -> RemoteDirectoryError:
         """Return the error for a directory in the place of the file."""
-        return RemoteDirectoryError(self.host, self.name, self.kind, "that is a directory, and only files are deleted")
+        consequence = "only files are deleted" if self.kind == "delete" else "no file takes the place of one"
+        return RemoteDirectoryError(self.host, self.name, self.kind, f"that is a directory, and {consequence}")
 
     def missing(self) -> RemoteFileNotFoundError:
         """Return the error for a file that is absent."""
@@ -208,24 +207,6 @@ def is_of_directory(action: Action, response: Response) -> bool:
     return (response.status, server_product(response)) in ((405, "rclone"), (207, "caddy"))
 
 
-def size(action: Action) -> Steps[int]:
-    """Return the size of the file, in bytes."""
-    response = yield Request("HEAD", action.target)
-    length = content_length(expect_file(action, response, "HEAD"))
-    if length is None:
-        raise action.failed("it does not say how large the file is")
-    return length
-
-
-def modified_time(action: Action) -> Steps[datetime]:
-    """Return when the file was last modified."""
-    response = yield Request("HEAD", action.target)
-    moment = parse_http_date(expect_file(action, response, "HEAD").headers.get("Last-Modified"))
-    if moment is None:
-        raise action.failed("it does not say when the file was modified")
-    return moment
-
-
 def download(action: Action, limit: int = MAX_DOWNLOAD) -> Steps[LimitedStream]:
     """Return a stream of the file's content, which never brings more than the host has announced.
 
@@ -236,9 +217,8 @@ def download(action: Action, limit: int = MAX_DOWNLOAD) -> Steps[LimitedStream]:
     response = yield Request("GET", action.target, stream=True)
     expect_file(action, response, "GET")
     assert response.stream is not None  # noqa: S101 - a wire gives the stream of a 200 to who asks for it
-    headers = response.headers
-    length = natural(headers.get("Content-Length"))
-    if length is None and headers.get("Transfer-Encoding", "").lower() != "chunked":
+    length = content_length(response)
+    if length is None and not is_chunked(response):
         response.stream.close()
         raise action.failed("it does not say where the file ends")
     if length is not None and length > limit:
@@ -248,7 +228,7 @@ def download(action: Action, limit: int = MAX_DOWNLOAD) -> Steps[LimitedStream]:
     if length is not None:
         problem = f"it sent more than the {counted(length, 'byte')} that it had announced"
     stream = LimitedStream(response.stream, limit if length is None else length, problem)
-    stream.modified = headers.get("Last-Modified")
+    stream.modified = response.headers.get("Last-Modified")
     return stream
 
 
@@ -262,19 +242,6 @@ def was_stored(action: Action, response: Response) -> bool:
     if response.status not in STORED:
         raise action.unexpected(response, "PUT")
     return STORED[response.status]
-
-
-def verify(action: Action, target: str, body: Body) -> Steps[None]:
-    """Make sure that a file which was just stored has its full size, where the server tells."""
-    try:
-        response = yield Request("HEAD", target)
-    except NoAnswerError:
-        return  # it has said that the file is stored
-    if response.status in ABSENT:
-        raise action.failed("it said that the file is stored, but does not have it")
-    stored = content_length(response) if response.status == 200 else None
-    if stored not in (None, body.size):
-        raise action.failed(f"it stored {stored:,} of {counted(body.size, 'byte')}")
 
 
 def unlocked(request: Request) -> Steps[Response]:
@@ -315,12 +282,13 @@ def is_directory_of_wsgidav(response: Response) -> bool:
 
 
 def content_length(response: Response) -> int | None:
-    """Return the size that the answer to a HEAD tells, in bytes."""
-    length = response.headers.get("Content-Length")
-    if length is None:
-        # Apache leaves it out for an empty file.
-        return 0 if server_product(response).startswith("apache") else None
-    return natural(length)
+    """Return the size that an answer tells, in bytes; None if it tells none."""
+    return natural(response.headers.get("Content-Length"))
+
+
+def is_chunked(response: Response) -> bool:
+    """Tell whether the body of an answer shows where it ends, although its size is not told before."""
+    return response.headers.get("Transfer-Encoding", "").lower() == "chunked"
 
 
 def limited_listing(stream: Stream, limit: int) -> Stream:

@@ -9,7 +9,7 @@ from resto.clock import monotonic
 from resto.courses import finish
 from resto.exceptions import ConfigurationError, TransportError, UnexpectedStatusCode
 from resto.sensitive import sensitive_variables
-from resto.transports import steps
+from resto.transports import looks, steps
 from resto.transports.base import Directory, Entry
 from resto.transports.bodies import Body, UnreadableBodyError
 from resto.transports.http import HttpOptions, HttpTransport, unavailable
@@ -143,7 +143,7 @@ class WebDAVTransport(HttpTransport):
         response = yield from self._put(action, action.target, body)
         existed = steps.was_stored(action, response)
         if body.size > steps.VERIFY_SIZE:
-            yield from steps.verify(action, action.target, body)
+            yield from looks.verify(action, body, has_propfind=True)
         return existed
 
     def _moves(self, action: Action) -> Steps[bool]:

@@ -12,14 +12,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from resto.transports import Directory
-from resto.transports.limits import LimitedStream, LongAnswerError
 from resto.transports.multistatus import (
     PROPFIND_BODY,
-    PROPFIND_KIND_BODY,
     PROPFIND_SIZES_BODY,
     Member,
     parse_directory,
-    parse_kind,
     parse_members,
 )
 
@@ -390,48 +387,3 @@ def test_a_text_may_come_in_pieces(name, size):
     text = listing(entry("/d/", DIRECTORY), entry(f"/d/{quote(name, safe='')}>x"))
     assert parse_directory(Pieces(text.encode(), size), "") == directory(text)
     assert len(directory(text).files) + len(directory(text).others) == 1
-
-
-# Of one resource.
-
-
-def kind_of(text):
-    return parse_kind(io.BytesIO(text.encode()))
-
-
-def test_a_kind_is_all_that_is_asked_for():
-    wanted = ElementTree.fromstring(PROPFIND_KIND_BODY)
-    assert [element.tag for element in wanted.iter()] == ["{DAV:}propfind", "{DAV:}prop", "{DAV:}resourcetype"]
-
-
-@pytest.mark.parametrize(
-    ("text", "is_collection"),
-    [
-        (listing(entry("/a", DIRECTORY)), True),
-        (listing(entry("/a", FILE)), False),
-        (listing(entry("/a", "<D:resourcetype></D:resourcetype>", MISSING)), False),
-        (listing(entry("/a", "<D:resourcetype><D:collection/><D:other/></D:resourcetype>", MISSING)), True),
-        (listing(entry("/a", "<D:getetag/>")), None),
-        (listing(entry("/a", "<D:getetag/>", MISSING.replace("getetag", "resourcetype"))), None),
-        (listing("<D:response><D:href>/a</D:href><D:status>HTTP/1.1 404 Not Found</D:status></D:response>"), None),
-        (listing(entry("/a", FILE), entry("/b", FILE)), None),
-        (listing(), None),
-        ("<html>", None),
-        ("", None),
-        ('<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>', None),
-        (listing(entry("/a", FILE), head='<?xml version="1.0" encoding="nobody-knows"?>'), None),
-    ],
-)
-def test_kind(text, is_collection):
-    assert kind_of(text) is is_collection
-
-
-@given(st.text(alphabet="<>/DAV:collection resourcetype=\"'&;", max_size=200))
-def test_what_is_no_listing_has_no_kind(text):
-    assert kind_of(f"{listing(entry('/a', DIRECTORY))[:-1]}{text}") is None or text.strip() == ">"
-
-
-def test_an_answer_about_one_resource_is_short():
-    stream = LimitedStream(io.BytesIO(listing(entry("/" + "a" * 1000)).encode()), 100, "it is too long")
-    with pytest.raises(LongAnswerError):
-        parse_kind(stream)

@@ -7,12 +7,12 @@ from django.core.exceptions import SuspiciousFileOperation
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.steps import ACTION, DATE, run, sent
+from kit.steps import ACTION, run, sent
 from resto.exceptions import RemoteFileNotFoundError, TransportError, UnexpectedStatusCode
 from resto.hosts import parse_url
 from resto.transports import steps
 from resto.transports.bodies import Body
-from resto.transports.messages import NoAnswerError, Response
+from resto.transports.messages import Response
 from resto.transports.steps import Action
 
 
@@ -45,7 +45,7 @@ def test_exists(status, expected):
 
 
 @pytest.mark.parametrize("status", [201, 204, 206, 301, 304, 400, 401, 403, 405, 416, 500, 503])
-@pytest.mark.parametrize("action", [steps.exists, steps.size, steps.modified_time, steps.download])
+@pytest.mark.parametrize("action", [steps.exists, steps.download])
 def test_only_three_statuses_answer_a_read(action, status):
     with pytest.raises(UnexpectedStatusCode) as info:
         run(action(ACTION), status)
@@ -53,44 +53,10 @@ def test_only_three_statuses_answer_a_read(action, status):
 
 
 @pytest.mark.parametrize("status", [404, 410])
-@pytest.mark.parametrize("action", [steps.size, steps.modified_time, steps.download])
-def test_a_missing_file_cannot_be_read(action, status):
+def test_a_missing_file_cannot_be_read(status):
     with pytest.raises(RemoteFileNotFoundError) as info:
-        run(action(ACTION), status)
+        run(steps.download(ACTION), status)
     assert (info.value.host, info.value.name, info.value.action) == ("media-1", "a b/c.txt", "upload")
-
-
-@pytest.mark.parametrize(
-    ("headers", "expected"),
-    [
-        ({"Content-Length": "0"}, 0),
-        ({"Content-Length": "12"}, 12),
-        ({"Server": "Apache/2.4"}, 0),
-        ({"Server": "Apache"}, 0),
-        ({"Server": "Apache", "Content-Length": "3"}, 3),
-    ],
-)
-def test_size(headers, expected):
-    assert run(steps.size(ACTION), (200, headers))[0] == expected
-
-
-@pytest.mark.parametrize("length", [None, "", "-1", "1, 1", "x", "1.0", "²", "٣", "9" * 5000])
-def test_a_size_that_is_none_is_an_error(length):
-    headers = {} if length is None else {"Content-Length": length}
-    with pytest.raises(TransportError, match="how large"):
-        run(steps.size(ACTION), (200, headers))
-
-
-def test_modified_time():
-    result, requests = run(steps.modified_time(ACTION), (200, DATE))
-    assert result == datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)
-    assert sent(requests) == [("HEAD", ACTION.target)]
-
-
-@pytest.mark.parametrize("headers", [{}, {"Last-Modified": "yesterday"}])
-def test_a_time_that_is_none_is_an_error(headers):
-    with pytest.raises(TransportError, match="when the file was modified"):
-        run(steps.modified_time(ACTION), (200, headers))
 
 
 @pytest.mark.parametrize(
@@ -152,35 +118,6 @@ def test_a_file_that_stays_locked_is_given_up():
     response, requests = run(steps.put(ACTION, "/t", LARGE), *[423] * (len(steps.LOCK_DELAYS) + 1))
     assert response.status == 423
     assert len(requests) == len(steps.LOCK_DELAYS) + 1
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [(200, {"Content-Length": str(LARGE.size)}), (200, {}), 405, 403, 500, NoAnswerError("silent", ambiguous=True)],
-    ids=["right", "unknown", "405", "403", "500", "silent"],
-)
-def test_a_stored_file_is_believed_unless_the_host_contradicts(answer):
-    _, requests = run(steps.verify(ACTION, "/t", LARGE), answer)
-    assert sent(requests) == [("HEAD", "/t")]
-
-
-@pytest.mark.parametrize(
-    ("answer", "problem"),
-    [
-        ((200, {"Content-Length": "17"}), "17 of"),
-        ((200, {"Server": "Apache"}), "0 of"),
-        (404, "does not have it"),
-        (410, "does not have it"),
-    ],
-    ids=["short", "empty", "404", "410"],
-)
-def test_a_stored_file_that_is_not_whole_is_an_error(answer, problem):
-    with pytest.raises(TransportError, match=problem):
-        run(steps.verify(ACTION, "/t", LARGE), answer)
-
-
-def test_small_files_are_not_checked():
-    assert next(steps.verify(ACTION, "/t", Body(b"a"))).method == "HEAD"
 
 
 # Errors
@@ -254,15 +191,6 @@ def test_a_url_that_is_none_has_no_path(text):
 def test_naturals(text):
     number = steps.natural(text)
     assert number is None or (number >= 0 and text == text.strip() and int(text) == number)
-
-
-def test_directory_of_wsgidav_is_no_file():
-    """It answers 200 to the name of a directory, without a date."""
-    action = Action("size", "media-1", "d", parse_url("http://media-1/", ""))
-    sequence = steps.size(action)
-    next(sequence)
-    with pytest.raises(RemoteFileNotFoundError):
-        sequence.send(Response(200, "OK", {"Server": "WsgiDAV/4.3", "Content-Length": "0"}))
 
 
 @pytest.mark.parametrize(
