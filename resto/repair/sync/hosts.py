@@ -189,8 +189,11 @@ class _Silence:
 
 
 def lacks(there: Directory | None, part: str) -> bool:
-    """Return whether a host is known not to have a directory: nginx does not list names with a dot in front."""
-    if there is None or part in there.directories:
+    """Return whether a host is known not to have a directory: nginx does not list names with a dot in front.
+
+    What is listed as something else may be a directory that the host does not tell of now.
+    """
+    if there is None or part in there.directories or part in there.others:
         return False
     return part in there.files or not part.startswith(".")
 
@@ -199,6 +202,8 @@ def tells(there: Directory | None, part: str, *, host_lacks_all: bool) -> bool:
     """Return whether a listing says if a file is there, and how large it is."""
     if there is None or part in there.files:
         return there is not None and there.files[part] is not None
+    if part in there.others:
+        return False
     return host_lacks_all or part in there.directories or not part.startswith(".")  # nginx, as in `lacks`
 
 

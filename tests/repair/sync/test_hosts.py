@@ -6,7 +6,9 @@ import pytest
 
 from kit.comparison import compare, found, write
 from kit.documents import ROOT, load_module
+from resto.exceptions import UnexpectedStatusCode
 from resto.plugins import get_plugin_manager
+from resto.repair.sync import Notice
 from resto.storage import DistributedStorage, HybridStorage
 from resto.transports import Directory
 from resto.transports.webdav import WebDAVTransport
@@ -51,6 +53,59 @@ def test_webdav_without_propfind_does_the_same(make, plain_server, media_root):
 
     assert plain_server.files == {"a": b"1"}
     assert report.agrees
+
+
+class ReluctantTransport(WebDAVTransport):
+    """Does not tell what some names are."""
+
+    unknown = ("ext", "secret")
+
+    def browse(self, host, name):
+        found = super().browse(host, name)
+        for part in self.unknown:
+            if part in found.directories or part in found.files:
+                found.directories.discard(part)
+                found.files.pop(part, None)
+                found.others[part] = "the host answers 503 for it"
+        return found
+
+
+def test_what_a_host_does_not_tell_of_is_asked_for(make, server, media_root):
+    storage = make(server, transport=ReluctantTransport)
+    write(media_root, {"a": b"1", "ext/b": b"2", "secret": b"3"})
+    for name in ("a", "ext/b", "secret", "extra"):
+        server.create_file(name, b"1")
+    server.create_file("ext/extra", b"1")
+
+    _, events = compare(storage, delete=True, max_delete=100)
+
+    assert found(events) == [("extra", "ext/extra", "repaired"), ("extra", "extra", "repaired")]
+    assert server.files == {"a": b"1", "ext/b": b"1", "secret": b"1"}
+    notices = [(event.name, event.reason) for event in events if isinstance(event, Notice)]
+    assert notices == [(part, "the host answers 503 for it") for part in ("ext", "secret")]
+
+
+class ClosedTransport(ReluctantTransport):
+    """Does not list what it does not tell of."""
+
+    def browse(self, host, name):
+        if name in self.unknown:
+            raise UnexpectedStatusCode(host, name, "listdir", 403, "PROPFIND was answered 403")
+        return super().browse(host, name)
+
+
+def test_what_a_host_does_not_let_be_looked_at_is_reported_and_left_alone(make, server, media_root):
+    storage = make(server, transport=ClosedTransport)
+    write(media_root, {"a": b"1", "ext/b": b"2"})
+    for name in ("a", "ext/b"):
+        server.create_file(name, b"1")
+
+    report, events = compare(storage, delete=True)
+
+    (problem,) = report.hosts[0].problems
+    assert "ext cannot be listed: PROPFIND was answered 403" in problem
+    assert not report.agrees
+    assert found(events) == []
 
 
 @pytest.mark.parametrize("storage_class", [DistributedStorage, HybridStorage])
