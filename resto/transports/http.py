@@ -241,11 +241,8 @@ class HttpTransport(Transport):
         self._acquaintance(host).hear(trial)
 
     def _upload(self, action: Action, body: Body) -> Steps[bool]:
-        response = yield from steps.put(action, action.target, body)
-        existed = steps.was_stored(action, response)
-        if body.size > steps.VERIFY_SIZE:
-            yield from looks.verify(action, body, has_propfind=self._has_propfind)
-        return existed
+        response = yield from steps.put(action.target, body)
+        return (yield from looks.settle(action, response, body, has_propfind=self._has_propfind))
 
     def _acquaintance(self, host: str) -> Acquaintance:
         known = self._acquaintances.get(host)

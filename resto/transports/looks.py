@@ -7,6 +7,7 @@ from datetime import datetime
 
 from resto.counts import counted
 from resto.exceptions import RemoteDirectoryError, TransportError
+from resto.names import temporary_name
 from resto.transports import steps
 from resto.transports.bodies import Body
 from resto.transports.messages import NoAnswerError, Request, Response, Steps
@@ -14,7 +15,7 @@ from resto.transports.properties import PROPFIND_FILE_BODY, Properties, properti
 from resto.transports.steps import Action
 
 
-__all__ = ["ask_properties", "cut_off", "modified_time", "size", "stored_size", "verify"]
+__all__ = ["ask_properties", "cut_off", "modified_time", "settle", "size", "stored_size", "was_stored"]
 
 
 def size(action: Action, *, has_propfind: bool) -> Steps[int]:
@@ -54,14 +55,52 @@ def modified_time(action: Action, *, has_propfind: bool) -> Steps[datetime]:
     return moment
 
 
-def verify(action: Action, body: Body, *, has_propfind: bool) -> Steps[None]:
-    """Make sure that a file which was just stored has its full size, where the server tells.
+def settle(action: Action, response: Response, body: Body, *, has_propfind: bool = True) -> Steps[bool]:
+    """Return whether a PUT replaced a file; raise if it did not store it, or not the whole of a large one.
 
     Args:
         action: As for `size`.
-        body: What was stored.
+        response: To the PUT.
+        body: What was to be stored.
         has_propfind: As for `size`.
     """
+    existed = yield from was_stored(action, action.target, response, body, has_propfind=has_propfind)
+    if body.size > steps.VERIFY_SIZE and response.status != 200:
+        yield from _verify(action, body, has_propfind=has_propfind)
+    return existed
+
+
+def was_stored(
+    action: Action, target: str, response: Response, body: Body, *, has_propfind: bool = True
+) -> Steps[bool]:
+    """Return whether a PUT replaced a file; raise if it did not store it.
+
+    Some servers say 200 when they replace one (RFC 9110, section 9.3.4). As others say so of whatever they are asked, it proves
+    nothing: the host must have a file of this size, and not have what nobody has put there.
+
+    Args:
+        action: What was done.
+        target: The request target of the file.
+        response: To the PUT.
+        body: What was to be stored.
+        has_propfind: As for `size`.
+    """
+    if response.status != 200:
+        return steps.was_stored(action, response)
+    told = yield Request("HEAD", target)
+    if told.status in steps.ABSENT:
+        raise action.failed("it said 200 to PUT, but does not have the file")
+    stored = yield from stored_size(action, target, told, body.size, has_propfind=has_propfind)
+    nothing = yield Request("HEAD", action.target_of(temporary_name(action.name)))
+    if nothing.status not in steps.ABSENT:
+        raise action.unexpected(response, "PUT")
+    if stored != body.size:
+        raise cut_off(action, told, stored, body.size)
+    return True
+
+
+def _verify(action: Action, body: Body, *, has_propfind: bool) -> Steps[None]:
+    """Make sure that a file which was just stored has its full size, where the server tells."""
     try:
         told = yield Request("HEAD", action.target)
     except NoAnswerError:

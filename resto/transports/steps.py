@@ -53,6 +53,9 @@ __all__ = [
 
 ABSENT = frozenset({404, 410})
 
+# Sent again without the expectation, a request may succeed (RFC 9110, section 10.1.1).
+EXPECTATION_FAILED = 417
+
 # What the answers to the HEAD of a file mean: whether it is there; to a PUT: whether it was.
 EXISTS = {200: True} | dict.fromkeys(ABSENT, False)
 STORED = {201: False, 204: True}
@@ -232,9 +235,13 @@ def download(action: Action, limit: int = MAX_DOWNLOAD) -> Steps[LimitedStream]:
     return stream
 
 
-def put(action: Action, target: str, body: Body) -> Steps[Response]:
+def put(target: str, body: Body) -> Steps[Response]:
     """Send a file, again if it is locked, and return the last answer."""
-    return unlocked(Request("PUT", target, body=body))
+    request = Request("PUT", target, body=body)
+    response = yield from unlocked(request)
+    if response.status == EXPECTATION_FAILED:  # the host, or a proxy, does not know what an announcement is
+        response = yield from unlocked(replace(request, is_announced=False))
+    return response
 
 
 def was_stored(action: Action, response: Response) -> bool:

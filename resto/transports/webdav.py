@@ -171,10 +171,7 @@ class WebDAVTransport(HttpTransport):
         if moves:
             return (yield from self._upload_and_move(action, body))
         response = yield from self._put(action, action.target, body)
-        existed = steps.was_stored(action, response)
-        if body.size > steps.VERIFY_SIZE:
-            yield from looks.verify(action, body, has_propfind=True)
-        return existed
+        return (yield from looks.settle(action, response, body))
 
     def _moves(self, action: Action) -> Steps[bool]:
         if self._publish == "put":
@@ -231,7 +228,7 @@ class WebDAVTransport(HttpTransport):
             if error.is_late:
                 log_late(action.host, action.name, self.timeout)
         else:
-            steps.was_stored(action, response)
+            yield from looks.was_stored(action, upload.target, response, upload.body)
 
     def _put(self, action: Action, target: str, body: Body) -> Steps[Response]:
         """PUT, and if that fails for want of a parent, make the parents and PUT again."""
@@ -240,12 +237,12 @@ class WebDAVTransport(HttpTransport):
         tried = bool(parents) and body.size > ASK_FIRST_SIZE and parents[-1] not in known
         if tried:
             yield from self._make_collections(action, [parent for parent in parents if parent not in known])
-        response = yield from steps.put(action, target, body)
+        response = yield from steps.put(target, body)
         if response.status in PARENT_MAYBE_MISSING and parents:
             known.difference_update(parents)
             yield from self._make_collections(action, parents)
-            response = yield from steps.put(action, target, body)
-        if response.status in (201, 204):
+            response = yield from steps.put(target, body)
+        if response.status in (200, 201, 204):
             self._remember(action.host, parents)
         return response
 

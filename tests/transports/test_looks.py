@@ -1,5 +1,6 @@
 import contextlib
 import io
+import re
 
 import pytest
 
@@ -8,7 +9,7 @@ from resto.exceptions import RemoteDirectoryError, RemoteFileNotFoundError, Tran
 from resto.transports import looks, steps
 from resto.transports.bodies import Body
 from resto.transports.http import HttpTransport
-from resto.transports.messages import NoAnswerError
+from resto.transports.messages import NoAnswerError, Response
 from resto.transports.webdav import WebDAVTransport
 
 
@@ -27,7 +28,16 @@ def modified_time(*answers, has_propfind=True):
 
 
 def verify(*answers, body=LARGE, has_propfind=True):
-    return [request.method for request in run(looks.verify(ACTION, body, has_propfind=has_propfind), *answers)[1]]
+    """Settle that a large file was stored."""
+    result, requests = run(looks.settle(ACTION, Response(201, "", {}), body, has_propfind=has_propfind), *answers)
+    assert result is False
+    return [request.method for request in requests]
+
+
+def put_said_200(*answers, body=LARGE):
+    result, requests = run(looks.settle(ACTION, Response(200, "", {}), body), *answers)
+    assert result is True
+    return requests
 
 
 # Size
@@ -187,8 +197,43 @@ def test_a_directory_in_the_place_of_what_was_stored_is_an_error():
         verify((200, {}), listed(True))
 
 
-def test_a_stored_file_of_no_bytes_needs_no_other_proof():
-    assert verify((200, {"Content-Length": "0"}), body=Body(b"")) == ["HEAD"]
+def test_a_small_file_is_not_asked_for():
+    sequence = looks.settle(ACTION, Response(204, "", {}), Body(b"a"))
+    with pytest.raises(StopIteration) as info:
+        next(sequence)
+    assert info.value.value is True
+
+
+@pytest.mark.parametrize("status", [100, 202, 205, 207, 301, 304, 400, 401, 403, 404, 409, 410, 412, 417, 500, 507])
+def test_an_upload_that_was_refused(status):
+    with pytest.raises(UnexpectedStatusCode) as info:
+        next(looks.settle(ACTION, Response(status, "", {}), Body(b"a")))
+    assert info.value.status == status
+
+
+@pytest.mark.parametrize("body", [LARGE, Body(b"12345"), Body(b"")], ids=lambda body: body.size)
+def test_200_is_settled_by_the_size_of_the_file(body):
+    requests = put_said_200((200, {"Content-Length": str(body.size)}), 404, body=body)
+    assert [request.method for request in requests] == ["HEAD", "HEAD"]
+    assert requests[0].target == ACTION.target
+    assert "/.resto-" in requests[1].target
+    put_said_200((200, {}), properties(body.size), 410, body=body)
+
+
+@pytest.mark.parametrize(
+    ("answers", "problem"),
+    [
+        ([404], "it said 200 to PUT, but does not have the file"),
+        ([(200, {"Content-Length": "4"}), 404], "it stored 4 of 5 bytes"),
+        ([500, 404, 404, 404], "HEAD was answered 500"),
+        ([(200, {}), 405, 403, 404], "HEAD says no size"),
+        ([(200, {"Content-Length": "5"}), 200], "does the server know this hostname?"),
+        ([(200, {"Content-Length": "4"}), 200], "does the server know this hostname?"),
+    ],
+)
+def test_200_without_the_file_proves_nothing(answers, problem):
+    with pytest.raises(TransportError, match=re.escape(problem)):
+        put_said_200(*answers, body=Body(b"12345"))
 
 
 def test_hosts_without_propfind_are_not_asked_by_it():

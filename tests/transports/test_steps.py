@@ -108,14 +108,22 @@ def test_a_full_disk_is_a_guess_only_for_servers_that_say_so_by_405(product, may
 
 
 def test_a_locked_file_is_tried_again_after_growing_delays():
-    response, requests = run(steps.put(ACTION, "/t", LARGE), 423, 423, 201)
+    response, requests = run(steps.put("/t", LARGE), 423, 423, 201)
     assert response.status == 201
     assert [request.delay for request in requests] == [0, *steps.LOCK_DELAYS[:2]]
     assert all(request.body is LARGE for request in requests)
 
 
+def test_an_expectation_that_fails_is_not_had_again():
+    response, requests = run(steps.put("/t", LARGE), 417, 423, 201)
+    assert response.status == 201
+    assert [request.is_announced for request in requests] == [True, False, False]
+    assert all(request.body is LARGE for request in requests)
+    assert run(steps.put("/t", LARGE), 417, 417)[0].status == 417
+
+
 def test_a_file_that_stays_locked_is_given_up():
-    response, requests = run(steps.put(ACTION, "/t", LARGE), *[423] * (len(steps.LOCK_DELAYS) + 1))
+    response, requests = run(steps.put("/t", LARGE), *[423] * (len(steps.LOCK_DELAYS) + 1))
     assert response.status == 423
     assert len(requests) == len(steps.LOCK_DELAYS) + 1
 
