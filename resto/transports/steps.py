@@ -46,12 +46,19 @@ __all__ = [
     "path_of",
     "path_of_url",
     "put",
+    "retry_after",
     "server_product",
     "unlocked",
     "was_stored",
 ]
 
 ABSENT = frozenset({404, 410})
+
+# The statuses with which a host may say when it wants to be asked again.
+_BUSY = frozenset({429, 503})
+
+# Seconds for which it is left alone at most, whatever it says.
+LONGEST_REST = 600
 
 # Sent again without the expectation, a request may succeed (RFC 9110, section 10.1.1).
 EXPECTATION_FAILED = 417
@@ -170,8 +177,11 @@ class Action:
         hint = _METHOD_HINTS.get((method, status)) or _HINTS.get(status)
         if status == 405 and method != "PROPFIND" and server_product(response) in _NEVER_FULL:
             hint = f"{CONFIGURED} (nginx: dav_methods PUT DELETE MKCOL MOVE; Apache: Dav On)"
+        seconds = retry_after(response)
+        if seconds:
+            hint = f"it wants to be left alone for {seconds:.0f} s"
         problem = f"{method} was answered {status} {phrase}".rstrip() + (f": {hint}" if hint else "")
-        return UnexpectedStatusCode(self.host, self.name, self.kind, status, problem)
+        return UnexpectedStatusCode(self.host, self.name, self.kind, status, problem, seconds)
 
     def directory(self) -> RemoteDirectoryError:
         """Return the error for a directory in the place of the file."""
@@ -324,6 +334,25 @@ def server_product(response: Response) -> str:
 def natural(text: str | None) -> int | None:
     """Return the number that some digits stand for, and None for anything else; for what a host claims."""
     return int(text) if text and _NATURAL.fullmatch(text) else None
+
+
+def retry_after(response: Response) -> float:
+    """Return for how many seconds a host wants to be left alone, ten minutes at most; 0 if it does not say so.
+
+    It may name the moment, which is one of its own clock (RFC 9110, section 10.2.3).
+
+    Args:
+        response: Its answer.
+    """
+    if response.status not in _BUSY:
+        return 0
+    text = (response.headers.get("Retry-After") or "").strip()
+    moment = parse_http_date(text)
+    seconds: float | None = natural(text)
+    if seconds is None and moment is not None:
+        now = parse_http_date(response.headers.get("Date")) or datetime.now(UTC)
+        seconds = (moment - now).total_seconds()
+    return min(max(seconds or 0, 0), LONGEST_REST)
 
 
 def path_of_url(text: str | None) -> str | None:

@@ -1,5 +1,6 @@
 """What answers mean, without a network: steps are given answers and asked what they want."""
 
+import pickle
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -137,6 +138,35 @@ def test_an_unexpected_status_says_what_was_asked(method, status):
     text = str(ACTION.unexpected(Response(status, "", {}), method))
     assert f"{method} was answered {status}" in text
     assert (": " in text.partition("answered")[2]) is (status in steps._HINTS)
+
+
+NOON = "Sun, 06 Nov 1994 12:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, 0),
+        ({"Retry-After": "30"}, 30),
+        ({"Retry-After": " 30 "}, 30),
+        ({"Retry-After": "0"}, 0),
+        ({"Retry-After": "-5"}, 0),
+        ({"Retry-After": "soon"}, 0),
+        ({"Retry-After": "999999999999999999"}, 600),
+        ({"Retry-After": "9" * 5000}, 0),
+        ({"Retry-After": "Sun, 06 Nov 1994 12:01:00 GMT", "Date": NOON}, 60),
+        ({"Retry-After": "Sun, 06 Nov 1994 13:00:00 GMT", "Date": NOON}, 600),
+        ({"Retry-After": "Sun, 06 Nov 1994 11:59:00 GMT", "Date": NOON}, 0),
+        ({"Retry-After": NOON}, 0),
+        ({"Retry-After": "Sun, 06 Nov 2994 12:00:00 GMT"}, 600),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503, 500, 301])
+def test_a_host_says_when_it_wants_to_be_asked_again(status, headers, expected):
+    error = ACTION.unexpected(Response(status, "", headers), "PUT")
+    assert error.retry_after == (expected if status in (429, 503) else 0)
+    assert ("left alone for" in error.problem) is bool(error.retry_after)
+    assert pickle.loads(pickle.dumps(error)).retry_after == error.retry_after
 
 
 def test_a_directory_is_suspected_where_it_fits():

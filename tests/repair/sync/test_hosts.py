@@ -8,7 +8,7 @@ from kit.comparison import compare, found, write
 from kit.documents import ROOT, load_module
 from resto.exceptions import UnexpectedStatusCode
 from resto.plugins import get_plugin_manager
-from resto.repair.sync import Notice
+from resto.repair.sync import Notice, hosts
 from resto.storage import DistributedStorage, HybridStorage
 from resto.transports import Directory
 from resto.transports.webdav import WebDAVTransport
@@ -234,3 +234,50 @@ def test_observers_are_told_of_questions_and_repairs(make, server, media_root, m
         ("listdir", "", True),
         ("repair", "a", True),
     ]
+
+
+# Hosts that are busy.
+
+
+@pytest.fixture
+def slept(monkeypatch):
+    """How long was waited; who waits does not, here."""
+    slept = []
+    monkeypatch.setattr(hosts, "sleep", slept.append)
+    return slept
+
+
+@pytest.mark.parametrize(
+    ("kind", "refused"), [(HybridStorage, "PUT"), (HybridStorage, "PROPFIND"), (DistributedStorage, "PROPFIND")]
+)
+def test_a_host_that_wants_to_be_asked_later_is(resto_server_factory, media_root, slept, monkeypatch, kind, refused):
+    servers = [resto_server_factory(), resto_server_factory()]
+    storage = kind([server.url for server in servers], "/media/", transport="webdav")
+    tree = {f"{number:02}": b"1" for number in range(50)}
+    write(media_root, tree)
+    for name in tree:
+        servers[0].create_file(name, b"1")
+    busy = servers[1]
+    busy.refuse_code, busy.retry_after, busy.fault_methods = 503, "30", {refused}
+    monkeypatch.setattr(hosts, "sleep", lambda seconds: (slept.append(seconds), busy.heal()))
+
+    report, _ = compare(storage)
+
+    assert slept == [30]
+    assert report.hosts[1].problems == []
+    if kind is HybridStorage:
+        assert busy.files == tree
+        assert report.agrees
+
+
+@pytest.mark.parametrize("refused", ["PUT", "PROPFIND"])
+def test_a_host_that_is_busy_for_too_long_is_given_up(make, server, media_root, slept, refused):
+    storage = make(server)
+    write(media_root, {"a": b"1", "b": b"1"})
+    server.refuse_code, server.retry_after, server.fault_methods = 429, "400", {refused}
+
+    report, _ = compare(storage)
+
+    assert slept == [400]
+    assert "it wants to be left alone for 400 s, after 400 s before, and was given up" in report.hosts[0].problems
+    assert not report.agrees
