@@ -22,7 +22,7 @@ from resto.transports.steps import (
 )
 
 
-__all__ = ["DELETED", "delete", "remove_directory", "replaces_file", "require_file", "trial_of"]
+__all__ = ["DELETED", "delete", "forbid_directory", "remove_directory", "replaces_file", "require_file", "trial_of"]
 
 # What the answers to a DELETE mean: whether the file was there.
 DELETED = {200: True, 204: True} | dict.fromkeys(ABSENT, False)
@@ -194,6 +194,16 @@ def require_file(action: Action, response: Response) -> Steps[None]:
         raise action.directory()
     if not is_dated(response) and not (yield from _kind(action)):
         raise action.failed("it is not certain that the upload was moved into place, and not into a directory")
+
+
+def forbid_directory(action: Action) -> Steps[None]:
+    """Raise if the host shows that it has a directory of the file's name.
+
+    Raises:
+        RemoteDirectoryError: It does.
+    """
+    if (yield from _kind(action)) is None and _is_directory(action, (yield Request("HEAD", action.target))):
+        raise action.directory()
 
 
 def replaces_file(action: Action, host: Acquaintance) -> Steps[bool]:

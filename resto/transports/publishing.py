@@ -28,6 +28,8 @@ _ELSEWHERE = (
     "Destination of MOVE as it changes the path, and keep no answers"
 )
 
+_SLOW = "if moving a file takes so long there, the option 'timeout' is too short for it"
+
 _LOST = "the connection broke while the upload was moved into place, and it is under neither name"
 
 
@@ -106,6 +108,8 @@ class Unpublished:
             yield from self._settle(response, host, is_new=True)
             return False
         if response.status != 412:
+            with suppress(NoAnswerError):
+                yield from deletion.forbid_directory(action)
             raise action.unexpected(response, "MOVE")
         if not self.is_whole:
             # Elsewhere it could take the place of another file; rclone and Caddy delete the destination of a MOVE whose source
@@ -159,7 +163,8 @@ class Unpublished:
                 return None
             if failure.is_late:
                 self.is_left = False  # the request may still be carried out
-            elif tries > 1:
+                raise NoAnswerError(f"{failure.problem} to MOVE; {_SLOW}", ambiguous=True, is_late=True) from failure
+            if tries > 1:
                 return (yield from self._move(destination, overwrite, tries - 1))
         raise failure
 

@@ -85,6 +85,8 @@ _ROOM = timedelta(days=2)
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
+_BEHIND = "a proxy or balancer gets no answer from the server behind it; does that run? The proxy's error log tells"
+
 _HINTS: Mapping[int, str] = {
     200: "a success that proves nothing here; does the server know this hostname?",
     202: "it accepts to do so later, which proves nothing",
@@ -104,6 +106,9 @@ _HINTS: Mapping[int, str] = {
     423: "another upload of this file kept it locked",
     431: "the name is too long for the server",
     500: "often a missing directory, missing permission or a full disk; its error log tells",
+    502: _BEHIND,
+    503: "it is busy, or a proxy does not reach what is behind it; try again later, and see the error logs of both",
+    504: _BEHIND,
     507: "its disk is full",
 }
 
