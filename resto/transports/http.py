@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Self, TypedDict, TypeVar, cast
@@ -151,6 +151,11 @@ class HttpTransport(Transport):
     def modified_time(self, host: str, name: str) -> Course[datetime]:
         action = self._action(host, name, "modified_time")
         return self._perform(action, looks.modified_time(action, has_propfind=self._has_propfind))
+
+    @as_method
+    def age(self, host: str, name: str) -> Course[timedelta]:
+        action = self._action(host, name, "modified_time")
+        return self._perform(action, looks.age(action, has_propfind=self._has_propfind))
 
     @as_method
     def browse(self, host: str, name: str) -> Course[Directory | None]:

@@ -3,7 +3,7 @@
 Apache before a program leaves the size of any file out of its answers to HEAD; others give none, or claim that it is 0.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from resto.counts import counted
 from resto.exceptions import RemoteDirectoryError, TransportError
@@ -15,7 +15,7 @@ from resto.transports.properties import PROPFIND_FILE_BODY, Properties, properti
 from resto.transports.steps import Action
 
 
-__all__ = ["ask_properties", "cut_off", "modified_time", "settle", "size", "stored_size", "was_stored"]
+__all__ = ["age", "ask_properties", "cut_off", "modified_time", "settle", "size", "stored_size", "was_stored"]
 
 
 def size(action: Action, *, has_propfind: bool) -> Steps[int]:
@@ -44,6 +44,23 @@ def modified_time(action: Action, *, has_propfind: bool) -> Steps[datetime]:
         action: As for `size`.
         has_propfind: As for `size`.
     """
+    moment, _ = yield from _dated(action, has_propfind=has_propfind)
+    return moment
+
+
+def age(action: Action, *, has_propfind: bool) -> Steps[timedelta]:
+    """Return how long ago the file was last modified, by the clock of the host, as far as it tells (RFC 9110, section 6.6.1).
+
+    Args:
+        action: As for `size`.
+        has_propfind: As for `size`.
+    """
+    moment, told = yield from _dated(action, has_propfind=has_propfind)
+    return (steps.parse_http_date(told.headers.get("Date")) or datetime.now(UTC)) - moment
+
+
+def _dated(action: Action, *, has_propfind: bool) -> Steps[tuple[datetime, Response]]:
+    """Return when the file was last modified, and the answer to HEAD."""
     told = steps.expect_file(action, (yield Request("HEAD", action.target)), "HEAD")
     moment = steps.parse_http_date(told.headers.get("Last-Modified"))
     if moment is None and has_propfind:
@@ -52,7 +69,7 @@ def modified_time(action: Action, *, has_propfind: bool) -> Steps[datetime]:
     if moment is None:
         others = ", nor does PROPFIND" if has_propfind else "; the transport 'webdav' can ask by PROPFIND"
         raise action.failed(f"HEAD does not say when the file was modified{others}")
-    return moment
+    return moment, told
 
 
 def settle(action: Action, response: Response, body: Body, *, has_propfind: bool = True) -> Steps[bool]:

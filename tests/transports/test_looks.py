@@ -1,6 +1,7 @@
 import contextlib
 import io
 import re
+from datetime import timedelta
 
 import pytest
 
@@ -153,6 +154,30 @@ def test_a_time_that_nobody_tells_is_an_error():
             modified_time((200, {}), answer)
     with pytest.raises(TransportError, match=r"HEAD does not say when .* 'webdav' can ask by PROPFIND"):
         modified_time((200, {}), has_propfind=False)
+
+
+# Age
+
+
+@pytest.mark.parametrize(
+    ("headers", "answers"),
+    [
+        (DATE, []),
+        ({}, [properties(7, DATE["Last-Modified"])]),
+        ({"Last-Modified": "x"}, [properties(7, DATE["Last-Modified"])]),
+    ],
+)
+def test_age_is_told_by_the_clock_of_the_host(headers, answers):
+    """It may be wrong: what is being uploaded must not look as if it were left over."""
+    clock = {"Date": "Sun, 06 Nov 1994 08:50:37 GMT"}
+    age, _ = run(looks.age(ACTION, has_propfind=True), (200, headers | clock), *answers)
+    assert age == timedelta(minutes=1)
+
+
+def test_age_is_told_by_the_clock_of_this_machine_where_the_host_has_none():
+    for date in ({}, {"Date": "now"}):
+        age, _ = run(looks.age(ACTION, has_propfind=False), (200, DATE | date))
+        assert age > timedelta(days=365 * 30)
 
 
 # What was stored
