@@ -124,14 +124,16 @@ class UnexpectedStatusCode(TransportError):  # noqa: N818 - the ancestor's publi
         action: As in `TransportError`.
         status: HTTP status code.
         problem: As in `TransportError`.
+        retry_after: Seconds for which the host wants to be left alone (429 and 503, with Retry-After); 0 if it does not say so.
     """
 
-    def __init__(self, host: str, name: str, action: str, status: int, problem: str) -> None:
+    def __init__(self, host: str, name: str, action: str, status: int, problem: str, retry_after: float = 0) -> None:
         super().__init__(host, name, action, problem)
         self.status = status
+        self.retry_after = retry_after
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.host, self.name, self.action, self.status, self.problem)
+        return type(self), (self.host, self.name, self.action, self.status, self.problem, self.retry_after)
 
 
 class UndecidedError(TransportError):
@@ -145,7 +147,7 @@ class RemoteFileNotFoundError(TransportError, FileNotFoundError):
 
 
 class RemoteDirectoryError(TransportError, IsADirectoryError):
-    """The host has a directory of that name, and only files are deleted."""
+    """The host has a directory of that name, and only files are deleted, or replaced."""
 
     errno = errno.EISDIR
 

@@ -18,7 +18,7 @@ from resto.executors.queue import retry_delay
 from resto.names import shown
 from resto.outcomes import Outcome
 from resto.record import rows
-from resto.record.meaning import cause_of_refusal, is_done, may_still_land, problem_of
+from resto.record.meaning import cause_of_refusal, is_done, may_still_land, problem_of, wanted_rest
 from resto.record.rests import MAX_DOUBLINGS, Reached, hasten, lease_seconds
 from resto.record.rows import Row, in_parts
 from resto.settings import get_setting
@@ -81,6 +81,7 @@ class Lease:
         self._rests_until = rests_until
         self.behind: frozenset[str] = frozenset()
         self.settles_all = False
+        self._left_alone = 0.0  # seconds for which the host wants to be
         self._taken = 0  # rows of earlier deletions, of which a host may have several
         self.caught_up: frozenset[str] = frozenset()
         self.created = 0.0
@@ -181,6 +182,7 @@ class Lease:
         quiet_until = self._rests_until
         if may_still_land(outcome.error):
             quiet_until = max(now + get_setting("GRACE"), quiet_until)
+        self._left_alone = wanted_rest(outcome.error)
         delay = self.delay()
         if isinstance(outcome.error, UndecidedError):
             delay = min(delay, _UNDECIDED_DELAY)  # it is not this host that is waited for
@@ -195,8 +197,8 @@ class Lease:
             rows.update(mine | {"error = %s": ""}, error=problem_of(cause)[:_MAX_ERROR])
 
     def delay(self) -> float:
-        """Return how many seconds to wait until the next try, if this one fails."""
-        return retry_delay(self._attempts)
+        """Return how many seconds to wait until the next try, if this one fails; no less than the host has asked for."""
+        return max(retry_delay(self._attempts), self._left_alone)
 
     def expect(self, latest: Iterable[str]) -> None:
         """Let rows become due again, instead of removing them, if another change has followed.

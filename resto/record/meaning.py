@@ -12,7 +12,7 @@ from resto.names import is_impossible
 from resto.outcomes import Outcome
 
 
-__all__ = ["cause_of_refusal", "is_done", "is_of_impossible_name", "may_still_land", "problem_of"]
+__all__ = ["cause_of_refusal", "is_done", "is_of_impossible_name", "may_still_land", "problem_of", "wanted_rest"]
 
 
 def is_done(outcome: Outcome) -> bool:
@@ -54,3 +54,12 @@ def may_still_land(error: Exception | None) -> bool:
         return error.ambiguous
     # After an answer nothing follows, nor if nothing was sent.
     return not isinstance(error, UnexpectedStatusCode | RemoteFileNotFoundError | UndecidedError)
+
+
+def wanted_rest(error: Exception | None) -> float:
+    """Return for how many seconds a host wants to be left alone, as it has said; 0 if it has not.
+
+    Args:
+        error: Of an outcome; None if there is none.
+    """
+    return error.retry_after if isinstance(error, UnexpectedStatusCode) else 0.0

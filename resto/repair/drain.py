@@ -17,6 +17,7 @@ from resto.record import claims, leases, restores, rows
 from resto.record.backlog import NOTHING, backlog_of
 from resto.record.claims import PendingName
 from resto.record.leases import Lease
+from resto.record.meaning import wanted_rest
 from resto.repair.refusals import refused_hosts_of, refused_storages, usable_storage
 from resto.repair.strangers import Strangers
 from resto.storage import HybridStorage, ReplicatedStorage
@@ -97,7 +98,7 @@ class _SoFar:
         direct: As for `drain`.
         mute: Storages whose task queue has not taken what it was given.
         untouched: The token of each lease that is held, and of which nothing was sent -> the lease.
-        down: Hosts that could not be reached, and what holds the name that was tried.
+        down: Hosts that could not be reached, or want to be left alone, and what holds the name that was tried.
         strangers: Storages and hosts that the settings do not have.
     """
 
@@ -250,7 +251,7 @@ def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], so_far: 
         skipped = [one for one in part if one.host in down]
         settled = _repair(storage, executor, [one for one in part if one.host not in down], so_far)
         for lease, outcome in settled:
-            if isinstance(outcome.error, HostUnavailableError):
+            if isinstance(outcome.error, HostUnavailableError) or wanted_rest(outcome.error):
                 down.setdefault(outcome.host, lease)
         for host in {one.host for one in skipped}:
             leases.skip_leases([one.lease for one in skipped if one.host == host], down[host])
@@ -308,15 +309,24 @@ def _repair(
 ) -> list[tuple[Lease, Outcome]]:
     held = {(one.host, one.name): one.lease for one in work}
     settled = []
+    busy: dict[str, Lease] = {}
+    spared: list[tuple[str, Lease]] = []
 
     def jobs() -> Iterator[Job]:
         for job in storage.repair_jobs(work):
-            so_far.untouched.pop(held[job.host, job.name].token)
-            yield job
+            lease = held[job.host, job.name]
+            so_far.untouched.pop(lease.token)
+            if job.host in busy:
+                spared.append((job.host, lease))
+            else:
+                yield job
 
     try:
         for outcome in executor.run_each(jobs()):
-            settled.append((held[outcome.host, outcome.name], outcome))
+            lease = held[outcome.host, outcome.name]
+            settled.append((lease, outcome))
+            if wanted_rest(outcome.error):
+                busy.setdefault(outcome.host, lease)
             so_far.total.done += outcome.ok
             so_far.total.removed += _is_removal(outcome)
             so_far.total.failed += not outcome.ok
@@ -324,6 +334,9 @@ def _repair(
             storage.report(outcome)
     finally:
         leases.settle_leases(settled)
+        for host, tried in busy.items():
+            leases.skip_leases([lease for other, lease in spared if other == host], tried)
+        so_far.total.skipped += len(spared)
     return settled
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import IO, Any, Self, cast
 
 from django.core.files import File
@@ -190,10 +191,10 @@ class MasterFile(File):  # type: ignore[type-arg]  # File is not generic at run 
     def __del__(self) -> None:
         writing, self._writing = self.__dict__.get("_writing"), None
         if writing is not None:
-            with contextlib.suppress(Exception):  # nobody could handle it
-                writing.discard()
-                writing.file.close()
-                self._say_what_is_lost("it was never closed")
+            # Nobody could handle what they raise; what was detached from the file below cannot be closed.
+            for call in (writing.discard, partial(self._say_what_is_lost, "it was never closed"), writing.file.close):
+                with contextlib.suppress(Exception):
+                    call()
 
     def _say_what_is_lost(self, why: str) -> None:
         logger.warning("%s stays as it was: %s, and what was written is lost.", shown(str(self.name)), why)

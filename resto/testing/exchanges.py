@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from resto.testing.actions import WRITES, Answer, Request, answer_for
@@ -114,7 +115,9 @@ class Exchange:
     def _refuse_by_fault(self) -> Answer | None:
         faults, method = self.faults, self._request.method
         if faults.refuse_code is not None:
-            return Answer.text(faults.refuse_code, "refused")
+            refusal = Answer.text(faults.refuse_code, "refused")
+            more = {"Retry-After": faults.retry_after} if faults.retry_after else {}
+            return replace(refusal, headers={**refusal.headers, **more})
         if faults.redirect is not None:
             path = self._request.path.removeprefix("/") if faults.redirect.endswith("/") else ""
             return Answer(301, {"Location": faults.redirect + path})

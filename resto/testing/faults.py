@@ -21,6 +21,9 @@ class Faults:
     refuse_code: int | None
     """Status of every answer; the action is not carried out."""
 
+    retry_after: str
+    """What answers of `refuse_code` say in Retry-After; nothing if it is empty."""
+
     readonly: bool
     """Answer 403 to every write."""
 
@@ -89,6 +92,7 @@ class Faults:
             self.fault_methods = None
             self.override_code = None
             self.refuse_code = None
+            self.retry_after = ""
             self.readonly = False
             self.disk_full = False
             self.locked = 0

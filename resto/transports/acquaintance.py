@@ -252,7 +252,7 @@ def try_directories(action: Action, host: Acquaintance) -> Steps[None]:
         if not failure.is_late:  # it may have been stored; and a host that hangs would cost as much time again
             yield from _discard(file, action)
         raise
-    if put.status not in (201, 204):
+    if put.status not in (200, 201, 204):  # what it stored is read
         if made.status == 201 or 200 <= put.status < 300:
             yield from _discard(file, action)
         raise action.unexpected(put, "PUT")

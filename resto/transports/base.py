@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
 
 from resto.exceptions import TransportError
@@ -289,6 +289,14 @@ class Transport(ABC):
             RemoteFileNotFoundError: The host does not have the file.
         """
         raise self._unsupported(host, name, "modified_time")
+
+    def age(self, host: str, name: str) -> timedelta:
+        """Return how long ago a file was last modified, by the clock of the host if it tells the time; where `modified_time` works.
+
+        Raises:
+            RemoteFileNotFoundError: The host does not have the file.
+        """
+        return datetime.now(UTC) - self.modified_time(host, name)
 
     def scan(self, host: str, prefix: str) -> Iterator[Entry]:
         """Yield all files below a directory, in no particular order, in memory bounded by the largest directory.

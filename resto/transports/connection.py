@@ -30,7 +30,7 @@ from resto.transports.answers import (
 )
 from resto.transports.bodies import Body
 from resto.transports.failures import STALE, broke_off, broken, too_late
-from resto.transports.heads import Heads, is_large
+from resto.transports.heads import Heads, is_announced
 from resto.transports.idle import IdlePool
 from resto.transports.limits import PIECE_SIZE
 from resto.transports.messages import NoAnswerError, Request, Response, Stream
@@ -107,7 +107,7 @@ class Connection:
             NoAnswerError: There was no answer for another reason.
         """
         try:
-            if is_large(request.body):
+            if request.body is not None and is_announced(request):
                 received, is_sent, deadline = self._send_announced(request, request.body)
             else:
                 begun = begun or Begun(self, self._pieces(request), (request.method, request.target))

@@ -3,18 +3,16 @@
 from contextlib import suppress
 from dataclasses import replace
 
-from resto.exceptions import UndecidedError
+from resto.exceptions import RemoteDirectoryError, UndecidedError
 from resto.names import is_impossible, is_temporary, temporary_name
 from resto.transports.acquaintance import Acquaintance, learn
-from resto.transports.bodies import Body
-from resto.transports.limits import LimitedStream, LongAnswerError
+from resto.transports.looks import ask_properties
 from resto.transports.messages import NoAnswerError, Request, Response, Steps
-from resto.transports.multistatus import PROPFIND_KIND_BODY, parse_kind
+from resto.transports.properties import PROPFIND_KIND_BODY
 from resto.transports.steps import (
     ABSENT,
     OF_ONE_FILE,
     Action,
-    close_stream,
     collection,
     is_dated,
     is_directory_of_wsgidav,
@@ -24,16 +22,13 @@ from resto.transports.steps import (
 )
 
 
-__all__ = ["DELETED", "delete", "remove_directory", "replaces_file", "require_file", "trial_of"]
+__all__ = ["DELETED", "delete", "forbid_directory", "remove_directory", "replaces_file", "require_file", "trial_of"]
 
 # What the answers to a DELETE mean: whether the file was there.
 DELETED = {200: True, 204: True} | dict.fromkeys(ABSENT, False)
 
 # What servers that spare directories answer to a DELETE below the name of a file: Apache, lighttpd, nginx.
 _BELOW_A_FILE = frozenset({400, 403, 409})
-
-# Bytes of an answer about one resource, of which one property was asked for.
-_MAX_ANSWER = 64 * 1024
 
 
 def delete(action: Action, host: Acquaintance, *, has_propfind: bool, is_on_its_way: bool = False) -> Steps[bool]:
@@ -73,10 +68,21 @@ def _is_to_be_deleted(action: Action, host: Acquaintance, *, has_propfind: bool)
     if host.spares_directories:
         told = yield Request("HEAD", action.target)
         # Apache may say of a directory that nothing is there.
-        if host.looks_as_before(told) and (is_dated(told) or _has_no_file(action, told)):
-            return True
+        if host.looks_as_before(told):
+            if is_dated(told) or _has_no_file(action, told):
+                return True
+            if has_propfind and told.status == 200 and (yield from _is_undated_file(action, host)):
+                return True
         host.doubt()
     return (yield from _is_file(action, host, has_propfind=has_propfind, deletes=True))
+
+
+def _is_undated_file(action: Action, host: Acquaintance) -> Steps[bool]:
+    try:
+        return bool((yield from _kind(action)))
+    except RemoteDirectoryError:
+        host.doubt()
+        raise
 
 
 def _has_no_file(action: Action, response: Response) -> bool:
@@ -123,21 +129,13 @@ def _is_file(action: Action, host: Acquaintance, *, has_propfind: bool, deletes:
 
 def _kind(action: Action) -> Steps[bool | None]:
     """Ask by PROPFIND whether a file is there; return None if the host does not say, and raise if it is a directory."""
-    headers = {"Depth": "0", "Content-Type": "application/xml"}
-    response = yield Request("PROPFIND", action.target, headers, Body(PROPFIND_KIND_BODY), stream=True)
+    response, properties = yield from ask_properties(action.target, PROPFIND_KIND_BODY)
     if _has_no_file(action, response):
         return False
-    if response.status == 207 and response.stream is not None:
-        try:
-            is_collection = parse_kind(LimitedStream(response.stream, _MAX_ANSWER, "it is too long"))
-        except LongAnswerError:
-            is_collection = None
-        finally:
-            response.stream.close()
-        if is_collection:
+    if properties is not None and properties.is_collection is not None:
+        if properties.is_collection:
             raise action.directory()
-        return None if is_collection is None else True
-    close_stream(response)
+        return True
     if _is_directory(action, response):
         raise action.directory()
     return None
@@ -190,12 +188,22 @@ def remove_directory(action: Action) -> Steps[None]:
         raise action.unexpected(response, "DELETE")
 
 
-def require_file(action: Action, response: Response) -> None:
-    """Raise unless the answer to a HEAD can be that of a file which was just moved there."""
+def require_file(action: Action, response: Response) -> Steps[None]:
+    """Raise unless the answer to a HEAD can be that of a file which was just moved there; PROPFIND is asked in doubt."""
     if _is_directory(action, response):
         raise action.directory()
-    if not is_dated(response):
-        raise action.failed("it is not certain that this is a file there, and not a directory; nothing was done")
+    if not is_dated(response) and not (yield from _kind(action)):
+        raise action.failed("it is not certain that the upload was moved into place, and not into a directory")
+
+
+def forbid_directory(action: Action) -> Steps[None]:
+    """Raise if the host shows that it has a directory of the file's name.
+
+    Raises:
+        RemoteDirectoryError: It does.
+    """
+    if (yield from _kind(action)) is None and _is_directory(action, (yield Request("HEAD", action.target))):
+        raise action.directory()
 
 
 def replaces_file(action: Action, host: Acquaintance) -> Steps[bool]:

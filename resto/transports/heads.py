@@ -4,7 +4,6 @@ A wire sends them. Headers that all requests to a host have in common are writte
 """
 
 from collections.abc import Mapping
-from typing import TypeGuard
 
 from resto.hosts import HostURL
 from resto.transports.bodies import Body
@@ -13,7 +12,7 @@ from resto.transports.failures import cannot_prepare
 from resto.transports.messages import Request
 
 
-__all__ = ["EXPECT_SIZE", "Heads", "checked_headers", "is_large"]
+__all__ = ["EXPECT_SIZE", "Heads", "checked_headers", "is_announced", "is_large"]
 
 # A body above this size is announced (RFC 9110, section 10.1.1), so that a host which refuses it need not receive it.
 # It keeps a thread busy; smaller ones are sent bit by bit, as hosts take them, by whoever has to do with several hosts.
@@ -47,11 +46,11 @@ class Heads:
         Raises:
             NoAnswerError: An auth object failed.
         """
-        if self._auth is not None:
-            body_headers = {} if request.body is None else _body_headers(request.body.size)
-            return self._authenticated(request, dict(request.headers) | body_headers)
         size = None if request.body is None else request.body.size
-        return self.ordinary(request.method, request.target, request.headers, size)
+        headers = {**request.headers, "Expect": "100-continue"} if is_announced(request) else request.headers
+        if self._auth is not None:
+            return self._authenticated(request, dict(headers) | ({} if size is None else {"Content-Length": str(size)}))
+        return self.ordinary(request.method, request.target, headers, size)
 
     def ordinary(self, method: str, target: str, headers: Mapping[str, str], size: int | None) -> bytes:
         """Return the head of a request that no auth object is to see.
@@ -64,7 +63,7 @@ class Heads:
         """
         more = _lines(headers) if headers else ""
         if size is not None:
-            more += f"Content-Length: {size}\r\n" if size <= EXPECT_SIZE else _lines(_body_headers(size))
+            more += f"Content-Length: {size}\r\n"
         return f"{method} {target} HTTP/1.1\r\n{self._fixed_lines}{more}\r\n".encode()
 
     def _authenticated(self, request: Request, headers: dict[str, str]) -> bytes:
@@ -85,14 +84,14 @@ class Heads:
         raise failure  # not within `except`: the error would stay with it, as its context
 
 
-def is_large(body: Body | None) -> TypeGuard[Body]:
-    """Tell whether a body is announced before it is sent."""
+def is_announced(request: Request) -> bool:
+    """Tell whether the body of a request is announced before it is sent."""
+    return request.is_announced and is_large(request.body)
+
+
+def is_large(body: Body | None) -> bool:
+    """Tell whether sending a body may take long."""
     return body is not None and body.size > EXPECT_SIZE
-
-
-def _body_headers(size: int) -> dict[str, str]:
-    headers = {"Content-Length": str(size)}
-    return headers | {"Expect": "100-continue"} if size > EXPECT_SIZE else headers
 
 
 def _lines(headers: Mapping[str, str]) -> str:

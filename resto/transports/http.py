@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Self, TypedDict, TypeVar, cast
@@ -20,7 +20,7 @@ from resto.exceptions import ConfigurationError, HostUnavailableError
 from resto.hosts import HostURL, parse_url
 from resto.names import is_temporary
 from resto.sensitive import sensitive_variables
-from resto.transports import deletion, steps
+from resto.transports import deletion, looks, steps
 from resto.transports.acquaintance import Acquaintance, AttentiveWire, try_directories
 from resto.transports.base import Directory, Transport, Trial
 from resto.transports.bodies import BLOCK_SIZE, Body, UnreadableBodyError, is_rewindable
@@ -145,12 +145,17 @@ class HttpTransport(Transport):
     @as_method
     def size(self, host: str, name: str) -> Course[int]:
         action = self._action(host, name, "size")
-        return self._perform(action, steps.size(action))
+        return self._perform(action, looks.size(action, has_propfind=self._has_propfind))
 
     @as_method
     def modified_time(self, host: str, name: str) -> Course[datetime]:
         action = self._action(host, name, "modified_time")
-        return self._perform(action, steps.modified_time(action))
+        return self._perform(action, looks.modified_time(action, has_propfind=self._has_propfind))
+
+    @as_method
+    def age(self, host: str, name: str) -> Course[timedelta]:
+        action = self._action(host, name, "modified_time")
+        return self._perform(action, looks.age(action, has_propfind=self._has_propfind))
 
     @as_method
     def browse(self, host: str, name: str) -> Course[Directory | None]:
@@ -241,11 +246,8 @@ class HttpTransport(Transport):
         self._acquaintance(host).hear(trial)
 
     def _upload(self, action: Action, body: Body) -> Steps[bool]:
-        response = yield from steps.put(action, action.target, body)
-        existed = steps.was_stored(action, response)
-        if body.size > steps.VERIFY_SIZE:
-            yield from steps.verify(action, action.target, body)
-        return existed
+        response = yield from steps.put(action.target, body)
+        return (yield from looks.settle(action, response, body, has_propfind=self._has_propfind))
 
     def _acquaintance(self, host: str) -> Acquaintance:
         known = self._acquaintances.get(host)

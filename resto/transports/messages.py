@@ -30,6 +30,7 @@ class Request:
         idempotent: Whether the request may be sent again when a kept-alive connection turns out to be closed.
         delay: Seconds to wait before sending.
         is_fresh: Whether to send it over a new connection.
+        is_announced: Whether the host is asked before a large body is sent (``Expect: 100-continue``).
     """
 
     method: str
@@ -40,6 +41,7 @@ class Request:
     idempotent: bool = True
     delay: float = 0
     is_fresh: bool = False
+    is_announced: bool = True
 
 
 class Stream(Protocol):

@@ -20,12 +20,13 @@ from resto.transports.steps import natural, parse_http_date
 
 __all__ = [
     "PROPFIND_BODY",
-    "PROPFIND_KIND_BODY",
     "PROPFIND_SIZES_BODY",
     "Member",
+    "is_refused",
+    "parse_all_members",
     "parse_directory",
-    "parse_kind",
     "parse_members",
+    "refuse_doctype",
 ]
 
 # Not displayname: characters in it make some servers' XML ill-formed.
@@ -34,7 +35,6 @@ PROPFIND_BODY = (
     b'<propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/><getetag/></prop></propfind>'
 )
 PROPFIND_SIZES_BODY = PROPFIND_BODY.replace(b"<getlastmodified/><getetag/>", b"")
-PROPFIND_KIND_BODY = PROPFIND_SIZES_BODY.replace(b"<getcontentlength/>", b"")
 
 # Names of elements, as the parser gives them: after their namespace.
 _HREF, _PROPSTAT, _STATUS, _RESPONSE = "DAV: href", "DAV: propstat", "DAV: status", "DAV: response"
@@ -47,7 +47,7 @@ _COLLECTION, _SIZE, _MODIFIED, _ETAG = (
 
 _TYPE = "DAV: resourcetype"
 
-_VALUES = frozenset({_STATUS, _COLLECTION, _SIZE, _MODIFIED, _ETAG})
+_VALUES = frozenset({_STATUS, _TYPE, _COLLECTION, _SIZE, _MODIFIED, _ETAG})
 
 _LONG = f"a text in its listing is longer than {MAX_TEXT} characters"
 
@@ -56,6 +56,9 @@ _PLAIN = re.compile(rb"(?:\xef\xbb\xbf)?\s*<[!-~]")
 
 _DOTS = frozenset({"", ".", ".."})
 
+# The statuses of what is not there.
+_GONE = frozenset({"404", "410"})
+
 _BLOCK = 64 * 1024
 
 # How deep elements may be nested, and how many different names they and their attributes may have, those of namespaces included.
@@ -63,18 +66,13 @@ _BLOCK = 64 * 1024
 MAX_DEPTH = 64
 MAX_NAMES = 1000
 
-# What servers keep beside files while an upload runs, or after it was killed.
-_LEFTOVERS = {
-    "apache": re.compile(r"^\.davfs\.tmp"),
-    "lighttpd": re.compile(r"\.\d+\.\d+~$"),
-    "nginx": re.compile(r"\.0\d{9}$"),
-}
-
-
-# What an entry says: whether it is a collection, its size, when it was modified, its etag.
-_Said = tuple[bool, str, str, str]
-_NOTHING: _Said = (False, "", "", "")
+# What an entry says: whether it is a collection, its size, when it was modified, its etag; why it does not say what it is.
+_Said = tuple[bool | None, str, str, str, str]
+_NOTHING: _Said = (None, "", "", "", "the host does not say what it is")
 _Found = list[tuple[str, _Said]]
+
+# A path, by its parts; before them, the host that it is on.
+_Path = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,113 +94,121 @@ class Member:
     etag: str | None
 
 
-def parse_members(stream: Stream, server: str) -> list[Member]:
-    """Return the members of a collection, without temporary files and names that resto would never give to a file.
+def parse_members(stream: Stream, url: str = "") -> list[Member]:
+    """Return the members of a collection, without names that resto would never give to a file, and without what is unknown.
 
     Args:
         stream: The body of an answer to a PROPFIND with ``Depth: 1``.
-        server: Product in the Server header, lower case; decides what counts as temporary.
+        url: Where the collection is. Behind a proxy, that is not what the server says.
 
     Raises:
         ValueError: The body is not such an answer.
         LongAnswerError: A text in it is longer than any name.
     """
-    return [
-        Member(
-            name,
-            is_collection,
-            None if is_collection else natural(size),
-            parse_http_date(modified),
-            etag or None,
-        )
-        for name, (is_collection, size, modified, etag) in _parse(stream, server)
-        if _is_usable(name)
-    ]
+    return [_member(name, said) for name, said in _parse(stream, url) if said[0] is not None and _is_usable(name)]
 
 
-def parse_directory(stream: Stream, server: str) -> Directory:
-    """Return what a collection holds, without the server's own temporary files.
+def parse_all_members(stream: Stream, url: str = "") -> list[Member]:
+    """Do as `parse_members`, but refuse a listing in which something is unknown.
+
+    Args:
+        stream: As for `parse_members`.
+        url: As for `parse_members`.
+
+    Raises:
+        ValueError: As for `parse_members`; or the server does not say what something is.
+        LongAnswerError: As for `parse_members`.
+    """
+    found = [(name, said) for name, said in _parse(stream, url) if _is_usable(name)]
+    for name, (is_collection, *_, problem) in found:
+        if is_collection is None:
+            raise ValueError(f"of {name!r}, {problem}")
+    return [_member(name, said) for name, said in found]
+
+
+def _member(name: str, said: _Said) -> Member:
+    is_collection, size, modified, etag, _ = said
+    return Member(
+        name,
+        bool(is_collection),
+        None if is_collection else natural(size),
+        parse_http_date(modified),
+        etag or None,
+    )
+
+
+def parse_directory(stream: Stream, url: str = "") -> Directory:
+    """Return what a collection holds; what the server does not tell of is among the others.
 
     Args:
         stream: The body of an answer to `PROPFIND_SIZES_BODY` with ``Depth: 1``.
-        server: As for `parse_members`.
+        url: As for `parse_members`.
 
     Raises:
         ValueError: As for `parse_members`.
+        LongAnswerError: As for `parse_members`.
     """
     directories: set[str] = set()
     files: dict[str, int | None] = {}
-    for name, (is_collection, size, _, _) in _parse(stream, server):
+    unknown: dict[str, str] = {}
+    for name, (is_collection, size, _, _, problem) in _parse(stream, url):
         if is_collection:
             directories.add(name)
+        elif is_collection is None:
+            unknown[name] = problem
         else:
             files[name] = natural(size)
-    return Directory.of(directories, files)
+    found = Directory.of(directories, files)
+    found.others |= {name: problem for name, problem in unknown.items() if name not in found.others}
+    return found
 
 
-def parse_kind(stream: Stream) -> bool | None:
-    """Return whether it is a collection that an answer is about; None if it does not say so, or is not about one thing.
-
-    Args:
-        stream: The body of an answer to `PROPFIND_KIND_BODY` with ``Depth: 0``, of limited length.
-
-    Raises:
-        LongAnswerError: It is longer.
-    """
-    kinds: list[bool | None] = []
-    kind: bool | None = None
-    status: str | None = None
-    found: set[str] = set()  # in one propstat
-    texts: list[str] = []
-
-    def end(name: str) -> None:
-        nonlocal kind, status
-        if name == _STATUS:
-            status = "".join(texts)
-        elif name in (_TYPE, _COLLECTION):
-            found.add(name)
-        elif name == _PROPSTAT:
-            if _TYPE in found and not _is_refused(status):
-                kind = bool(kind) or _COLLECTION in found
-            status = None
-            found.clear()
-        elif name == _RESPONSE:
-            kinds.append(None if _is_refused(status) else kind)
-        texts.clear()
-
-    parser = expat.ParserCreate(namespace_separator=" ")
-    parser.StartDoctypeDeclHandler = _refuse
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = texts.append
-    try:
-        while block := stream.read(_BLOCK):
-            parser.Parse(block)
-        parser.Parse(b"", True)  # noqa: FBT003 - it takes no keywords
-    except (expat.ExpatError, LookupError, ValueError):
-        return None
-    return kinds[0] if len(kinds) == 1 else None
-
-
-def _parse(stream: Stream, server: str) -> _Found:
+def _parse(stream: Stream, url: str) -> _Found:
     """Return the names of the members, and what is said of each."""
     try:
-        by_depth = _by_depth(stream)
+        by_parent = _by_parent(stream)
     except (expat.ExpatError, LookupError) as error:  # a LookupError: unknown encoding
         raise ValueError(f"{type(error).__name__}: {error}") from error
-    if not by_depth:
+    if not by_parent:
         raise ValueError("it names nothing, not even the directory itself")
-    # The collection itself has the shortest path, whatever a proxy makes of the paths.
-    top = min(by_depth)
-    if [is_collection for _, (is_collection, *_) in by_depth[top]] != [True]:
+    wanted = _full(url)
+    host, *parts = _top(by_parent, wanted)
+    # A path is on the host that was asked. So is a URL, if the server has written one for the directory itself: it may know
+    # another name of itself than whoever asks.
+    hosts = {"", host} if host else {"", wanted[0]} if wanted[0] else {parent[0] for parent in by_parent if parent}
+    return [one for host in hosts for one in by_parent.get((host, *parts), [])]
+
+
+def _top(by_parent: dict[_Path, _Found], wanted: _Path) -> _Path:
+    """Return the path of the collection itself: that which was asked for, or else the shortest, whatever a proxy makes of paths.
+
+    Raises:
+        ValueError: There is none, or more than one.
+    """
+    tops = [*_named(by_parent, wanted)]
+    if len(tops) > 1:  # there may be an entry of another host
+        tops = [top for top in tops if top[0][0] in ("", wanted[0])]
+    if not tops:
+        shortest = min(map(len, by_parent))
+        tops = [entry for parent in by_parent if len(parent) == shortest for entry in _entries(by_parent, parent)]
+    if [is_collection for _, is_collection in tops] != [True]:
         raise ValueError("it is not about one directory")
-    members = by_depth.get(top + 1, [])
-    leftover = _LEFTOVERS.get(server)
-    return [member for member in members if not leftover.search(member[0])] if leftover else members
+    return tops[0][0]
 
 
-def _by_depth(stream: Stream) -> dict[int, _Found]:
-    """Return the last parts of paths, and what is said of each, by the number of parts."""
-    by_depth: dict[int, _Found] = {}
+def _named(by_parent: dict[_Path, _Found], wanted: _Path) -> Iterator[tuple[_Path, bool | None]]:
+    for parent in by_parent:
+        if len(parent) == len(wanted) - 1 and parent[1:] == wanted[1:-1]:
+            yield from (entry for entry in _entries(by_parent, parent) if entry[0][1:] == wanted[1:])
+
+
+def _entries(by_parent: dict[_Path, _Found], parent: _Path) -> Iterator[tuple[_Path, bool | None]]:
+    return (((*parent, name), is_collection) for name, (is_collection, *_) in by_parent[parent])
+
+
+def _by_parent(stream: Stream) -> dict[_Path, _Found]:
+    """Return the last parts of paths, and what is said of each, by the path of the directory that they are in."""
+    by_parent: dict[_Path, _Found] = {}
     siblings: dict[str, _Found] = {}
     for href, said in _responses(stream):
         # Most entries stand beside another one, so that the path to them need not be looked at again.
@@ -210,12 +216,12 @@ def _by_depth(stream: Stream) -> dict[int, _Found]:
         if path in siblings and last not in _DOTS:
             siblings[path].append((unquote_name(last) if "%" in last else last, said))
             continue
-        parts = _parts(href)
-        same = by_depth.setdefault(len(parts), [])
-        same.append((parts[-1] if parts else "", said))
+        full = _full(href)
+        same = by_parent.setdefault(full[:-1], [])
+        same.append((full[-1], said))
         if "://" not in href and last not in _DOTS:
             siblings[path] = same
-    return by_depth
+    return by_parent
 
 
 def _responses(stream: Stream) -> Iterator[tuple[str, _Said]]:
@@ -223,7 +229,7 @@ def _responses(stream: Stream) -> Iterator[tuple[str, _Said]]:
     complete: list[tuple[str, _Said]] = []
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
-    parser.StartDoctypeDeclHandler = _refuse
+    parser.StartDoctypeDeclHandler = refuse_doctype
     guard = _Guard(parser)
     _read_into(complete, parser, guard)
     while block := stream.read(_BLOCK):
@@ -310,13 +316,14 @@ def _read_into(complete: list[tuple[str, _Said]], parser: expat.XMLParserType, g
         elif name == _HREF:
             href = href or _joined(texts)  # a later one says something else, such as where it has moved to
         elif name == _PROPSTAT:
-            if not _is_refused(values.get(_STATUS)):
-                said = _merged(said, values)
+            said = _merged(said, values)
             values = {}
         elif name == _RESPONSE:
             if not href:
                 raise ValueError("an entry has no href")
-            complete.append((href, said))
+            refusal = _refusal(values.get(_STATUS))
+            if refusal not in _GONE:
+                complete.append((href, (None, "", "", "", _refused(refusal)) if refusal else said))
             href, said, values = "", _NOTHING, {}
         texts.clear()
 
@@ -333,12 +340,24 @@ def _joined(texts: list[str]) -> str:
 
 
 def _merged(said: _Said, values: dict[str, str]) -> _Said:
-    is_collection, size, modified, etag = said
+    """Return what is said of an entry, and in one more propstat of it."""
+    refusal = _refusal(values.get(_STATUS))
+    is_collection, size, modified, etag, problem = said
+    if refusal:
+        is_told = _TYPE in values and refusal not in _GONE  # else it may only lack the property
+        return is_collection, size, modified, etag, _refused(refusal) if is_told else problem
     get = values.get
-    return is_collection or _COLLECTION in values, get(_SIZE, size), get(_MODIFIED, modified), get(_ETAG, etag)
+    if _TYPE in values or _COLLECTION in values:
+        is_collection = bool(is_collection) or _COLLECTION in values
+    return is_collection, get(_SIZE, size), get(_MODIFIED, modified), get(_ETAG, etag), problem
 
 
-def _refuse(*doctype: object) -> None:
+def _refused(refusal: str) -> str:
+    return f"the host answers {refusal} for it"
+
+
+def refuse_doctype(*doctype: object) -> None:
+    """Raise a `ValueError`, for a parser that has come upon a document type."""
     # There are none in listings. Entities would come with it: these can be bombs, or name files of this machine.
     raise ValueError("it has a document type")
 
@@ -351,12 +370,20 @@ def _is_usable(name: str) -> bool:
         return False
 
 
-def _parts(href: str) -> list[str]:
-    path = posixpath.normpath(urlsplit(href).path if "://" in href else href)
-    return [unquote_name(part) for part in path.split("/") if part not in ("", ".")]
+def _full(href: str) -> _Path:
+    url = urlsplit(href) if "://" in href else None
+    path = posixpath.normpath(href if url is None else url.path)
+    host = "" if url is None else url.netloc.lower()
+    return (host, *(unquote_name(part) for part in path.split("/") if part not in ("", ".")))
+
+
+def is_refused(status: str | None) -> bool:
+    """Tell whether a status within an answer is anything but a success; no status is one."""
+    return bool(_refusal(status))
 
 
 @lru_cache(16)
-def _is_refused(status: str | None) -> bool:
+def _refusal(status: str | None) -> str:
+    """Return the number of a status within an answer, if it is anything but a success."""
     words = (status or "").split()
-    return len(words) > 1 and words[1] != "200"
+    return words[1] if len(words) > 1 and words[1] != "200" else ""

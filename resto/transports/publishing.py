@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from resto.counts import counted
 from resto.exceptions import RemoteDirectoryError, TransportError
 from resto.names import temporary_name
 from resto.transports import deletion, steps
 from resto.transports.acquaintance import Acquaintance
 from resto.transports.bodies import Body
+from resto.transports.looks import cut_off, stored_size
 from resto.transports.messages import NoAnswerError, Request, Response, Steps
 from resto.transports.steps import Action
 
@@ -27,6 +27,8 @@ _ELSEWHERE = (
     "it said that the upload was moved into place, and does not have it there; a proxy in between must change the header "
     "Destination of MOVE as it changes the path, and keep no answers"
 )
+
+_SLOW = "if moving a file takes so long there, the option 'timeout' is too short for it"
 
 _LOST = "the connection broke while the upload was moved into place, and it is under neither name"
 
@@ -106,6 +108,8 @@ class Unpublished:
             yield from self._settle(response, host, is_new=True)
             return False
         if response.status != 412:
+            with suppress(NoAnswerError):
+                yield from deletion.forbid_directory(action)
             raise action.unexpected(response, "MOVE")
         if not self.is_whole:
             # Elsewhere it could take the place of another file; rclone and Caddy delete the destination of a MOVE whose source
@@ -159,7 +163,8 @@ class Unpublished:
                 return None
             if failure.is_late:
                 self.is_left = False  # the request may still be carried out
-            elif tries > 1:
+                raise NoAnswerError(f"{failure.problem} to MOVE; {_SLOW}", ambiguous=True, is_late=True) from failure
+            if tries > 1:
                 return (yield from self._move(destination, overwrite, tries - 1))
         raise failure
 
@@ -192,34 +197,29 @@ class Unpublished:
             raise self._moved_elsewhere() if response is not None else action.failed(_LOST)
         if response is None or response.status == 204:
             # So says nginx of any move, and lighttpd when it has moved the file into a directory of that name.
-            deletion.require_file(action, told)
-        stored = yield from self._stored(action.target, steps.expect_file(action, told, "HEAD"))
+            yield from deletion.require_file(action, told)
+        stored = yield from self._stored(action.target, told)
         if stored == self.body.size:
             return
         # Nobody shall read half of it. Whatever has been stored there in between is sent again, as this fails.
         if is_new and stored is not None and (yield from deletion.replaces_file(action, host)):
             yield from _discard(action.target)
-        raise self._cut_off(stored)
+        raise cut_off(action, told, stored, self.body.size)
 
     def _require_whole(self, target: str, told: Response) -> Steps[None]:
-        stored = yield from self._stored(target, steps.expect_file(self.action, told, "HEAD"))
+        stored = yield from self._stored(target, told)
         if stored != self.body.size:
-            raise self._cut_off(stored)
+            raise cut_off(self.action, told, stored, self.body.size)
 
     def _stored(self, target: str, told: Response) -> Steps[int | None]:
-        """Return how many bytes a host has stored, and ask once more if these are not all."""
-        stored = steps.content_length(told)
+        """Return how many bytes a host has stored, and ask once more if these are not all; None if it does not tell."""
+        stored = yield from stored_size(self.action, target, told, self.body.size)
         for delay in _SIZE_DELAYS:
-            if stored == self.body.size:
+            if stored in (None, self.body.size):
                 break
             told = yield Request("HEAD", target, delay=delay)
-            stored = steps.content_length(told) if told.status == 200 else None
+            stored = yield from stored_size(self.action, target, told, self.body.size)
         return stored
-
-    def _cut_off(self, stored: int | None) -> TransportError:
-        if stored is None:
-            return self.action.failed("it is not certain that it stored the whole file: HEAD says no size")
-        return self.action.failed(f"it stored {stored:,} of {counted(self.body.size, 'byte')}")
 
     def _moved_elsewhere(self) -> MovedElsewhereError:
         action = self.action

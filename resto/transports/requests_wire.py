@@ -148,6 +148,8 @@ class RequestsWire:
             message.auth = client.auth or client.session.auth or _no_auth
             prepared = client.session.prepare_request(message)
             prepared.headers["Accept-Encoding"] = "identity"
+            if not request.is_announced:
+                prepared.headers.pop("Expect", None)  # a session may have it
             checked_headers(prepared.headers)
         except UnreadableBodyError:
             raise

@@ -20,7 +20,7 @@ from resto.hosts import HostURL
 from resto.names import quote_name
 from resto.transports.bodies import BLOCK_SIZE, Body
 from resto.transports.limits import MAX_DOWNLOAD, LimitedStream
-from resto.transports.messages import NoAnswerError, Request, Response, Steps, Stream
+from resto.transports.messages import Request, Response, Steps, Stream
 
 
 __all__ = [
@@ -36,24 +36,32 @@ __all__ = [
     "download",
     "exists",
     "expect_file",
+    "is_chunked",
     "is_dated",
     "is_directory_of_wsgidav",
     "is_of_directory",
     "limited_listing",
-    "modified_time",
     "natural",
     "parse_http_date",
     "path_of",
     "path_of_url",
     "put",
+    "retry_after",
     "server_product",
-    "size",
     "unlocked",
-    "verify",
     "was_stored",
 ]
 
 ABSENT = frozenset({404, 410})
+
+# The statuses with which a host may say when it wants to be asked again.
+_BUSY = frozenset({429, 503})
+
+# Seconds for which it is left alone at most, whatever it says.
+LONGEST_REST = 600
+
+# Sent again without the expectation, a request may succeed (RFC 9110, section 10.1.1).
+EXPECTATION_FAILED = 417
 
 # What the answers to the HEAD of a file mean: whether it is there; to a PUT: whether it was.
 EXISTS = {200: True} | dict.fromkeys(ABSENT, False)
@@ -77,6 +85,8 @@ _ROOM = timedelta(days=2)
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
+_BEHIND = "a proxy or balancer gets no answer from the server behind it; does that run? The proxy's error log tells"
+
 _HINTS: Mapping[int, str] = {
     200: "a success that proves nothing here; does the server know this hostname?",
     202: "it accepts to do so later, which proves nothing",
@@ -96,6 +106,9 @@ _HINTS: Mapping[int, str] = {
     423: "another upload of this file kept it locked",
     431: "the name is too long for the server",
     500: "often a missing directory, missing permission or a full disk; its error log tells",
+    502: _BEHIND,
+    503: "it is busy, or a proxy does not reach what is behind it; try again later, and see the error logs of both",
+    504: _BEHIND,
     507: "its disk is full",
 }
 
@@ -169,12 +182,16 @@ class Action:
         hint = _METHOD_HINTS.get((method, status)) or _HINTS.get(status)
         if status == 405 and method != "PROPFIND" and server_product(response) in _NEVER_FULL:
             hint = f"{CONFIGURED} (nginx: dav_methods PUT DELETE MKCOL MOVE; Apache: Dav On)"
+        seconds = retry_after(response)
+        if seconds:
+            hint = f"it wants to be left alone for {seconds:.0f} s"
         problem = f"{method} was answered {status} {phrase}".rstrip() + (f": {hint}" if hint else "")
-        return UnexpectedStatusCode(self.host, self.name, self.kind, status, problem)
+        return UnexpectedStatusCode(self.host, self.name, self.kind, status, problem, seconds)
 
     def directory(self) -> RemoteDirectoryError:
         """Return the error for a directory in the place of the file."""
-        return RemoteDirectoryError(self.host, self.name, self.kind, "that is a directory, and only files are deleted")
+        consequence = "only files are deleted" if self.kind == "delete" else "no file takes the place of one"
+        return RemoteDirectoryError(self.host, self.name, self.kind, f"that is a directory, and {consequence}")
 
     def missing(self) -> RemoteFileNotFoundError:
         """Return the error for a file that is absent."""
@@ -208,24 +225,6 @@ def is_of_directory(action: Action, response: Response) -> bool:
     return (response.status, server_product(response)) in ((405, "rclone"), (207, "caddy"))
 
 
-def size(action: Action) -> Steps[int]:
-    """Return the size of the file, in bytes."""
-    response = yield Request("HEAD", action.target)
-    length = content_length(expect_file(action, response, "HEAD"))
-    if length is None:
-        raise action.failed("it does not say how large the file is")
-    return length
-
-
-def modified_time(action: Action) -> Steps[datetime]:
-    """Return when the file was last modified."""
-    response = yield Request("HEAD", action.target)
-    moment = parse_http_date(expect_file(action, response, "HEAD").headers.get("Last-Modified"))
-    if moment is None:
-        raise action.failed("it does not say when the file was modified")
-    return moment
-
-
 def download(action: Action, limit: int = MAX_DOWNLOAD) -> Steps[LimitedStream]:
     """Return a stream of the file's content, which never brings more than the host has announced.
 
@@ -236,9 +235,8 @@ def download(action: Action, limit: int = MAX_DOWNLOAD) -> Steps[LimitedStream]:
     response = yield Request("GET", action.target, stream=True)
     expect_file(action, response, "GET")
     assert response.stream is not None  # noqa: S101 - a wire gives the stream of a 200 to who asks for it
-    headers = response.headers
-    length = natural(headers.get("Content-Length"))
-    if length is None and headers.get("Transfer-Encoding", "").lower() != "chunked":
+    length = content_length(response)
+    if length is None and not is_chunked(response):
         response.stream.close()
         raise action.failed("it does not say where the file ends")
     if length is not None and length > limit:
@@ -248,13 +246,17 @@ def download(action: Action, limit: int = MAX_DOWNLOAD) -> Steps[LimitedStream]:
     if length is not None:
         problem = f"it sent more than the {counted(length, 'byte')} that it had announced"
     stream = LimitedStream(response.stream, limit if length is None else length, problem)
-    stream.modified = headers.get("Last-Modified")
+    stream.modified = response.headers.get("Last-Modified")
     return stream
 
 
-def put(action: Action, target: str, body: Body) -> Steps[Response]:
+def put(target: str, body: Body) -> Steps[Response]:
     """Send a file, again if it is locked, and return the last answer."""
-    return unlocked(Request("PUT", target, body=body))
+    request = Request("PUT", target, body=body)
+    response = yield from unlocked(request)
+    if response.status == EXPECTATION_FAILED:  # the host, or a proxy, does not know what an announcement is
+        response = yield from unlocked(replace(request, is_announced=False))
+    return response
 
 
 def was_stored(action: Action, response: Response) -> bool:
@@ -262,19 +264,6 @@ def was_stored(action: Action, response: Response) -> bool:
     if response.status not in STORED:
         raise action.unexpected(response, "PUT")
     return STORED[response.status]
-
-
-def verify(action: Action, target: str, body: Body) -> Steps[None]:
-    """Make sure that a file which was just stored has its full size, where the server tells."""
-    try:
-        response = yield Request("HEAD", target)
-    except NoAnswerError:
-        return  # it has said that the file is stored
-    if response.status in ABSENT:
-        raise action.failed("it said that the file is stored, but does not have it")
-    stored = content_length(response) if response.status == 200 else None
-    if stored not in (None, body.size):
-        raise action.failed(f"it stored {stored:,} of {counted(body.size, 'byte')}")
 
 
 def unlocked(request: Request) -> Steps[Response]:
@@ -315,12 +304,13 @@ def is_directory_of_wsgidav(response: Response) -> bool:
 
 
 def content_length(response: Response) -> int | None:
-    """Return the size that the answer to a HEAD tells, in bytes."""
-    length = response.headers.get("Content-Length")
-    if length is None:
-        # Apache leaves it out for an empty file.
-        return 0 if server_product(response).startswith("apache") else None
-    return natural(length)
+    """Return the size that an answer tells, in bytes; None if it tells none."""
+    return natural(response.headers.get("Content-Length"))
+
+
+def is_chunked(response: Response) -> bool:
+    """Tell whether the body of an answer shows where it ends, although its size is not told before."""
+    return response.headers.get("Transfer-Encoding", "").lower() == "chunked"
 
 
 def limited_listing(stream: Stream, limit: int) -> Stream:
@@ -349,6 +339,25 @@ def server_product(response: Response) -> str:
 def natural(text: str | None) -> int | None:
     """Return the number that some digits stand for, and None for anything else; for what a host claims."""
     return int(text) if text and _NATURAL.fullmatch(text) else None
+
+
+def retry_after(response: Response) -> float:
+    """Return for how many seconds a host wants to be left alone, ten minutes at most; 0 if it does not say so.
+
+    It may name the moment, which is one of its own clock (RFC 9110, section 10.2.3).
+
+    Args:
+        response: Its answer.
+    """
+    if response.status not in _BUSY:
+        return 0
+    text = (response.headers.get("Retry-After") or "").strip()
+    moment = parse_http_date(text)
+    seconds: float | None = natural(text)
+    if seconds is None and moment is not None:
+        now = parse_http_date(response.headers.get("Date")) or datetime.now(UTC)
+        seconds = (moment - now).total_seconds()
+    return min(max(seconds or 0, 0), LONGEST_REST)
 
 
 def path_of_url(text: str | None) -> str | None:

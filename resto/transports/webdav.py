@@ -2,23 +2,31 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar, Unpack
 
 from resto.clock import monotonic
 from resto.courses import finish
 from resto.exceptions import ConfigurationError, TransportError, UnexpectedStatusCode
 from resto.sensitive import sensitive_variables
-from resto.transports import steps
+from resto.transports import looks, steps
 from resto.transports.base import Directory, Entry
 from resto.transports.bodies import Body, UnreadableBodyError
 from resto.transports.http import HttpOptions, HttpTransport, unavailable
 from resto.transports.late import log_late
+from resto.transports.leftovers import may_be_left_over
 from resto.transports.limits import LongAnswerError
 from resto.transports.messages import NoAnswerError, Request, Response, Steps, Stream
-from resto.transports.multistatus import PROPFIND_BODY, PROPFIND_SIZES_BODY, Member, parse_directory, parse_members
+from resto.transports.multistatus import (
+    PROPFIND_BODY,
+    PROPFIND_SIZES_BODY,
+    Member,
+    parse_all_members,
+    parse_directory,
+    parse_members,
+)
 from resto.transports.publishing import Unpublished
-from resto.transports.steps import Action
+from resto.transports.steps import Action, path_of
 
 
 __all__ = ["WebDAVTransport"]
@@ -83,7 +91,7 @@ class WebDAVTransport(HttpTransport):
         self._interrupted: dict[tuple[str, str], Unpublished] = {}
 
     def listdir(self, host: str, name: str) -> tuple[list[str], list[str]]:
-        members = self._members(self._action(host, name, "listdir"))
+        members = self._members(self._action(host, name, "listdir"), parse_members)
         directories = [member.name for member in members if member.is_collection]
         return directories, [member.name for member in members if not member.is_collection]
 
@@ -91,25 +99,47 @@ class WebDAVTransport(HttpTransport):
         pending = [prefix]
         while pending:
             directory = pending.pop()
-            for member in self._members(self._action(host, directory, "scan")):
+            for member in self._members(self._action(host, directory, "scan"), parse_all_members):
                 name = f"{directory}/{member.name}" if directory else member.name
                 if member.is_collection:
                     pending.append(name)
                 else:
                     yield Entry(name, member.size, member.modified, member.etag)
 
-    def _members(self, action: Action) -> list[Member]:
-        return finish(self._perform(action, self._list(action, PROPFIND_BODY, parse_members)))
+    def _members(self, action: Action, parse: Callable[[Stream, str], list[Member]]) -> list[Member]:
+        return finish(self._perform(action, self._list_members(action, parse)))
+
+    def _list_members(self, action: Action, parse: Callable[[Stream, str], list[Member]]) -> Steps[list[Member]]:
+        members = yield from self._list(action, PROPFIND_BODY, parse)
+        gone = yield from self._left_over(action, [member.name for member in members if not member.is_collection])
+        return [member for member in members if member.name not in gone] if gone else members
 
     def _browse(self, action: Action) -> Steps[Directory | None]:
         """Do so by PROPFIND, or as `HttpTransport` where the server has no such method."""
         try:
-            return (yield from self._list(action, PROPFIND_SIZES_BODY, parse_directory))
+            directory = yield from self._list(action, PROPFIND_SIZES_BODY, parse_directory)
         except UnexpectedStatusCode as error:
             # Apache says so of a single directory too, which holds an index.html.
             if error.status not in (405, 501):
                 raise
-        return (yield from super()._browse(action))
+            return (yield from super()._browse(action))
+        for name in (yield from self._left_over(action, directory.files)):
+            del directory.files[name]
+        return directory
+
+    def _left_over(self, action: Action, names: Iterable[str]) -> Steps[set[str]]:
+        """Return which files of a directory are not there any more, or not yet: the server had them for an upload, as it seems.
+
+        Files of the site may be called so, too: each is asked for.
+        """
+        server = self._server_product(action) or ""
+        gone: set[str] = set()
+        for name in names:
+            if may_be_left_over(name, server):
+                response = yield Request("HEAD", f"{steps.collection(action.target)}{path_of(name)}")
+                if response.status in steps.ABSENT:
+                    gone.add(name)
+        return gone
 
     def _list(self, action: Action, wanted: bytes, parse: Callable[[Stream, str], T]) -> Steps[T]:
         headers = {"Depth": "1", "Content-Type": "application/xml"}
@@ -121,8 +151,8 @@ class WebDAVTransport(HttpTransport):
             steps.close_stream(response)
             raise action.unexpected(response, "PROPFIND")
         try:
-            listing = steps.limited_listing(response.stream, self._max_listing)
-            return parse(listing, self._server_product(action) or "")
+            url = f"{action.url.scheme}://{action.url.netloc}{target}"
+            return parse(steps.limited_listing(response.stream, self._max_listing), url)
         except NoAnswerError as error:
             raise unavailable(action, error) from error
         except LongAnswerError as error:
@@ -141,10 +171,7 @@ class WebDAVTransport(HttpTransport):
         if moves:
             return (yield from self._upload_and_move(action, body))
         response = yield from self._put(action, action.target, body)
-        existed = steps.was_stored(action, response)
-        if body.size > steps.VERIFY_SIZE:
-            yield from steps.verify(action, action.target, body)
-        return existed
+        return (yield from looks.settle(action, response, body))
 
     def _moves(self, action: Action) -> Steps[bool]:
         if self._publish == "put":
@@ -201,7 +228,7 @@ class WebDAVTransport(HttpTransport):
             if error.is_late:
                 log_late(action.host, action.name, self.timeout)
         else:
-            steps.was_stored(action, response)
+            yield from looks.was_stored(action, upload.target, response, upload.body)
 
     def _put(self, action: Action, target: str, body: Body) -> Steps[Response]:
         """PUT, and if that fails for want of a parent, make the parents and PUT again."""
@@ -210,12 +237,12 @@ class WebDAVTransport(HttpTransport):
         tried = bool(parents) and body.size > ASK_FIRST_SIZE and parents[-1] not in known
         if tried:
             yield from self._make_collections(action, [parent for parent in parents if parent not in known])
-        response = yield from steps.put(action, target, body)
+        response = yield from steps.put(target, body)
         if response.status in PARENT_MAYBE_MISSING and parents:
             known.difference_update(parents)
             yield from self._make_collections(action, parents)
-            response = yield from steps.put(action, target, body)
-        if response.status in (201, 204):
+            response = yield from steps.put(target, body)
+        if response.status in (200, 201, 204):
             self._remember(action.host, parents)
         return response
 

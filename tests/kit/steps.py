@@ -33,6 +33,14 @@ def listed(is_collection):
     return 207, {}, Again(body.encode())
 
 
+def properties(size="", modified="", kind="<resourcetype/>"):
+    """The answer to PROPFIND about one file."""
+    said = f"{kind}<getcontentlength>{size}</getcontentlength><getlastmodified>{modified}</getlastmodified>"
+    found = f"<propstat><prop>{said}</prop><status>HTTP/1.1 200 OK</status></propstat>"
+    body = f'<multistatus xmlns="DAV:"><response><href>/x</href>{found}</response></multistatus>'
+    return 207, {}, Again(body.encode())
+
+
 class Again(io.BytesIO):
     """A body that can be read anew after each closing, as parameters of tests are shared."""
 

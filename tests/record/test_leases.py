@@ -11,6 +11,7 @@ from resto.exceptions import (
     HostUnavailableError,
     LeaseLostError,
     TransportError,
+    UnexpectedStatusCode,
 )
 from resto.health import Breaker
 from resto.models import Pending
@@ -53,6 +54,13 @@ def test_what_failed_stays_and_is_due_after_a_while(clock):
     for row in found.values():
         assert (row.due, row.quiet_until, row.attempts) == (clock[0] + 1, 0, 1)
     assert found["media-3"].error == FULL.problem
+
+
+def test_what_a_host_is_to_get_later_is_not_due_before(clock):
+    busy = UnexpectedStatusCode("media-1", "a", "upload", 503, "busy", 120)
+    open_lease(hosts=["media-1"]).settle([outcome("media-1", busy)])
+    [row] = recorded().values()
+    assert (row.due, row.quiet_until) == (clock[0] + 120, 0)
 
 
 @pytest.mark.parametrize("error", [SILENT, TransportError("media-1", "a", "upload", "cut off"), RuntimeError("a bug")])

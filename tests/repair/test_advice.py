@@ -121,10 +121,15 @@ def said(url, **options):
     return explained(WRITE, caught.value, is_server=True)
 
 
-@pytest.mark.parametrize("status", [200, 202, 302, 308, 403, 404, 405, 409, 413, 418, 500, 501, 507])
+@pytest.mark.parametrize("status", [202, 302, 308, 403, 404, 405, 409, 413, 418, 500, 501, 507])
 def test_host_that_refuses_uploads(status, resto_server):
     resto_server.fault_methods, resto_server.refuse_code = {"PUT"}, status
     assert f"A file cannot be written: PUT was answered {status}" in said(resto_server.url)
+
+
+def test_host_that_says_200_to_uploads_and_has_none(resto_server):
+    resto_server.fault_methods, resto_server.refuse_code = {"PUT"}, 200
+    assert "A file cannot be written: it said 200 to PUT, but does not have the file" in said(resto_server.url)
 
 
 def test_certificate_of_an_unknown_authority(media_servers):

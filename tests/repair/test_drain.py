@@ -229,6 +229,26 @@ def test_answer_that_is_a_failure_does_not_stop_the_others(storage, servers, clo
     assert drain() == Drained(done=3)
 
 
+@pytest.mark.parametrize("code", [429, 503])
+@pytest.mark.parametrize(("wanted", "seconds"), [("90", 90), ("86400", 600)])
+def test_host_that_wants_to_be_left_alone_is(storage, servers, clock, code, wanted, seconds):
+    servers[1].refuse_code = code
+    for number in range(40):
+        storage.save(f"{number:02}", ContentFile(b"1"))
+    servers[1].retry_after = wanted
+    clock[0] += 10
+    before = len(servers[1].log)
+    drained = drain()
+    assert drained.failed + drained.skipped == 40
+    assert drained.failed == 1
+    assert len(servers[1].log) - before <= 2
+    servers[1].heal()
+    clock[0] += seconds - 1
+    assert drain() == Drained()
+    clock[0] += 1
+    assert drain() == Drained(done=40)
+
+
 def test_process_that_was_killed_is_made_up_for(storage, servers, clock, media_root):
     storage.open_lease("a", storage.hosts, present=True)
     media_root.mkdir(exist_ok=True)

@@ -383,6 +383,16 @@ def test_what_nobody_closes_is_not_published(open_file, media_root, published, c
     assert "it was never closed, and what was written is lost" in caplog.text
 
 
+def test_what_is_detached_from_the_file_below_is_lost_and_said_so(open_file, media_root, published, caplog):
+    file = open_file("a", "wb")
+    file.write(b"whole")
+    file.file.detach().close()
+    del file
+    gc.collect()
+    assert (list(media_root.iterdir()), published) == ([], [])
+    assert "it was never closed, and what was written is lost" in caplog.text
+
+
 @pytest.mark.parametrize("wrap", [io.TextIOWrapper, io.BufferedWriter, closing])
 def test_what_is_closed_by_a_wrapper_is_published(open_file, media_root, published, caplog, wrap):
     with wrap(open_file("a", "wb")) as file:

@@ -14,6 +14,7 @@ KNOBS = {
     "fault_methods": {"PUT"},
     "override_code": 500,
     "refuse_code": 500,
+    "retry_after": "30",
     "readonly": True,
     "disk_full": True,
     "locked": 5,

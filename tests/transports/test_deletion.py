@@ -55,6 +55,15 @@ def test_a_host_that_looks_otherwise_is_asked_what_that_is(answer):
     assert not host.spares_directories
 
 
+def test_a_file_that_has_no_date_is_no_reason_to_doubt_what_is_known():
+    """Each deletion would begin with a trial."""
+    host = acquainted()
+    result, requests = delete(200, listed(False), 204, host=host, has_propfind=True)
+    assert result is True
+    assert [method for method, _ in sent(requests)] == ["HEAD", "PROPFIND", "DELETE"]
+    assert host.spares_directories
+
+
 def test_that_nothing_is_there_is_for_the_host_to_say_once_more():
     """Apache says so of directories."""
     result, requests = delete(404, 404, host=acquainted())

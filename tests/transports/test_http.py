@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
 
 from kit.reports import report
+from kit.wires import CREATED
 from resto.courses import course_of, finish
 from resto.exceptions import (
     ConfigurationError,
@@ -157,6 +158,52 @@ def test_a_download_that_is_cut_is_an_error(transport, resto_server, cut):
     resto_server.reset_after = cut
     with pytest.raises(HostUnavailableError):
         transport().content(resto_server.url, "a.txt")
+
+
+def announcing_session():
+    session = requests.Session()
+    session.headers["Expect"] = "100-continue"
+    return session
+
+
+@pytest.mark.parametrize("session", [None, announcing_session], ids=["connections", "requests"])
+@pytest.mark.parametrize("closing", ["", "Connection: close\r\n"])
+def test_a_host_that_knows_no_expectation_gets_a_large_file_all_the_same(transport, script, session, closing):
+    stored = []
+
+    def handle(peer):
+        while head := peer.head():
+            is_put = head[0].startswith("PUT")
+            is_expecting = is_put and "expect" in head[1]
+            if is_put and (session or not is_expecting):
+                stored.append(len(peer.body(int(head[1]["content-length"]))))
+            if is_expecting:
+                peer.say(f"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n{closing}\r\n".encode())
+                if closing:
+                    return
+            elif is_put:
+                peer.say(CREATED)
+            else:
+                peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: 1048577\r\n\r\n")
+
+    sender = transport(session=session)
+    assert sender.create(script(handle).url, "a.txt", bytes(1_048_577)) is False
+    assert stored[-1] == 1_048_577
+
+
+@pytest.mark.parametrize("kind", ["http", "webdav"])
+@pytest.mark.parametrize("size", [0, 7, 300_000])
+def test_a_server_may_say_200_of_a_file_that_it_has_replaced(transport, resto_server, kind, size):
+    """Jetty, and webdav-server of npm."""
+    sender = transport(kind)
+    sender.create(resto_server.url, "a.txt", b"other")
+    resto_server.fault_methods, resto_server.override_code = {"PUT"}, 200
+    assert sender.create(resto_server.url, "a.txt", bytes(size)) is True
+    resto_server.on_applied = lambda method, path: (
+        method == "PUT" and resto_server.create_file(path.strip("/"), b"other")
+    )
+    with pytest.raises(TransportError, match="it stored 5 of"):
+        sender.create(resto_server.url, "a.txt", bytes(size))
 
 
 @pytest.mark.parametrize("cut", [0, 1, 50_000])

@@ -366,7 +366,7 @@ def test_a_listing_may_be_as_long_as_its_limit(transport, script, kind):
     else:
         entry = b"<response><href>%s</href><propstat><prop>%s</prop></propstat></response>"
         root = entry % (b"/", b"<resourcetype><collection/></resourcetype>")
-        file = entry % (b"/a", b"<getcontentlength>1</getcontentlength>")
+        file = entry % (b"/a", b"<resourcetype/><getcontentlength>1</getcontentlength>")
         body = b'<multistatus xmlns="DAV:">' + root + file + b"</multistatus>"
 
     def handle(peer):
@@ -530,7 +530,7 @@ def test_a_text_has_its_limit_to_the_character(element):
     def parsed(size):
         text = {"href": "/a", "getetag": "t"} | {element: "/" + "x" * (size - 1)}
         root = "<response><href>/</href><propstat><prop><resourcetype><collection/></resourcetype></prop></propstat></response>"
-        file = f"<href>{text['href']}</href><propstat><prop><getetag>{text['getetag']}</getetag></prop></propstat>"
+        file = f"<href>{text['href']}</href><propstat><prop><resourcetype/><getetag>{text['getetag']}</getetag></prop></propstat>"
         return parse_members(io.BytesIO(f"{XML}{root}<response>{file}</response></multistatus>".encode()), "")
 
     parsed(MAX_TEXT)
@@ -557,7 +557,7 @@ def test_a_page_for_people_is_not_read_on():
 def test_what_is_unusual_is_read_all_the_same(depth, size):
     """Beside what servers say, a listing may hold anything, within the limits."""
     odd = "<x>" * depth + "</x>" * depth + "<!--x-->" * 50 + "<y z='='/>"
-    file = f"<response><href>/a</href><propstat><prop><n>{'n' * size}</n></prop></propstat></response>"
+    file = f"<response><href>/a</href><propstat><prop><resourcetype/><n>{'n' * size}</n></prop></propstat></response>"
     root = "<response><href>/</href><propstat><prop><resourcetype><collection/></resourcetype></prop></propstat></response>"
     text = f"{XML}{root}{odd}{file}</multistatus>".encode()
     stream = Repeated(text, b"", len(text), read_size=1000)

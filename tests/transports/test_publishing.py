@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.documents import ROOT, read_blocks
-from kit.steps import ACTION, DATE, acquainted, listed, run, sent
+from kit.steps import ACTION, DATE, acquainted, listed, properties, run, sent
 from resto.exceptions import (
     HostUnavailableError,
     RemoteDirectoryError,
@@ -101,7 +101,22 @@ def test_half_a_file_under_a_new_name_is_removed(upload):
 
 def test_a_size_that_is_not_told_is_no_proof(upload):
     with pytest.raises(TransportError, match="HEAD says no size"):
-        run(upload.publish(Acquaintance()), 201, (200, DATE), (200, DATE), (200, DATE))
+        run(upload.publish(Acquaintance()), 201, (200, DATE), 405, 403)
+
+
+def test_a_size_that_head_does_not_tell_is_asked_for_by_propfind(upload):
+    """Apache before a program, ASGIWebDAV."""
+    for head in ((200, DATE), told(0), 500):
+        _, requests = run(upload.publish(Acquaintance()), 201, head, properties(5))
+        assert [request.method for request in requests] == ["MOVE", "HEAD", "PROPFIND"]
+
+
+def test_what_is_not_dated_is_asked_for_by_propfind(upload):
+    """As lighttpd does not date what it knows no type of."""
+    _, requests = run(upload.publish(Acquaintance()), 204, (200, {"Content-Length": "5"}), listed(False))
+    assert [request.method for request in requests] == ["MOVE", "HEAD", "PROPFIND"]
+    with pytest.raises(RemoteDirectoryError, match="no file takes the place of one"):
+        run(upload.publish(Acquaintance()), 204, (200, {"Content-Length": "5"}), listed(True))
 
 
 def test_half_a_file_never_replaces_a_whole_one(dav, in_place):
@@ -131,6 +146,15 @@ def test_a_refusal_says_that_a_proxy_may_be_the_cause(dav, in_place):
         with pytest.raises(UnexpectedStatusCode, match=rf"MOVE was answered {code}.*proxy.*Destination"):
             dav.create(in_place.url, "a.txt", SMALL)
     assert list(in_place.files) == ["known.txt"]
+
+
+@pytest.mark.parametrize(
+    "answers", [[listed(True)], [405, (301, {"Location": f"{ACTION.target}/"})]], ids=["PROPFIND", "HEAD"]
+)
+def test_a_directory_that_is_in_the_way_is_named(upload, answers):
+    """nginx says 409, as it does of proxies that change the path."""
+    with pytest.raises(RemoteDirectoryError, match="no file takes the place of one"):
+        run(upload.publish(Acquaintance()), 409, *answers)
 
 
 def test_a_host_is_tried_anew_after_an_upload_that_is_elsewhere(dav, in_place):
@@ -177,7 +201,9 @@ def test_a_move_that_was_carried_out_is_not_sent_again(upload):
 def test_a_move_that_may_still_be_carried_out_is_not_sent_again(upload):
     with pytest.raises(NoAnswerError) as info:
         run(upload.publish(Acquaintance()), LATE, told(5))
-    assert info.value is LATE
+    assert info.value.problem.startswith("no answer within 2 s to MOVE; ")
+    assert "'timeout' is too short" in info.value.problem
+    assert info.value.ambiguous
     assert [*upload.discard(LATE)] == []
 
 

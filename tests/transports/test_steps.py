@@ -1,5 +1,6 @@
 """What answers mean, without a network: steps are given answers and asked what they want."""
 
+import pickle
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -7,12 +8,12 @@ from django.core.exceptions import SuspiciousFileOperation
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.steps import ACTION, DATE, run, sent
+from kit.steps import ACTION, run, sent
 from resto.exceptions import RemoteFileNotFoundError, TransportError, UnexpectedStatusCode
 from resto.hosts import parse_url
 from resto.transports import steps
 from resto.transports.bodies import Body
-from resto.transports.messages import NoAnswerError, Response
+from resto.transports.messages import Response
 from resto.transports.steps import Action
 
 
@@ -45,7 +46,7 @@ def test_exists(status, expected):
 
 
 @pytest.mark.parametrize("status", [201, 204, 206, 301, 304, 400, 401, 403, 405, 416, 500, 503])
-@pytest.mark.parametrize("action", [steps.exists, steps.size, steps.modified_time, steps.download])
+@pytest.mark.parametrize("action", [steps.exists, steps.download])
 def test_only_three_statuses_answer_a_read(action, status):
     with pytest.raises(UnexpectedStatusCode) as info:
         run(action(ACTION), status)
@@ -53,44 +54,10 @@ def test_only_three_statuses_answer_a_read(action, status):
 
 
 @pytest.mark.parametrize("status", [404, 410])
-@pytest.mark.parametrize("action", [steps.size, steps.modified_time, steps.download])
-def test_a_missing_file_cannot_be_read(action, status):
+def test_a_missing_file_cannot_be_read(status):
     with pytest.raises(RemoteFileNotFoundError) as info:
-        run(action(ACTION), status)
+        run(steps.download(ACTION), status)
     assert (info.value.host, info.value.name, info.value.action) == ("media-1", "a b/c.txt", "upload")
-
-
-@pytest.mark.parametrize(
-    ("headers", "expected"),
-    [
-        ({"Content-Length": "0"}, 0),
-        ({"Content-Length": "12"}, 12),
-        ({"Server": "Apache/2.4"}, 0),
-        ({"Server": "Apache"}, 0),
-        ({"Server": "Apache", "Content-Length": "3"}, 3),
-    ],
-)
-def test_size(headers, expected):
-    assert run(steps.size(ACTION), (200, headers))[0] == expected
-
-
-@pytest.mark.parametrize("length", [None, "", "-1", "1, 1", "x", "1.0", "²", "٣", "9" * 5000])
-def test_a_size_that_is_none_is_an_error(length):
-    headers = {} if length is None else {"Content-Length": length}
-    with pytest.raises(TransportError, match="how large"):
-        run(steps.size(ACTION), (200, headers))
-
-
-def test_modified_time():
-    result, requests = run(steps.modified_time(ACTION), (200, DATE))
-    assert result == datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)
-    assert sent(requests) == [("HEAD", ACTION.target)]
-
-
-@pytest.mark.parametrize("headers", [{}, {"Last-Modified": "yesterday"}])
-def test_a_time_that_is_none_is_an_error(headers):
-    with pytest.raises(TransportError, match="when the file was modified"):
-        run(steps.modified_time(ACTION), (200, headers))
 
 
 @pytest.mark.parametrize(
@@ -142,45 +109,24 @@ def test_a_full_disk_is_a_guess_only_for_servers_that_say_so_by_405(product, may
 
 
 def test_a_locked_file_is_tried_again_after_growing_delays():
-    response, requests = run(steps.put(ACTION, "/t", LARGE), 423, 423, 201)
+    response, requests = run(steps.put("/t", LARGE), 423, 423, 201)
     assert response.status == 201
     assert [request.delay for request in requests] == [0, *steps.LOCK_DELAYS[:2]]
     assert all(request.body is LARGE for request in requests)
 
 
+def test_an_expectation_that_fails_is_not_had_again():
+    response, requests = run(steps.put("/t", LARGE), 417, 423, 201)
+    assert response.status == 201
+    assert [request.is_announced for request in requests] == [True, False, False]
+    assert all(request.body is LARGE for request in requests)
+    assert run(steps.put("/t", LARGE), 417, 417)[0].status == 417
+
+
 def test_a_file_that_stays_locked_is_given_up():
-    response, requests = run(steps.put(ACTION, "/t", LARGE), *[423] * (len(steps.LOCK_DELAYS) + 1))
+    response, requests = run(steps.put("/t", LARGE), *[423] * (len(steps.LOCK_DELAYS) + 1))
     assert response.status == 423
     assert len(requests) == len(steps.LOCK_DELAYS) + 1
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [(200, {"Content-Length": str(LARGE.size)}), (200, {}), 405, 403, 500, NoAnswerError("silent", ambiguous=True)],
-    ids=["right", "unknown", "405", "403", "500", "silent"],
-)
-def test_a_stored_file_is_believed_unless_the_host_contradicts(answer):
-    _, requests = run(steps.verify(ACTION, "/t", LARGE), answer)
-    assert sent(requests) == [("HEAD", "/t")]
-
-
-@pytest.mark.parametrize(
-    ("answer", "problem"),
-    [
-        ((200, {"Content-Length": "17"}), "17 of"),
-        ((200, {"Server": "Apache"}), "0 of"),
-        (404, "does not have it"),
-        (410, "does not have it"),
-    ],
-    ids=["short", "empty", "404", "410"],
-)
-def test_a_stored_file_that_is_not_whole_is_an_error(answer, problem):
-    with pytest.raises(TransportError, match=problem):
-        run(steps.verify(ACTION, "/t", LARGE), answer)
-
-
-def test_small_files_are_not_checked():
-    assert next(steps.verify(ACTION, "/t", Body(b"a"))).method == "HEAD"
 
 
 # Errors
@@ -192,6 +138,35 @@ def test_an_unexpected_status_says_what_was_asked(method, status):
     text = str(ACTION.unexpected(Response(status, "", {}), method))
     assert f"{method} was answered {status}" in text
     assert (": " in text.partition("answered")[2]) is (status in steps._HINTS)
+
+
+NOON = "Sun, 06 Nov 1994 12:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, 0),
+        ({"Retry-After": "30"}, 30),
+        ({"Retry-After": " 30 "}, 30),
+        ({"Retry-After": "0"}, 0),
+        ({"Retry-After": "-5"}, 0),
+        ({"Retry-After": "soon"}, 0),
+        ({"Retry-After": "999999999999999999"}, 600),
+        ({"Retry-After": "9" * 5000}, 0),
+        ({"Retry-After": "Sun, 06 Nov 1994 12:01:00 GMT", "Date": NOON}, 60),
+        ({"Retry-After": "Sun, 06 Nov 1994 13:00:00 GMT", "Date": NOON}, 600),
+        ({"Retry-After": "Sun, 06 Nov 1994 11:59:00 GMT", "Date": NOON}, 0),
+        ({"Retry-After": NOON}, 0),
+        ({"Retry-After": "Sun, 06 Nov 2994 12:00:00 GMT"}, 600),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503, 500, 301])
+def test_a_host_says_when_it_wants_to_be_asked_again(status, headers, expected):
+    error = ACTION.unexpected(Response(status, "", headers), "PUT")
+    assert error.retry_after == (expected if status in (429, 503) else 0)
+    assert ("left alone for" in error.problem) is bool(error.retry_after)
+    assert pickle.loads(pickle.dumps(error)).retry_after == error.retry_after
 
 
 def test_a_directory_is_suspected_where_it_fits():
@@ -254,15 +229,6 @@ def test_a_url_that_is_none_has_no_path(text):
 def test_naturals(text):
     number = steps.natural(text)
     assert number is None or (number >= 0 and text == text.strip() and int(text) == number)
-
-
-def test_directory_of_wsgidav_is_no_file():
-    """It answers 200 to the name of a directory, without a date."""
-    action = Action("size", "media-1", "d", parse_url("http://media-1/", ""))
-    sequence = steps.size(action)
-    next(sequence)
-    with pytest.raises(RemoteFileNotFoundError):
-        sequence.send(Response(200, "OK", {"Server": "WsgiDAV/4.3", "Content-Length": "0"}))
 
 
 @pytest.mark.parametrize(

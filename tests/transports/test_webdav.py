@@ -13,6 +13,7 @@ from resto.exceptions import (
     TransportError,
 )
 from resto.transports import Directory, steps, webdav
+from resto.transports.steps import path_of
 from resto.transports.webdav import WebDAVTransport
 
 
@@ -497,6 +498,49 @@ def test_browse_tells_what_is_in_a_directory(transport, resto_server):
         dav.browse(resto_server.url, "missing")
     with pytest.raises(TransportError):
         dav.browse(resto_server.url, "a.txt")
+
+
+OWN = {"nginx": "scan.0123456789", "lighttpd": "notes.1.2~", "Apache": ".davfs.tmpAbCdEf"}
+
+
+@pytest.mark.parametrize("software", OWN)
+def test_a_file_of_the_site_may_be_called_like_what_a_server_leaves(transport, resto_server, software):
+    resto_server.software, name = software, OWN[software]
+    resto_server.create_file(f"d/{name}", b"12345")
+    resto_server.create_file("d/a.txt", b"1")
+    dav = transport("webdav")
+    assert dav.browse(resto_server.url, "d").files == {name: 5, "a.txt": 1}
+    assert sorted(dav.listdir(resto_server.url, "d")[1]) == sorted([name, "a.txt"])
+    assert sorted(entry.name for entry in dav.scan(resto_server.url, "d")) == sorted([f"d/{name}", "d/a.txt"])
+    assert methods(resto_server, "HEAD") == [("HEAD", f"/d/{path_of(name)}")] * 3
+
+
+@pytest.mark.parametrize("software", OWN)
+def test_what_a_server_has_for_the_time_of_an_upload_is_not_listed(transport, resto_server, software):
+    resto_server.software, name = software, OWN[software]
+    dav = transport("webdav")
+    for listed in (
+        lambda: list(dav.browse(resto_server.url, "").files),
+        lambda: dav.listdir(resto_server.url, "")[1],
+        lambda: [entry.name for entry in dav.scan(resto_server.url, "")],
+    ):
+        resto_server.create_file(name, b"1")
+        resto_server.on_applied = lambda method, path: method == "PROPFIND" and resto_server.delete_file(name)
+        assert listed() == []
+
+
+def test_scan_does_not_leave_out_what_the_server_does_not_tell_of(transport, script):
+    page = (
+        b'<multistatus xmlns="DAV:"><response><href>/</href><propstat><prop><resourcetype><collection/></resourcetype>'
+        b"</prop></propstat></response><response><href>/d/</href><status>HTTP/1.1 503 Oops</status></response></multistatus>"
+    )
+
+    def handle(peer):
+        while peer.head():
+            peer.say(b"HTTP/1.1 207 Multi-Status\r\nContent-Length: %d\r\n\r\n%s" % (len(page), page))
+
+    with pytest.raises(TransportError, match="of 'd', the host answers 503 for it"):
+        list(transport("webdav").scan(script(handle).url, ""))
 
 
 def test_a_listing_begins_once_a_connection_is_there(transport, resto_server):

@@ -251,7 +251,10 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
         by_pair = {(difference.host, difference.name): difference for difference in differences}
         if not by_pair:
             return
-        outcomes = self._decide(by_pair) if is_by_source else self._storage.repair_each(by_pair)
+        if is_by_source:
+            outcomes = self._decide(by_pair)
+        else:
+            outcomes = self._hosts.repair_each(by_pair, self._storage.repair_each)
         for outcome in outcomes:
             difference = by_pair.get((outcome.host, outcome.name))
             if difference is None:

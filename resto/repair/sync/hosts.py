@@ -1,7 +1,8 @@
 """The hosts of a comparison: what they are asked, what they answer, and which of them are given up."""
 
+import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from functools import partial
 from itertools import zip_longest
@@ -13,6 +14,7 @@ from resto.executors import Job
 from resto.names import problems_of_parts
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
+from resto.record.meaning import wanted_rest
 from resto.repair.sync.report import HostReport, problem_of
 from resto.storage import ReplicatedStorage
 from resto.storage.host_findings import problem_of as problem_of_host
@@ -23,6 +25,9 @@ __all__ = ["BLOCK", "Hosts", "Listings", "in_turn", "lacks", "tells"]
 
 # A host is given up when so many requests in a row have brought no answer.
 PATIENCE = 16
+
+# Seconds for which a host may want to be left alone in the course of a comparison; then it is given up.
+LONGEST_WAIT = 600
 
 # A host is given up when it has failed to list so many directories.
 MAX_PROBLEMS = 20
@@ -40,6 +45,9 @@ class _OfHost(Protocol):
 
 
 T = TypeVar("T", bound=_OfHost)
+PairT = tuple[str, str]
+
+sleep = time.sleep  # replaced by tests
 
 
 class Hosts:
@@ -53,6 +61,7 @@ class Hosts:
         self._storage = storage
         self._executor = get_plugin_manager().executor("thread")()
         self._given_up: set[str] = set()
+        self._waited: dict[str, float] = dict.fromkeys(storage.hosts, 0.0)  # seconds
         self.reports = {host: HostReport(host) for host in storage.hosts if chosen is None or host in chosen}
 
     def active(self) -> list[str]:
@@ -103,10 +112,18 @@ class Hosts:
     def read_listings(self, outcomes: Iterable[Outcome]) -> Listings:
         """Return what hosts have in a directory; report those that do not tell, or give them up."""
         listings: Listings = {}
-        for outcome in _observed(outcomes):
+        for first in _observed(outcomes):
+            outcome = self._listed_later(first)
             if self.is_active(outcome.host) and self._has_told(outcome):
                 listings[outcome.host] = outcome.value if outcome.ok else Directory()
         return listings
+
+    def _listed_later(self, outcome: Outcome) -> Outcome:
+        """Ask again for a listing when the host wants to be asked."""
+        host = outcome.host
+        while self.is_active(host) and self._waits(host, wanted_rest(outcome.error)):
+            outcome = _job("listdir", self._storage.transport_for(host).browse, host, outcome.name).run()
+        return outcome
 
     def _has_told(self, outcome: Outcome) -> bool:
         report = self.reports[outcome.host]
@@ -134,6 +151,48 @@ class Hosts:
     def open(self, host: str, name: str) -> BinaryIO:
         """Return a stream of the content that a file has on a host."""
         return self._storage.transport_for(host).open(host, name)
+
+    def repair_each(
+        self, pairs: Iterable[PairT], repair: Callable[[Iterable[PairT]], Iterator[Outcome]]
+    ) -> Iterator[Outcome]:
+        """Repair files on hosts, and yield what became of each; one that a host wants to get later it gets later.
+
+        Args:
+            pairs: Hosts and names, each pair once. They are taken when there is room.
+            repair: Repairs them, and yields what became of each.
+        """
+        left: Iterable[PairT] = pairs
+        while True:
+            resting: dict[str, float] = {}
+            later: list[PairT] = []
+            for outcome in repair(_of_awake(left, resting, later)):
+                host, seconds = outcome.host, wanted_rest(outcome.error)
+                if self._may_wait(host, seconds):
+                    resting[host] = max(seconds, resting.get(host, 0))
+                    later.append((host, outcome.name))
+                else:
+                    yield outcome
+            for host, seconds in resting.items():
+                self._waits(host, seconds)
+            if not later:
+                return
+            left = later
+
+    def _may_wait(self, host: str, seconds: float) -> bool:
+        """Return whether a host wants to be left alone, and for no longer than the comparison can wait; give it up if it is longer."""
+        if seconds and self._waited[host] + seconds > LONGEST_WAIT and self.is_active(host):
+            problem = f"it wants to be left alone for {seconds:.0f} s, after {self._waited[host]:.0f} s before, and was given up"
+            self.reports[host].problems.append(problem)
+            self._given_up.add(host)
+        return bool(seconds) and self.is_active(host)
+
+    def _waits(self, host: str, seconds: float) -> bool:
+        """Leave a host alone for a while; return whether it wanted to be."""
+        if not self._may_wait(host, seconds):
+            return False
+        self._waited[host] += seconds
+        sleep(seconds)
+        return True
 
     def run_each(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
         """Run many jobs, and yield what became of each; failures are not logged, as reports have them.
@@ -188,9 +247,21 @@ class _Silence:
         return self._problems.keys() - self._heard
 
 
+def _of_awake(pairs: Iterable[PairT], resting: Mapping[str, float], later: list[PairT]) -> Iterator[PairT]:
+    """Yield pairs of hosts that do not want to be left alone, and put the others off, until they are asked for."""
+    for pair in pairs:
+        if pair[0] in resting:
+            later.append(pair)
+        else:
+            yield pair
+
+
 def lacks(there: Directory | None, part: str) -> bool:
-    """Return whether a host is known not to have a directory: nginx does not list names with a dot in front."""
-    if there is None or part in there.directories:
+    """Return whether a host is known not to have a directory: nginx does not list names with a dot in front.
+
+    What is listed as something else may be a directory that the host does not tell of now.
+    """
+    if there is None or part in there.directories or part in there.others:
         return False
     return part in there.files or not part.startswith(".")
 
@@ -199,6 +270,8 @@ def tells(there: Directory | None, part: str, *, host_lacks_all: bool) -> bool:
     """Return whether a listing says if a file is there, and how large it is."""
     if there is None or part in there.files:
         return there is not None and there.files[part] is not None
+    if part in there.others:
+        return False
     return host_lacks_all or part in there.directories or not part.startswith(".")  # nginx, as in `lacks`
 
 

@@ -1,7 +1,7 @@
 """What has not come to its end, as a process was killed: uploads and trials lie on hosts under temporary names, and are removed from there."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError
@@ -17,9 +17,6 @@ __all__ = ["Unfinished"]
 
 # What is younger may still be under way.
 AGE = timedelta(days=1)
-
-# Injected by tests.
-clock = partial(datetime.now, UTC)
 
 
 class Unfinished:
@@ -74,12 +71,12 @@ class Unfinished:
         """
         transport = self._transport_for(host)
         try:
-            modified = transport.modified_time(host, name)
+            age = transport.age(host, name)
         except HostUnavailableError:
             raise
         except TransportError as error:  # Apache may say of a directory that nothing is there, others give no date
             return self._remove_trial(transport, host, name, error)
-        if not self._is_to_go(modified):
+        if not self._is_to_go(age):
             return False
         transport.delete(host, name)
         return True
@@ -90,20 +87,20 @@ class Unfinished:
             there = transport.browse(host, name)
             # Apache does not list a directory with such a file in it.
             has_file = there is None or FILE_OF_TRIAL in there.files
-            modified = transport.modified_time(host, file) if has_file else None
+            age = transport.age(host, file) if has_file else None
         except RemoteFileNotFoundError:
             if isinstance(error, RemoteFileNotFoundError):
                 return None  # it has come to its end
             raise error from None
         if there is not None and (there.directories or there.others or there.files.keys() - {FILE_OF_TRIAL}):
             raise error
-        if not self._is_to_go(modified):
+        if not self._is_to_go(age):
             return False
         if has_file:
             transport.delete(host, file)  # not every server removes a directory with it
         transport.remove_directory(host, name)
         return True
 
-    def _is_to_go(self, modified: datetime | None) -> bool:
+    def _is_to_go(self, age: timedelta | None) -> bool:
         # To remove an empty directory does no harm to a trial that is under way: it has shown nothing, and is repeated.
-        return not self._is_dry_run and (modified is None or clock() - modified >= AGE)
+        return not self._is_dry_run and (age is None or age >= AGE)

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from resto.exceptions import ConfigurationError, LeaseLostError, RemoteFileNotFoundError, TransportError
 from resto.executors import Job
+from resto.outcomes import Outcome
 from resto.progress import Watcher
 from resto.record.turns import Turn
 from resto.repair.sync.budgets import Budgets
@@ -282,8 +283,11 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
     def _repair(self, differences: Iterable[Difference]) -> None:
         under_way: dict[tuple[str, str], Difference] = {}
         pairs = self._pairs(differences, under_way)
-        for outcome in self._hosts.listening(self._storage.repair_each(pairs, from_nothing=self._from_nothing)):
+        for outcome in self._hosts.repair_each(pairs, self._repair_now):
             self._tell(settled(under_way.pop((outcome.host, outcome.name)), outcome))
+
+    def _repair_now(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Outcome]:
+        return self._hosts.listening(self._storage.repair_each(pairs, from_nothing=self._from_nothing))
 
     def _pairs(
         self, differences: Iterable[Difference], under_way: dict[tuple[str, str], Difference]

@@ -6,7 +6,9 @@ import pytest
 
 from kit.comparison import compare, found, write
 from kit.documents import ROOT, load_module
+from resto.exceptions import UnexpectedStatusCode
 from resto.plugins import get_plugin_manager
+from resto.repair.sync import Notice, hosts
 from resto.storage import DistributedStorage, HybridStorage
 from resto.transports import Directory
 from resto.transports.webdav import WebDAVTransport
@@ -51,6 +53,59 @@ def test_webdav_without_propfind_does_the_same(make, plain_server, media_root):
 
     assert plain_server.files == {"a": b"1"}
     assert report.agrees
+
+
+class ReluctantTransport(WebDAVTransport):
+    """Does not tell what some names are."""
+
+    unknown = ("ext", "secret")
+
+    def browse(self, host, name):
+        found = super().browse(host, name)
+        for part in self.unknown:
+            if part in found.directories or part in found.files:
+                found.directories.discard(part)
+                found.files.pop(part, None)
+                found.others[part] = "the host answers 503 for it"
+        return found
+
+
+def test_what_a_host_does_not_tell_of_is_asked_for(make, server, media_root):
+    storage = make(server, transport=ReluctantTransport)
+    write(media_root, {"a": b"1", "ext/b": b"2", "secret": b"3"})
+    for name in ("a", "ext/b", "secret", "extra"):
+        server.create_file(name, b"1")
+    server.create_file("ext/extra", b"1")
+
+    _, events = compare(storage, delete=True, max_delete=100)
+
+    assert found(events) == [("extra", "ext/extra", "repaired"), ("extra", "extra", "repaired")]
+    assert server.files == {"a": b"1", "ext/b": b"1", "secret": b"1"}
+    notices = [(event.name, event.reason) for event in events if isinstance(event, Notice)]
+    assert notices == [(part, "the host answers 503 for it") for part in ("ext", "secret")]
+
+
+class ClosedTransport(ReluctantTransport):
+    """Does not list what it does not tell of."""
+
+    def browse(self, host, name):
+        if name in self.unknown:
+            raise UnexpectedStatusCode(host, name, "listdir", 403, "PROPFIND was answered 403")
+        return super().browse(host, name)
+
+
+def test_what_a_host_does_not_let_be_looked_at_is_reported_and_left_alone(make, server, media_root):
+    storage = make(server, transport=ClosedTransport)
+    write(media_root, {"a": b"1", "ext/b": b"2"})
+    for name in ("a", "ext/b"):
+        server.create_file(name, b"1")
+
+    report, events = compare(storage, delete=True)
+
+    (problem,) = report.hosts[0].problems
+    assert "ext cannot be listed: PROPFIND was answered 403" in problem
+    assert not report.agrees
+    assert found(events) == []
 
 
 @pytest.mark.parametrize("storage_class", [DistributedStorage, HybridStorage])
@@ -179,3 +234,50 @@ def test_observers_are_told_of_questions_and_repairs(make, server, media_root, m
         ("listdir", "", True),
         ("repair", "a", True),
     ]
+
+
+# Hosts that are busy.
+
+
+@pytest.fixture
+def slept(monkeypatch):
+    """How long was waited; who waits does not, here."""
+    slept = []
+    monkeypatch.setattr(hosts, "sleep", slept.append)
+    return slept
+
+
+@pytest.mark.parametrize(
+    ("kind", "refused"), [(HybridStorage, "PUT"), (HybridStorage, "PROPFIND"), (DistributedStorage, "PROPFIND")]
+)
+def test_a_host_that_wants_to_be_asked_later_is(resto_server_factory, media_root, slept, monkeypatch, kind, refused):
+    servers = [resto_server_factory(), resto_server_factory()]
+    storage = kind([server.url for server in servers], "/media/", transport="webdav")
+    tree = {f"{number:02}": b"1" for number in range(50)}
+    write(media_root, tree)
+    for name in tree:
+        servers[0].create_file(name, b"1")
+    busy = servers[1]
+    busy.refuse_code, busy.retry_after, busy.fault_methods = 503, "30", {refused}
+    monkeypatch.setattr(hosts, "sleep", lambda seconds: (slept.append(seconds), busy.heal()))
+
+    report, _ = compare(storage)
+
+    assert slept == [30]
+    assert report.hosts[1].problems == []
+    if kind is HybridStorage:
+        assert busy.files == tree
+        assert report.agrees
+
+
+@pytest.mark.parametrize("refused", ["PUT", "PROPFIND"])
+def test_a_host_that_is_busy_for_too_long_is_given_up(make, server, media_root, slept, refused):
+    storage = make(server)
+    write(media_root, {"a": b"1", "b": b"1"})
+    server.refuse_code, server.retry_after, server.fault_methods = 429, "400", {refused}
+
+    report, _ = compare(storage)
+
+    assert slept == [400]
+    assert "it wants to be left alone for 400 s, after 400 s before, and was given up" in report.hosts[0].problems
+    assert not report.agrees
