@@ -4,10 +4,8 @@ import contextlib
 import errno
 import io
 import os
-import shutil
 import stat
 import tempfile
-from collections.abc import Callable
 from typing import IO, Any
 
 from django.core.files import File
@@ -19,7 +17,6 @@ from resto.master.root import Root
 __all__ = [
     "copy",
     "link_over",
-    "open_beside",
     "plain_file",
     "remove_upload",
     "require_plain",
@@ -93,48 +90,6 @@ def link_over(source: str, root: int, temporary: str) -> bool:
         return False
     os.replace(link, temporary, src_dir_fd=root, dst_dir_fd=root)
     return True
-
-
-def open_beside(
-    root: Root, name: str, mode: str, create: Callable[[Root, str, int], tuple[str, int]]
-) -> tuple[str, IO[Any]]:
-    """Open a temporary file; see `MasterCopy.open_beside`.
-
-    Args:
-        root: The directory of the master copy.
-        name: The file's name.
-        mode: As for the builtin `open`.
-        create: Makes an empty temporary file, whose permissions are at most those given, and returns its name and a descriptor.
-    """
-    status = _present(root, name, mode)
-    temporary, descriptor = create(root, name, 0o666 if status is None else stat.S_IMODE(status.st_mode))
-    try:
-        with os.fdopen(descriptor, "wb") as empty:
-            if status is not None and "w" not in mode:
-                _copy_present(root, name, empty)
-        return temporary, open(temporary, mode.replace("x", "w"), opener=root.open)
-    except BaseException:
-        root.remove(temporary)
-        raise
-
-
-def _present(root: Root, name: str, mode: str) -> os.stat_result | None:
-    """Return what the system says of a file that is about to be written; None if there is none."""
-    try:
-        status = root.status(name)
-    except FileNotFoundError:
-        if not set(mode) & set("wxa"):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name) from None
-        return None
-    require_plain(f"{root.path}/{name}", status)
-    if "x" in mode:
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
-    return status
-
-
-def _copy_present(root: Root, name: str, empty: IO[bytes]) -> None:
-    with contextlib.suppress(FileNotFoundError), open(name, "rb", opener=root.open) as present:
-        shutil.copyfileobj(present, empty)
 
 
 def require_plain(path: str, status: os.stat_result) -> None:

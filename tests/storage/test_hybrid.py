@@ -530,6 +530,30 @@ def test_field_whose_file_is_written_in_a_block_that_fails_keeps_the_file(storag
     assert master_files(media_root) == {"a": b"whole"}
 
 
+@pytest.mark.parametrize("mode", ["r+b", "ab", "wb"])
+def test_closing_undoes_nothing_that_was_done_while_the_file_was_open(storage, servers, media_root, mode):
+    for name in ("deleted", "saved anew"):
+        storage.save(name, ContentFile(b"before"))
+    deleted, saved = (storage.open(name, mode) for name in ("deleted", "saved anew"))
+    for file in (deleted, saved):
+        file.write(b"new")
+        storage.delete(file.name)
+    storage.save("saved anew", ContentFile(b"theirs"))
+    deleted.close()
+    with pytest.raises(FileExistsError, match="saved by somebody else"):
+        saved.close()
+    assert master_files(media_root) == {"saved anew": b"theirs"}
+    assert [dict(server.files) for server in servers] == [{"saved anew": b"theirs"}] * 3
+
+
+def test_hosts_have_what_several_have_appended(storage, servers):
+    files = [storage.open("a", "ab") for _ in range(3)]
+    for number, file in enumerate(files):
+        file.write(b"%d" % number)
+        file.close()
+    assert [dict(server.files) for server in servers] == [{"a": b"012"}] * 3
+
+
 def test_new_file_is_written(storage, servers):
     with storage.open("a/b", "xb") as file:
         file.write(b"new")
