@@ -6,6 +6,7 @@ import io
 import os
 import stat
 import tempfile
+from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
 from django.core.files import File
@@ -16,6 +17,7 @@ from resto.master.root import Root
 
 __all__ = [
     "copy",
+    "encoded",
     "link_over",
     "plain_file",
     "remove_upload",
@@ -45,6 +47,22 @@ def plain_file(content: "File[Any]") -> IO[bytes] | None:
     # Files of /proc, among others, have a content and no size.
     is_plain = file.readable() and stat.S_ISREG(status.st_mode) and status.st_size > 0
     return file if is_plain else None
+
+
+def encoded(chunks: Iterable[Any]) -> Iterator[bytes]:
+    """Yield the bytes of chunks, which are all text or all bytes.
+
+    Raises:
+        TypeError: They are neither: the first one says what they are, as Django has it.
+    """
+    is_text: bool | None = None
+    for chunk in chunks:
+        if is_text is None:
+            is_text = not isinstance(chunk, bytes)
+        if is_text is not isinstance(chunk, str):
+            wanted = "str" if is_text else "bytes"
+            raise TypeError(f"a chunk of the content must be {wanted}, not {type(chunk).__name__}")
+        yield chunk.encode() if is_text else chunk
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -112,7 +130,7 @@ def write_content(root: Root, temporary: str, descriptor: int, content: "File[An
         root: The directory of the master copy.
         temporary: The name of the file there.
         descriptor: Of the file.
-        content: What to write, at any position, text or bytes. It stays as it was.
+        content: What to write, at any position, text or bytes. It is read to its end, but for an upload with a file of its own.
     """
     try:
         if hasattr(content, "temporary_file_path"):
@@ -121,8 +139,10 @@ def write_content(root: Root, temporary: str, descriptor: int, content: "File[An
             os.fchmod(descriptor, stat.S_IMODE(os.stat(upload).st_mode))  # noqa: PTH116 - beside fchmod
         source = plain_file(content)
         if source is None or not copy(source, descriptor):
-            for chunk in content.chunks():
-                write_all(descriptor, chunk.encode() if isinstance(chunk, str) else chunk)
+            for chunk in encoded(content.chunks()):
+                write_all(descriptor, chunk)
+        elif not hasattr(content, "temporary_file_path"):
+            source.seek(0, os.SEEK_END)  # as if it was read
     finally:
         os.close(descriptor)  # readers on other machines see what was written when it is closed, with NFS
 

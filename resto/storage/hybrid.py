@@ -200,6 +200,8 @@ class HybridStorage(ReplicatingStorage):
 
     def _open(self, name: str, mode: str = "rb") -> "File[Any]":
         if is_writing(mode):
+            if not self._relative(name):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self.path(name))
             name = self._clean(name)
         try:
             return MasterFile(self.path(name), mode, partial(self._start_writing, name))

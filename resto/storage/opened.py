@@ -106,7 +106,7 @@ class MasterFile(File):  # type: ignore[type-arg]  # File is not generic at run 
         self._writing: Writing | None = None
         self._start = start
         super().__init__(self._opened(path, mode), path)
-        self.mode = mode
+        self._note_mode(mode)
 
     def _opened(self, path: str, mode: str) -> IO[Any]:
         self._is_whole = True
@@ -127,13 +127,20 @@ class MasterFile(File):  # type: ignore[type-arg]  # File is not generic at run 
             return self
         self.close()
         self.__dict__.pop("size", None)  # Django remembers it
-        self.file = self._opened(str(self.name), mode or self.mode)
-        self.mode = mode or self.mode
+        mode = mode or self.mode
+        self.file = self._opened(str(self.name), mode)
+        self._note_mode(mode)
         return self
 
+    def _note_mode(self, mode: str) -> None:
+        # What is open says it in other words: `rb+` of a file that was opened as `w+b`. A new one is open as a temporary one.
+        told = getattr(self.file, "mode", mode)
+        self.mode = told if "x" not in mode else "".join(sorted(mode, key="xb+".find)) if "b" in mode else mode
+        self._asked = mode
+
     def _allows(self, mode: str) -> bool:
-        is_as_text = ("b" in mode) == ("b" in self.mode)
-        return mode == self.mode or ("+" in self.mode and not is_writing(mode) and is_as_text)
+        is_as_text = ("b" in mode) == ("b" in self._asked)
+        return mode == self._asked or ("+" in self._asked and not is_writing(mode) and is_as_text)
 
     def write(self, data: Any) -> int:
         """Write bytes or text, as the mode wants; return how many."""
