@@ -4,18 +4,19 @@ import contextlib
 import errno
 import os
 from collections.abc import Callable, Iterator
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.files.storage import FileSystemStorage
 
 from resto.exceptions import os_error
+from resto.master.beside import Became, Beside, open_beside
 from resto.master.identity import Believer, Proof, seal_of
 from resto.master.listing import browse
 from resto.master.proven import ProvenDirectory
 from resto.master.root import Root
-from resto.master.snapshots import Fingerprint, Snapshot, fingerprint_of
+from resto.master.snapshots import Fingerprint, Snapshot, fingerprint_at, snapshot_at
 from resto.master.sweep import Sweep
-from resto.master.writing import open_beside, write_content
+from resto.master.writing import write_content
 from resto.names import is_ordinary, is_temporary, restored_name, temporary_name
 from resto.transports import Directory
 
@@ -128,7 +129,7 @@ class MasterCopy(FileSystemStorage):
             problem = f"{self.location}/{directory} exists and is not a directory."
             raise os_error(FileExistsError, errno.EEXIST, problem) from error
 
-    def open_beside(self, name: str, mode: str) -> tuple[str, IO[Any]]:
+    def open_beside(self, name: str, mode: str) -> Beside:
         """Open a temporary file in a writing mode, with the present content of a name's file where the mode keeps it.
 
         Args:
@@ -136,7 +137,7 @@ class MasterCopy(FileSystemStorage):
             mode: As for the builtin `open`.
 
         Returns:
-            The name of the temporary file, for `publish_beside` or `discard`, and the file.
+            The file, for `publish_beside` or `discard_beside`.
 
         Raises:
             FileExistsError: There is a file, and the mode is for exclusive creation.
@@ -146,16 +147,23 @@ class MasterCopy(FileSystemStorage):
         with self.proven.changing(name, makes=True) as root:
             return open_beside(root, name, mode, self._create_temporary)
 
-    def publish_beside(self, temporary: str, name: str, *, replace: bool) -> bool:
-        """Give a temporary file its final name; return False if that is taken, and must not be replaced.
+    def publish_beside(self, name: str, beside: Beside) -> Became:
+        """Give what was written its final name, unless the file of that name is not the one any more that was opened.
 
         Raises:
             ConfigurationError: The directory is not the master copy, and nothing was changed.
             ReplacedMeanwhileError: It has ceased to be meanwhile.
         """
         with self.proven.changing(name) as root:
-            root.set_permissions(temporary, root.status(temporary), self.file_permissions_mode)
-            return root.publish(temporary, name, replace=replace)
+            return beside.publish(root, self.file_permissions_mode, self._create_temporary)
+
+    def discard_beside(self, beside: Beside) -> None:
+        """Remove what was written, unless it is published."""
+        try:
+            with Root(str(self.location)) as root:
+                beside.discard(root)
+        except FileNotFoundError:
+            beside.discard(None)
 
     def discard(self, temporary: str) -> None:
         """Remove a temporary file, if it is there."""
@@ -200,11 +208,7 @@ class MasterCopy(FileSystemStorage):
             ConfigurationError: It is not the master copy.
         """
         with self.proven.looking(name, proof) as root:
-            descriptor = _opened_file(root, name)
-            try:
-                return None if descriptor is None else Snapshot(descriptor, proof)
-            except IsADirectoryError:
-                return None
+            return snapshot_at(root, name, proof)
 
     def fingerprint(self, name: str, proof: Proof | None = None) -> Fingerprint | None:
         """Return the state of a name's file: any change of the file changes it; None if there is no file.
@@ -218,15 +222,7 @@ class MasterCopy(FileSystemStorage):
             ConfigurationError: As for `snapshot`.
         """
         with self.proven.looking(name, proof) as root:
-            descriptor = _opened_file(root, name)  # not stat: NFS serves that from a cache, and looks again for an open
-            if descriptor is None:
-                return None
-            try:
-                return fingerprint_of(os.fstat(descriptor))
-            except IsADirectoryError:
-                return None
-            finally:
-                os.close(descriptor)
+            return fingerprint_at(root, name)
 
     def require_mounted(self, name: str) -> None:
         """Raise unless the master copy has a file, or at least other files; one that has an identity may be empty.
@@ -279,20 +275,3 @@ def _remove_directory(root: Root, name: str) -> None:
             raise
         problem = f"{name!r} is a directory that is not empty; only files and empty directories can be deleted"
         raise os_error(IsADirectoryError, errno.EISDIR, problem) from None
-
-
-def _opened_file(root: Root, name: str) -> int | None:
-    """Open the file of a name, and return its descriptor; None if there is no file."""
-    try:
-        # It does not wait for somebody to write into a pipe of that name.
-        return root.open(name, os.O_RDONLY | os.O_NONBLOCK)
-    except FileNotFoundError:
-        if root.is_link(name):  # and not a file that was saved a moment ago
-            problem = f"{name!r} is a link to what is not there; is it mounted?"
-            raise os_error(FileNotFoundError, errno.ENOENT, problem) from None
-    except (NotADirectoryError, IsADirectoryError):
-        pass
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:  # such a file cannot be there
-            raise
-    return None

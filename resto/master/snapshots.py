@@ -1,5 +1,6 @@
 """Snapshots: files of the master copy that are held open while they are sent, and the state that each had then."""
 
+import errno
 import io
 import math
 import os
@@ -9,17 +10,21 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Protocol, Self
 
+from resto.exceptions import os_error
 from resto.master.identity import Proof
+from resto.master.root import Root
 
 
 __all__ = [
     "Fingerprint",
     "Snapshot",
     "SnapshotReader",
+    "fingerprint_at",
     "fingerprint_of",
     "shared_fingerprint",
     "shared_snapshot",
     "sharing_snapshots",
+    "snapshot_at",
 ]
 
 Fingerprint = tuple[int, int, int, int]
@@ -117,6 +122,62 @@ def fingerprint_of(status: os.stat_result) -> Fingerprint:
             raise IsADirectoryError
         raise OSError("the master copy has neither a file nor a directory there, but a pipe or a device")
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def snapshot_at(root: Root, name: str, proof: Proof | None = None) -> Snapshot | None:
+    """Open the file of a name; return None if there is no file.
+
+    Args:
+        root: The directory of the master copy.
+        name: In canonical form.
+        proof: As for `Snapshot`.
+
+    Raises:
+        FileNotFoundError: There is a link to what is not there.
+    """
+    descriptor = _opened_file(root, name)
+    try:
+        return None if descriptor is None else Snapshot(descriptor, proof)
+    except IsADirectoryError:
+        return None
+
+
+def fingerprint_at(root: Root, name: str) -> Fingerprint | None:
+    """Return the state of a name's file; None if there is no file.
+
+    Args:
+        root: As for `snapshot_at`.
+        name: As for `snapshot_at`.
+
+    Raises:
+        FileNotFoundError: As for `snapshot_at`.
+    """
+    descriptor = _opened_file(root, name)  # not stat: NFS serves that from a cache, and looks again for an open
+    if descriptor is None:
+        return None
+    try:
+        return fingerprint_of(os.fstat(descriptor))
+    except IsADirectoryError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _opened_file(root: Root, name: str) -> int | None:
+    """Open the file of a name, and return its descriptor; None if there is no file."""
+    try:
+        # It does not wait for somebody to write into a pipe of that name.
+        return root.open(name, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        if root.is_link(name):  # and not a file that was saved a moment ago
+            problem = f"{name!r} is a link to what is not there; is it mounted?"
+            raise os_error(FileNotFoundError, errno.ENOENT, problem) from None
+    except (NotADirectoryError, IsADirectoryError):
+        pass
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:  # such a file cannot be there
+            raise
+    return None
 
 
 class SnapshotReader(io.RawIOBase):

@@ -4,10 +4,9 @@ import contextlib
 import errno
 import io
 import os
-import shutil
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
 from django.core.files import File
@@ -18,8 +17,8 @@ from resto.master.root import Root
 
 __all__ = [
     "copy",
+    "encoded",
     "link_over",
-    "open_beside",
     "plain_file",
     "remove_upload",
     "require_plain",
@@ -48,6 +47,22 @@ def plain_file(content: "File[Any]") -> IO[bytes] | None:
     # Files of /proc, among others, have a content and no size.
     is_plain = file.readable() and stat.S_ISREG(status.st_mode) and status.st_size > 0
     return file if is_plain else None
+
+
+def encoded(chunks: Iterable[Any]) -> Iterator[bytes]:
+    """Yield the bytes of chunks, which are all text or all bytes.
+
+    Raises:
+        TypeError: They are neither: the first one says what they are, as Django has it.
+    """
+    is_text: bool | None = None
+    for chunk in chunks:
+        if is_text is None:
+            is_text = not isinstance(chunk, bytes)
+        if is_text is not isinstance(chunk, str):
+            wanted = "str" if is_text else "bytes"
+            raise TypeError(f"a chunk of the content must be {wanted}, not {type(chunk).__name__}")
+        yield chunk.encode() if is_text else chunk
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -95,48 +110,6 @@ def link_over(source: str, root: int, temporary: str) -> bool:
     return True
 
 
-def open_beside(
-    root: Root, name: str, mode: str, create: Callable[[Root, str, int], tuple[str, int]]
-) -> tuple[str, IO[Any]]:
-    """Open a temporary file; see `MasterCopy.open_beside`.
-
-    Args:
-        root: The directory of the master copy.
-        name: The file's name.
-        mode: As for the builtin `open`.
-        create: Makes an empty temporary file, whose permissions are at most those given, and returns its name and a descriptor.
-    """
-    status = _present(root, name, mode)
-    temporary, descriptor = create(root, name, 0o666 if status is None else stat.S_IMODE(status.st_mode))
-    try:
-        with os.fdopen(descriptor, "wb") as empty:
-            if status is not None and "w" not in mode:
-                _copy_present(root, name, empty)
-        return temporary, open(temporary, mode.replace("x", "w"), opener=root.open)
-    except BaseException:
-        root.remove(temporary)
-        raise
-
-
-def _present(root: Root, name: str, mode: str) -> os.stat_result | None:
-    """Return what the system says of a file that is about to be written; None if there is none."""
-    try:
-        status = root.status(name)
-    except FileNotFoundError:
-        if not set(mode) & set("wxa"):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name) from None
-        return None
-    require_plain(f"{root.path}/{name}", status)
-    if "x" in mode:
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
-    return status
-
-
-def _copy_present(root: Root, name: str, empty: IO[bytes]) -> None:
-    with contextlib.suppress(FileNotFoundError), open(name, "rb", opener=root.open) as present:
-        shutil.copyfileobj(present, empty)
-
-
 def require_plain(path: str, status: os.stat_result) -> None:
     """Raise `OSError` unless something is a file.
 
@@ -157,7 +130,7 @@ def write_content(root: Root, temporary: str, descriptor: int, content: "File[An
         root: The directory of the master copy.
         temporary: The name of the file there.
         descriptor: Of the file.
-        content: What to write, at any position, text or bytes. It stays as it was.
+        content: What to write, at any position, text or bytes. It is read to its end, but for an upload with a file of its own.
     """
     try:
         if hasattr(content, "temporary_file_path"):
@@ -166,8 +139,10 @@ def write_content(root: Root, temporary: str, descriptor: int, content: "File[An
             os.fchmod(descriptor, stat.S_IMODE(os.stat(upload).st_mode))  # noqa: PTH116 - beside fchmod
         source = plain_file(content)
         if source is None or not copy(source, descriptor):
-            for chunk in content.chunks():
-                write_all(descriptor, chunk.encode() if isinstance(chunk, str) else chunk)
+            for chunk in encoded(content.chunks()):
+                write_all(descriptor, chunk)
+        elif not hasattr(content, "temporary_file_path"):
+            source.seek(0, os.SEEK_END)  # as if it was read
     finally:
         os.close(descriptor)  # readers on other machines see what was written when it is closed, with NFS
 

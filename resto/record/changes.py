@@ -17,7 +17,7 @@ from resto.names import shown
 from resto.outcomes import Outcome
 from resto.record.attempts import note_missed
 from resto.record.database import is_part_of_transaction
-from resto.record.leases import Lease
+from resto.record.leases import Lease, lease_seconds
 
 
 __all__ = [
@@ -91,6 +91,20 @@ class Change:
         """Remove the record: nothing was changed."""
         if self.lease is not None:
             self.lease.forget()
+
+    def leave(self, name: str) -> None:
+        """Leave it to drains to let the hosts follow: nothing is sent now."""
+        if self.lease is None:
+            return
+        with suppress(DatabaseError):  # the rows are due when the lease ends
+            self.lease.release(lease_seconds())
+        if is_part_of_transaction():
+            note_missed(partial(self._leave_again, name))
+
+    def _leave_again(self, name: str) -> None:
+        again = Change(self._storage, present=self._present)
+        again.announce(name, self._hosts)
+        again.leave(name)
 
     def take_back(self, name: str) -> None:
         """Make sure that nobody else may write to the hosts, and record that the master copy is about to have no file."""

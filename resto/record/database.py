@@ -5,10 +5,13 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager, contextmanager, suppress
+from contextvars import copy_context
 from functools import cache, partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
+from asgiref.sync import AsyncToSync
 from django.apps import apps
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db import DatabaseError, OperationalError, connections
@@ -24,6 +27,7 @@ from resto.settings import get_setting, remembered, settings_have_changed
 __all__ = [
     "connected",
     "execute",
+    "in_thread_of_transaction",
     "is_active",
     "is_broken",
     "is_installed",
@@ -44,6 +48,8 @@ _CONFLICTS = ("40P01", "40001")  # deadlock_detected, serialization_failure (Pos
 _MYSQL_DEADLOCK = 1213  # ER_LOCK_DEADLOCK
 
 _FAILED = 3  # PQTRANS_INERROR of libpq
+
+_PATIENCE = 1.0  # seconds until a thread is taken for busy that should wait for this one
 
 
 class _ForbiddenError(DatabaseError):
@@ -163,7 +169,12 @@ def outside_loops(function: Callable[P, T]) -> Callable[P, T]:
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
         if _running_loop() is None:
             return function(*args, **kwargs)
-        return call_in_thread(partial(_with_connection, _served(), function, *args, **kwargs))
+        caller = _served()
+        if _is_in_transaction(caller):
+            done = _done_by_waiting_thread(partial(function, *args, **kwargs))
+            if done is not None:
+                return done.result()
+        return call_in_thread(partial(_with_connection, caller, function, *args, **kwargs))
 
     return wrapper
 
@@ -178,14 +189,42 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
+def in_thread_of_transaction(call: Callable[[], T]) -> T:
+    """Return the result of a call that is made where the caller may be in a transaction: here, or where its event loop is waited for."""
+    done = None if _running_loop() is None else _done_by_waiting_thread(call)
+    return call() if done is None else done.result()
+
+
+def _done_by_waiting_thread(call: Callable[[], T]) -> "Future[T] | None":
+    """Make a call in the thread that waits for this event loop in `async_to_sync`, where Django's models use the database, too.
+
+    So does the client of a test whose view is asynchronous, and the transaction of the test is that of its thread.
+
+    Returns:
+        What is done; None if there is no such thread, or it is busy, perhaps with what waits for this loop.
+    """
+    executor = getattr(AsyncToSync.executors, "current", None)
+    if executor is None:
+        return None
+    try:
+        future: Future[T] = executor.submit(copy_context().run, call)
+    except RuntimeError:
+        return None  # it has ceased to wait
+    wait([future], _PATIENCE)
+    return None if future.cancel() else future
+
+
 def _callers() -> BaseDatabaseWrapper:
-    """Return Django's connection of this thread, and in its transaction it may be.
+    """Return Django's connection of this thread, or of that which waits for its event loop, and in its transaction it may be.
 
     Within an event loop Django would find another one, which nothing can use, and which is in no transaction.
     """
     alias, loop = get_setting("DATABASE"), _running_loop()
     if loop is None:
         return connections[alias]
+    done = _done_by_waiting_thread(partial(connections.__getitem__, alias))
+    if done is not None:
+        return done.result()
     asyncio._set_running_loop(None)  # noqa: SLF001 - as event loops do, and for as long as it takes to look
     try:
         return connections[alias]

@@ -14,6 +14,7 @@ from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
 from resto.record import claims
 from resto.record.changes import current_lease, holding, settled_together
+from resto.record.database import in_thread_of_transaction
 from resto.record.leases import Lease
 from resto.storage.hybrid import HybridStorage
 from resto.storage.jobs import failed_by_executor
@@ -74,6 +75,9 @@ class AsyncStorage(HybridStorage):
             return
         settle = settled_together(lease, len(jobs))
         jobs = [replace(job, finished=partial(_tell_both, self.report, settle)) for job in jobs]
+        in_thread_of_transaction(partial(self._submit_after_transaction, jobs))
+
+    def _submit_after_transaction(self, jobs: list[Job]) -> None:
         if transaction.get_connection().in_atomic_block:
             # A job that another process does may be done before the transaction ends. A rollback takes the job back, not
             # the row.

@@ -10,7 +10,7 @@ from typing import IO, Any, BinaryIO, Self, cast
 from django.core.files import File
 from django.core.files.uploadedfile import TemporaryUploadedFile
 
-from resto.master.writing import plain_file
+from resto.master.writing import encoded, plain_file
 
 
 __all__ = ["ContentReader", "RemoteFile", "SharedContent", "spool"]
@@ -95,8 +95,8 @@ class SharedContent:
 def _copied(content: "File[Any]") -> IO[bytes]:
     copy: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOL_SIZE)  # noqa: SIM115 - closed by whoever asked for it
     try:
-        for chunk in content.chunks():
-            copy.write(chunk.encode() if isinstance(chunk, str) else chunk)
+        for chunk in encoded(content.chunks()):
+            copy.write(chunk)
         copy.flush()
     except BaseException:
         copy.close()

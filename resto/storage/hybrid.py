@@ -30,6 +30,7 @@ from resto.storage.kinds import require_flag, require_path
 from resto.storage.naming import MaxLength, require_given
 from resto.storage.opened import MasterFile, Writing, is_writing
 from resto.storage.replicating import ReplicatingStorage
+from resto.storage.reporting import log_kept_by_hosts
 from resto.storage.undo import follow, forgetting, undone_here, with_consequence
 
 
@@ -140,7 +141,7 @@ class HybridStorage(ReplicatingStorage):
 
     def _announce(self, change: Change, name: str) -> str:
         """Record that a name is about to get a file, or another one if a file of that name is still to be restored."""
-        while self.belief.is_restoring and not self._allow_overwrite and self.is_on_hosts(name):
+        while self.belief.is_restoring and not self._allow_overwrite and self._is_to_come_back(name):
             name = self._alternative(name)
         change.announce(name)
         return name
@@ -152,6 +153,8 @@ class HybridStorage(ReplicatingStorage):
 
     def delete(self, name: str) -> None:
         """Delete a file from the master copy and from all hosts, if it is there; or an empty directory from the master copy.
+
+        While the master copy is being restored, hosts keep the file: that it is to be removed is recorded, and drains do it afterwards.
 
         Raises:
             IsADirectoryError: The name is that of a directory which is not empty.
@@ -166,9 +169,15 @@ class HybridStorage(ReplicatingStorage):
             return
         change = Change(self, present=False)
         change.announce(name)
+        if change.lease is None:
+            self._master.proven.require_whole()  # a restore would bring it back
         with forgetting(change):
             self._master.delete(name)
         change.confirm(name)
+        if self.belief.is_restoring:
+            change.leave(name)
+            log_kept_by_hosts(name)
+            return
         follow(change, self.remove, name, "the master copy is deleted, and was not undone")
 
     def _is_of_hosts(self, name: str) -> bool:
@@ -205,6 +214,8 @@ class HybridStorage(ReplicatingStorage):
 
     def _open(self, name: str, mode: str = "rb") -> "File[Any]":
         if is_writing(mode):
+            if not self._relative(name):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self.path(name))
             name = self._clean(name)
         try:
             return MasterFile(self.path(name), mode, partial(self._start_writing, name))

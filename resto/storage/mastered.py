@@ -108,22 +108,31 @@ class MasteredStorage(LocatedStorage):
 
     def _require_restored(self, name: str, mode: str) -> None:
         """Raise if a file is to be changed, or created exclusively, that is still on its way back."""
-        if not self._may_lack_files() or not self.lacks(name) or not self.is_on_hosts(name):
+        if not self._may_lack_files() or not self.lacks(name) or not self._is_to_come_back(name):
             return
         if "x" in mode:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
         raise ConfigurationError(f"{name!r} is still to be restored", "Try again later; or write it anew.", "E019")
 
+    def _is_to_come_back(self, name: str) -> bool:
+        """Return whether any host that answers has a file that the site has not deleted since."""
+        return bool(self._truthful_hosts(name)) and self.is_on_hosts(name)
+
     def _truthful_hosts(self, name: str) -> tuple[str, ...]:
-        """Return the hosts that have missed nothing of a name, or all if none has."""
+        """Return the hosts that have missed nothing of a name, or all if none has; none if it was deleted: they may have it still."""
         alias = self.record_alias()
         pending = pending_of([alias], [name]).get(name, ()) if alias is not None else ()
+        if pending and not pending[-1].present:
+            return ()
         behind = {row.host for row in pending}
         return tuple(host for host in self.hosts if host not in behind) or self.hosts
 
     def _read(self, action: str, name: str, func: Callable[[str, str], T]) -> T:
         name = self._clean(name)
-        jobs = (self._guarded_job(action, func, host, name) for host in self._truthful_hosts(name))
+        hosts = self._truthful_hosts(name)
+        if not hosts:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+        jobs = (self._guarded_job(action, func, host, name) for host in hosts)
         answer: T = first_answer(action, name, jobs, self.report, self.hosts)
         return answer
 

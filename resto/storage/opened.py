@@ -11,6 +11,7 @@ from typing import IO, Any, Self, cast
 
 from django.core.files import File
 
+from resto.exceptions import os_error
 from resto.master.copy import MasterCopy
 from resto.master.writing import require_plain
 from resto.names import shown
@@ -54,30 +55,38 @@ class Writing:
         self._name = name
         self._change = change
         self._update = update
-        self._replace = "x" not in mode
-        self._temporary, self.file = master.open_beside(name, mode)
+        self._beside = master.open_beside(name, mode)
+        self.file = self._beside.file
 
     def publish(self) -> None:
-        """Give the file its name, once it is closed, and replicate it.
+        """Give the file its name, once it is closed, and replicate it, unless the file that was opened is not there any more.
+
+        A deletion that came first holds, as it does for Django, and is not undone: the log says that what was written is lost.
 
         Raises:
-            FileExistsError: It was opened for exclusive creation, and somebody else has created it since.
+            FileExistsError: There is another file by now, which somebody else has saved since.
             ReplicationError: As for saving a file.
         """
         try:
             self._change.announce(self._name)
             with forgetting(self._change):
-                published = self._master.publish_beside(self._temporary, self._name, replace=self._replace)
-            if not published:
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self._name)
+                became = self._master.publish_beside(self._name, self._beside)
         finally:
             self.discard()
-        self._change.confirm(self._name)
-        follow(self._change, self._update, self._name, "the master copy is written, and was not undone")
+        if became == "published":
+            self._change.confirm(self._name)
+            follow(self._change, self._update, self._name, "the master copy is written, and was not undone")
+            return
+        self._change.forget()
+        if became == "replaced":
+            problem = f"{self._name!r} was saved by somebody else while it was open; what was written here is lost"
+            raise os_error(FileExistsError, errno.EEXIST, problem)
+        if became == "deleted":
+            logger.warning("%s was deleted while it was open, and what was written is lost.", shown(self._name))
 
     def discard(self) -> None:
         """Remove what was written, unless it is published."""
-        self._master.discard(self._temporary)
+        self._master.discard_beside(self._beside)
 
 
 class MasterFile(File):  # type: ignore[type-arg]  # File is not generic at run time
@@ -85,7 +94,8 @@ class MasterFile(File):  # type: ignore[type-arg]  # File is not generic at run 
 
     What is written is published and replicated when the file is closed, as a whole; until then readers see the file as it was
     before. They go on to do so, and the log says it, if a write has failed, if the file is closed while an exception is on its way
-    that was not there when it was opened, or if nobody closes it.
+    that was not there when it was opened, or if nobody closes it. So they do if somebody else has deleted the file or saved another one
+    since it was opened; what was appended comes after what others have appended.
 
     Args:
         path: Of the file; also its name, as Django's `FileSystemStorage` has it.
@@ -97,7 +107,7 @@ class MasterFile(File):  # type: ignore[type-arg]  # File is not generic at run 
         self._writing: Writing | None = None
         self._start = start
         super().__init__(self._opened(path, mode), path)
-        self.mode = mode
+        self._note_mode(mode)
 
     def _opened(self, path: str, mode: str) -> IO[Any]:
         self._is_whole = True
@@ -118,13 +128,20 @@ class MasterFile(File):  # type: ignore[type-arg]  # File is not generic at run 
             return self
         self.close()
         self.__dict__.pop("size", None)  # Django remembers it
-        self.file = self._opened(str(self.name), mode or self.mode)
-        self.mode = mode or self.mode
+        mode = mode or self.mode
+        self.file = self._opened(str(self.name), mode)
+        self._note_mode(mode)
         return self
 
+    def _note_mode(self, mode: str) -> None:
+        # What is open says it in other words: `rb+` of a file that was opened as `w+b`. A new one is open as a temporary one.
+        told = getattr(self.file, "mode", mode)
+        self.mode = told if "x" not in mode else "".join(sorted(mode, key="xb+".find)) if "b" in mode else mode
+        self._asked = mode
+
     def _allows(self, mode: str) -> bool:
-        is_as_text = ("b" in mode) == ("b" in self.mode)
-        return mode == self.mode or ("+" in self.mode and not is_writing(mode) and is_as_text)
+        is_as_text = ("b" in mode) == ("b" in self._asked)
+        return mode == self._asked or ("+" in self._asked and not is_writing(mode) and is_as_text)
 
     def write(self, data: Any) -> int:
         """Write bytes or text, as the mode wants; return how many."""
@@ -158,7 +175,7 @@ class MasterFile(File):  # type: ignore[type-arg]  # File is not generic at run 
         """Close the file; if it was written to its end, publish it under its name, and replicate it.
 
         Raises:
-            FileExistsError: It was opened for exclusive creation, and somebody else has created it since.
+            FileExistsError: Somebody else has saved another file of that name since it was opened.
             ReplicationError: As for saving a file.
         """
         if self.closed:

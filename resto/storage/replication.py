@@ -51,7 +51,7 @@ def replicate(
     Raises:
         TransportError: The host failed, or the master copy kept changing.
         FileNotFoundError: The directory of the master copy is missing.
-        ConfigurationError: It is not the master copy, or is being restored, and lacks the file although it was not deleted.
+        ConfigurationError: It is not the master copy, or is being restored, and lacks the file.
         LeaseLostError: Somebody else may replicate the file by now.
     """
     existed: bool | None = None
@@ -60,7 +60,7 @@ def replicate(
     for number in range(MAX_ROUNDS):
         if number:
             snapshot = master.snapshot(name, proof)
-        if snapshot is None and action != "delete":
+        if snapshot is None:
             master.proven.require_whole()
         try:
             told: bool | TransportError

@@ -11,6 +11,7 @@ __all__ = [
     "described",
     "forget_frames",
     "log_failure",
+    "log_kept_by_hosts",
     "log_outcome",
     "log_unrecorded",
     "log_without_record",
@@ -80,6 +81,11 @@ def log_unrecorded(name: str) -> None:
     logger.warning(
         "What hosts miss of %s is not recorded: that would be part of a transaction that has failed.", shown(name)
     )
+
+
+def log_kept_by_hosts(name: str) -> None:
+    """Log that a file is deleted, and that hosts keep it for now."""
+    logger.warning("%s is deleted, and stays on hosts until the master copy is restored.", shown(name))
 
 
 def log_without_record() -> None:

@@ -8,6 +8,7 @@ work, and nothing is imported before somebody asks for it. Look first at `resto.
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 
@@ -26,6 +27,11 @@ __all__ = [
     "ThrowawayHostsMixin",
     "TransportContract",
 ]
+
+# What those need that are not for sites, but for authors of plugins. Who takes all names gets no others than there are.
+_NEEDED = ("hypothesis", "pytest")
+if not all(map(find_spec, _NEEDED)):
+    __all__ = [name for name in __all__ if not name.endswith("Contract")]
 
 _MODULES = {
     "ExecutorContract": "resto.testing.executor_contract",
@@ -46,7 +52,7 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(import_module(_MODULES[name]), name)
     except ModuleNotFoundError as error:
-        if error.name not in ("hypothesis", "pytest"):
+        if error.name not in _NEEDED:
             raise
         message = f"{name} needs {error.name}: pip install {error.name}"
         raise ModuleNotFoundError(message, name=error.name) from error

@@ -282,7 +282,7 @@ def test_delete_removes_an_empty_directory(master, media_root):
 
 def test_listdir_leaves_out_temporary_files(master):
     store(master, "a")
-    with master.open_beside("b", "wb")[1]:
+    with master.open_beside("b", "wb").file:
         assert master.listdir("") == ([], ["a"])
 
 

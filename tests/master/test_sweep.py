@@ -101,9 +101,9 @@ def test_sweeping_that_fails_does_not_keep_anybody_from_saving(killed_writer, ma
     later(ABANDONED_AFTER + 60)
     with monkeypatch.context() as patch:
         patch.setattr(os, attribute, fail_with(errno.EACCES))
-        temporary, file = master.open_beside("b", "wb")
-    file.close()
-    master.discard(temporary)
+        beside = master.open_beside("b", "wb")
+    beside.file.close()
+    master.discard_beside(beside)
 
     assert len(list(killed_writer.iterdir())) == 1
 

@@ -5,15 +5,20 @@ import logging
 import shutil
 import threading
 import unittest
+from types import ModuleType
 
 import pytest
+from asgiref.current_thread_executor import CurrentThreadExecutor
+from asgiref.sync import AsyncToSync, async_to_sync, sync_to_async
 from django.contrib.auth.models import Group
 from django.core.files.base import ContentFile
-from django.core.files.storage import storages
+from django.core.files.storage import default_storage, storages
 from django.core.management import call_command
 from django.db import DatabaseError, IntegrityError, connection, connections, transaction
 from django.db.backends.signals import connection_created
+from django.http import HttpResponse
 from django.test import SimpleTestCase, TestCase, TransactionTestCase, override_settings
+from django.urls import path
 
 from kit.brokers import database_as, default_database
 from kit.record import open_lease
@@ -284,6 +289,61 @@ def test_event_loop_in_a_transaction_of_its_thread_is_part_of_it():
         assert Pending.objects.count() == 3
         transaction.set_rollback(True)
     assert Pending.objects.count() == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("database")
+def test_asynchronous_view_in_a_test_case_is_part_of_its_transaction(storage, servers):
+    """The client of the test runs its event loop in another thread, and waits."""
+
+    async def view():
+        use(storage)
+        servers[0].refuse = True
+        storage.save("b", ContentFile(b"content"))
+        wait_for_hosts(storage, "b")
+
+    with transaction.atomic():
+        open_lease("c").forget()
+        async_to_sync(view)()
+        waits = storage.waits_for_hosts
+        assert {row.name for row in Pending.objects.all()} == ({"b"} if waits else {"a", "b"})
+        assert servers[1].has_file("b") is waits  # else after the transaction
+        transaction.set_rollback(True)
+    assert Pending.objects.count() == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("database", "storage")
+def test_client_of_a_test_case_asks_an_asynchronous_view(settings, client):
+    settings.ROOT_URLCONF = ModuleType("urls")
+    settings.ROOT_URLCONF.urlpatterns = [path("save/", save_and_tell)]
+    open_lease("c")  # writes in the transaction of the test
+    assert client.get("/save/").content == b"a b"
+    assert {row.name for row in Pending.objects.all()} <= {"a", "b", "c"}
+
+
+async def save_and_tell(request):
+    names = [default_storage.save("a", ContentFile(b"plain"))]
+    names.append(await sync_to_async(default_storage.save)("b", ContentFile(b"in a thread")))
+    return HttpResponse(" ".join(names))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("how", ["busy", "gone"])
+def test_thread_that_should_wait_for_an_event_loop_is_not_waited_for_for_ever(monkeypatch, how):
+    """It may be busy with what waits for the loop in turn; or have gone on, and left a task behind."""
+    monkeypatch.setattr(module, "_PATIENCE", 0.05)
+    executor = CurrentThreadExecutor(None)
+    executor._broken = how == "gone"
+
+    async def view():
+        AsyncToSync.executors.current = executor
+        open_lease()
+
+    with transaction.atomic():
+        asyncio.run(view())
+        assert Pending.objects.count() == 3
+        transaction.set_rollback(True)
 
 
 @pytest.mark.django_db(transaction=True)

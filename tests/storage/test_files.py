@@ -102,6 +102,13 @@ def test_shared_content_encodes_text():
     content.close()
 
 
+def test_shared_content_is_all_text_or_all_bytes():
+    content = File(io.BytesIO())
+    content.chunks = lambda: iter(["text", b"bytes"])
+    with pytest.raises(TypeError, match="a chunk of the content must be str, not bytes"):
+        SharedContent(content)
+
+
 @pytest.mark.parametrize("size", [1, SPOOL_SIZE, 2 * SPOOL_SIZE])
 def test_uploaded_file_is_read_where_it_is(spools, size):
     with TemporaryUploadedFile("a", "text/plain", 0, None) as file:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.base import ContentFile, File
+from django.core.files.storage import FileSystemStorage
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.db.models import FileField
 from django.db.models.fields.files import FieldFile
@@ -530,6 +531,30 @@ def test_field_whose_file_is_written_in_a_block_that_fails_keeps_the_file(storag
     assert master_files(media_root) == {"a": b"whole"}
 
 
+@pytest.mark.parametrize("mode", ["r+b", "ab", "wb"])
+def test_closing_undoes_nothing_that_was_done_while_the_file_was_open(storage, servers, media_root, mode):
+    for name in ("deleted", "saved anew"):
+        storage.save(name, ContentFile(b"before"))
+    deleted, saved = (storage.open(name, mode) for name in ("deleted", "saved anew"))
+    for file in (deleted, saved):
+        file.write(b"new")
+        storage.delete(file.name)
+    storage.save("saved anew", ContentFile(b"theirs"))
+    deleted.close()
+    with pytest.raises(FileExistsError, match="saved by somebody else"):
+        saved.close()
+    assert master_files(media_root) == {"saved anew": b"theirs"}
+    assert [dict(server.files) for server in servers] == [{"saved anew": b"theirs"}] * 3
+
+
+def test_hosts_have_what_several_have_appended(storage, servers):
+    files = [storage.open("a", "ab") for _ in range(3)]
+    for number, file in enumerate(files):
+        file.write(b"%d" % number)
+        file.close()
+    assert [dict(server.files) for server in servers] == [{"a": b"012"}] * 3
+
+
 def test_new_file_is_written(storage, servers):
     with storage.open("a/b", "xb") as file:
         file.write(b"new")
@@ -547,6 +572,53 @@ def test_written_file_stays_when_replication_fails(storage, servers, media_root)
         file.close()
 
     assert master_files(media_root) == {"a": b""}
+
+
+@pytest.mark.parametrize("mode", ["wb", "r+b", "ab"])
+@pytest.mark.parametrize("name", ["", ".", "./", "d/..", "d"])
+def test_directory_is_not_opened_for_writing(storage, media_root, tmp_path, name, mode):
+    """As with Django."""
+    for opened, directory in (
+        (storage.open, media_root),
+        (FileSystemStorage(tmp_path / "theirs").open, tmp_path / "theirs"),
+    ):
+        (directory / "d").mkdir(parents=True)
+        with pytest.raises(IsADirectoryError) as info:
+            opened(name, mode)
+        assert (info.value.errno, info.value.filename) == (errno.EISDIR, os.path.normpath(directory / name))
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+def test_name_that_no_file_can_have_is_refused(storage, media_root, tmp_path, name):
+    """Django leaves that to the system, which raises `ValueError`."""
+    for act in (lambda one: one.save(name, ContentFile(b"")), lambda one: one.open(name, "wb")):
+        with pytest.raises(ValueError, match=r"null byte|surrogates not allowed"):
+            act(FileSystemStorage(tmp_path))
+        with pytest.raises(SuspiciousFileOperation):
+            act(storage)
+    assert list(media_root.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [".resto-x", "d/.resto-x", ".resto.master", ".resto.host"])
+def test_file_of_a_name_of_restos_own_is_read_and_neither_written_nor_deleted(storage, servers, media_root, name):
+    (media_root / "d").mkdir()
+    (media_root / name).write_bytes(b"theirs")
+    with storage.open(name) as file:
+        assert file.read() == b"theirs"
+    for act in (storage.delete, storage.publish, lambda name: storage.open(name, "ab")):
+        with pytest.raises(SuspiciousFileOperation):
+            act(name)
+    assert master_files(media_root) == {name: b"theirs"}
+    assert [dict(server.files) for server in servers] == [{}] * 3
+
+
+def test_file_in_a_directory_of_a_name_of_restos_own_can_be_deleted(storage, servers, media_root):
+    (media_root / ".resto-d").mkdir()
+    (media_root / ".resto-d" / "a").write_bytes(b"theirs")
+    storage.publish(".resto-d/a")
+    assert [dict(server.files) for server in servers] == [{".resto-d/a": b"theirs"}] * 3
+    storage.delete(".resto-d/a")
+    assert [dict(server.files) for server in servers] == [{}] * 3
 
 
 def test_written_file_that_is_too_long_named_is_refused(storage, media_root):

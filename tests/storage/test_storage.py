@@ -203,7 +203,7 @@ BAD_NAMES = {
     ids=["save", "_save", "open"],
 )
 def test_bad_name_is_refused_before_anything_is_written(storage, servers, media_root, act, name):
-    with pytest.raises((ValueError, SuspiciousFileOperation, io.UnsupportedOperation)):
+    with pytest.raises((ValueError, SuspiciousFileOperation, IsADirectoryError, io.UnsupportedOperation)):
         act(storage, name)
 
     assert [server.requests for server in servers] == [[], []]

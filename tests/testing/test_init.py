@@ -19,6 +19,20 @@ def test_exports():
     assert resto.testing.TestHttpServer is TestHttpServer
 
 
+@pytest.mark.parametrize("missing", ["hypothesis", "pytest"])
+def test_all_names_are_those_that_are_installed(missing):
+    code = f"import sys; sys.modules[{missing!r}] = None; from resto.testing import *; print(*dir())"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    names = {name for name in done.stdout.split() if name[0].isupper()}
+    assert names == {"TestHttpServer", "ThrowawayHosts", "ThrowawayHostsMixin"}
+
+
+def test_all_names_can_be_taken():
+    names = {}
+    exec("from resto.testing import *", names)
+    assert names.keys() >= {*resto.testing.__all__}
+
+
 def test_unknown_name():
     with pytest.raises(AttributeError, match="no attribute 'missing'"):
         resto.testing.missing  # noqa: B018

@@ -2,12 +2,14 @@
 
 import pytest
 from django.core.files.base import ContentFile
+from django.db import transaction
 
 from kit.record import files, pending_for
 from kit.restored import ALL
-from resto.exceptions import ConfigurationError
+from resto.exceptions import ConfigurationError, ReplicationError
 from resto.models import Pending
 from resto.record import leases
+from resto.record.attempts import Attempt, attempting
 from resto.record.turns import Turn
 from resto.repair.drain import drain
 from resto.repair.sync import SyncOptions, synchronize
@@ -65,18 +67,88 @@ def test_appending_waits_until_the_file_is_there(restoring, run):
         assert file.read() == b"a+"
 
 
-def test_deleted_files_do_not_come_back(restoring, run, servers, media_root):
-    servers[0].refuse = True
-    restoring.delete("a")
-    servers[0].heal()
-    assert not restoring.exists("a")
-    assert run(restoring).is_complete
-    assert "a" not in run.kinds
-    later = leases.clock() + 1_000
+def later(act):
+    """Act when all leases have ended."""
+    now = leases.clock() + 1_000
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(leases, "clock", lambda: later)
-        drain()
-    assert [one.keys() for one in files(servers)] == [ALL.keys() - {"a"}] * 2
+        patch.setattr(leases, "clock", lambda: now)
+        return act()
+
+
+@pytest.mark.parametrize("kind", ["HybridStorage", "AsyncStorage"])
+@pytest.mark.parametrize("is_here", [True, False])
+@pytest.mark.parametrize("is_fatal", [True, False])
+def test_deletion_removes_nothing_from_hosts_before_the_restore_has_come_to_its_end(
+    make, restoring, run, servers, media_root, kind, is_here, is_fatal
+):
+    if is_here:
+        run(restoring, prefix="d")
+    storage = make(kind, fatal_exceptions=is_fatal)
+    storage.delete("d/b")
+    assert not storage.exists("d/b")
+    assert not (media_root / "d/b").exists()
+    with pytest.raises(FileNotFoundError):
+        storage.open("d/b")
+    with pytest.raises(FileNotFoundError):
+        storage.size("d/b")
+    assert (later(drain).left, files(servers)) == (2, [ALL] * 2)
+    report = run(storage)
+    assert (report.is_complete, report.is_restoring, "d/b" in run.kinds) == (True, False, False)
+    assert files(servers) == [ALL] * 2
+    assert later(lambda: later(drain)).removed == 2
+    assert [one.keys() for one in files(servers)] == [ALL.keys() - {"d/b"}] * 2
+    assert Pending.objects.count() == 0
+
+
+@pytest.mark.parametrize("how", [{"from_any": True}, {"source": 0}])
+def test_nothing_brings_back_what_was_deleted(restoring, run, hosts, media_root, how):
+    restoring.delete("a")
+    if "source" in how:
+        how = {"source": hosts[0]}
+    assert run(restoring, **how).is_complete
+    assert not (media_root / "a").exists()
+
+
+@pytest.mark.parametrize("how", ["save", "append", "create"])
+def test_name_of_a_deleted_file_can_be_used_again(restoring, run, servers, how):
+    restoring.delete("a")
+    if how == "save":
+        assert restoring.save("a", ContentFile(b"new")) == "a"
+    else:
+        with restoring.open("a", "ab" if how == "append" else "xb") as file:
+            file.write(b"new")
+    assert files(servers) == [ALL | {"a": b"new"}] * 2
+    assert run(restoring).is_complete
+    later(drain)
+    assert files(servers) == [ALL | {"a": b"new"}] * 2
+
+
+def test_deletion_that_cannot_be_recorded_is_refused(restoring, run, media_root):
+    run(restoring, prefix="d")
+    with transaction.atomic():
+        transaction.set_rollback(True)
+        with pytest.raises(ConfigurationError, match="is being restored"):
+            restoring.delete("d/b")
+    assert (media_root / "d/b").exists()
+
+
+def test_deletion_is_recorded_once_more_if_a_form_is_not_saved(restoring):
+    attempt = Attempt()
+    with attempting(attempt), transaction.atomic():
+        restoring.delete("a")
+        transaction.set_rollback(True)
+    assert pending_for() == []
+    attempt.undo()
+    assert len(pending_for()) == 2
+    assert not restoring.exists("a")
+
+
+def test_save_that_is_undone_removes_nothing(make, restoring, servers):
+    servers[1].refuse_code = 500
+    with pytest.raises(ReplicationError, match="the save was undone, except on"):
+        make(fatal_exceptions=True).save("new", ContentFile(b"new"))
+    assert files(servers) == [ALL | {"new": b"new"}, ALL]
+    assert not restoring.exists("new")
 
 
 def test_drain_removes_nothing(restoring, servers, media_root):
