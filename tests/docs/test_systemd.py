@@ -44,5 +44,7 @@ def test_commands_are_there(unit):
 
 
 def test_all_services_are_hardened_alike():
-    hardening = {re.search(r"# It writes to.*?(?=\n\n|\Z)", unit.read_text(), re.DOTALL)[0].strip() for unit in SERVICES}
+    hardening = {
+        re.search(r"# It writes to.*?(?=\n\n|\Z)", unit.read_text(), re.DOTALL)[0].strip() for unit in SERVICES
+    }
     assert len(hardening) == 1
