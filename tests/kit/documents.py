@@ -9,6 +9,7 @@ The blocks of a page are done in their order, in one directory and one namespace
 - A ``diff`` block is run as the ``python`` block that it results in.
 - A ``console`` block is run command by command, and the output below a command is compared; ``...`` stands for anything.
   What needs a machine of its own is checked for its syntax only.
+- A ``crontab`` block is run line by line, at once.
 - An ``ini`` block is the description of a service, a ``toml`` block that of a package with a plugin.
 - A page with commands of ``manage.py`` that starts no site is about the site of getting-started.
 - ``https://s3.example.com`` is a server that speaks S3.
@@ -68,8 +69,8 @@ def set_credentials(servers, text):
 
 # What the sites of other machines, or of root, are told to do.
 ELSEWHERE = {
-    *("/opt/wsgidav/bin/pip", "/opt/wsgidav/bin/wsgidav", "apachectl", "apt-get", "chown", "htdigest"),
-    *("lighttpd", "ls", "pip", "printf", "python3"),
+    *("/opt/wsgidav/bin/pip", "/opt/wsgidav/bin/wsgidav", "apachectl", "apt-get", "chmod", "chown", "htdigest"),
+    *("install", "lighttpd", "ls", "pip", "printf", "python3"),
 }
 
 
@@ -148,6 +149,7 @@ READY = {
     "--hosts": "Ctrl-C ends them",
     "rq cron": "Enqueued job",
     "rq": "Listening on",
+    "celery -A mysite beat": "beat: Starting",
     "celery": " ready.",
     "rqworker": "Listening on",
     "db_worker": "Starting worker",
@@ -418,6 +420,12 @@ class Reader:
         service.read_string(text)
         assert {"Unit", "Service", "Install"} == set(service.sections())
         assert service["Service"]["ExecStart"].startswith("/")
+
+    def do_crontab(self, text):
+        for line in text.splitlines():
+            *times, command = line.split(maxsplit=5)
+            assert all(re.fullmatch(r"\*|\d+", time) for time in times)
+            self.succeed(command.replace("cd /srv/mysite && venv/bin/", ""), "")
 
     def do_nginx(self, text):
         """A piece of a configuration; a real nginx has it in the tests of `resto.transports.publishing`."""

@@ -73,7 +73,7 @@ class Attendant:
         """Return how the process is: breakers that are not closed, what it does, and when storages are to be compared."""
         doing = [
             {"run": run.id, "kind": kind, "storage": run.storage}
-            for kind, run in self._doing.items()
+            for kind, run in [*self._doing.items()]  # another thread asks
             if self._asides[kind].is_busy
         ]
         due = {} if self._comparisons is None else self._comparisons.due

@@ -12,7 +12,7 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
-from django.db import OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection
 
 from kit import processes
 from kit.processes import interrupt
@@ -256,6 +256,27 @@ def test_database_that_fails(missed, monkeypatch):
     monkeypatch.setattr(claims, "claim", fail)
     with pytest.raises(CommandError, match="The record cannot be reached: it is down"):
         call_command("resto_drain")
+
+
+@pytest.mark.django_db
+def test_watching_outlives_a_database_that_is_away(missed, server, monkeypatch, capsys):
+    real, failures = claims.claim, [OperationalError("it is down"), InterfaceError("it is gone")]
+
+    def claim(*args, **options):
+        if failures:
+            raise failures.pop(0)
+        return real(*args, **options)
+
+    monkeypatch.setattr(claims, "claim", claim)
+    monkeypatch.setattr(watching, "INTERVAL", 0.01)
+    monkeypatch.setattr(watching, "close_old_connections", lambda: None)  # that of the test
+    server.on_applied = lambda method, path: len(server.files) == 2 and os.kill(os.getpid(), signal.SIGTERM)
+    call_command("resto_drain", "--watch")
+    printed, errors = capsys.readouterr()
+    assert printed == "Watching the record.\n2 sent.\nEnded.\n"
+    assert errors.splitlines() == [
+        f"The record cannot be reached, and is tried again: {problem}" for problem in ("it is down", "it is gone")
+    ]
 
 
 @pytest.mark.django_db

@@ -4,6 +4,7 @@ import pytest
 from django.core.files.storage import storages
 
 from resto import health
+from resto.repair.watch import breakers
 from resto.repair.watch.breakers import open_breakers
 
 
@@ -30,3 +31,16 @@ def test_hosts_that_are_not_asked_are_told(fail):
     fail(HOSTS[1])
     assert open_breakers() == [{"storage": "default", "host": HOSTS[1], "state": "open", "failures": 3}]
     assert open_breakers(["broken"]) == []
+
+
+def test_a_plugin_that_fails_hides_nothing_else(fail, monkeypatch):
+    real = breakers._state
+
+    def state(alias, host):
+        if host == HOSTS[0]:
+            raise ValueError("it is broken")
+        return real(alias, host)
+
+    fail(HOSTS[1])
+    monkeypatch.setattr(breakers, "_state", state)
+    assert [one["host"] for one in open_breakers()] == [HOSTS[1]]
