@@ -382,5 +382,14 @@ def test_section_helps(title, site):
     situation.close()
 
 
+@pytest.mark.parametrize("command", ["adopt --no-input", "drain", "restore --no-input", "sync"])
+def test_command_says_that_the_database_is_down(command, site):
+    situation = database_is_down(site)
+    next(situation)
+    next(situation, None)
+    said = site.show(f"python manage.py resto_{command}").stdout
+    assert said.startswith("CommandError: The record cannot be reached: ")
+
+
 def test_every_section_is_named_at_the_top():
     assert SECTIONS.keys() == read_symptoms().keys() == SITUATIONS.keys()
