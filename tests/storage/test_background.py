@@ -3,10 +3,10 @@
 import pickle
 import queue
 import random
-from contextlib import suppress
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 
 import pytest
 from django.core.files.base import ContentFile

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from resto.counts import counted, size_told
 from resto.management.choices import directory_of, is_yes, require_directory, require_known, require_terminal
@@ -55,6 +56,8 @@ class Command(InterruptibleCommand):
         report = (_JsonReport if options["json"] else _TextReport)(self, options["verbosity"])
         try:
             self._handle(options, report)
+        except DatabaseError as error:
+            raise CommandError(f"The record cannot be reached: {error}") from error
         except BrokenPipeError:
             raise
         except OSError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.checks import Tags
 from django.core.management import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from resto.counts import counted, size_told
 from resto.management.choices import directory_of, require_directory, require_known
@@ -65,7 +66,10 @@ class Command(InterruptibleCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         report = (_JsonReport if options["json"] else _TextReport)(self, options["verbosity"])
         with suppress(KeyboardInterrupt):
-            self._handle(options, report)
+            try:
+                self._handle(options, report)
+            except DatabaseError as error:
+                raise CommandError(f"The record cannot be reached: {error}") from error
             return
         tidy_up()
         text = f"Interrupted: {report.done}. Run the command again for the rest."
