@@ -86,6 +86,7 @@ class Command(InterruptibleCommand):
                 end_soon()
 
     def handle(self, *args: Any, **options: Any) -> None:
+        self._teller = Teller(self.stdout, self.stderr)
         try:
             self._handle(options)
         except ConfigurationError as error:
