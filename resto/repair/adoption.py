@@ -49,12 +49,9 @@ class Adoption:
             DatabaseError: The record cannot be read.
         """
         findings = self._storage.recognition.examine()
-        for host in self._storage.hosts:
-            finding = findings.get(host)
-            is_wrong = finding is not None and (
-                finding.kind == "taken" or (finding.kind == "served" and host in self.hosts)
-            )
-            if finding is not None and is_wrong and finding.problem is not None:
+        for host, finding in findings.items():
+            is_wrong = finding.kind == "taken" or (finding.kind == "served" and host in self.hosts)
+            if is_wrong and finding.problem is not None:
                 raise finding.problem
         others = [host for host in self._storage.hosts if host not in self.hosts]
         if self._master is None and self.hosts and not any(self._is_full(host) for host in others):

@@ -116,7 +116,8 @@ class ComposedStorage(Storage):
 
     def host_identities(self) -> Mapping[str, str]:
         """Return what all spellings of each host have in common."""
-        return (self._composition or self._composed()).identities
+        composition = self._composition
+        return self._create_transports()[2] if composition is None else composition.identities
 
     def tidy_up(self) -> None:
         """Remove from hosts what uploads have left there that were interrupted in this process."""

@@ -106,8 +106,10 @@ class Recognition:
             return
         alias, owner = self._belonging()
         self._alias = alias
+        if alias is not None and not owner:
+            for host, finding in self._taken(alias, hosts).items():
+                _verdicts[alias, host] = _Verdict(finding, owner, now)
         if alias is None or not owner:
-            self._refuse_taken(alias, hosts)
             return
         known = identities.find_all(alias)
         self.trials.tell(known)
@@ -187,10 +189,6 @@ class Recognition:
         """Return which hosts belong to another storage of the site, as the settings have it: this one has not begun yet."""
         taken = taken_hosts(alias)
         return {host: taken_finding(host, "", problem_of_shared(taken[host])) for host in hosts if host in taken}
-
-    def _refuse_taken(self, alias: str | None, hosts: Sequence[str]) -> None:
-        for host, finding in ({} if alias is None else self._taken(alias, hosts)).items():
-            _verdicts[alias or "", host] = _Verdict(finding, "", monotonic())
 
     def _examine(self, alias: str, owner: str, hosts: Sequence[str], *, begins: bool) -> dict[str, Finding]:
         if not hosts:

@@ -6,7 +6,8 @@ What one of them saves would replace, on the hosts, what another one has saved; 
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -66,14 +67,13 @@ def shared_hosts(alias: str) -> list[SharedHost]:
     if alias not in found:
         return []
     storage, place = found[alias]
-    return [
-        shared
-        for other, (beside, elsewhere) in found.items()
-        if elsewhere != place and beside.alias != storage.alias
-        for host, identity in _identities(storage).items()
-        for other_host, other_identity in _identities(beside).items()
-        if (shared := _compared(SharedHost(alias, host, other, other_host), identity, other_identity)) is not None
-    ]
+    mine = _identities(storage)
+    shared = []
+    for other, (beside, elsewhere) in found.items():
+        if elsewhere != place and beside.alias != storage.alias:
+            pairs = product(mine.items(), _identities(beside).items())
+            shared += [_compared(SharedHost(alias, one[0], other, two[0]), one[1], two[1]) for one, two in pairs]
+    return [one for one in shared if one is not None]
 
 
 def _identities(storage: ComposedStorage) -> Mapping[str, str]:
@@ -90,8 +90,7 @@ def _compared(shared: SharedHost, identity: str, other: str) -> SharedHost | Non
     if not inner.startswith(outer):
         return None
     inside = unquote(inner.removeprefix(outer)).strip("/")
-    is_outer = len(identity) < len(other)
-    return SharedHost(shared.alias, shared.host, shared.other, shared.other_host, inside, is_outer)
+    return replace(shared, inside=inside, is_outer=len(identity) < len(other))
 
 
 def problem_of_shared(shared: SharedHost) -> ConfigurationError:
