@@ -7,7 +7,7 @@ who takes the next step. Without any one of the rules of `resto.repair.restore`,
 import logging
 import tempfile
 from contextlib import ExitStack, contextmanager
-from itertools import chain, product
+from itertools import chain, count, product
 from pathlib import Path
 
 import pytest
@@ -31,6 +31,7 @@ from resto.repair.restore import bringing
 from resto.repair.restore.bringing import Bringing
 from resto.repair.restore.choice import Wanted
 from resto.repair.sync.hosts import Hosts
+from resto.storage.belief import Belief
 
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -89,9 +90,13 @@ def opened(scenario, monkeypatch):
         yield world, Path(location)
 
 
-def play(scenario, monkeypatch):
-    """Play a scenario until all is quiet; return what is wrong then, or an empty string."""
-    done = []
+def play(scenario, monkeypatch, *, drains_until_restored=0):
+    """Play a scenario until all is quiet; return what is wrong then, or an empty string.
+
+    Until so many drains have run, the master copy is being restored.
+    """
+    done, drains = [], count()
+    restoring = drains_until_restored > 0
 
     def write():
         storage = storages["default"]
@@ -116,8 +121,17 @@ def play(scenario, monkeypatch):
         wanted = Wanted("a", "near", {"near": len(OLD), "far": None})
         [*Bringing(storage, Hosts(storage, None), ["default"], lambda: None).bring([wanted])]
 
-    with opened(scenario, monkeypatch) as (world, location):
-        world.play_out(scenario, [write, restore], drain, rounds=6, pause=LEASE + GRACE)
+    def drain_and_look():
+        nonlocal restoring
+        drain()
+        if restoring and next(drains) >= drains_until_restored:
+            assert world.hosts["near"].get("a") == OLD, "it was removed while the master copy was restored"
+            restoring = False
+
+    with opened(scenario, monkeypatch) as (world, location), monkeypatch.context() as patch:
+        if restoring:
+            patch.setattr(Belief, "is_restoring", property(lambda belief: restoring))
+        world.play_out(scenario, [write, restore], drain_and_look, rounds=6, pause=LEASE + GRACE)
         master = (location / "a").read_bytes() if (location / "a").exists() else None
         return problem(done, master, [world.hosts[host].get("a") for host in ("near", "far")])
 
@@ -146,6 +160,14 @@ def problem(done, master, hosts):
 @given(scenario=SCENARIOS)
 def test_nothing_deleted_comes_back_and_nothing_saved_is_lost(monkeypatch, scenario):
     assert play(scenario, monkeypatch) == ""
+
+
+@settings(max_examples=BUDGET, suppress_health_check=[*HealthCheck])
+@given(scenario=SCENARIOS, drains=st.integers(1, 3), deletions=st.integers(0, 2))
+def test_nothing_is_removed_from_hosts_while_files_are_brought_back(monkeypatch, scenario, drains, deletions):
+    """And what was deleted meanwhile is gone from everywhere in the end."""
+    scenario = scenario | {"script": ["delete"] * deletions}
+    assert play(scenario, monkeypatch, drains_until_restored=drains) == ""
 
 
 # Without any one of the rules.
