@@ -7,6 +7,7 @@
 # make explore                                  look for unknown failures, for a long time
 # make bench                                    compare speeds with other packages
 # make pictures                                 take the pictures of the docs anew, with Chromium
+# make alerts                                   break a site, and see a real Prometheus raise each alert; takes minutes
 # make audit                                    look for known vulnerabilities in what the tests and the site install
 # make clean                                    remove what the above made here
 #
@@ -26,7 +27,7 @@ export SERVERS
 # Else each of the hundreds of processes of a run compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo play test steady coverage lint explore bench pictures audit clean
+.PHONY: help demo play test steady coverage lint explore bench pictures alerts audit clean
 .DELETE_ON_ERROR:
 
 help:
@@ -74,6 +75,10 @@ pictures: $(VENV)/.installed-test
 	scripts/install-servers $(BIN)/python
 	$(BIN)/python scripts/pictures
 	RESTO_WRITE_REFERENCE=1 $(BIN)/python -m pytest -k test_picture tests/sites/test_live_site.py
+
+alerts: $(VENV)/.installed-test
+	scripts/install-servers $(BIN)/python
+	$(BIN)/python scripts/alerts
 
 audit: $(VENV)/.installed-audit
 	$(BIN)/python scripts/audit

@@ -14,6 +14,9 @@ __all__ = ["Bounded"]
 
 T = TypeVar("T")
 
+# Not as those of executors begin, which use one connection for the record in turns: a call that hangs would keep it from them.
+_THREAD_NAME = "bounded-by-resto"
+
 
 class Bounded(Generic[T]):
     """Makes one call at a time, in a thread of its own, and remembers for a while what came of it.
@@ -44,6 +47,10 @@ class Bounded(Generic[T]):
         self._last: Future[T] | None = None
         self._began = self._ended = 0.0
 
+    def begin(self) -> None:
+        """Begin to wait, unless what is known is new enough: for whoever will `get` several."""
+        self._current()
+
     def get(self) -> T:
         """Return what the call returns, or has returned a moment ago.
 
@@ -51,14 +58,17 @@ class Bounded(Generic[T]):
             TimeoutError: It takes too long.
             Exception: What the call raises, or has raised a moment ago.
         """
+        last, deadline = self._current()
+        return last.result(max(0.0, deadline - self._clock()))
+
+    def _current(self) -> "tuple[Future[T], float]":
         with self._lock:
             last = self._last
             if last is None or (last.done() and self._clock() - self._ended >= self._kept):
                 self._last = last = Future()
                 self._began = self._clock()
-                threading.Thread(target=self._work, args=(last,), name="resto-bounded", daemon=True).start()
-            rest = self._began + self._seconds - self._clock()
-        return last.result(max(0.0, rest))
+                threading.Thread(target=self._work, args=(last,), name=_THREAD_NAME, daemon=True).start()
+            return last, self._began + self._seconds
 
     def _work(self, future: "Future[T]") -> None:
         try:

@@ -36,7 +36,7 @@ _EXTRAS = {"rq": "rq>=3.0", "celery": "celery>=5.5", "tasks": "django-tasks>=0.1
 HANDING_OVER = frozenset(_EXTRAS)
 
 # The plugins that are part of resto.
-BUNDLED = frozenset({"resto.transports", "resto.executors"})
+BUNDLED = frozenset({"resto.transports", "resto.executors", "resto.metrics"})
 
 
 @dataclass(frozen=True, slots=True)

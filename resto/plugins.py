@@ -76,6 +76,17 @@ class PluginManager:
         self._lock = threading.RLock()
         self.load_errors: dict[str, BaseException] = {}
 
+    def add_bundled(self, name: str, plugin: object) -> None:
+        """Add a plugin of resto that a site has asked for; processes that are forked from now on have it, too.
+
+        Args:
+            name: What messages call it; one of `resto.offers.BUNDLED`.
+            plugin: Has hooks.
+        """
+        _asked_for[name] = plugin
+        if not self._pluggy.has_plugin(name):
+            self._pluggy.register(plugin, name)
+
     def transport(self, choice: str | type) -> type[Transport]:
         """Return the transport class for a plugin's name, a dotted path, or a class.
 
@@ -303,10 +314,17 @@ def create_plugin_manager(*, load_installed: bool = True) -> PluginManager:
     return PluginManager(points)
 
 
+# Plugins of resto that the site has asked for, by their names.
+_asked_for: dict[str, object] = {}
+
+
 @cache
 def get_plugin_manager() -> PluginManager:
     """Return the plugin manager of this process."""
-    return create_plugin_manager()
+    manager = create_plugin_manager()
+    for name, plugin in _asked_for.items():
+        manager.add_bundled(name, plugin)
+    return manager
 
 
 # A forked child starts afresh: the parent may have been loading plugins, in a thread that the child does not have.

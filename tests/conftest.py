@@ -17,7 +17,7 @@ from xdist.scheduler import LoadFileScheduling
 from kit.clock import Clock
 from resto import health
 from resto.record import database, leases
-from resto.repair import refusals
+from resto.repair import overview, refusals
 from resto.storage import recognition
 
 
@@ -166,6 +166,14 @@ def media_root(tmp_path, settings):
     """An empty master copy, as `MEDIA_ROOT`."""
     settings.MEDIA_ROOT = str(tmp_path / "media")
     return tmp_path / "media"
+
+
+@pytest.fixture
+def new_overview():
+    """Nobody has asked a moment ago how the site is."""
+    overview.forget()
+    yield
+    overview.forget()
 
 
 @pytest.fixture

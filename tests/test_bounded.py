@@ -69,6 +69,19 @@ def test_who_asks_meanwhile_waits_for_the_same_call():
     assert (found, calls) == (["found"] * 3, [1])
 
 
+def test_several_are_waited_for_at_the_same_time(clock):
+    """Whoever has begun all of them waits as long as for one."""
+    go_on = threading.Event()
+    several = [Bounded(go_on.wait, 5, 60, clock) for _ in range(3)]
+    for one in several:
+        one.begin()
+    clock.now += 5
+    for one in several:
+        with pytest.raises(TimeoutError):
+            one.get()
+    go_on.set()
+
+
 def test_forget():
     results = iter([1, 2])
     bounded = Bounded(lambda: next(results), 60, 60)

@@ -49,6 +49,7 @@ TESTED_ELSEWHERE = {
     "resto.staticfiles.apps": "staticfiles/management/commands/test_collectstatic.py",
     "resto.staticfiles.management": "staticfiles/management/commands/test_collectstatic.py",
     "resto.staticfiles.management.commands": "staticfiles/management/commands/test_collectstatic.py",
+    "resto.metrics": "metrics/test_apps.py",
     "resto.testing": "testing/test_init.py",
     "resto.testing.__main__": "testing/test_main.py",
     "resto.testing.play.__main__": "testing/play/test_main.py",

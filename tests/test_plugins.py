@@ -10,6 +10,7 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
+from resto import hookimpl, plugins
 from resto.exceptions import ConfigurationError
 from resto.executors import Executor
 from resto.executors.inline import InlineExecutor
@@ -600,3 +601,25 @@ def test_observers_are_loaded_by_the_first_action(run_site):
             print("refused")
     """
     assert run_site(program) == ["loaded", "refused"]
+
+
+# What is bundled, and asked for by a site; processes that are forked are tested with `resto.metrics`.
+
+
+class Bundled:
+    @hookimpl
+    def resto_action_finished(self, outcome):
+        pass
+
+
+def test_bundled_plugin_that_is_asked_for(monkeypatch):
+    """Its origin is resto, and asking twice is asking once."""
+    monkeypatch.setattr(plugins, "_asked_for", {})
+    manager, bundled = create_plugin_manager(load_installed=False), Bundled()
+    for _ in range(2):
+        manager.add_bundled("resto.metrics", bundled)
+    (one,) = manager.implementations("resto_action_finished")
+    assert manager.origin(one.plugin_name)[0] == "django-resto-storage"
+    get_plugin_manager.cache_clear()
+    assert bundled in [one.plugin for one in get_plugin_manager().implementations("resto_action_finished")]
+    get_plugin_manager.cache_clear()

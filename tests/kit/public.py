@@ -47,6 +47,9 @@ PUBLIC = {
         "resto.repair.probe": ["probe_hosts", "HostProbe"],
         "resto.health": ["state", "forget", "Health"],
         "resto.workers.rq": ["DjangoWorker"],
+        "resto.urls": ["urlpatterns"],
+        "resto.metrics": ["exposed"],
+        "resto.metrics.record": ["RecordCollector"],
     },
     "plugins": {
         "resto": ["hookimpl"],
@@ -82,6 +85,7 @@ PUBLIC = {
 CONSTANTS = {
     "resto.courses.Course": "The type of a course: a generator that yields an `Arrival`, or None, and returns the result.",
     "resto.__version__": "The version of resto.",
+    "resto.urls.urlpatterns": "What machines ask a site: `live`, `ready`, `status` and `metrics`.",
     "resto.hookimpl": "Marks the implementation of a hook.",
     "resto.executors.queue.MAX_RETRIES": "How often a worker tries again what has failed on a host.",
 }

@@ -18,6 +18,7 @@ from resto.management.interruption import INTERRUPTED, InterruptibleCommand, tid
 from resto.management.progress import ProgressBar
 from resto.management.quiet import end_with_failure, quiet
 from resto.management.watching import watch
+from resto.metrics.serving import parse_address, serving
 from resto.record import database
 from resto.record.backlog import backlog_of
 from resto.record.chosen import make_due
@@ -48,7 +49,6 @@ class Command(InterruptibleCommand):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._teller = Teller(self.stdout, self.stderr)
         self._has_watched = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -75,6 +75,12 @@ class Command(InterruptibleCommand):
             help="do what is for the workers of a task queue, without asking the queue; with --no-direct never do it, as where "
             "hosts cannot be reached from here; with neither, only if the queue does not take it, or no worker takes it from "
             "there for two leases",
+        )
+        parser.add_argument(
+            "--metrics",
+            type=_address,
+            metavar="[HOST:]PORT",
+            help="with --watch, serve metrics for Prometheus there; the host is 127.0.0.1 unless another one is given",
         )
         parser.add_argument("--limit", type=_positive, metavar="ROWS", help="deal with so many rows at most")
 
@@ -103,6 +109,8 @@ class Command(InterruptibleCommand):
         if options["watch"]:
             self._watch(what, options, schedule)
             return
+        if options["metrics"]:
+            raise CommandError("--metrics goes with --watch.")
         try:
             with quiet(options["verbosity"]), TracedDrain(what["storage"], what["hosts"]) as drain:
                 self._drain(drain, what, options)
@@ -143,6 +151,8 @@ class Command(InterruptibleCommand):
             attendant = Attendant(what["storage"], schedule, direct=what["direct"], tell=self._teller.complain)
             stack.enter_context(attendant)
             stack.enter_context(Trace(WATCH, what["storage"], what["hosts"], report=attendant.report)).begin()
+            if options["metrics"]:
+                self._teller.tell(f"Metrics are at {stack.enter_context(serving(options['metrics']))}.")
             self._teller.tell("Watching the record.")
             if options["now"]:
                 self._make_due(what)
@@ -209,3 +219,10 @@ def _time(text: str) -> time:
     if hours >= 24 or minutes >= 60:
         raise ArgumentTypeError(f"{text!r} is no time of the day, such as 03:00")
     return time(hours, minutes)
+
+
+def _address(text: str) -> tuple[str, int]:
+    try:
+        return parse_address(text)
+    except ConfigurationError as error:
+        raise ArgumentTypeError(str(error)) from error

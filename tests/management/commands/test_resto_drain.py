@@ -9,6 +9,7 @@ import signal
 import subprocess
 
 import pytest
+import requests
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
@@ -298,6 +299,34 @@ def test_watching_tells_of_a_backlog_when_it_is_worked_off_or_once_a_minute(
     server.on_applied = lambda method, path: len(server.files) == 120 and os.kill(os.getpid(), signal.SIGTERM)
     call_command("resto_drain", "--watch")
     assert capsys.readouterr().out.splitlines() == ["Watching the record.", *lines, "Ended."]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("new_overview")
+def test_metrics_while_it_watches(missed, server, capsys):
+    pages = []
+
+    def applied(method, path):
+        said = capsys.readouterr().out
+        pages.extend(requests.get(url).text for url in re.findall(r"^Metrics are at (.*)\.$", said, re.MULTILINE))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    server.on_applied = applied
+    call_command("resto_drain", "--watch", "--metrics", "0")
+    assert [re.findall("^resto_record_up", page, re.MULTILINE) for page in pages] == [["resto_record_up"]]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--metrics", "0"], "--metrics goes with --watch"),
+        (["--watch", "--metrics", "media"], "'media' is no address"),
+        (["--watch", "--metrics", "192.0.2.1:9100"], "cannot be served on 192.0.2.1 port 9100"),
+    ],
+)
+def test_metrics_that_cannot_be_served(options, problem):
+    with pytest.raises(CommandError, match=problem):
+        call_command("resto_drain", *options)
 
 
 @pytest.mark.usefixtures("without_application")

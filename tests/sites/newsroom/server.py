@@ -49,6 +49,8 @@ class Newsroom:
         report_hosts: The same, for reports.
         database: A database to begin with.
         options: Of the default storage.
+        apps: Further installed applications.
+        environment: Further variables of its processes.
     """
 
     def __init__(
@@ -58,6 +60,8 @@ class Newsroom:
         report_hosts: Sequence[str] = ("http://127.0.0.1:9/",),
         database: Path | None = None,
         options: Mapping[str, Any] | None = None,
+        apps: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.storage = storage
         self.hosts, self.report_hosts = hosts, report_hosts
@@ -78,7 +82,9 @@ class Newsroom:
             "options": options or {},
             "report_hosts": report_hosts,
             "password": self.password,
+            "apps": list(apps),
         }
+        self._more = environment or {}
         self._config.write_text(json.dumps(config), encoding="utf-8")
         if database is not None:
             shutil.copy(database, self.folder / "db.sqlite3")
@@ -89,7 +95,7 @@ class Newsroom:
         """Start gunicorn; requests wait until it serves them."""
         with socket.create_server((ADDRESS, 0), backlog=64) as listener, self._log.open("wb") as log:
             self.url = f"http://{ADDRESS}:{listener.getsockname()[1]}/"
-            self.process = forks.start(["-c", GUNICORN], self.folder, self._environment(), listener, log, log)
+            self.process = forks.start(["-c", GUNICORN], self.folder, self.environment(), listener, log, log)
         return self
 
     def terminate(self) -> None:
@@ -136,7 +142,7 @@ class Newsroom:
 
     def run(self, *arguments: str) -> str:
         """Run Python with the newsroom's settings, and return what it printed."""
-        status, printed = forks.run(arguments, self.folder, self._environment(), 2 * DEADLINE)
+        status, printed = forks.run(arguments, self.folder, self.environment(), 2 * DEADLINE)
         assert status == 0, printed
         return printed
 
@@ -182,13 +188,15 @@ class Newsroom:
         wait_until(lambda: len(self.lines("is ready")) == gunicorn_conf.workers or process.has_ended())
         os.kill(process.pid, signal.SIGTERM)  # Fork's own method might free its number
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """Return the variables of the processes of the site."""
         environment = clean_environment()
         environment |= {
             "DJANGO_SETTINGS_MODULE": "sites.newsroom.settings",
             "NEWSROOM_CONFIG": str(self._config),
             "PYTHONPATH": str(TESTS),
             "TMPDIR": str(self.folder),
+            **self._more,
         }
         return environment
 

@@ -24,6 +24,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "resto",
     "sites.newsroom",
+    *CONFIG["apps"],
 ]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -33,6 +34,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "sites.newsroom.views.tell_the_worker",
 ]
+if "django_prometheus" in CONFIG["apps"]:
+    MIDDLEWARE.insert(0, "django_prometheus.middleware.PrometheusBeforeMiddleware")
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -72,6 +75,6 @@ RESTO_MEDIA_HOSTS = CONFIG["hosts"]
 RESTO_TRANSPORT = "webdav"
 RESTO_TIMEOUT = 20  # a busy machine needs a few; sites with a host that hangs have another one
 RESTO_TRANSPORT_OPTIONS = {"auth": "media"}
-RESTO_SECRETS = {"media": ("newsroom", CONFIG["password"])}
+RESTO_SECRETS = {"media": ("newsroom", CONFIG["password"]), "metrics": CONFIG["password"]}
 
 SILENCED_SYSTEM_CHECKS = ["resto.W005"]  # reports have a storage outside of STORAGES

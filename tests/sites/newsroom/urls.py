@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 from django.views.static import serve
 
 from sites.newsroom import views
@@ -21,6 +21,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("static/<path:path>", serve, {"document_root": Path(admin.__file__).parent / "static"}),
     path("notes/", views.notes),
+    path("resto/", include("resto.urls")),
     path("articles/add/", views.AddOrShow.as_view(model=Article)),
     *pages("articles", Article),
     *pages("reports", Report),
