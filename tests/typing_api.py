@@ -17,6 +17,7 @@ from django.test import TestCase
 from django.views.generic import CreateView, FormView, UpdateView
 
 from resto import __version__, hookimpl
+from resto.admin import register
 from resto.courses import Arrival, Course, as_method, course_of, finish
 from resto.exceptions import (
     ConfigurationError,
@@ -393,6 +394,10 @@ def test_upload(server: TestHttpServer) -> None:
 def test_hosts(resto_hosts: ThrowawayHosts) -> None:
     assert_type(resto_hosts.servers, dict[str, TestHttpServer])
     resto_hosts.wait()
+
+
+own_site = admin.AdminSite("operators")
+register(own_site)
 
 
 class LetterTests(ThrowawayHostsMixin, TestCase):
