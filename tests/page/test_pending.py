@@ -96,11 +96,20 @@ def post(client, *chosen, **values):
     return client.post(PAGE, {"action": "make_due", "_selected_action": [row.pk for row in chosen], **values})
 
 
+def told(answer):
+    return [str(message) for message in get_messages(answer.wsgi_request)]
+
+
+def test_all_that_was_chosen_is_made_due(operator):
+    assert told(post(operator, add("a"), add("b"))) == ["2 names made due: the next drain sends that."]
+
+
 def test_chosen_names_are_made_due(operator):
     first, second, held = add("a"), add("b"), add("c", quiet_until=time.time() + 3600)
     answer = post(operator, first, held)
-    (message,) = map(str, get_messages(answer.wsgi_request))
-    assert message.startswith("1 name made due: the next drain sends that.")
+    assert told(answer) == [
+        "1 name made due: the next drain sends that. Not of 1 other: due already, or a request may still arrive."
+    ]
     due = {row.name: row.due <= time.time() for row in Pending.objects.all()}
     assert due == {first.name: True, second.name: False, held.name: False}
 
