@@ -62,6 +62,7 @@ def test_host_is_down(operator, servers, miss):
     text = text_of(operator.get(PAGE))
     assert "Something is wrong." in text
     assert f"default: {servers[1].url} does not answer: connection refused; 1 pending" in text
+    assert re.search(r"refused\) not known", text)
     assert "nobody has drained so far: run manage.py resto_drain --watch." in text
 
 

@@ -84,7 +84,9 @@ def test_rows_that_are_not_counted(many, monkeypatch):
 
 
 def test_nothing_is_pending(operator):
-    assert "0 pending names" in operator.get(PAGE).text
+    text = operator.get(PAGE).text
+    assert "0 pending names" in text
+    assert "<h1>Pending names</h1>" in text
 
 
 def test_names_that_mislead_are_escaped(operator):

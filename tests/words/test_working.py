@@ -62,7 +62,7 @@ def test_drains(values, sentence):
 
 def test_drain_under_way():
     add("drain", ago=3, ended=False, done=1_000, total=5_000)
-    assert told() == ["last drained 3 seconds ago: under way, 1,000 of 5,000 so far names."]
+    assert told() == ["last drained 3 seconds ago: under way, 1,000 names of 5,000 so far."]
 
 
 def test_comparisons():
