@@ -24,6 +24,7 @@ PARTS = {
     "restore": ["restored", "rounds"],
     "record": ["saves", "files", "rounds"],
     "backlog": ["saves", "rounds", "pending"],
+    "lists": ["rounds", "pending"],
     "queues": ["saves", "queued", "rounds"],
 }
 

@@ -3,8 +3,8 @@
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -25,7 +25,7 @@ from kit.brokers import MariaDB, PostgreSQL
 from resto.record import backlog, claims, rests
 
 
-__all__ = ["measure"]
+__all__ = ["FULL", "databases", "measure"]
 
 SERVERS = {"PostgreSQL": PostgreSQL, "MariaDB": MariaDB}
 EMPTY, FULL = "no backlog", "a backlog"
@@ -67,17 +67,25 @@ _DIALECTS = {
 
 def measure(sizes: Sizes) -> list[Row]:
     """Save, claim and count, with nothing in the record, and with a long backlog of one host."""
+    with databases(sizes.pending) as (folder, aliases), serve(3) as hosts:
+        return _measure(hosts, folder, aliases, sizes)
+
+
+@contextmanager
+def databases(count: int) -> Iterator[tuple[Path, list[str]]]:
+    """Have databases of each kind, without and with a long backlog; yield a folder that lasts as long, and their aliases.
+
+    Args:
+        count: Rows of the backlog.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="resto-bench-", dir="/dev/shm")))
         makers = {"SQLite (WAL)": lambda: _new_sqlite(folder)}
         for name, kind in SERVERS.items():
             server = stack.enter_context(closing(kind()))
             makers[name] = server.start().new_database
-        hosts = stack.enter_context(serve(3))
-        aliases = _make_databases(makers, sizes.pending)
-        rows = _measure(hosts, folder, aliases, sizes)
+        yield folder, _make_databases(makers, count)
         connections.close_all()
-    return rows
 
 
 def _new_sqlite(folder: Path) -> dict[str, Any]:

@@ -112,6 +112,7 @@ GOALS = [
             ),
             within("backlog", "claim of 200 rows, none of them due", 3, of=None, ours=f"{database}, a backlog"),
             within("backlog", "count of what is pending", 500, of=None, ours=f"{database}, a backlog"),
+            within("lists", "list of pending names", 500, of=None, ours=f"{database}, a backlog"),
         )
     ),
 ]

@@ -79,7 +79,8 @@ def pytest_collection_modifyitems(items):
 
 
 # What takes seconds to start, by what is in the identifiers of the tests that share it: one process runs them all.
-SHARED = {"rabbitmq": "RabbitMQ", "test_live_site.py": "browser", "test_servers_browser.py": "browser"}
+BROWSER = ["test_live_site.py", "test_servers_browser.py", "test_live_page.py"]
+SHARED = {"rabbitmq": "RabbitMQ", **dict.fromkeys(BROWSER, "browser")}
 
 
 class Scheduling(LoadFileScheduling):

@@ -16,7 +16,7 @@ from kit.documents import ROOT
 
 BENCHMARKS = ROOT / "benchmarks"
 # In two runs, as results of the same machine are put together.
-RUNS = [["saves", "single", "threads", "outage", "large"], ["sync", "restore", "record", "backlog", "queues"]]
+RUNS = [["saves", "single", "threads", "outage", "large"], ["sync", "restore", "record", "backlog", "lists", "queues"]]
 PARTS = [part for run in RUNS for part in run]
 
 

@@ -15,6 +15,9 @@ from kit.documents import ROOT
 EXAMPLE = ROOT / "plugins_example"
 
 
+PARTS_OF_PAGES = {".html", ".css", ".js"}
+
+
 def run(*command, **options):
     """Run a program that must succeed; return what it prints."""
     command = [str(part) for part in command]
@@ -51,6 +54,14 @@ def test_wheels_are_what_is_tested(environment, tmp_path):
     )
     for path in json.loads(run("python", "-c", program, env=environment, cwd=tmp_path)):
         assert "/venv/lib/" in path
+
+
+def test_wheel_has_what_pages_are_made_of(environment, tmp_path):
+    program = "import resto; print(resto.__path__[0])"
+    installed = Path(run("python", "-c", program, env=environment, cwd=tmp_path).strip())
+    parts = [path.relative_to(ROOT / "resto") for path in (ROOT / "resto").rglob("*") if path.suffix in PARTS_OF_PAGES]
+    assert parts
+    assert [part for part in parts if not (installed / part).is_file()] == []
 
 
 def test_plugins_are_found(environment, tmp_path):

@@ -19,6 +19,7 @@ from django.views.generic import CreateView, FormView, UpdateView
 from prometheus_client.core import Metric
 
 from resto import __version__, hookimpl
+from resto.admin import register
 from resto.courses import Arrival, Course, as_method, course_of, finish
 from resto.exceptions import (
     ConfigurationError,
@@ -404,6 +405,10 @@ def test_upload(server: TestHttpServer) -> None:
 def test_hosts(resto_hosts: ThrowawayHosts) -> None:
     assert_type(resto_hosts.servers, dict[str, TestHttpServer])
     resto_hosts.wait()
+
+
+own_site = admin.AdminSite("operators")
+register(own_site)
 
 
 class LetterTests(ThrowawayHostsMixin, TestCase):

@@ -204,7 +204,7 @@ def _host(status: HostStatus, processes: Sequence[RunRow]) -> HostPart:
         shown(answer_of(status) + speed),
         "; ".join(_breakers(status, processes)) or "closed",
         shown(backlog_of(status)),
-        tuple(map(shown, lines_of_identity(status))),
+        tuple(map(shown, lines_of_identity(status))) or ("nothing is wrong" if status.reachable else "not known",),
         level if status.reachable and not status.identity_problem else "wrong",
         bool(status.pending),
         urlencode({"of": f"{status.storage} {status.host}"}),

@@ -128,9 +128,11 @@ class PendingAdmin(RecordAdmin):
     @action(description="Send chosen names as soon as possible", permissions=["make_due"])
     def make_due(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Make chosen names due, so that the next drain sends them."""
-        number = make_rows_due(list(queryset.values_list("pk", flat=True)[:MOST]))
-        told = f"{counted(number, 'name')} made due: the next drain sends that."
-        messages.success(request, f"{told} The others were due, or a request for them may still arrive.")
+        chosen = list(queryset.values_list("pk", flat=True)[:MOST])
+        number = make_rows_due(chosen)
+        rest = len(chosen) - number
+        others = f" Not of {counted(rest, 'other')}: due already, or a request may still arrive." if rest else ""
+        messages.success(request, f"{counted(number, 'name')} made due: the next drain sends that.{others}")
 
     @display(description="name")
     def shown_name(self, row: Pending) -> str:

@@ -7,6 +7,7 @@ from django.contrib.admin import ModelAdmin, ShowFacets
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.text import capfirst
 
 from resto.settings import get_setting
 
@@ -50,6 +51,11 @@ class RecordAdmin(_Admin):
     show_full_result_count = False
     show_facets = ShowFacets.NEVER  # they count everything
     sortable_by: ClassVar[tuple[str, ...]] = ()  # only some orders have an index
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """Show the list."""
+        title = capfirst(str(self.opts.verbose_name_plural))
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return all rows."""

@@ -84,7 +84,7 @@ def outcome_of(run: RunRow) -> str:
         return "nobody has begun so far"
     if run.state == "under way":
         total = "" if run.total is None else f" of {run.total:,}{'' if run.is_total_final else ' so far'}"
-        return f"under way, {run.done:,}{total} names"
+        return f"under way, {counted(run.done, 'name')}{total}"
     if run.state == "dead":
         return "it was broken off"
     return ", ".join([*_parts_of_outcome(run), *run.problems[:1]]).rstrip(".")

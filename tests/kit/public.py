@@ -15,6 +15,7 @@ PUBLIC = {
             "StorageOptions",
             "is_replicated",
         ],
+        "resto.admin": ["register"],
         "resto.forms": ["ReplicatedAdminMixin", "ReplicatedFormMixin", "saving"],
         "resto.staticfiles": ["StaticFilesStorage", "ManifestStaticFilesStorage"],
         "resto.exceptions": [

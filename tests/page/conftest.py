@@ -19,7 +19,7 @@ from resto.record import database as record_database
 
 
 @pytest.fixture(autouse=True)
-def database(transactional_db, tmp_path, monkeypatch):
+def database(db, tmp_path, monkeypatch):
     """A database in a file, as pages use several threads: a copy of the empty one of the tests."""
     monkeypatch.setattr(record_database, "_last", None)  # that of another test
     path = tmp_path / "db.sqlite3"

@@ -15,6 +15,7 @@ from resto.models import Host, Run
 from resto.page import asking, looks, now
 from resto.page.asking import buttons
 from resto.repair import status
+from resto.repair.watch.errands import Errands
 
 
 PAGE, ASK, FILE = "/admin/resto/host/", "/admin/resto/host/ask/", "/admin/resto/host/file/"
@@ -61,6 +62,7 @@ def test_host_is_down(operator, servers, miss):
     text = text_of(operator.get(PAGE))
     assert "Something is wrong." in text
     assert f"default: {servers[1].url} does not answer: connection refused; 1 pending" in text
+    assert re.search(r"refused\) not known", text)
     assert "nobody has drained so far: run manage.py resto_drain --watch." in text
 
 
@@ -232,6 +234,18 @@ def test_nobody_does_what_is_asked_for(operator):
     press(operator)
     assert Run.objects.count() == 1
     assert "nobody has begun so far" in text_of(operator.get(PAGE))
+
+
+def test_process_that_stays_does_what_was_asked_for(operator, servers, miss):
+    miss(servers[1], "a.txt")
+    press(operator)
+    errands = Errands()
+    errands.do(errands.claim(["drain"]), lambda: None)
+    looks.forget()
+    text = text_of(operator.get(PAGE))
+    assert "All is well: hosts answer, and nothing is pending." in text
+    assert re.search(r"drain of default done 1 sent \d seconds? ann ", text)
+    assert servers[1].get_file("a.txt") == b"a.txt"
 
 
 def test_send_again(operator):

@@ -1,10 +1,11 @@
 """What the lists of the record have in common. Those of names and runs show more."""
 
 import pytest
+from django.contrib import admin
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from resto.models import Run
+from resto.models import Host, Pending, Run
 from resto.page import record_admin
 from resto.page.record_admin import CappedPaginator
 
@@ -27,3 +28,9 @@ def test_no_more_are_counted(few, number, count, has_more):
 def test_pages_beyond_are_not_to_be_had(few, operator):
     Run.objects.bulk_create(Run(kind="drain", asked=1) for _ in range(300))
     assert "3 runs" in operator.get("/admin/resto/run/").text
+
+
+@pytest.mark.parametrize("model", [Host, Pending, Run])
+def test_record_may_be_in_a_database_of_its_own(model, rf, settings):
+    settings.RESTO_DATABASE = "record"
+    assert admin.site.get_model_admin(model).get_queryset(rf.get("/")).db == "record"

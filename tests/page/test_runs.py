@@ -27,7 +27,7 @@ def test_list(operator):
     add(counts='{"sent": 3}')
     add("sync", ended=False, done=5, total=10, is_total_final=True, asked_by="bob")
     text = text_of(operator.get(PAGE))
-    assert re.search(r"sync of default under way under way, 5 of 10 names \d seconds? bob web-1, process 7", text)
+    assert re.search(r"sync of default under way under way, 5 names of 10 \d seconds? bob web-1, process 7", text)
     assert re.search(r"drain of default done 3 sent \d seconds? - web-1, process 7", text)
     assert text.index("sync of default") < text.index("drain of default")  # the newest first
 

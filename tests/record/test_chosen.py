@@ -42,6 +42,16 @@ def test_what_may_be_sent_becomes_due(clock):
     assert {name for _, _, name in due(clock)} == {*"abcde", "silent"}
 
 
+def test_single_rows_are_made_due(clock):
+    miss(*"abc")
+    numbers = {row.name: row.pk for row in Pending.objects.all()}
+    assert due(clock) == set()
+    assert chosen.make_rows_due([numbers["a"], numbers["c"]]) == 2
+    assert due(clock) == {("default", "media-1", name) for name in "ac"}
+    assert chosen.make_rows_due([numbers["a"]]) == 0  # it is due already
+    assert chosen.make_rows_due([]) == 0
+
+
 def test_names_are_counted_and_forgotten(clock):
     miss(*"abcaa")
     miss("a", storage="other")

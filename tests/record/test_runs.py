@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from resto.models import Run
 from resto.record import runs
-from resto.record.runs import DatabaseClock, ask, claim, find, last_of, prune, under_way, watching
+from resto.record.runs import DatabaseClock, ask, claim, find, last_of, prune, row_of, under_way, watching
 
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -65,6 +65,12 @@ def test_a_run_is_dead_after_six_signs_of_life_that_are_missing():
     add(ended=None, seen=now - 5 * runs.interval())
     add(ended=None, seen=now - 7 * runs.interval())
     assert [run.state for run in find(Q(), 2)] == ["dead", "under way"]
+
+
+def test_run_of_the_model():
+    number = add(hosts='["http://one/"]', counts='{"sent": 1}')
+    run = row_of(Run.objects.annotate(now=DatabaseClock()).get())
+    assert (run.id, run.hosts, run.counts, run.state) == (number, ("http://one/",), {"sent": 1}, "done")
 
 
 def test_last_of():

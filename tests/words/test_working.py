@@ -3,10 +3,12 @@
 import time
 
 import pytest
+from django.db.models import Q
 
 from resto.models import Run
+from resto.record.runs import find
 from resto.repair.work import work_on
-from resto.words.working import record_of_work, sentences_of_work
+from resto.words.working import outcome_of, record_of_work, sentences_of_work
 
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -60,7 +62,7 @@ def test_drains(values, sentence):
 
 def test_drain_under_way():
     add("drain", ago=3, ended=False, done=1_000, total=5_000)
-    assert told() == ["last drained 3 seconds ago: under way, 1,000 of 5,000 so far names."]
+    assert told() == ["last drained 3 seconds ago: under way, 1,000 names of 5,000 so far."]
 
 
 def test_comparisons():
@@ -76,6 +78,20 @@ def test_comparisons():
         "last compared 2 minutes ago: 0 files compared, 2 in which hosts differ from each other, not everything agrees; the last "
         "after which everything agreed was 60 minutes ago."
     ]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"started": None, "seen": None, "ended": None, "code": None}, "nobody has begun so far"),
+        ({"counts": '{"fine": 2, "failed": 1}', "code": 1, "problems": '["No."]'}, "2 fine, 1 failed, No"),
+        ({}, "done"),
+        ({"code": 1}, "failed"),
+    ],
+)
+def test_outcome_of_a_probe(values, words):
+    add("probe", ago=10, **values)
+    assert outcome_of(find(Q(), 1)[0]) == words
 
 
 def test_json():
