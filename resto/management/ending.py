@@ -1,18 +1,25 @@
 """The end of a command that stays: by SIGTERM or Ctrl-C, within seconds."""
 
+import math
 import os
+import select
 import signal
-import threading
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Self
+
+from resto.clock import monotonic
 
 
 __all__ = ["Ending", "end_soon"]
 
 # Seconds that what is under way gets to come to its end, before it is interrupted.
 PATIENCE = 5.0
+
+# Seconds between two looks whether what is under way is to be interrupted.
+TICK = 1.0
 
 # Seconds after which threads are not waited for when all else has ended.
 MOMENT = 1.0
@@ -25,7 +32,9 @@ class Ending:
     """
 
     def __init__(self) -> None:
-        self._is_ending = threading.Event()
+        # Not a `threading.Event`, whose lock a second signal would find taken by the first.
+        self._is_ending, self._deadline = False, math.inf
+        self._bell, self._ringer = socket.socketpair()
         self._is_interruptible = False
         self._handlers = ExitStack()
 
@@ -33,17 +42,21 @@ class Ending:
         for number, handler in (
             (signal.SIGTERM, self._end),
             (signal.SIGINT, self._end),
-            (signal.SIGALRM, self._insist),
+            (signal.SIGALRM, self._tick),
         ):
             self._handlers.callback(signal.signal, number, signal.signal(number, handler))
         self._handlers.callback(signal.setitimer, signal.ITIMER_REAL, 0)
+        # A signal that comes right before Python waits for a host is not looked at before the next one.
+        signal.setitimer(signal.ITIMER_REAL, TICK, TICK)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self._handlers.close()
+        self._bell.close()
+        self._ringer.close()
 
     def __bool__(self) -> bool:
-        return self._is_ending.is_set()
+        return self._is_ending
 
     def wait(self, seconds: float) -> None:
         """Wait until the command is to end.
@@ -51,7 +64,7 @@ class Ending:
         Args:
             seconds: For so long at most.
         """
-        self._is_ending.wait(seconds)
+        select.select([self._bell], [], [], seconds)
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
@@ -67,11 +80,16 @@ class Ending:
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         if self:
-            self._insist(number, frame)
-        self._is_ending.set()
-        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+            self._insist()
+            return
+        self._is_ending, self._deadline = True, monotonic() + PATIENCE
+        self._ringer.send(b"!")
 
-    def _insist(self, number: int, frame: FrameType | None) -> None:
+    def _tick(self, number: int, frame: FrameType | None) -> None:
+        if self and monotonic() > self._deadline:
+            self._insist()
+
+    def _insist(self) -> None:
         if self._is_interruptible:
             self._is_interruptible = False
             raise KeyboardInterrupt
@@ -80,4 +98,4 @@ class Ending:
 def end_soon() -> None:
     """Let this process end in a moment, whatever its threads wait for: what they send is due again."""
     signal.signal(signal.SIGALRM, lambda number, frame: os._exit(0))
-    signal.setitimer(signal.ITIMER_REAL, MOMENT)
+    signal.setitimer(signal.ITIMER_REAL, MOMENT, MOMENT)
