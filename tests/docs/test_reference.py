@@ -30,7 +30,11 @@ COMPATIBILITY = (ROOT / "docs" / "compatibility.md").read_text()
 
 # What messages in queues name.
 MESSAGES = {
+    "resto.drain",
+    "resto.sync",
+    "resto.workers.rq.drain",
     "resto.workers.rq.replicate",
+    "resto.workers.rq.sync",
     "resto.tasks",
     "resto.replicate",
     "resto.workers.django_tasks.replicate",
