@@ -28,7 +28,7 @@ COMMANDS = {
 
 COMPATIBILITY = (ROOT / "docs" / "compatibility.md").read_text()
 
-# What messages in queues name.
+# What messages in queues name, and schedules that send them.
 MESSAGES = {
     "resto.drain",
     "resto.sync",
@@ -125,7 +125,7 @@ def imported(text):
 
 @pytest.mark.parametrize("text", [*sources()])
 def test_what_others_import_is_public(text):
-    assert {*imported(text)} <= {*public.PATHS, *public.MODULES}
+    assert {*imported(text)} <= {*public.PATHS, *public.MODULES, *MESSAGES}
 
 
 CHANGELOG = ROOT / "CHANGELOG.md"  # names what is gone, too
@@ -164,7 +164,8 @@ def is_there(path):
 def test_messages_name_what_is_there():
     """Those of an old site reach a new worker."""
     assert [path for path in MESSAGES if f"`{path}`" not in COMPATIBILITY] == []
-    assert import_string("resto.workers.rq.replicate")
+    assert all(import_string(f"resto.workers.rq.{name}") for name in ("drain", "replicate", "sync"))
+    assert [import_string(f"resto.tasks.{name}").name for name in ("drain", "sync")] == ["resto.drain", "resto.sync"]
     assert import_string("resto.tasks.replicate").name == "resto.replicate"
     assert import_string("resto.workers.django_tasks.replicate")
 
