@@ -49,6 +49,7 @@ LONG = [
     "test_limits",
     "test_benchmarks",
     "test_plugins_example",
+    "test_on_call",
     "test_database",
     "test_servers_outside",
     "test_storage",

@@ -191,10 +191,7 @@ def _keep_without_links(root: int, identity: Identity) -> None:
         descriptor = os.open(MASTER_IDENTITY, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE, dir_fd=root)
     except FileExistsError:
         return
-    try:
-        os.write(descriptor, _content(identity))
-    finally:
-        os.close(descriptor)
+    _fill(root, MASTER_IDENTITY, descriptor, _content(identity))
 
 
 def replace_identity(root: int, identity: Identity, former: tuple[str, str] | None = None) -> None:
@@ -241,14 +238,22 @@ def require_exclusive_links(root: int, location: str) -> None:
 def _written(root: int, content: bytes) -> str:
     name = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
     descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE, dir_fd=root)
-    try:
-        os.fchmod(descriptor, _MODE)
-        if content:
-            os.write(descriptor, content)
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _fill(root, name, descriptor, content)
     return name
+
+
+def _fill(root: int, name: str, descriptor: int, content: bytes) -> None:
+    """Write all of a new file, and close it; leave none if there is no room."""
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, _MODE)
+            if content:
+                file.write(content)
+                file.flush()
+                os.fsync(descriptor)
+    except BaseException:
+        _remove(root, name)
+        raise
 
 
 def _remove(root: int, name: str) -> None:

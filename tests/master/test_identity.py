@@ -3,6 +3,7 @@
 import errno
 import os
 import pickle
+import resource
 import threading
 
 import pytest
@@ -69,6 +70,24 @@ def test_nothing_is_left_of_an_identity_that_cannot_be_replaced(root, tmp_path, 
         patch.setattr(os, "replace", fail_with(errno.EIO))
         with pytest.raises(OSError, match="Input/output error"):
             replace_identity(root, ONE)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def little_room(request):
+    """Files cannot become larger than so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (request.param, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("little_room", [0, 100], indirect=True, ids="{} bytes".format)
+@pytest.mark.parametrize("give", [keep_identity, replace_identity, identity._keep_without_links])
+@pytest.mark.usefixtures("little_room")
+def test_nothing_is_left_of_an_identity_that_has_no_room(root, tmp_path, give):
+    with pytest.raises(OSError, match="File too large"):
+        give(root, ONE)
     assert list(tmp_path.iterdir()) == []
 
 
