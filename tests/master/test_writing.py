@@ -84,7 +84,7 @@ def test_content_is_read_to_its_end(master, plain_file, tmp_path, monkeypatch, c
         [memoryview(b"a"), b"b"],
         [1],
     ],
-    ids=repr,
+    ids=lambda chunks: " ".join(type(chunk).__name__ for chunk in chunks),
 )
 def test_chunks_are_all_text_or_all_bytes(master, media_root, tmp_path, chunks):
     written = []
