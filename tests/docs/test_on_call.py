@@ -70,7 +70,7 @@ SECTIONS = {section.title: section for section in read_sections()}
 
 def read_symptoms():
     """What one sees, by the title of the section that is about it."""
-    rows = re.findall(r"^\| (.*`.+) \| \[(.+?)\]\(.+$", PAGE.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| ([^|]*`[^|]*) \| [^|]*\| \[(.+?)\]", PAGE.read_text(), re.MULTILINE)
     return {title: re.findall("`(.+?)`", seen) for seen, title in rows}
 
 
@@ -286,7 +286,7 @@ STORAGES["default"]["OPTIONS"]["hosts"][1] = {"url": "http://media-2.example.com
     yield
     site.servers[1].credentials = new
     site.remedies["export MEDIA_2_PASSWORD='the new one'"] = partial(site.variables.update, MEDIA_2_PASSWORD=new[1])
-    site.remedies["systemctl restart mysite resto-drain"] = lambda: None  # each upload is one of a new process
+    site.remedies["systemctl restart mysite resto-watch"] = lambda: None  # each upload is one of a new process
 
 
 def drain_is_dead(site):
@@ -297,7 +297,7 @@ def drain_is_dead(site):
     site.upload("greetings/missed.txt")
     site.servers[1].refuse = False
     site.succeed("python later.py")
-    site.remedies["systemctl restart resto-drain"] = site.start_drain
+    site.remedies["systemctl restart resto-watch"] = site.start_drain
 
 
 def task_queue_is_dead(site):
@@ -397,3 +397,8 @@ def test_command_says_that_the_database_is_down(command, site):
 
 def test_every_section_is_named_at_the_top():
     assert SECTIONS.keys() == read_symptoms().keys() == SITUATIONS.keys()
+
+
+def test_every_alert_is_named():
+    rules = (ROOT / "docs" / "monitoring" / "resto.rules.yml").read_text()
+    assert set(re.findall(r"`(Resto\w+)`", PAGE.read_text())) == set(re.findall(r"alert: (\w+)", rules))
