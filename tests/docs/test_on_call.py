@@ -145,14 +145,16 @@ class OnCall(Reader):
     def do_console(self, text):
         self.statuses, self.seen = [], ""
         super().do_console(text)
-        return self.seen
 
     def run_python(self, command, expected):
         """Run a command of ``manage.py``, again and again where a process that drains may take a moment for what is shown."""
         done = self.show(command)
         if self.workers:
             outputs = [done]
-            wait_until(lambda: matches(outputs[-1].stdout, expected) or outputs.append(self.show(command)))
+            wait_until(
+                lambda: matches(outputs[-1].stdout, expected) or outputs.append(self.show(command)),
+                lambda: outputs[-1].stdout,
+            )
             done = outputs[-1]
         self.statuses.append(done.returncode)
         self.seen += done.stdout
