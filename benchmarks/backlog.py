@@ -84,8 +84,11 @@ def databases(count: int) -> Iterator[tuple[Path, list[str]]]:
         for name, kind in SERVERS.items():
             server = stack.enter_context(closing(kind()))
             makers[name] = server.start().new_database
-        yield folder, _make_databases(makers, count)
+        aliases = _make_databases(makers, count)
+        yield folder, aliases
         connections.close_all()
+        for alias in aliases:  # they go, and another part has databases of the same names
+            del connections[alias]
 
 
 def _new_sqlite(folder: Path) -> dict[str, Any]:

@@ -109,7 +109,14 @@ class Site:
     """A site whose processes run either version."""
 
     def __init__(self, folder, database, versions, servers):
-        options = {"hosts": [server.url for server in servers], "transport": "webdav", "fatal_exceptions": False}
+        options = {
+            alias: {
+                "hosts": [f"{server.url}{alias}/" for server in servers],
+                "transport": "webdav",
+                "fatal_exceptions": False,
+            }
+            for alias in ("default", "copied")
+        }
         self._settings = {
             "SECRET_KEY": "x",
             "INSTALLED_APPS": ["resto"],
@@ -118,9 +125,9 @@ class Site:
             "STORAGES": {
                 "default": {
                     "BACKEND": "resto.storage.HybridStorage",
-                    "OPTIONS": options | {"location": str(folder / "media")},
+                    "OPTIONS": options["default"] | {"location": str(folder / "media")},
                 },
-                "copied": {"BACKEND": "resto.storage.DistributedStorage", "OPTIONS": options},
+                "copied": {"BACKEND": "resto.storage.DistributedStorage", "OPTIONS": options["copied"]},
             },
             "RESTO_GRACE": 1,
             "RESTO_LEASE": 20,
@@ -150,15 +157,19 @@ def site(request, tmp_path, new_database, versions, resto_server_factory):
     sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path / "db.sqlite3"}
     database = sqlite if request.param == "sqlite" else new_database(request.param)
     servers = [resto_server_factory() for _ in range(3)]
+    for server in servers:
+        for alias in ("default", "copied"):
+            server.create_file(f"{alias}/first", b"")
+            server.delete_file(f"{alias}/first")  # the directory stays
     return Site(tmp_path, database, versions, servers), servers
 
 
 MIGRATE = "call_command('migrate', 'resto', verbosity=0)"
 SAVE = """
 for alias in ("default", "copied"):
-    storages[alias].save(f"{alias}/{NAME}", ContentFile(b"1"))
-    storages[alias].save(f"{alias}/{NAME}-gone", ContentFile(b"1"))
-    storages[alias].delete(f"{alias}/{NAME}-gone")
+    storages[alias].save(NAME, ContentFile(b"1"))
+    storages[alias].save(f"{NAME}-gone", ContentFile(b"1"))
+    storages[alias].delete(f"{NAME}-gone")
 """
 DRAIN = """
 now = leases.clock()
@@ -192,7 +203,7 @@ def test_both_at_the_same_time(site):
     script = """
 for number in range(10):
     for alias in ("default", "copied"):
-        name = storages[alias].save(f"{alias}/{number}", ContentFile(b"1"))
+        name = storages[alias].save(f"{number}", ContentFile(b"1"))
         if number % 2:
             storages[alias].delete(name)
     drain()
