@@ -148,6 +148,14 @@ def _fresh_breakers():
     leases._hastened.clear()
 
 
+@pytest.fixture(autouse=True)
+def _ctrl_c_stays():
+    """A command that was run as from a terminal leaves Ctrl-C as it needs it."""
+    yield
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def default_timeout(settings):
     """That of a site which does not set it, as the tests do."""

@@ -176,7 +176,7 @@ def _parse(stream: Stream, url: str) -> _Found:
     # A path is on the host that was asked. So is a URL, if the server has written one for the directory itself: it may know
     # another name of itself than whoever asks.
     hosts = {"", host} if host else {"", wanted[0]} if wanted[0] else {parent[0] for parent in by_parent if parent}
-    return [one for host in hosts for one in by_parent.get((host, *parts), [])]
+    return [one for host in sorted(hosts) for one in by_parent.get((host, *parts), [])]
 
 
 def _top(by_parent: dict[_Path, _Found], wanted: _Path) -> _Path:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -90,10 +91,18 @@ def browser(session_browser: Chrome) -> Chrome:
 def submit(browser: Chrome, button: str) -> None:
     """Click what a CSS selector finds, and wait for the next page."""
     before = browser.execute_script("return performance.timeOrigin")  # each document has its own
-    browser.find_element(By.CSS_SELECTOR, button).click()
+    _click(browser, button)
     # Not staleness_of: to ask about an element while its document is replaced fails in chromedriver.
     loaded = f"return document.readyState === 'complete' && performance.timeOrigin !== {before!r}"
     WebDriverWait(browser, DEADLINE, poll_frequency=0.02).until(lambda driver: driver.execute_script(loaded))
+
+
+def _click(browser: Chrome, button: str) -> None:
+    """Click it, even if the page brings itself up to date at this moment."""
+    while True:
+        with contextlib.suppress(StaleElementReferenceException):
+            browser.find_element(By.CSS_SELECTOR, button).click()
+            return
 
 
 def _wait_for_processes(home: str) -> None:

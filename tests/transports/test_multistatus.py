@@ -411,7 +411,8 @@ def place_simply(found, wanted):
     top = tops[0][0]
     hosts = {"", top[0] or wanted[0]}
     directory, unknown = Directory(), {}
-    for path, kind, size, refusal in found:
+    # Of a member that is there twice, what is said with a URL counts.
+    for path, kind, size, refusal in sorted(found, key=lambda one: one[0][0]):
         if path[1:-1] == top[1:] and path[0] in hosts and len(path) > 1:
             if kind is None:
                 unknown[path[-1]] = f"the host {refusal}"

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any
@@ -258,10 +259,9 @@ def held(server: Any) -> dict[str, bytes]:
 def files_below(directory: Path) -> dict[str, bytes]:
     """Return the content of all complete files, by name."""
     found = {}
-    for path in directory.rglob("*"):
-        if not is_own(path.relative_to(directory)):
-            try:
-                found[path.relative_to(directory).as_posix()] = path.read_bytes()
-            except (IsADirectoryError, FileNotFoundError):  # a directory, or gone in the meantime
-                continue
+    for folder, _, names in os.walk(directory):  # which minds no directory that is gone in the meantime
+        for path in map(Path(folder).joinpath, names):
+            if not is_own(path.relative_to(directory)):
+                with suppress(FileNotFoundError):  # nor does this mind such a file
+                    found[path.relative_to(directory).as_posix()] = path.read_bytes()
     return found
