@@ -31,6 +31,8 @@ def test_an_upload_is_on_all_hosts(site):
 
 def test_a_visitor_is_sent_to_a_host_that_runs(site):
     site.upload("a photo.txt", b"smile")
+    for host in ("media-2", "media-3"):
+        wait_until_shown(site, host, EQUAL)  # other tests may have stopped it
     site.click("stop media-1")
     assert site.visitor.get(f"{site.url}media/a_photo.txt", timeout=PATIENCE).content == b"smile"
 
