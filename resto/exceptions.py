@@ -133,7 +133,9 @@ class UnexpectedStatusCode(TransportError):  # noqa: N818 - the ancestor's publi
         self.retry_after = retry_after
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.host, self.name, self.action, self.status, self.problem, self.retry_after)
+        # Processes of an older version know no more than these, and most need no more.
+        more = (self.retry_after,) if self.retry_after else ()
+        return type(self), (self.host, self.name, self.action, self.status, self.problem, *more)
 
 
 class UndecidedError(TransportError):
