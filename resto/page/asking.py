@@ -109,7 +109,7 @@ def ask(wish: Wanted, by: str) -> int:
 def _of_button(text: str) -> Mapping[str, Any]:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # the second of what is nested deeply
         found = None
     return found if isinstance(found, dict) else {}
 

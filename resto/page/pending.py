@@ -31,6 +31,9 @@ _MAY_CHANGE = "resto.change_pending"
 # Rows of each host whose errors can be chosen, errors that can be, and characters of one that count.
 _SAMPLE, _MOST_ERRORS, _LENGTH = 100, 10, 100
 
+# Digits of an age in seconds; what has more is no age.
+_MOST_DIGITS = 12
+
 
 class HostFilter(SimpleListFilter):
     """By storage, or by storage and host: no others are offered than something is pending for."""
@@ -66,7 +69,9 @@ class AgeFilter(SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the rows that are older."""
         value = str(self.value() or "")
-        return queryset.filter(created__lt=time.time() - int(value)) if value.isdecimal() else queryset
+        if not value.isdecimal() or len(value) > _MOST_DIGITS:
+            return queryset
+        return queryset.filter(created__lt=time.time() - int(value))
 
 
 class ErrorFilter(SimpleListFilter):

@@ -57,9 +57,10 @@ def test_nothing_else_than_what_is_offered_is_understood(site, sent):
     assert wish.options.keys() <= {"now", "prefix", "checksum"}
 
 
-def test_what_is_no_json(site):
+@pytest.mark.parametrize("sent", ["{", "[" * 5_000])
+def test_what_is_no_json(site, sent):
     with pytest.raises(WrongWishError):
-        wanted({"ask": "{"})
+        wanted({"ask": sent})
 
 
 def test_directory(site):

@@ -55,6 +55,7 @@ def test_what_a_line_says(many):
         ({"of": "other "}, ["b_txt"]),
         ({"for": "600"}, ["photos/b.txt", "photos/a.txt", "b_txt"]),
         ({"for": "172800"}, ["b_txt"]),
+        ({"for": "9" * 400}, ["photos/b.txt", "photos/a.txt", "a.txt", "b_txt"]),
         ({"for": "long"}, ["photos/b.txt", "photos/a.txt", "a.txt", "b_txt"]),
         ({"error": "any"}, ["photos/b.txt", "photos/a.txt"]),
         ({"error": "none"}, ["a.txt", "b_txt"]),
