@@ -9,15 +9,13 @@ from typing import NoReturn
 
 from django.core.management import BaseCommand
 
+from resto.record.traces import INTERRUPTED
 from resto.storage.finding import replicated_aliases, replicated_storages
 
 
 __all__ = ["INTERRUPTED", "InterruptibleCommand", "tidy_up"]
 
-# As shells have it for a program that was ended by Ctrl-C.
-INTERRUPTED = 128 + signal.SIGINT
-
-# The same for one whose output nobody reads any more.
+# As shells have it for a program whose output nobody reads any more.
 UNREAD = 128 + signal.SIGPIPE
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db.models import Max, Q
 
 from resto.record.database import connected, outside_loops
-from resto.record.runs import WATCH, runs_in
+from resto.record.runs import OF_A_PART, WATCH, runs_in
 
 
 __all__ = ["Latest", "latest_of"]
@@ -81,7 +81,7 @@ def latest_of() -> Latest:
     """
     with connected() as connection:
         begun = runs_in(connection).filter(kind__in=["drain", "sync", WATCH], started__isnull=False)
-        whole = begun.exclude(Q(kind="sync", options__contains='"prefix"'))
+        whole = begun.exclude(Q(kind="sync") & OF_A_PART)
         groups = whole.order_by().values_list("kind", "storage", "hosts", "code")
         found = list(groups.annotate(Max("seen"), Max("ended")))
     return Latest(

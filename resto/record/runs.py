@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "KINDS",
     "MISSED",
+    "OF_A_PART",
     "WATCH",
     "DatabaseClock",
     "RunRow",
@@ -39,6 +40,9 @@ __all__ = [
 
 KINDS = ("drain", "sync", "restore", "adopt", "probe")
 WATCH = "watch"
+
+# The condition for runs that are about some of the files only.
+OF_A_PART = Q(options__contains='"prefix"')
 
 # Signs of life that are missed before somebody counts as dead.
 MISSED = 6
@@ -193,7 +197,7 @@ def last_of(kind: str, storage: str, *, succeeded: bool = False, came_to_its_end
     Raises:
         Exception: As for `find`.
     """
-    condition = Q(kind=kind, hosts="[]", started__isnull=False) & ~Q(options__contains='"prefix"')
+    condition = Q(kind=kind, hosts="[]", started__isnull=False) & ~OF_A_PART
     if succeeded:
         condition &= Q(code=0)
     if came_to_its_end:

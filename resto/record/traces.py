@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import platform
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
@@ -23,7 +24,7 @@ __all__ = ["INTERRUPTED", "Trace"]
 logger = logging.getLogger("resto")
 
 # The exit code of what was ended by Ctrl-C, as a shell has it.
-INTERRUPTED = 130
+INTERRUPTED = 128 + signal.SIGINT
 
 # Seconds that a sign of life waits for others who write to a database of SQLite.
 PATIENCE = 0.1
