@@ -16,6 +16,7 @@ from django.test.utils import _TestState, isolate_apps
 from requests.auth import HTTPBasicAuth
 
 import resto
+from kit.checking import run
 from resto import checks as checks_module
 from resto import site_checks
 from resto.checks import check_record, check_secrets, check_storages
@@ -53,11 +54,6 @@ class RaisingTransport(HttpTransport):
 class RaisingStorage(DistributedStorage):
     def __init__(self):
         raise RuntimeError("no licence")
-
-
-def run():
-    """Run the checks as `manage.py check` does."""
-    return [message for message in checks.run_checks(tags=["files"]) if message.id.startswith("resto.")]
 
 
 @pytest.fixture(autouse=True)

@@ -3,17 +3,14 @@
 import pytest
 from django.core import checks
 
+from kit.checking import run
+
 
 pytest_plugins = ["kit.packages"]
 
 DISTRIBUTED, HYBRID, ASYNC = (f"resto.storage.{name}Storage" for name in ("Distributed", "Hybrid", "Async"))
 STATIC = "resto.staticfiles.StaticFilesStorage"
 HOSTS = ["http://media-1/media/", "http://media-2/media/"]
-
-
-def run():
-    """Run the checks as `manage.py check` does."""
-    return [message for message in checks.run_checks(tags=["files"]) if message.id.startswith("resto.")]
 
 
 @pytest.fixture(autouse=True)

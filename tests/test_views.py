@@ -3,11 +3,12 @@
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
-from django.core.files.storage import storages
 from django.db import connection, connections
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import include, path
+
+from kit.hosts import lagging_storage
 
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("new_overview", "site")]
@@ -36,11 +37,7 @@ def servers(resto_server_factory):
 
 @pytest.fixture
 def storage(settings, media_root, servers):
-    settings.RESTO_MEDIA_HOSTS = [server.url for server in servers]
-    settings.STORAGES = {
-        "default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"fatal_exceptions": False}},
-    }
-    return storages["default"]
+    return lagging_storage(settings, servers)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Hosts that are dictionaries, for tests of what storages do with any transport and executor."""
 
+from django.core.files.storage import storages
+
 from resto.exceptions import ConfigurationError, TransportError
 from resto.executors import Executor
 from resto.storage import DistributedStorage
@@ -60,3 +62,11 @@ def try_hosts(storage):
     """Let a storage know what its hosts do with directories, so that deletions are one request."""
     for host in storage.hosts:
         storage.transport_for(host).try_directories(host)
+
+
+def lagging_storage(settings, servers, **others):
+    """A storage that goes on without hosts that fail, as the default one, beside others; all have these servers for hosts."""
+    settings.RESTO_MEDIA_HOSTS = [server.url for server in servers]
+    default = {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"fatal_exceptions": False}}
+    settings.STORAGES = {"default": default} | {name: {"BACKEND": backend} for name, backend in others.items()}
+    return storages["default"]

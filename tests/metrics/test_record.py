@@ -5,10 +5,10 @@ import time
 
 import pytest
 from django.core.files.base import ContentFile
-from django.core.files.storage import storages
 from django.db import connection
 from prometheus_client import CollectorRegistry
 
+from kit.hosts import lagging_storage
 from resto.metrics.record import RecordCollector
 from resto.models import Run
 from resto.record import identities, leases
@@ -25,11 +25,7 @@ def servers(resto_server_factory):
 
 @pytest.fixture
 def storage(settings, media_root, servers):
-    settings.RESTO_MEDIA_HOSTS = [server.url for server in servers]
-    settings.STORAGES = {
-        "default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"fatal_exceptions": False}},
-    }
-    return storages["default"]
+    return lagging_storage(settings, servers)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection
 
 from kit.brokers import default_database
+from kit.hosts import lagging_storage
 from resto.bounded import Bounded
 from resto.models import Host, Run
 from resto.record import identities, leases
@@ -29,13 +30,9 @@ def servers(resto_server_factory):
 
 @pytest.fixture
 def storage(settings, media_root, servers):
-    settings.RESTO_MEDIA_HOSTS = [server.url for server in servers]
-    settings.STORAGES = {
-        "default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"fatal_exceptions": False}},
-        "spread": {"BACKEND": "resto.storage.DistributedStorage"},
-        "other": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
-    }
-    return storages["default"]
+    return lagging_storage(
+        settings, servers, spread="resto.storage.DistributedStorage", other="django.core.files.storage.InMemoryStorage"
+    )
 
 
 def hosts_of(alias):

@@ -2,8 +2,8 @@
 
 import pytest
 from django.core.files.base import ContentFile
-from django.core.files.storage import storages
 
+from kit.hosts import lagging_storage
 from resto import health
 from resto.record import database, leases
 from resto.repair.status import host_statuses, strangers
@@ -20,12 +20,7 @@ def servers(resto_server_factory):
 
 @pytest.fixture
 def storage(settings, media_root, servers):
-    settings.RESTO_MEDIA_HOSTS = [server.url for server in servers]
-    settings.STORAGES = {
-        "default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"fatal_exceptions": False}},
-        "other": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
-    }
-    return storages["default"]
+    return lagging_storage(settings, servers, other="django.core.files.storage.InMemoryStorage")
 
 
 def test_all_is_fine(storage, servers):

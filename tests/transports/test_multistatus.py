@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from kit.multistatus import DIRECTORY, FILE, MISSING, entry, listing
 from resto.transports import Directory
 from resto.transports.multistatus import (
     PROPFIND_BODY,
@@ -20,26 +21,6 @@ from resto.transports.multistatus import (
     parse_directory,
     parse_members,
 )
-
-
-DIRECTORY = "<D:resourcetype><D:collection/></D:resourcetype>"
-FILE = (
-    "<D:resourcetype/><D:getcontentlength>5</D:getcontentlength><D:getetag>&quot;1&quot;</D:getetag>"
-    "<D:getlastmodified>Sun, 06 Nov 1994 08:49:37 GMT</D:getlastmodified>"
-)
-MISSING = "<D:propstat><D:prop><D:getetag/></D:prop><D:status>HTTP/1.1 404 Not Found</D:status></D:propstat>"
-
-
-def entry(href, properties=FILE, more=""):
-    ok = "<D:status>HTTP/1.1 200 OK</D:status>"
-    return (
-        f"<D:response><D:href>{escape(href)}</D:href>"
-        f"<D:propstat><D:prop>{properties}</D:prop>{ok}</D:propstat>{more}</D:response>"
-    )
-
-
-def listing(*entries, head='<?xml version="1.0"?>'):
-    return f'{head}<D:multistatus xmlns:D="DAV:">{"".join(entries)}</D:multistatus>'
 
 
 def parse(text, url=""):

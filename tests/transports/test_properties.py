@@ -1,12 +1,12 @@
 import io
 from datetime import UTC, datetime
 from xml.etree import ElementTree
-from xml.sax.saxutils import escape
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.multistatus import DIRECTORY, FILE, MISSING, entry, listing
 from resto.transports.limits import LimitedStream, LongAnswerError
 from resto.transports.messages import Response
 from resto.transports.properties import (
@@ -18,25 +18,10 @@ from resto.transports.properties import (
 )
 
 
-DIRECTORY = "<D:resourcetype><D:collection/></D:resourcetype>"
 SIZE = "<D:getcontentlength>5</D:getcontentlength>"
 DATE = "<D:getlastmodified>Sun, 06 Nov 1994 08:49:37 GMT</D:getlastmodified>"
 MOMENT = datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)
-FILE = f"<D:resourcetype/>{SIZE}{DATE}"
-MISSING = "<D:propstat><D:prop><D:getetag/></D:prop><D:status>HTTP/1.1 404 Not Found</D:status></D:propstat>"
 GONE = "<D:status>HTTP/1.1 404 Not Found</D:status>"
-
-
-def entry(href, properties=FILE, more=""):
-    ok = "<D:status>HTTP/1.1 200 OK</D:status>"
-    return (
-        f"<D:response><D:href>{escape(href)}</D:href>"
-        f"<D:propstat><D:prop>{properties}</D:prop>{ok}</D:propstat>{more}</D:response>"
-    )
-
-
-def listing(*entries, head='<?xml version="1.0"?>'):
-    return f'{head}<D:multistatus xmlns:D="DAV:">{"".join(entries)}</D:multistatus>'
 
 
 def parse(text):
