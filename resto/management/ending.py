@@ -1,5 +1,6 @@
 """The end of a command that stays: by SIGTERM or Ctrl-C, within seconds."""
 
+import atexit
 import math
 import os
 import select
@@ -98,4 +99,6 @@ class Ending:
 def end_soon() -> None:
     """Let this process end in a moment, whatever its threads wait for: what they send is due again."""
     signal.signal(signal.SIGALRM, lambda number, frame: os._exit(0))
+    # When no thread is waited for any more: the end of Python takes the handler away, and the signal would kill the process.
+    atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
     signal.setitimer(signal.ITIMER_REAL, MOMENT, MOMENT)

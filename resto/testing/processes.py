@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -60,6 +61,9 @@ class Process:
         with self._lock:
             if self._process is not None and self.state == "running":
                 self._process.send_signal(signal.SIGSTOP)
+                if sys.platform != "darwin":  # Python has it there since 3.13 only
+                    # On a busy machine it answers one more request before the signal has come to it.
+                    os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
                 self._is_frozen = True
 
     def stop(self) -> None:

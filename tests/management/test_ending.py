@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -53,3 +55,26 @@ def test_handlers_are_as_before():
     with Ending():
         pass
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)] == before
+
+
+ENDING = """
+import sys, threading, time
+from resto.management import ending
+
+class Slow:
+    def __del__(self):
+        time.sleep(20 * ending.MOMENT)
+
+ending.MOMENT = 0.02
+if "thread" in sys.argv:
+    threading.Thread(target=threading.Event().wait).start()
+else:
+    sys.modules["slow"] = Slow()  # goes when Python has taken its handlers away
+ending.end_soon()
+"""
+
+
+@pytest.mark.parametrize("why", ["thread", "Python"])
+def test_a_process_ends_in_a_moment_and_well_whatever_takes_long(why):
+    done = subprocess.run([sys.executable, "-c", ENDING, why], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
