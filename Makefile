@@ -1,6 +1,7 @@
 # make demo FILES="photo.jpg 'my paper.pdf'"    see resto at work, with your own files
 # make play                                     a site with three hosts, to upload to, and to stop and wipe by clicking
-# make test                                     the whole suite, with real media servers
+# make test                                     the suite, with real media servers, databases, brokers and browsers
+# make long                                     what it leaves out: the same with other queues, databases and sizes
 # make coverage                                 the same, and which lines nothing tests; takes longer
 # make steady                                   the suite three times on a busy machine, in random orders
 # make lint                                     format, style, floors and types
@@ -27,7 +28,7 @@ export SERVERS
 # Else each of the hundreds of processes of a run compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo play test steady coverage lint explore bench pictures alerts audit clean
+.PHONY: help demo play test long steady coverage lint explore bench pictures alerts audit clean
 .DELETE_ON_ERROR:
 
 help:
@@ -44,7 +45,11 @@ play: $(VENV)/.installed
 # Four processes on two cores: tests of live servers and workers often wait.
 test: $(VENV)/.installed-test
 	scripts/install-servers $(BIN)/python
-	$(BIN)/python -m pytest $(PARALLEL) $(OPTIONS)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not long" $(OPTIONS)
+
+long: $(VENV)/.installed-test
+	scripts/install-servers $(BIN)/python
+	$(BIN)/python -m pytest $(PARALLEL) -m long $(OPTIONS)
 
 steady:
 	scripts/steady

@@ -21,9 +21,11 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import sysconfig
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -548,8 +550,11 @@ def server_user() -> tuple[str, str]:
     return user.pw_name, grp.getgrgid(user.pw_gid).gr_name
 
 
+_reserved: deque[socket.socket] = deque()
+
+
 def free_port() -> int:
-    """Return a loopback port on which nothing listens.
+    """Return a loopback port on which nothing listens, and which no other process of tests gets meanwhile.
 
     Not one of those that the system gives to outgoing connections: while a server is down, a client could get its
     port, or connect to itself.
@@ -559,9 +564,26 @@ def free_port() -> int:
         # Not "random", which pytest-randomly seeds: two test runs would want the same ports.
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind((ADDRESS, secrets.choice(ports)))
-            return int(probe.getsockname()[1])
+            port = int(probe.getsockname()[1])
+            _reserve(port)
+            return port
     msg = f"no free port in {ports}"
     raise ServerError(msg)
+
+
+def _reserve(port: int) -> None:
+    """Raise OSError if another process has got this port: its server may listen in a moment, and answer for that of this one."""
+    if sys.platform != "linux":
+        return
+    name = socket.socket(socket.AF_UNIX)
+    try:
+        name.bind(f"\0resto-tests-{port}")  # without a file: it goes with the process
+    except OSError:
+        name.close()
+        raise
+    _reserved.append(name)
+    if len(_reserved) > 100:
+        _reserved.popleft().close()
 
 
 def first_outgoing_port() -> int:

@@ -1,5 +1,7 @@
 import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
@@ -9,6 +11,7 @@ import requests
 from requests.auth import HTTPBasicAuth, HTTPDigestAuth
 
 from kit import servers
+from kit.documents import ROOT
 from kit.servers import ADDRESS, CONFIGS, KINDS, PLACEHOLDER, MediaServer
 
 
@@ -187,6 +190,14 @@ def test_taken_port_is_given_up(start_server, monkeypatch):
         monkeypatch.setattr(servers, "free_port", lambda: next(ports))
         server = start_server("lighttpd")
         assert server.port != taken.getsockname()[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has sockets with a name and without a file")
+def test_no_two_processes_get_one_port():
+    port = servers.free_port()
+    program = f"from kit import servers; servers._reserve({port})"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT / "tests", capture_output=True, text=True)
+    assert "Address already in use" in done.stderr
 
 
 def test_missing_server_skips_or_fails(monkeypatch):

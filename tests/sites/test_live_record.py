@@ -109,7 +109,12 @@ class Scene:
 @pytest.mark.hypothesis  # not really, but as random: "make explore" is to find it, and to kill more often
 @pytest.mark.parametrize(
     ("storage", "kind"),
-    [("Hybrid", "sqlite"), ("Hybrid", "postgresql"), ("Hybrid", "mariadb"), ("Distributed", "postgresql")],
+    [
+        ("Hybrid", "sqlite"),
+        pytest.param("Hybrid", "postgresql", marks=pytest.mark.long),
+        pytest.param("Hybrid", "mariadb", marks=pytest.mark.long),
+        ("Distributed", "postgresql"),
+    ],
 )
 def test_whatever_is_killed_the_hosts_end_equal(storage, kind, request, start_server, open_record_site):
     """To the master copy, or to each other where there is none."""

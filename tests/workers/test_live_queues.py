@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,11 @@ RQ_WORKERS = {
 }
 # One of each; the others differ in how they start jobs.
 THOROUGH = ("rq, Django loaded", "celery prefork, redis", "celery prefork, rabbitmq", "tasks")
+# These are always tested, in all ways.
+BRIEF = ("rq, Django loaded", "celery prefork, redis", "tasks")
 SLOW = ("rq",)  # loads Django for each job
+
+long = partial(pytest.param, marks=pytest.mark.long)
 
 # Of Celery on Redis, which by default hands out again after an hour what a worker has not finished.
 IMPATIENT = {
@@ -112,7 +117,9 @@ def open_site(request, queue, database):
         yield open_one
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "celery solo, rabbitmq"])
+@pytest.mark.parametrize(
+    "kind", [kind if kind in BRIEF else long(kind) for kind in KINDS if kind != "celery solo, rabbitmq"]
+)
 def test_two_workers_leave_the_hosts_equal_to_the_master_copy(open_site, hosts, kind):
     """After saves and deletes, of which many are of names that are saved again. The workers import all by themselves."""
     site, choice = open_site(kind, hosts.urls), random.Random(3)
@@ -132,7 +139,7 @@ def test_two_workers_leave_the_hosts_equal_to_the_master_copy(open_site, hosts, 
     assert len(files_below(site.media)) >= saves - deletes
 
 
-@pytest.mark.parametrize("kind", ["rq", "celery prefork, redis", "tasks"])
+@pytest.mark.parametrize("kind", [long("rq"), "celery prefork, redis", "tasks"])
 def test_host_that_is_down_for_a_while_gets_its_files_later(open_site, resto_server_factory, kind):
     """Nobody waits for it; and the others are not asked again."""
     servers = [resto_server_factory(webdav=False) for _ in range(3)]
@@ -155,7 +162,7 @@ def failures_in(log, server):
     return len(re.findall(rf"^ERROR resto: Failed to \w+ \w+ on {server.url}\. ", log, re.MULTILINE))
 
 
-@pytest.mark.parametrize("kind", ["rq", "rq, no fork", "celery solo, redis", "celery prefork, rabbitmq"])
+@pytest.mark.parametrize("kind", ["rq", long("rq, no fork"), long("celery solo, redis"), "celery prefork, rabbitmq"])
 def test_worker_that_is_killed_in_the_middle_of_an_upload(open_site, resto_server_factory, kind):
     """The database's own worker forgets its task; its page says so."""
     server = resto_server_factory(webdav=False)
@@ -206,7 +213,7 @@ def test_process_of_a_job_that_is_killed_in_the_middle_of_an_upload(open_site, r
     site.wait_until_equal(server)
 
 
-@pytest.mark.parametrize("kind", ["rq", "celery prefork, redis"])
+@pytest.mark.parametrize("kind", ["rq", long("celery prefork, redis")])
 def test_broker_that_is_stopped_and_started(open_site, hosts, start_redis, kind):
     """What was queued survives, what could not be queued is logged, and everybody goes on by themselves."""
     broker = start_redis()
@@ -257,7 +264,7 @@ def drain_later(site):
     return site.workshop.run("-c", app + DRAIN)
 
 
-@pytest.mark.parametrize("kind", ["rq, Django loaded", "celery prefork, redis", "tasks"])
+@pytest.mark.parametrize("kind", [long("rq, Django loaded"), "celery prefork, redis", "tasks"])
 def test_queue_without_a_worker(open_site, resto_server_factory, kind):
     """A drain does its work, and what is delivered afterwards sends nothing."""
     server = resto_server_factory(webdav=False)
@@ -279,7 +286,7 @@ def test_queue_without_a_worker(open_site, resto_server_factory, kind):
     assert methods.count("PUT") == 1
 
 
-@pytest.mark.parametrize("kind", ["rq", "celery prefork, redis"])
+@pytest.mark.parametrize("kind", ["rq", long("celery prefork, redis")])
 def test_drain_without_a_broker(open_site, resto_server_factory, start_redis, kind):
     server, broker = resto_server_factory(webdav=False), start_redis()
     site = open_site(kind, [server.url], broker)

@@ -172,7 +172,15 @@ print(json.dumps([peak(), host.compared, host.repaired, report.agrees]))
 """
 
 
-@pytest.mark.parametrize(("fanout", "what"), [(10, "half"), (1000, "all"), (100_000, "half"), (100_000, "all")])
+@pytest.mark.parametrize(
+    ("fanout", "what"),
+    [
+        pytest.param(10, "half", marks=pytest.mark.long),
+        pytest.param(1000, "all", marks=pytest.mark.long),
+        (100_000, "half"),
+        pytest.param(100_000, "all", marks=pytest.mark.long),
+    ],
+)
 def test_memory_does_not_grow_with_the_tree(tmp_path, fanout, what):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
     (tmp_path / "x").touch()
