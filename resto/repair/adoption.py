@@ -9,7 +9,7 @@ from resto.progress import Watcher
 from resto.record.identities import NEW
 from resto.repair.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport, synchronize
 from resto.storage import HybridStorage, ReplicatedStorage
-from resto.storage.adopting import adopt, end_adoption
+from resto.storage.adopting import adopt, alone, end_adoption
 from resto.storage.host_findings import problem_of
 from resto.storage.occupancy import aliases_of_location, occupied_host
 
@@ -122,12 +122,13 @@ class Adoption:
         return [problem_of(finding) for finding in findings if finding.problem is not None]
 
     def _adopt_directory(self, master: HybridStorage) -> None:
-        had, _ = adopt(master.location, master.belief)
-        # Hosts of this directory stay so. Those of the one whose place it takes may be in use by a site that this is a copy of.
-        for storage in aliases_of_location(master.location).values():
-            if isinstance(storage, HybridStorage):
-                storage.recognition.follow([had])
-        end_adoption(master.location, master.belief)
+        with alone(master.location):
+            had, _ = adopt(master.location, master.belief)
+            # Hosts of this directory stay so. Those of the one whose place it takes may be in use by a site that this is a copy of.
+            for storage in aliases_of_location(master.location).values():
+                if isinstance(storage, HybridStorage):
+                    storage.recognition.follow([had])
+            end_adoption(master.location, master.belief)
 
 
 def _count(disagreement: Disagreement, reports: dict[str, HostReport]) -> None:

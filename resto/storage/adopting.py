@@ -4,6 +4,10 @@ Its identity file is replaced first, and says whose hosts are to follow until th
 know the identity, and refuse all directories.
 """
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
 from resto.exceptions import ConfigurationError
 from resto.master.identity import new_identity, read_identity, replace_identity
 from resto.master.root import Root
@@ -13,7 +17,25 @@ from resto.storage.belief import Belief, marked_anew
 from resto.storage.verdict import matching
 
 
-__all__ = ["adopt", "end_adoption", "is_being_adopted"]
+__all__ = ["adopt", "alone", "end_adoption", "is_being_adopted"]
+
+
+@contextmanager
+def alone(location: str) -> Iterator[None]:
+    """Keep others from adopting a directory at the same moment: they wait until the context ends, or its process.
+
+    Where directories cannot be locked, as on NFS, nobody waits.
+
+    Args:
+        location: Its path.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with Root(location) as root:
+        with suppress(OSError):
+            fcntl.flock(root.descriptor, fcntl.LOCK_EX)
+        yield
 
 
 def adopt(location: str, belief: Belief) -> tuple[str, str]:

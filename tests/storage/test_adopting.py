@@ -1,5 +1,8 @@
 """Directories that somebody adopts: killed at any step, it is done again, and comes to its end."""
 
+import errno
+import fcntl
+import os
 import shutil
 from contextlib import suppress
 from itertools import count
@@ -9,6 +12,7 @@ import pytest
 from kit.recognized import problems, save, wipe
 from kit.record import files
 from resto.exceptions import ConfigurationError
+from resto.master.root import Root
 from resto.models import Host
 from resto.record import identities
 from resto.repair.adoption import Adoption
@@ -97,6 +101,39 @@ def test_adoption_that_was_killed_at_any_step_is_completed(begin, servers, media
         if not is_killed:
             break
     assert number > 2 * len(STEPS)
+
+
+def test_whoever_adopts_at_the_same_moment_waits(begin, servers, media_root, monkeypatch):
+    save(begin(), "a")
+    throw_the_database_away()
+    locked, seen = fcntl.flock, []
+
+    def look(*args):
+        """Whoever comes second finds the directory locked until all hosts follow."""
+        with Root(str(media_root)) as root, pytest.raises(BlockingIOError):
+            locked(root.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        seen.append(args)
+
+    for owner, name in STEPS[:-3]:
+        original = getattr(owner, name)
+        monkeypatch.setattr(
+            owner, name, lambda *args, original=original, **kwargs: (look(), original(*args, **kwargs))[1]
+        )
+    assert Adoption("default", begin(), []).carry_out() == []
+    assert len(seen) > 2
+    with Root(str(media_root)) as root:
+        locked(root.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_directory_that_cannot_be_locked_is_adopted(begin, servers, media_root, monkeypatch):
+    def refuse(*args):
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))  # what NFS says
+
+    save(begin(), "a")
+    throw_the_database_away()
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert Adoption("default", begin(), []).carry_out() == []
+    assert problems() == ["", ""]
 
 
 def test_directory_that_is_adopted_again_has_another_identity(begin, servers, media_root):
