@@ -10,6 +10,7 @@
 # make pictures                                 take the pictures of the docs anew, with Chromium
 # make alerts                                   break a site, and see a real Prometheus raise each alert; takes minutes
 # make audit                                    look for known vulnerabilities in what the tests and the site install
+# make dist                                     build what is published, sdist and wheel, the same bytes each time
 # make clean                                    remove what the above made here
 #
 # As root on Debian, these install what is missing with apt-get, and say so before. make SERVERS=no test installs none.
@@ -28,7 +29,7 @@ export SERVERS
 # Else each of the hundreds of processes of a run compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo play test long steady coverage lint explore bench pictures alerts audit clean
+.PHONY: help demo play test long steady coverage lint explore bench pictures alerts audit dist clean
 .DELETE_ON_ERROR:
 
 help:
@@ -87,6 +88,11 @@ alerts: $(VENV)/.installed-test
 
 audit: $(VENV)/.installed-audit
 	$(BIN)/python scripts/audit
+	$(BIN)/zizmor --quiet --offline .github
+
+dist: $(VENV)/.installed-test
+	rm -rf dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m hatchling build
 
 clean:
 	rm -rf $(VENV) .nox .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist demo-files

@@ -33,6 +33,8 @@ PROGRAMS = [
     "noxfile.py",
     ".ci/run",
     ".github/workflows/ci.yml",
+    ".github/workflows/nightly.yml",
+    ".github/workflows/release.yml",
     "scripts/install-servers",
     "scripts/steady",
 ]
