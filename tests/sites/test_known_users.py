@@ -14,7 +14,10 @@ from sites.workshop.site import files_below, held
 
 PAGE = (ROOT / "docs" / "known-users.md").read_text()
 PACKAGES = re.findall(r"^\| \[([\w-]+)\]", PAGE, re.MULTILINE)
-STORAGES = ("HybridStorage", "AsyncStorage", "DistributedStorage")
+STORAGES = (
+    "HybridStorage",
+    *(pytest.param(name, marks=pytest.mark.long) for name in ("AsyncStorage", "DistributedStorage")),
+)
 PATIENCE = 300  # seconds; a busy machine needs a few
 
 

@@ -74,7 +74,7 @@ def sites(database, media_servers) -> Iterator[Callable[[str], Newsroom]]:
             assert_converged(site)
 
 
-@pytest.fixture(params=STORAGES)
+@pytest.fixture(params=["HybridStorage", pytest.param("AsyncStorage", marks=pytest.mark.long), "DistributedStorage"])
 def site(request, sites) -> Newsroom:
     """The session's site with each kind of storage."""
     return sites(request.param)

@@ -152,7 +152,7 @@ class Site:
         return told
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+@pytest.fixture(params=["postgresql", *(pytest.param(name, marks=pytest.mark.long) for name in ("sqlite", "mariadb"))])
 def site(request, tmp_path, new_database, versions, resto_server_factory):
     sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path / "db.sqlite3"}
     database = sqlite if request.param == "sqlite" else new_database(request.param)
