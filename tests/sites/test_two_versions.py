@@ -196,6 +196,25 @@ def test_what_one_version_has_recorded_the_other_one_drains(site, first):
 
 
 @pytest.mark.parametrize("site", ["postgresql"], indirect=True)
+def test_there_and_back_and_there_again(site):
+    """As docs/from-0-1-to-0-2.md says, with a host that has missed something before each step."""
+    site, servers = site
+    site.run("old", "call_command('migrate', 'resto', verbosity=0)")
+    servers[1].refuse = True
+    site.run("old", f"NAME = 'before'\n{SAVE}")
+    site.run("new", MIGRATE)
+    for version, name in (("new", "after"), ("old", "back"), ("new", "again")):
+        site.run(version, f"NAME = {name!r}\n{SAVE}")
+    servers[1].refuse = False
+    output = site.run("new", f"{DRAIN}\n{PENDING}")
+    names = {
+        f"{alias}/{name}": b"1" for alias in ("default", "copied") for name in ("before", "after", "back", "again")
+    }
+    assert [held(server) for server in servers] == [names] * 3
+    assert "pending 0" in output
+
+
+@pytest.mark.parametrize("site", ["postgresql"], indirect=True)
 def test_both_at_the_same_time(site):
     site, servers = site
     site.run("new", MIGRATE)
