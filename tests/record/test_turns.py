@@ -1,9 +1,11 @@
 """Turns: one at a time."""
 
+import json
 import os
 
 import pytest
 
+from kit.lives import ended_life
 from resto.exceptions import ConfigurationError, LeaseLostError
 from resto.models import Host
 from resto.record import identities, leases
@@ -64,6 +66,17 @@ def test_it_ends_by_itself_unless_it_is_kept(passes):
                 turn.keep()
             other.keep()
             assert Host.objects.count() == 1
+
+
+def test_it_is_free_at_once_when_its_process_has_ended():
+    with Turn("default", "restore") as turn:
+        holder = {"process": 1, "machine": "web-1", "life": ended_life()}
+        Host.objects.update(marks=json.dumps(holder))
+        with Turn("default", "comparison") as other:
+            assert json.loads(Host.objects.get().marks)["process"] == os.getpid()
+            with pytest.raises(ConfigurationError, match="another comparison"), Turn("default", "restore"):
+                pass
+            assert Host.objects.get().identity == other._token != turn._token
 
 
 def test_it_is_not_taken_for_a_host():
