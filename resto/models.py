@@ -159,11 +159,11 @@ class Run(models.Model):
     report = models.TextField(default="{}")
 
     class Meta:
-        """Indexes for the ways in which runs are found: the last ones of a kind and storage, and those that are under way."""
+        """Indexes for the ways in which runs are found: the last ones of a kind and storage, and those that wait or are under way."""
 
         indexes: ClassVar = [
             models.Index(fields=["kind", "storage", "id"], name="resto_run_kind"),
-            models.Index(fields=["ended"], name="resto_run_ended"),
+            models.Index(fields=["ended", "started", "kind", "storage"], name="resto_run_open"),
         ]
 
     def __str__(self) -> str:

@@ -141,14 +141,14 @@ def now(looks: Looks) -> Now:
         duration(age) if looks.is_late and age else "",
         looks.taken is not None,
         tuple(runs.watching),
-        tuple(map(line_of, runs.under_way[:_MOST])),
+        tuple(map(line_of, runs.under_way)),
         tuple(map(line_of, runs.last)),
     )
 
 
 def _runs() -> _Runs:
     try:
-        return _Runs(watching(), under_way(), last_runs(_LAST))
+        return _Runs(watching(), under_way(_MOST), last_runs(_LAST))
     except (DatabaseError, ConfigurationError) as error:
         return _Runs(problem=f"The record cannot be read: {error}")
 

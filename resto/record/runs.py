@@ -259,11 +259,15 @@ def watching() -> list[RunRow]:
     return living(WATCH)
 
 
-def under_way() -> list[RunRow]:
-    """Return what is asked for or under way, and what is begun again as it has died; see `find` for what is raised."""
+def under_way(most: int) -> list[RunRow]:
+    """Return what is asked for or under way, and what is begun again as it has died, the newest first; see `find` for what is raised.
+
+    Args:
+        most: How many at most.
+    """
     waits = Q(started__isnull=True) | (~Q(asked_by="") & Q(begun__lt=MOST_TIMES))
-    found = find(Q(ended__isnull=True) & ~Q(kind=WATCH) & (waits | _gives_signs()), MOST)
-    return [run for run in found if run.state != "dead" or run.is_due_again]
+    found = find(Q(ended__isnull=True) & ~Q(kind=WATCH) & (waits | _gives_signs()), most + _FEW)
+    return [run for run in found if run.state != "dead" or run.is_due_again][:most]
 
 
 def last_runs(most: int) -> list[RunRow]:

@@ -116,7 +116,8 @@ def test_what_is_under_way_and_what_nobody_is_at_any_more():
     over += [add(ended=None, seen=1.0, asked_by="ann", begun=3), add(started=None, seen=None, code=None)]
     add("watch", ended=None)
     add("watch")
-    assert [run.id for run in under_way()] == open_ones[::-1]
+    assert [run.id for run in under_way(100)] == open_ones[::-1]
+    assert [run.id for run in under_way(1)] == open_ones[2:]
     assert [run.id for run in last_runs(100)] == over[::-1]
     assert [run.id for run in last_runs(2)] == over[:-3:-1]
 

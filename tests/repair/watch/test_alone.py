@@ -14,14 +14,15 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def storages_of_the_site(settings, media_root, identities_apply):
+def storages_of_the_site(settings, media_root, resto_server_factory, identities_apply):
     """Two storages have one directory."""
 
-    def storage(location):
-        options = {"hosts": "none", "location": str(media_root / location)}
+    def storage(location, server):
+        options = {"hosts": [server.url], "transport": "webdav", "location": str(media_root / location)}
         return {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": options}
 
-    settings.STORAGES = {"default": storage("a"), "same": storage("a"), "other": storage("b")}
+    one, two = resto_server_factory(), resto_server_factory()
+    settings.STORAGES = {"default": storage("a", one), "same": storage("a", one), "other": storage("b", two)}
     for alias in settings.STORAGES:
         storages[alias].save(alias, ContentFile(b"content"))
 

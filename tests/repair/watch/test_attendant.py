@@ -37,14 +37,14 @@ def storage(settings, media_root, resto_server_factory):
 
 
 def begun():
-    return sorted(run.kind for run in runs.under_way() if run.started is not None)
+    return sorted(run.kind for run in runs.under_way(100) if run.started is not None)
 
 
 def test_one_of_each_kind_at_a_time(storage, going_on):
     told = []
     with Attendant(tell=told.append) as found:
         for kind in ("sync", "sync", "probe"):
-            wishes.ask(kind, "default", [], "alice", {"number": len(runs.under_way())})
+            wishes.ask(kind, "default", [], "alice", {"number": len(runs.under_way(100))})
         assert found.report() == {"breakers": [], "doing": [], "comparisons_due": {}}
         for _ in range(3):
             found.look()
@@ -66,7 +66,7 @@ def test_what_is_due_comes_before_what_was_asked_for(storage, going_on):
     with Attendant(["default"], Schedule(3_600), tell=print) as found:
         wishes.ask("sync", "default", [], "alice", {"checksum": True})
         found.look()
-        [run] = [run for run in runs.under_way() if run.started is not None]
+        [run] = [run for run in runs.under_way(100) if run.started is not None]
         assert run.options == {}
         going_on.set()
 
