@@ -289,7 +289,9 @@ def _gives_signs() -> Q:
 
 @outside_loops
 def prune(kind: str, storage: str) -> None:
-    """Delete old runs of a kind and storage, but never the last that has succeeded, nor what somebody is at or waits for.
+    """Delete old runs of a kind and storage, but never the last that has succeeded, nor what somebody is at.
+
+    What waits goes by its age only.
 
     Args:
         kind: As for `last_of`.

@@ -38,9 +38,9 @@ class Command(InterruptibleCommand):
     """``manage.py resto_status``."""
 
     help = (
-        "Say which hosts answer, and what they have missed. Ends with 0 if all is fine, 1 if something is pending, "
-        "a host is to be filled, or the last comparison has failed or was broken off, 2 if a host is down or fails the probe, or if a directory or a host is not what it should be. With "
-        "--verbosity 0 only what is not fine is said."
+        "Say which hosts answer, and what they have missed. Ends with 0 if all is fine, 1 if something is pending, a host is to be "
+        "filled, or the last comparison has failed or was broken off, 2 if a host is down or fails the probe, or if a directory or a "
+        "host is not what it should be. With --verbosity 0 only what is not fine is said."
     )
     requires_system_checks: list[str] = []  # noqa: RUF012 - as Django types it; monitoring asks often
 
