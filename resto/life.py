@@ -71,10 +71,7 @@ def _place() -> str:
 
 def _shows_numbers_of_this_process() -> bool:
     """Tell whether the directory of processes is that of the namespace of this one."""
-    try:
-        return (_PROC / "self").readlink().name == str(os.getpid())
-    except OSError:
-        return False
+    return (_PROC / "self").readlink().name == str(os.getpid())
 
 
 def _stat(number: str) -> _Stat | None:

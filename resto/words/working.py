@@ -100,6 +100,7 @@ def record_of_work(work: Work) -> dict[str, Any]:
         "drained": _record(work.drained),
         "compared": _record(work.compared),
         "agreed": _record(work.agreed),
+        "judged": _record(work.judged),
     }
 
 

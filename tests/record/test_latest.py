@@ -26,7 +26,7 @@ def add(kind, storage="default", hosts="[]", *, ago, code=0, **values):
 
 
 def test_nobody_so_far():
-    add("sync", code=None, ago=1)
+    add("sync", code=None, ago=1, seen=time.time())
     add("drain", code=None, ago=1, started=None, seen=None)
     latest = latest_of()
     assert latest.drained("default", "http://one/") is None

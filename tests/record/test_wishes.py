@@ -18,12 +18,9 @@ from resto.record.wishes import ask, begin, give_back, waiting, withdraw
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+on_each_database = pytest.mark.usefixtures("database")
+
 KINDS = ("drain", "sync", "probe")
-
-
-@pytest.fixture(autouse=True)
-def _each_database(database):
-    pass
 
 
 def claim():
@@ -31,6 +28,7 @@ def claim():
     return next((run for one in waiting(KINDS) if (run := begin(one.id)) is not None), None)
 
 
+@on_each_database
 def test_what_is_asked_for_twice_is_done_once():
     first = ask("sync", "default", ["http://one/"], "alice", {"delete": False})
     assert ask("sync", "default", ["http://one/"], "bob", {"delete": False}) == first
@@ -54,6 +52,7 @@ def test_a_lost_race_is_no_claim():
     assert begin(late.id) is None
 
 
+@on_each_database
 def test_of_each_kind_and_storage_the_oldest_comes_first_whatever_else_waits(django_assert_max_num_queries):
     first = [ask("sync", "default", [], "ann"), ask("probe", "other", [], "ann"), ask("sync", "", [], "ann")]
     wish = {"kind": "sync", "storage": "default", "asked": 1.0, "asked_by": "ann"}
@@ -118,6 +117,7 @@ def test_what_nobody_has_asked_for_is_not_begun_again(end):
     assert claim() is None
 
 
+@on_each_database
 def test_who_has_stood_still_changes_nothing_of_what_somebody_else_has_begun():
     ask("sync", "default", [], "ann")
     late = claim()
@@ -131,6 +131,7 @@ def test_who_has_stood_still_changes_nothing_of_what_somebody_else_has_begun():
     assert Run.objects.get().code == 0
 
 
+@on_each_database
 def test_withdrawn_is_what_waits():
     waits, dead, alive, done = (ask("sync", "default", [], "ann", {"number": number}) for number in range(4))
     for number in (dead, alive, done):

@@ -139,3 +139,4 @@ def test_json():
     assert record["drained"] is record["died"] is record["agreed"] is None
     assert [run["machine"] for run in record["watching"]] == ["web-1"]
     assert (record["compared"]["code"], record["compared"]["problems"]) == (1, ("No.",))
+    assert record["judged"] == record["compared"] | {"age": record["judged"]["age"]}
