@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
-__all__ = ["has_ended", "this_life"]
+__all__ = ["has_ended", "is_seen", "this_life"]
 
 _PROC = Path("/proc")
 
@@ -38,11 +38,9 @@ def has_ended(life: str) -> bool:
     Args:
         life: What `this_life` has returned in that process.
     """
-    if not life:
+    if not is_seen(life):
         return False
-    place, number, began = life.split(" ")
-    if place != _place():
-        return False
+    _, number, began = life.split(" ")
     try:
         os.kill(int(number), 0)
     except ProcessLookupError:
@@ -53,6 +51,15 @@ def has_ended(life: str) -> bool:
         return False
     stat = _stat(number)
     return stat is not None and (stat.began != began or _is_dead(stat))
+
+
+def is_seen(life: str) -> bool:
+    """Return whether it would be known here that a process has ended.
+
+    Args:
+        life: As for `has_ended`.
+    """
+    return bool(life) and life.partition(" ")[0] == _place()
 
 
 def _place() -> str:

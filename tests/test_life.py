@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kit.lives import ended_life
 from kit.namespaces import UNSHARE, require_namespaces
 from resto import life
-from resto.life import has_ended, this_life
+from resto.life import has_ended, is_seen, this_life
 
 
 STAYS = "import sys; from resto.life import this_life; print(this_life(), flush=True); sys.stdin.read()"
@@ -55,12 +55,14 @@ def test_process_that_stands_still_has_not_ended(other):
 
 def test_whose_life_is_not_known_may_live():
     assert not has_ended("")
+    assert not is_seen("")
 
 
 @given(place=st.text("0123456789abcdef", min_size=1, max_size=32), number=st.integers(1, 2**22), began=st.integers(0))
 def test_nothing_is_said_of_other_places(place, number, began):
     """Of another machine, another container, or before the machine was started anew: whatever the numbers are."""
     assert not has_ended(f"{place} {number} {began}")
+    assert not is_seen(f"{place} {number} {began}")
 
 
 @given(began=st.integers(0))
@@ -72,6 +74,7 @@ def test_a_number_that_somebody_else_has_by_now(began):
 def test_machines_of_other_names_are_other_places(monkeypatch):
     its = ended_life()
     assert has_ended(its)
+    assert is_seen(its)
     monkeypatch.setattr(platform, "node", lambda: "another")
     assert not has_ended(its)
 

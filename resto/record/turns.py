@@ -10,7 +10,7 @@ from django.db import IntegrityError
 
 from resto.counts import counted
 from resto.exceptions import ConfigurationError, LeaseLostError
-from resto.life import has_ended, this_life
+from resto.life import has_ended, is_seen, this_life
 from resto.record import leases
 from resto.record.database import connected, outside_loops
 from resto.record.identities import TURN, rows_in
@@ -98,4 +98,6 @@ def _taken(problem: str, seconds: float, holder: dict[str, Any]) -> Configuratio
     """Return the error that says who has the turn, and how long to wait if they are gone."""
     if holder:
         problem = f"{problem}, by process {holder['process']} of {holder['machine']}"
+    if is_seen(holder.get("life", "")):
+        return ConfigurationError(problem, "Try again when that has ended.")
     return ConfigurationError(problem, f"If that was killed, try again in {counted(round(seconds), 'second')}.")

@@ -33,7 +33,7 @@ def test_nobody_else_gets_it_until_its_end(passes):
         with (
             pytest.raises(
                 ConfigurationError,
-                match=rf"another restore of STORAGES\['default'\] is under way, by process {os.getpid()} of .* \(.* 200 sec",
+                match=rf"another restore of STORAGES\['default'\] is under way, by process {os.getpid()} of .* \(Try again when that has",
             ),
             Turn("default", "comparison"),
         ):
@@ -43,6 +43,17 @@ def test_nobody_else_gets_it_until_its_end(passes):
     with Turn("default", "comparison"):
         pass
     assert not Host.objects.exists()
+
+
+def test_of_a_process_elsewhere_it_is_not_known_whether_it_was_killed(passes):
+    with Turn("default", "restore"):
+        passes(100)
+        Host.objects.update(marks='{"process": 7, "machine": "web-2", "life": "elsewhere 7 1"}')
+        with (
+            pytest.raises(ConfigurationError, match=r"process 7 of web-2 \(If that was killed, try again in 200 sec"),
+            Turn("default", "comparison"),
+        ):
+            pass
 
 
 def test_who_has_it_need_not_be_known(passes):
