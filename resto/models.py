@@ -122,6 +122,8 @@ class Run(models.Model):
         ended: When it has ended; null if it has not.
         machine: Where it is done.
         process: By which process there.
+        life: Which one that is, of all that ever have this number; see `resto.life`. Empty if that is not known.
+        begun: How often what was asked for has been begun; 0 of what nobody had to ask for.
         done: Names that were dealt with.
         total: Of how many; null if that is not known.
         is_total_final: Whether there can be no more of them.
@@ -144,6 +146,8 @@ class Run(models.Model):
     ended = models.FloatField(null=True)
     machine = models.CharField(max_length=255, default="", blank=True)
     process = models.PositiveIntegerField(null=True)
+    life = models.CharField(max_length=100, default="", blank=True)
+    begun = models.PositiveSmallIntegerField(default=0)
     done = models.PositiveBigIntegerField(default=0)
     total = models.PositiveBigIntegerField(null=True)
     is_total_final = models.BooleanField(default=False)
@@ -155,11 +159,11 @@ class Run(models.Model):
     report = models.TextField(default="{}")
 
     class Meta:
-        """Indexes for the ways in which runs are found: the last ones of a kind and storage, and those that are under way."""
+        """Indexes for the ways in which runs are found: the last ones of a kind and storage, and those that wait or are under way."""
 
         indexes: ClassVar = [
             models.Index(fields=["kind", "storage", "id"], name="resto_run_kind"),
-            models.Index(fields=["ended"], name="resto_run_ended"),
+            models.Index(fields=["ended", "started", "kind", "storage"], name="resto_run_open"),
         ]
 
     def __str__(self) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.management import CommandError
 
-from resto.names import clean_directory, shown
-from resto.spelling import did_you_mean
+from resto.names import shown
+from resto.repair.directories import possible_directory, problem_of_directory
 from resto.storage.finding import hosts_of, replicated_aliases
 
 
@@ -42,14 +42,14 @@ def directory_of(prefix: str | None) -> str:
         prefix: What was given; None if nothing was.
 
     Raises:
-        CommandError: It is empty, as a variable of the shell that is not set, or leads out of the storage.
+        CommandError: It is empty, as a variable of the shell that is not set, leads out of the storage, or is too long.
     """
     if prefix is None:
         return ""
     if not prefix.strip():
         raise CommandError("--prefix is empty: is the variable set? Leave it out, if everything is meant.")
     try:
-        return clean_directory(prefix)
+        return possible_directory(prefix)
     except SuspiciousFileOperation as error:
         raise CommandError(f"--prefix: {error}.") from error
 
@@ -65,19 +65,14 @@ def require_directory(prefix: str, masters: Sequence[Path], *, on_hosts: bool) -
     Raises:
         CommandError: There is a file of this name, or nothing.
     """
-    if not prefix or any((master / prefix).is_dir() for master in masters):
+    problem = problem_of_directory(prefix, masters, on_hosts=on_hosts)
+    if not problem:
         return
     if any((master / prefix).is_file() for master in masters):
         above = prefix.rpartition("/")[0]
         hint = f"--prefix {above} is the directory that it is in." if above else "Without --prefix it is among all."
-        raise CommandError(shown(f"--prefix: {prefix!r} is a file, and no directory. {hint}"))
-    if on_hosts:
-        return
-    siblings = [path.name for master in masters for path in (master / prefix).parent.glob("*/")]
-    question = did_you_mean(prefix.rpartition("/")[2], siblings)
-    raise CommandError(
-        shown(f"--prefix: there is no directory {prefix!r}, neither here nor on a host. {question}".rstrip())
-    )
+        problem = f"{problem}. {hint}"
+    raise CommandError(shown(f"--prefix: {problem}{'' if problem.endswith(('.', '?')) else '.'}"))
 
 
 def require_terminal(otherwise: str) -> None:

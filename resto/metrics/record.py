@@ -34,7 +34,10 @@ _FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
         "When the last comparison that succeeded has ended; 0 if there was none.",
         ("storage",),
     ),
-    "resto_last_comparison_exit_code": ("That of the last comparison that has ended.", ("storage",)),
+    "resto_last_comparison_exit_code": (
+        "That of the last comparison that is over; 137 if it was killed.",
+        ("storage",),
+    ),
 }
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from django.core.exceptions import SuspiciousFileOperation
 
-from resto.names import clean_directory, shown
-from resto.record import runs
+from resto.names import shown
+from resto.record import wishes
+from resto.repair.directories import possible_directory
 from resto.storage.finding import hosts_of, replicated_aliases
 
 
@@ -101,9 +102,9 @@ def ask(wish: Wanted, by: str) -> int:
         by: Who wants it.
 
     Raises:
-        Exception: As for `resto.record.runs.ask`.
+        Exception: As for `resto.record.wishes.ask`.
     """
-    return runs.ask(wish.kind, wish.storage, wish.hosts, by, wish.options)
+    return wishes.ask(wish.kind, wish.storage, wish.hosts, by, wish.options)
 
 
 def _of_button(text: str) -> Mapping[str, Any]:
@@ -120,7 +121,7 @@ def _options(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
     if kind != "sync":
         return {}
     try:
-        directory = clean_directory(str(values.get("directory", "")))
+        directory = possible_directory(str(values.get("directory", "")))
     except SuspiciousFileOperation as error:
         raise WrongWishError(shown(f"{error}.")) from error
     checksum = {"checksum": True} if values.get("checksum") else {}

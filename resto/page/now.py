@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from django.db import DatabaseError
-from django.db.models import Q
 
 from resto.clock import monotonic
 from resto.exceptions import ConfigurationError
@@ -13,7 +12,7 @@ from resto.names import shown
 from resto.page.asking import Button, buttons
 from resto.page.looks import Look, Looks
 from resto.page.run_lines import RunLine, line_of
-from resto.record.runs import WATCH, RunRow, find, under_way, watching
+from resto.record.runs import RunRow, last_runs, under_way, watching
 from resto.repair.status import HostStatus
 from resto.repair.work import Work, work_on
 from resto.storage.finding import has_no_hosts, unusable_backends
@@ -27,7 +26,7 @@ from resto.words.hosts import (
     sentence_of_master,
     sentence_of_stranger,
 )
-from resto.words.working import sentence_of_death, sentences_of_work
+from resto.words.working import sentence_of_death, sentences_of_doubt, sentences_of_work
 
 
 __all__ = ["HostPart", "Now", "StoragePart", "now"]
@@ -87,16 +86,18 @@ class Now:
     Attributes:
         wrong: What is wrong, sentences.
         lagging: What lags, sentences.
+        doubts: What hosts may lack, as comparisons have failed or were broken off, sentences.
         parts: One for each storage.
         age: How old that is, in words; empty if it is of this moment, or if nothing is known.
         is_known: Whether hosts have answered so far.
         processes: Those that watch, and do what is asked for here.
         under_way: Runs that were asked for or have begun.
-        last: Runs that have ended, the last ones.
+        last: Runs that nobody is at any more, the last ones.
     """
 
     wrong: tuple[str, ...]
     lagging: tuple[str, ...]
+    doubts: tuple[str, ...]
     parts: tuple[StoragePart, ...]
     age: str
     is_known: bool
@@ -125,25 +126,29 @@ def now(looks: Looks) -> Now:
     wrong = [f"STORAGES[{alias!r}]: {problem}." for alias, problem in unusable_backends().items()]
     wrong += [runs.problem] if runs.problem else []
     lagging: list[str] = []
+    doubts: list[str] = []
     for look in looks.looks:
-        wrong += _wrong(look, works[look.storage])
+        work = works[look.storage]
+        wrong += _wrong(look, work)
         lagging += _lagging(look)
+        doubts += [] if work is None else [f"{look.storage}: {sentence}" for sentence in sentences_of_doubt(work)]
     age = 0.0 if looks.taken is None else monotonic() - looks.taken
     return Now(
         tuple(map(shown, wrong)),
         tuple(map(shown, lagging)),
+        tuple(map(shown, doubts)),
         tuple(_part(look, works[look.storage], runs.watching) for look in looks.looks),
         duration(age) if looks.is_late and age else "",
         looks.taken is not None,
         tuple(runs.watching),
-        tuple(map(line_of, runs.under_way[:_MOST])),
+        tuple(map(line_of, runs.under_way)),
         tuple(map(line_of, runs.last)),
     )
 
 
 def _runs() -> _Runs:
     try:
-        return _Runs(watching(), under_way(), find(Q(ended__isnull=False) & ~Q(kind=WATCH), _LAST))
+        return _Runs(watching(), under_way(_MOST), last_runs(_LAST))
     except (DatabaseError, ConfigurationError) as error:
         return _Runs(problem=f"The record cannot be read: {error}")
 

@@ -3,28 +3,34 @@
 import json
 from typing import Any
 
-from django.contrib.admin import SimpleListFilter, display
+from django.contrib import messages
+from django.contrib.admin import SimpleListFilter, action, display
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 
+from resto.counts import counted
 from resto.models import Run
 from resto.names import shown
-from resto.page.record_admin import RecordAdmin
+from resto.page.record_admin import MOST, RecordAdmin
 from resto.page.run_lines import line_of, subject_of
-from resto.record.runs import KINDS, WATCH, DatabaseClock, row_of
+from resto.record.runs import KINDS, WAITS, WATCH, DatabaseClock, row_of
+from resto.record.wishes import withdraw
 from resto.words.moments import moment_of
 
 
 __all__ = ["RunAdmin"]
 
+# Who may withdraw what was asked for: whoever may ask for something.
+_MAY_WITHDRAW = "resto.add_run"
 
 # What can be chosen of how far runs are, and what holds of them.
 _STATES = {
-    "asked": ("asked for", Q(started__isnull=True)),
+    "asked": ("asked for", WAITS),
     "begun": ("not ended", Q(started__isnull=False, ended__isnull=True)),
     "done": ("done", Q(ended__isnull=False, code=0)),
-    "failed": ("failed", Q(ended__isnull=False) & ~Q(code=0)),
+    "failed": ("failed", Q(started__isnull=False, ended__isnull=False) & ~Q(code=0)),
+    "withdrawn": ("withdrawn", Q(started__isnull=True, ended__isnull=False)),
 }
 
 
@@ -76,11 +82,25 @@ class RunAdmin(RecordAdmin):
         ("What came of it", {"fields": _OUTCOME}),
     )
     readonly_fields = (*_SUMMARY, *_TIMES, *_OUTCOME)
+    actions = ("withdraw",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return all runs, with the time by the clock of their database."""
         found: QuerySet[Any] = super().get_queryset(request).annotate(now=DatabaseClock())
         return found
+
+    def has_withdraw_permission(self, request: HttpRequest) -> bool:
+        """Return whether somebody may withdraw what was asked for."""
+        return request.user.has_perm(_MAY_WITHDRAW)
+
+    @action(description="Withdraw what was asked for and nobody has begun", permissions=["withdraw"])
+    def withdraw(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Withdraw what was chosen, as far as it waits."""
+        chosen = list(queryset.values_list("pk", flat=True)[:MOST])
+        number = withdraw(chosen, request.user.get_username())
+        rest = len(chosen) - number
+        others = f" Not {counted(rest, 'other')}: somebody has begun, or it is over." if rest else ""
+        messages.success(request, f"{counted(number, 'run')} withdrawn.{others}")
 
     @display(description="what")
     def what(self, run: Run) -> str:

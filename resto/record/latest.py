@@ -1,13 +1,13 @@
-"""When somebody has drained or compared last, for each storage and host, in one look at all runs."""
+"""When somebody has drained or compared last, for each storage and host."""
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import Max, Q
+from django.db.models import Max
 
 from resto.record.database import connected, outside_loops
-from resto.record.runs import OF_A_PART, WATCH, runs_in
+from resto.record.runs import KILLED, WATCH, last_of, runs_in
 
 
 __all__ = ["Latest", "latest_of"]
@@ -15,19 +15,16 @@ __all__ = ["Latest", "latest_of"]
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    kind: str
     storages: frozenset[str]
     hosts: frozenset[str]
-    code: int | None
     seen: float | None
-    ended: float | None
 
     def is_about(self, storage: str) -> bool:
         return not self.storages or storage in self.storages
 
 
 class Latest:
-    """The last runs of each kind, by what they were about and how they ended.
+    """The last signs of life of those who drain, and the last comparisons.
 
     Times are seconds since the epoch, by the clock of the database.
     """
@@ -42,8 +39,8 @@ class Latest:
             storage: Alias of the storage.
             host: The host as it stands in the settings.
         """
-        mine = [one for one in self._groups if one.kind in ("drain", WATCH) and one.is_about(storage)]
-        times = [one.seen for one in mine if one.seen is not None and (not one.hosts or host in one.hosts)]
+        mine = [one for one in self._groups if one.is_about(storage) and (not one.hosts or host in one.hosts)]
+        times = [one.seen for one in mine if one.seen is not None]
         return max(times, default=None)
 
     def compared(self, storage: str) -> float | None:
@@ -51,24 +48,24 @@ class Latest:
 
         Args:
             storage: Alias of the storage.
+
+        Raises:
+            DatabaseError: The record cannot be read.
         """
-        return max((ended for ended, code in self._comparisons(storage) if code == 0), default=None)
+        run = last_of("sync", storage, succeeded=True)
+        return None if run is None else run.ended
 
     def code_of_comparison(self, storage: str) -> int | None:
-        """Return the exit code of the last comparison of all hosts and files that has ended; None if there was none.
+        """Return the exit code of the last comparison of all hosts and files that is over; None if there was none.
 
         Args:
             storage: Alias of the storage.
-        """
-        return max(self._comparisons(storage), default=(0.0, None))[1]
 
-    def _comparisons(self, storage: str) -> list[tuple[float, int]]:
-        return [
-            (one.ended, one.code)
-            for one in self._groups
-            if one.kind == "sync" and not one.hosts and one.is_about(storage)
-            if one.ended is not None and one.code is not None
-        ]
+        Raises:
+            DatabaseError: The record cannot be read.
+        """
+        run = last_of("sync", storage, is_over=True)
+        return None if run is None else KILLED if run.code is None else run.code
 
 
 @outside_loops
@@ -80,11 +77,9 @@ def latest_of() -> Latest:
         DatabaseError: It cannot be read.
     """
     with connected() as connection:
-        begun = runs_in(connection).filter(kind__in=["drain", "sync", WATCH], started__isnull=False)
-        whole = begun.exclude(Q(kind="sync") & OF_A_PART)
-        groups = whole.order_by().values_list("kind", "storage", "hosts", "code")
-        found = list(groups.annotate(Max("seen"), Max("ended")))
+        begun = runs_in(connection).filter(kind__in=["drain", WATCH], started__isnull=False)
+        found = list(begun.order_by().values_list("storage", "hosts").annotate(Max("seen")))
     return Latest(
-        _Group(kind, frozenset(filter(None, storage.split(","))), frozenset(json.loads(hosts)), *rest)
-        for kind, storage, hosts, *rest in found
+        _Group(frozenset(filter(None, storage.split(","))), frozenset(json.loads(hosts)), seen)
+        for storage, hosts, seen in found
     )

@@ -2,13 +2,15 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+import signal
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import FloatField, Func, Q, Value
 
+from resto.life import has_ended
 from resto.record import leases
 from resto.record.database import connected, outside_loops, vendor
 
@@ -20,17 +22,21 @@ if TYPE_CHECKING:
     from resto.models import Run
 
 __all__ = [
+    "KILLED",
     "KINDS",
     "MISSED",
+    "MOST",
+    "MOST_TIMES",
     "OF_A_PART",
+    "WAITS",
     "WATCH",
     "DatabaseClock",
     "RunRow",
-    "ask",
-    "claim",
     "find",
     "interval",
     "last_of",
+    "last_runs",
+    "living",
     "prune",
     "row_of",
     "runs_in",
@@ -44,12 +50,24 @@ WATCH = "watch"
 # The condition for runs that are about some of the files only.
 OF_A_PART = Q(options__contains='"prefix"')
 
+# The condition for what was asked for and nobody is at.
+WAITS = Q(started__isnull=True, ended__isnull=True)
+
 # Signs of life that are missed before somebody counts as dead.
 MISSED = 6
+
+# How often something is begun that ends with its process each time: it may be what ends it.
+MOST_TIMES = 3
+
+# The exit code of what has died, as a shell has it of what was killed.
+KILLED = 128 + signal.SIGKILL
 
 # What is kept of each kind and storage: so many, and for so many seconds.
 MOST = 1_000
 LONGEST = 90 * 86_400.0
+
+# Runs that are looked at beyond those that are wanted, as they may be something else.
+_FEW = 20
 
 
 class DatabaseClock(Func):
@@ -101,6 +119,8 @@ class RunRow:
     ended: float | None
     machine: str
     process: int | None
+    life: str
+    begun: int
     done: int
     total: int | None
     is_total_final: bool
@@ -114,12 +134,25 @@ class RunRow:
 
     @property
     def state(self) -> str:
-        """``"asked"``, ``"under way"``, ``"dead"`` (six signs of life are missing), ``"done"`` or ``"failed"``."""
+        """``"asked"``, ``"withdrawn"``, ``"under way"``, ``"dead"``, ``"done"`` or ``"failed"``.
+
+        Dead is what has missed six signs of life, or whose process is known to have ended.
+        """
         if self.started is None:
-            return "asked"
+            return "asked" if self.ended is None else "withdrawn"
         if self.ended is None:
-            return "dead" if self.silence > MISSED * interval() else "under way"
+            return "dead" if self.silence > MISSED * interval() or self.has_lost_its_process else "under way"
         return "done" if self.code == 0 else "failed"
+
+    @property
+    def has_lost_its_process(self) -> bool:
+        """Whether whoever does it is known to have ended."""
+        return has_ended(self.life)
+
+    @property
+    def is_due_again(self) -> bool:
+        """Whether it was asked for, and its process has died: the next one begins it again, but not for ever."""
+        return self.state == "dead" and bool(self.asked_by) and self.begun < MOST_TIMES
 
     @property
     def silence(self) -> float:
@@ -185,7 +218,9 @@ def _row(values: dict[str, Any]) -> RunRow:
     return RunRow(**values)
 
 
-def last_of(kind: str, storage: str, *, succeeded: bool = False, came_to_its_end: bool = False) -> RunRow | None:
+def last_of(
+    kind: str, storage: str, *, succeeded: bool = False, came_to_its_end: bool = False, is_over: bool = False
+) -> RunRow | None:
     """Return the last run of a kind that has begun and was about all hosts and files of a storage; None if there was none.
 
     Args:
@@ -193,6 +228,7 @@ def last_of(kind: str, storage: str, *, succeeded: bool = False, came_to_its_end
         storage: Alias of the storage.
         succeeded: Whether it is to have ended, and well.
         came_to_its_end: Whether it is to have ended by itself, and not to have been a trial that changes nothing.
+        is_over: Whether nobody is to be at it any more, be it that it has died.
 
     Raises:
         Exception: As for `find`.
@@ -202,80 +238,60 @@ def last_of(kind: str, storage: str, *, succeeded: bool = False, came_to_its_end
         condition &= Q(code=0)
     if came_to_its_end:
         condition &= Q(code__in=[0, 1]) & ~Q(options__contains='"dry_run"')
-    # Those of several storages are few.
-    candidates = find(condition & Q(storage__in=["", storage]), 1)
-    candidates += [run for run in find(condition & Q(storage__contains=","), 20) if run.is_about(storage)][:1]
-    return max(candidates, key=lambda run: run.id, default=None)
+    # Those of several storages are few, as are those that go on at the same time.
+    candidates = find(condition & Q(storage__in=["", storage]), _FEW if is_over else 1)
+    candidates += [run for run in find(condition & Q(storage__contains=","), _FEW) if run.is_about(storage)]
+    meant = [run for run in candidates if not (is_over and run.state == "under way")]
+    return max(meant, key=lambda run: run.id, default=None)
+
+
+def living(kind: str) -> list[RunRow]:
+    """Return what somebody is at; see `find` for what is raised.
+
+    Args:
+        kind: One of `KINDS`, or `WATCH`.
+    """
+    return [run for run in find(Q(kind=kind) & _gives_signs(), MOST) if run.state == "under way"]
 
 
 def watching() -> list[RunRow]:
     """Return the processes that stay and drain, and live; see `find` for what is raised."""
-    return [run for run in find(Q(kind=WATCH, ended__isnull=True), MOST) if run.state == "under way"]
+    return living(WATCH)
 
 
-def under_way() -> list[RunRow]:
-    """Return what is asked for or under way, and what has died in the middle of it; see `find` for what is raised."""
-    return find(Q(ended__isnull=True) & ~Q(kind=WATCH), MOST)
-
-
-@outside_loops
-def ask(kind: str, storage: str, hosts: Sequence[str], by: str, options: Mapping[str, Any] | None = None) -> int:
-    """Ask for a run: the next process that watches begins it.
+def under_way(most: int) -> list[RunRow]:
+    """Return what is asked for or under way, and what is begun again as it has died, the newest first; see `find` for what is raised.
 
     Args:
-        kind: One of `KINDS`.
-        storage: Alias of the storage; empty for all.
-        hosts: The hosts as they stand in the settings; none for all.
-        by: Who asks for it.
-        options: What else is asked for.
-
-    Returns:
-        Its number. One that was asked for before in the same words, and has not begun, stands for this one.
-
-    Raises:
-        Exception: As for `find`.
+        most: How many at most.
     """
-    same = {
-        "kind": kind,
-        "storage": storage,
-        "hosts": json.dumps(list(hosts)),
-        "options": json.dumps(dict(options or {})),
-    }
-    with connected() as connection:
-        runs = runs_in(connection)
-        waiting = runs.filter(**same, started__isnull=True, ended__isnull=True).values_list("id", flat=True).first()
-        return waiting or int(runs.create(**same, asked_by=by[:200], asked=DatabaseClock()).pk)
+    waits = Q(started__isnull=True) | (~Q(asked_by="") & Q(begun__lt=MOST_TIMES))
+    found = find(Q(ended__isnull=True) & ~Q(kind=WATCH) & (waits | _gives_signs()), most + _FEW)
+    return [run for run in found if run.state != "dead" or run.is_due_again][:most]
 
 
-def claim(machine: str, process: int, accepts: Callable[[RunRow], bool] = lambda run: True) -> RunRow | None:
-    """Begin a run that was asked for, the one that waits for longest; None if nothing was asked for.
+def last_runs(most: int) -> list[RunRow]:
+    """Return what nobody is at any more, the newest first; see `find` for what is raised.
 
     Args:
-        machine: Where it is to be done.
-        process: By which process there.
-        accepts: Returns whether that process can do it.
-
-    Raises:
-        Exception: As for `find`.
+        most: How many at most.
     """
-    for run in reversed(find(Q(started__isnull=True, ended__isnull=True), MOST)):
-        if accepts(run) and _begin(run.id, machine, process):
-            return next(iter(find(Q(id=run.id), 1)), None)
-    return None
+    begun = Q(started__isnull=False) | Q(ended__isnull=False)
+    found = find(begun & ~Q(kind=WATCH), most + _FEW)
+    return [run for run in found if run.state != "under way" and not run.is_due_again][:most]
 
 
-@outside_loops
-def _begin(number: int, machine: str, process: int) -> bool:
-    """Begin a run, and return whether nobody was faster."""
-    now = DatabaseClock()
-    began = {"started": now, "seen": now, "machine": machine[:255], "process": process}
-    with connected() as connection:
-        return bool(runs_in(connection).filter(id=number, started__isnull=True).update(**began))
+def _gives_signs() -> Q:
+    """Return the condition for runs of which there was a sign of life not long ago; their processes may have ended since."""
+    since = DatabaseClock() - MISSED * interval()
+    return Q(started__isnull=False, ended__isnull=True, seen__gt=since)
 
 
 @outside_loops
 def prune(kind: str, storage: str) -> None:
-    """Delete old runs of a kind and storage, but never the last that has succeeded.
+    """Delete old runs of a kind and storage, but never the last that has succeeded, nor what somebody is at.
+
+    What waits goes by its age only.
 
     Args:
         kind: As for `last_of`.
@@ -286,9 +302,8 @@ def prune(kind: str, storage: str) -> None:
     """
     with connected() as connection:
         runs = runs_in(connection).filter(kind=kind, storage=storage)
-        newest = runs.order_by("-id").values_list("id", flat=True)
+        newest = runs.exclude(WAITS).order_by("-id").values_list("id", flat=True)
         first_too_many = next(iter(newest[MOST : MOST + 1]), 0)
         last_good = newest.filter(code=0).first() or 0
-        # Whatever has not ended is forgotten as well by then: it is dead.
-        is_old = Q(id__lte=first_too_many) | Q(asked__lt=DatabaseClock() - LONGEST)
-        runs.filter(is_old).exclude(id=last_good).delete()
+        is_old = (Q(id__lte=first_too_many) & ~WAITS) | Q(asked__lt=DatabaseClock() - LONGEST)
+        runs.filter(is_old).exclude(id=last_good).exclude(_gives_signs()).delete()

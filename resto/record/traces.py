@@ -6,18 +6,27 @@ import os
 import platform
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.db import DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Q
 
 from resto.background import HELPER
 from resto.exceptions import ConfigurationError
+from resto.life import this_life
 from resto.progress import Progress
 from resto.record import database
 from resto.record.database import connected, outside_loops
-from resto.record.runs import DatabaseClock, RunRow, interval, prune, runs_in
+from resto.record.runs import MOST_TIMES, DatabaseClock, RunRow, interval, prune, runs_in
+from resto.record.wishes import give_back
 from resto.settings import get_setting
 
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+    from resto.models import Run
 
 __all__ = ["INTERRUPTED", "Trace"]
 
@@ -36,9 +45,9 @@ _FIRST, _MAX_PROBLEM = 20, 1_000
 class Trace:
     """A run in the record, for whoever does it.
 
-    It is begun by `begin`, and ended by `end`, or by leaving the context: an error is a problem. Signs of life come from
-    the helper thread of the process, and take along how far it is. Without a record, or while it cannot be used, nothing is left:
-    what is done does not depend on it.
+    It is begun by `begin`, and ended by `end`, or by leaving the context: an error is a problem. What was asked for and is interrupted,
+    as its process ends, waits for another one. Signs of life come from the helper thread of the process, and take along how far it is.
+    Without a record, or while it cannot be used, nothing is left: what is done does not depend on it.
 
     Args:
         kind: One of `resto.record.runs.KINDS`, or `WATCH`.
@@ -63,6 +72,8 @@ class Trace:
         self._what = {"storage": ",".join(storage), "hosts": json.dumps(list(hosts))}
         self._options = json.dumps(dict(options or {}))
         self._number = None if asked is None else asked.id
+        self._begun = 0 if asked is None else asked.begun
+        self._may_wait_again = asked is not None and bool(asked.asked_by) and asked.begun < MOST_TIMES
         self._has_ended = False
         self._progress = Progress(0)
         self._report = report
@@ -72,7 +83,9 @@ class Trace:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
-        if self._is_begun:
+        if self._may_wait_again and isinstance(error, KeyboardInterrupt):
+            self._give_back()
+        elif self._is_begun:
             code, problem = _meaning(error)
             self.end(code, problems=[problem] if problem else [])
 
@@ -88,6 +101,7 @@ class Trace:
             self._careful(self._insert)
         if self._is_begun:
             self._end_of_signs = HELPER.every(interval(), self._give_sign)
+            self._careful(lambda: prune(self._kind, self._what["storage"]))
 
     def note(self, progress: Progress) -> None:
         """Let the next sign of life say how far this is.
@@ -116,11 +130,8 @@ class Trace:
         if self._has_ended:
             return
         self.begin()
-        self._has_ended = True
-        if self._end_of_signs is not None:
-            self._end_of_signs()
-        number = self._number
-        if number is None:
+        self._give_no_more_signs()
+        if not self._is_begun:
             return
         first = [problem[:_MAX_PROBLEM] for problem in problems[:_FIRST]]
         values: dict[str, Any] = {"code": code, "problems": json.dumps(first), **self._how_far()}
@@ -128,7 +139,18 @@ class Trace:
             values["counts"] = json.dumps(dict(counts))
         if report is not None:
             values["report"] = json.dumps(dict(report))
-        self._careful(lambda: self._finish(number, values))
+        self._careful(lambda: self._finish(values))
+
+    def _give_back(self) -> None:
+        number = self._number
+        self._give_no_more_signs()
+        if number is not None:
+            self._careful(lambda: give_back(number, self._begun))
+
+    def _give_no_more_signs(self) -> None:
+        self._has_ended = True
+        if self._end_of_signs is not None:
+            self._end_of_signs()
 
     def renew(self) -> None:
         """Say that there was nothing to do: in the same row as the last time on this machine, so that none is added."""
@@ -136,7 +158,7 @@ class Trace:
             self._careful(self._renew)
 
     @staticmethod
-    def _careful(call: Callable[[], None]) -> None:
+    def _careful(call: Callable[[], object]) -> None:
         """Make a call that uses the record; what it is about goes on without."""
         if not database.is_active():
             return
@@ -146,7 +168,7 @@ class Trace:
             logger.debug("What is done is not written down: %s", error)
 
     def _here(self) -> dict[str, Any]:
-        return {"machine": platform.node()[:255], "process": os.getpid()}
+        return {"machine": platform.node()[:255], "process": os.getpid(), "life": this_life()}
 
     def _insert(self) -> None:
         self._number = self._create({"started": DatabaseClock(), "seen": DatabaseClock(), **self._said()})
@@ -161,11 +183,14 @@ class Trace:
             return int(runs_in(connection).create(**row, **values).pk)
 
     @outside_loops
-    def _finish(self, number: int, values: Mapping[str, Any]) -> None:
+    def _finish(self, values: Mapping[str, Any]) -> None:
         with connected() as connection:
             now = DatabaseClock()
-            runs_in(connection).filter(pk=number).update(ended=now, seen=now, **values)
-        prune(self._kind, self._what["storage"])
+            self._mine(connection).update(ended=now, seen=now, **values)
+
+    def _mine(self, connection: BaseDatabaseWrapper) -> "QuerySet[Run]":
+        """Return the row, unless it has ended, or somebody else has begun it anew, as this process has stood still."""
+        return runs_in(connection).filter(Q(pk=self._number), begun=self._begun, ended__isnull=True)
 
     @outside_loops
     def _renew(self) -> None:
@@ -176,7 +201,7 @@ class Trace:
             idle = runs_in(connection).filter(**same, done=0, code=0, counts="{}").order_by("-id")
             number = idle.values_list("pk", flat=True).first()
             if number is not None:
-                runs_in(connection).filter(pk=number).update(process=os.getpid(), **ended)
+                runs_in(connection).filter(pk=number).update(process=os.getpid(), life=this_life(), **ended)
                 return
         self._create({"started": now, **ended})
 
@@ -192,8 +217,7 @@ class Trace:
 
     def _give_sign(self) -> None:
         """Write down that this goes on, through a connection of the helper thread's own, which is closed again."""
-        number = self._number
-        if number is None or not database.is_active():
+        if not self._is_begun or not database.is_active():
             return
         alias = get_setting("DATABASE")
         connection = connections.create_connection(alias)
@@ -202,8 +226,7 @@ class Trace:
             connection.settings_dict = {**connection.settings_dict, "OPTIONS": options}
         connections[alias] = connection
         try:
-            living = runs_in(connection).filter(pk=number, ended__isnull=True)
-            living.update(seen=DatabaseClock(), **self._how_far(), **self._said())
+            self._mine(connection).update(seen=DatabaseClock(), **self._how_far(), **self._said())
         except DatabaseError as error:
             logger.debug("A sign of life is missed: %s", error)
         finally:

@@ -10,6 +10,7 @@ from django.db import IntegrityError
 
 from resto.counts import counted
 from resto.exceptions import ConfigurationError, LeaseLostError
+from resto.life import has_ended, is_seen, this_life
 from resto.record import leases
 from resto.record.database import connected, outside_loops
 from resto.record.identities import TURN, rows_in
@@ -19,7 +20,7 @@ __all__ = ["Turn"]
 
 
 class Turn:
-    """The right to go through all files of a storage. It ends by itself some time after the process that has it was killed.
+    """The right to go through all files of a storage. It ends with the process that has it; if that was on another machine, some time later.
 
     Args:
         storage: Alias of the storage in ``STORAGES``.
@@ -50,7 +51,7 @@ class Turn:
         now, seconds = leases.clock(), leases.lease_seconds()
         with connected() as connection:
             row = rows_in(connection).filter(storage=self._storage, host=TURN)
-            holder = {"process": os.getpid(), "machine": platform.node()}
+            holder = {"process": os.getpid(), "machine": platform.node(), "life": this_life()}
             values = {
                 "identity": self._token,
                 "state": self._what,
@@ -66,10 +67,11 @@ class Turn:
             except IntegrityError:
                 if connection.in_atomic_block:
                     raise
-            state, until, who = row.values_list("state", "looked", "marks").first() or (self._what, now, "{}")
-        raise _taken(
-            f"another {state} of STORAGES[{self._storage!r}] is under way", max(until - now, 1), json.loads(who)
-        )
+            found = row.values_list("identity", "state", "looked", "marks").first() or ("", self._what, now, "{}")
+            token, state, until, who = *found[:3], json.loads(found[3])
+            if has_ended(who.get("life", "")) and row.filter(identity=token).update(**values):
+                return
+        raise _taken(f"another {state} of STORAGES[{self._storage!r}] is under way", max(until - now, 1), who)
 
     @outside_loops
     def keep(self) -> None:
@@ -96,4 +98,6 @@ def _taken(problem: str, seconds: float, holder: dict[str, Any]) -> Configuratio
     """Return the error that says who has the turn, and how long to wait if they are gone."""
     if holder:
         problem = f"{problem}, by process {holder['process']} of {holder['machine']}"
+    if is_seen(holder.get("life", "")):
+        return ConfigurationError(problem, "Try again when that has ended.")
     return ConfigurationError(problem, f"If that was killed, try again in {counted(round(seconds), 'second')}.")

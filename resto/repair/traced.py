@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields, replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from resto.progress import Progress, Watcher, ignore
 from resto.record.runs import RunRow
 from resto.record.traces import Trace
+from resto.repair.directories import problem_of_directory
 from resto.repair.drain import Drained, drain_into
 from resto.repair.probe import HostProbe, probe_hosts
 from resto.repair.restore import RestoreOptions, RestoreReport, restore
@@ -51,6 +53,8 @@ class TracedDrain:
         self._stays = stays
 
     def __enter__(self) -> Self:
+        if self._is_asked:
+            self._trace.begin()
         return self
 
     def __exit__(
@@ -127,10 +131,13 @@ def traced_sync(
     with Trace("sync", [alias], hosts, _given(options, SyncOptions()), asked=asked) as trace:
         trace.begin()
         report = synchronize(storage, options, tell, _both(trace.note, watcher))
+        masters = [Path(storage.location)] if isinstance(storage, HybridStorage) else []
+        on_hosts = report.found_any or not report.agrees
+        lack = problem_of_directory(options.prefix, masters, on_hosts=on_hosts)
         trace.end(
-            0 if report.agrees else 1,
+            0 if report.agrees and not lack else 1,
             counts=_counts_of_sync(report),
-            problems=[*_problems_of_sync(report), *problems],
+            problems=[*([lack] if lack else []), *_problems_of_sync(report), *problems],
             report=asdict(report),
         )
     return report

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.db.models import Q
 
 from resto.record import database
-from resto.record.runs import WATCH, RunRow, find, last_of
+from resto.record.runs import WATCH, RunRow, find, last_of, watching
 
 
 __all__ = ["Work", "work_on"]
@@ -25,6 +25,7 @@ class Work:
         drained: The last drain; None if there was none, or if it is forgotten.
         compared: The last comparison that was about all hosts and files; None as above.
         agreed: The last of these after which everything agreed; None as above.
+        judged: The last of these that nobody is at any more, be it that it was broken off; None as above.
     """
 
     storage: str
@@ -33,6 +34,12 @@ class Work:
     drained: RunRow | None
     compared: RunRow | None
     agreed: RunRow | None
+    judged: RunRow | None
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether hosts may lack something, as the last comparison has found that, or was broken off."""
+        return self.judged is not None and self.judged.state != "done"
 
     @property
     def is_known(self) -> bool:
@@ -52,16 +59,17 @@ def work_on(alias: str) -> Work | None:
     """
     if not database.is_active():
         return None
-    stayed = [run for run in find(Q(kind=WATCH, ended__isnull=True, hosts="[]"), _FEW) if run.is_about(alias)]
-    watching = tuple(run for run in stayed if run.state == "under way")
-    died = next((run for run in stayed if run.state == "dead"), None)
+    living = tuple(run for run in watching() if not run.hosts and run.is_about(alias))
+    stayed = find(Q(kind=WATCH, ended__isnull=True, hosts="[]"), _FEW)
+    died = next((run for run in stayed if run.is_about(alias) and run.state == "dead"), None)
     drained = last_of("drain", alias)
     is_replaced = died is not None and drained is not None and drained.age < died.age
     return Work(
         alias,
-        watching,
-        None if watching or is_replaced else died,
+        living,
+        None if living or is_replaced else died,
         drained,
         last_of("sync", alias),
         last_of("sync", alias, succeeded=True),
+        last_of("sync", alias, is_over=True),
     )

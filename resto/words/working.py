@@ -9,7 +9,15 @@ from resto.repair.work import Work
 from resto.words.durations import duration
 
 
-__all__ = ["HOW_TO_WATCH", "outcome_of", "record_of_work", "sentence_of_death", "sentences_of_work"]
+__all__ = [
+    "HOW_TO_WATCH",
+    "outcome_of",
+    "record_of_work",
+    "sentence_of_death",
+    "sentences_of_doubt",
+    "sentences_of_trouble",
+    "sentences_of_work",
+]
 
 HOW_TO_WATCH = "run manage.py resto_drain --watch"
 
@@ -40,8 +48,35 @@ def sentences_of_work(work: Work, *, is_lagging: bool) -> Iterator[str]:
         yield f"last drained {_told(work.drained)}."
     elif is_lagging and not work.watching and work.died is None:
         yield f"nobody has drained so far: {HOW_TO_WATCH}."
-    if work.compared is not None:
-        yield f"last compared {_told(work.compared)}{_last_good(work)}."
+    if work.compared is not None and work.compared.state == "under way":
+        yield f"comparison {outcome_of(work.compared)}."
+    if work.judged is not None:
+        yield _sentence_of_comparison(work.judged, work)
+
+
+def sentences_of_trouble(work: Work) -> Iterator[str]:
+    """Say of who looks after a storage only what is not fine.
+
+    Args:
+        work: Who does.
+    """
+    if work.died is not None:
+        yield sentence_of_death(work.died)
+    yield from sentences_of_doubt(work)
+
+
+def sentences_of_doubt(work: Work) -> Iterator[str]:
+    """Say what the last comparison has found, or that it was broken off; nothing if everything agreed, or if there was none.
+
+    Args:
+        work: Who looks after the storage.
+    """
+    if work.judged is not None and work.is_in_doubt:
+        yield _sentence_of_comparison(work.judged, work)
+
+
+def _sentence_of_comparison(run: RunRow, work: Work) -> str:
+    return f"last compared {_told(run)}{_last_good(work)}."
 
 
 def sentence_of_death(run: RunRow) -> str:
@@ -51,7 +86,8 @@ def sentence_of_death(run: RunRow) -> str:
         run: Its own.
     """
     return (
-        f"process {run.process} of {run.machine}, which stayed and drained, has given no sign of life for "
+        f"process {run.process} of {run.machine}, which stayed and drained, "
+        f"{'has died; it ' if run.has_lost_its_process else ''}has given no sign of life for "
         f"{duration(run.silence)}, and nobody has drained since: {HOW_TO_WATCH}."
     )
 
@@ -64,6 +100,7 @@ def record_of_work(work: Work) -> dict[str, Any]:
         "drained": _record(work.drained),
         "compared": _record(work.compared),
         "agreed": _record(work.agreed),
+        "judged": _record(work.judged),
     }
 
 
@@ -80,13 +117,17 @@ def _told(run: RunRow) -> str:
 
 def outcome_of(run: RunRow) -> str:
     """Return how far a run is, or what came of it, a sentence fragment."""
+    if run.is_due_again or (run.state == "asked" and run.begun):
+        return "it was broken off, and is begun again by the next process that watches"
     if run.state == "asked":
         return "nobody has begun so far"
     if run.state == "under way":
         total = "" if run.total is None else f" of {run.total:,}{'' if run.is_total_final else ' so far'}"
         return f"under way, {counted(run.done, 'name')}{total}"
     if run.state == "dead":
-        return "it was broken off"
+        return "it was broken off" + (f" {run.begun} times" if run.begun > 1 else "")
+    if run.state == "withdrawn":
+        return ", ".join(run.problems)
     return ", ".join([*_parts_of_outcome(run), *run.problems[:1]]).rstrip(".")
 
 
@@ -104,6 +145,6 @@ def _parts_of_outcome(run: RunRow) -> list[str]:
 def _last_good(work: Work) -> str:
     if work.agreed is None:
         return "; nothing is known of one after which everything agreed"
-    if work.compared is None or work.compared.id == work.agreed.id:
+    if work.judged is not None and work.judged.id == work.agreed.id:
         return ""
     return f"; the last after which everything agreed was {duration(work.agreed.age)} ago"

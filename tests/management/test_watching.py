@@ -18,14 +18,14 @@ PATIENCE = 300
 
 PROGRAM = """
 from pathlib import Path
-from resto.record import opening, runs
+from resto.record import opening, wishes
 from resto.models import Pending
 
 while arguments and arguments[0].startswith("pending:"):
     opening.open_leases("default", [(url, arguments.pop(0).removeprefix("pending:"))])
     Pending.objects.update(due=0, quiet_until=0)
 while arguments and arguments[0].startswith("ask:"):
-    runs.ask(arguments.pop(0).removeprefix("ask:"), "default", [], "alice")
+    wishes.ask(arguments.pop(0).removeprefix("ask:"), "default", [], "alice")
 execute_from_command_line(["manage.py", "resto_drain", "--watch", *arguments])
 """
 
@@ -134,6 +134,29 @@ def test_the_end_comes_within_seconds_and_what_was_not_compared_is_due_again(sta
     wait_until(lambda: comparisons(media) == [130, 0], lambda: str(runs(media)))
     assert stored(start.server) == names
     assert all(content == b"1" for name, content in start.server.files.items() if name != HOST_IDENTITY)
+    end(process)
+
+
+def test_what_was_asked_for_goes_on_at_once_when_its_process_was_killed(start, media):
+    """Nobody waits until six signs of life are missing: with SQLite that would be six minutes."""
+    (media / "a").write_bytes(b"1")
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def applied(method, path):
+        begun.set()
+        assert goes_on.wait(PATIENCE)
+
+    start.server.on_applied = applied
+    process = start("ask:sync")
+    assert begun.wait(PATIENCE)
+    process.kill()
+    process.wait()
+    goes_on.set()
+    process = start("--sync-every", "24h")
+    began = time.monotonic()
+    wait_until(lambda: comparisons(media).count(0) == 2, lambda: str(runs(media)))
+    assert time.monotonic() - began < 60
+    assert stored(start.server) == {"a"}
     end(process)
 
 

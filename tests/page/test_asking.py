@@ -34,6 +34,8 @@ def test_buttons_ask_for_what_they_say(site, servers):
             r"STORAGES\['default'\] has no host http://no/.",
         ),
         ({"kind": "sync", "storage": "default", "directory": "/etc"}, "'/etc' is an absolute path"),
+        ({"kind": "sync", "storage": "default", "directory": "x" * 302}, "is 302 bytes long, file systems take 255"),
+        ({"kind": "sync", "storage": "default", "directory": "x/" * 2_100}, "is too long: 4199 characters"),
     ],
 )
 def test_what_cannot_be_asked_for(site, values, problem):

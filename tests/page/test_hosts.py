@@ -93,6 +93,43 @@ def test_process_that_watched_has_died(operator):
     assert "default: process 7 of web-1, which stayed and drained, has given no sign of life for 2 hours" in text
 
 
+def compared(**values):
+    moment = time.time() - 7200
+    times = {"asked": moment, "started": moment, "seen": moment, "ended": moment}
+    return Run.objects.create(kind="sync", storage="default", **{"machine": "web-1", "process": 7, **times, **values})
+
+
+@pytest.mark.parametrize(
+    ("values", "outcome"),
+    [({"code": 1}, "0 files compared, not everything agrees"), ({"ended": None}, "it was broken off")],
+)
+def test_comparison_that_has_failed_or_was_broken_off(operator, values, outcome):
+    watches()
+    compared(**values)
+    answer = operator.get(PAGE)
+    text = text_of(answer)
+    assert "Hosts may lack something." in text
+    doubts = answer.text.partition('id="resto-doubts"')[2].partition("</ul>")[0]
+    assert f"default: last compared 2 hours ago: {outcome}; nothing is known of one after which" in doubts
+    compared(code=0)
+    text = text_of(operator.get(PAGE))
+    assert "All is well" in text
+
+
+def test_what_has_died_is_not_under_way(operator):
+    """But what waits to be begun again is."""
+    compared(ended=None)
+    compared(ended=None, options='{"prefix": "again"}', asked_by="ann", begun=1)
+    compared(started=None, seen=None, options='{"prefix": "no"}', problems='["withdrawn by ann"]')
+    text = text_of(operator.get(PAGE))
+    under_way, last = re.search("Under way(.*)Last runs(.*)Where is a file", text).groups()
+    again = "dead it was broken off, and is begun again by the next process that watches"
+    assert f"sync of default, below again {again}" in under_way
+    assert "sync of default dead it was broken off 2 hours" in last
+    assert "sync of default, below no withdrawn withdrawn by ann" in last
+    assert under_way.count("sync of") == 1
+
+
 def test_host_that_is_not_in_the_settings(operator, servers, miss, settings):
     miss(servers[1], "a.txt")
     settings.RESTO_MEDIA_HOSTS = [servers[0].url]
@@ -263,7 +300,7 @@ def test_record_that_cannot_be_used(operator, monkeypatch):
     def fail(*args):
         raise DatabaseError("it is down")
 
-    monkeypatch.setattr(asking.runs, "ask", fail)
+    monkeypatch.setattr(asking.wishes, "ask", fail)
     assert told(press(operator)) == ["The record cannot be used: it is down"]
 
 

@@ -1,7 +1,5 @@
 """The pages in a real browser, while real hosts are stopped, frozen, wiped and started."""
 
-import os
-import platform
 import threading
 from types import SimpleNamespace
 
@@ -21,7 +19,7 @@ from kit.recognized import wipe
 from resto.models import Run
 from resto.page import hosts, looks
 from resto.progress import Progress
-from resto.record import runs, traces
+from resto.record import traces, wishes
 from resto.record.traces import Trace
 from resto.repair.status import host_statuses
 
@@ -134,7 +132,8 @@ def test_what_is_asked_for_is_seen_to_be_done(live, monkeypatch):
     submit(browser, "#resto-drain-1")
     assert "Asked for: drain of default." in text(browser, ".messagelist")
     assert "asked" in text(browser, "#resto-under-way + *")
-    run = runs.claim(platform.node(), os.getpid())
+    [wish] = wishes.waiting(["drain"])
+    run = wishes.begin(wish.id)
     assert (run.kind, run.storage, run.options, run.asked_by) == ("drain", "default", {"now": True}, "ann")
     with Trace("drain", ["default"], asked=run) as trace:
         trace.begin()

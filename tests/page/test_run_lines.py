@@ -9,7 +9,7 @@ from resto.record.runs import RunRow
 def run(**values):
     usual = {
         "id": 1, "kind": "drain", "storage": "", "hosts": (), "options": {}, "asked_by": "", "asked": 1.0, "started": 2.0,
-        "seen": 90.0, "ended": None, "machine": "web-1", "process": 7, "done": 0, "total": None, "is_total_final": False,
+        "seen": 90.0, "ended": None, "machine": "web-1", "process": 7, "life": "", "begun": 0, "done": 0, "total": None, "is_total_final": False,
         "sent_bytes": 0, "total_bytes": None, "code": None, "counts": {}, "problems": (), "report": {}, "now": 100.0,
     }  # fmt: skip
     return RunRow(**{**usual, **values})

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from resto.models import Run
+from resto.record.wishes import waiting as waiting_wishes
 
 
 PAGE = "/admin/resto/run/"
@@ -40,7 +41,8 @@ def test_list(operator):
         ({"state": "begun"}, {"watch"}),
         ({"state": "done"}, {"drain"}),
         ({"state": "failed"}, {"sync"}),
-        ({"state": "what"}, {"sync", "probe", "watch", "drain"}),
+        ({"state": "withdrawn"}, {"restore"}),
+        ({"state": "what"}, {"sync", "probe", "watch", "drain", "restore"}),
     ],
 )
 def test_filters(operator, query, kinds):
@@ -48,6 +50,7 @@ def test_filters(operator, query, kinds):
     add("sync", code=1)
     add("probe", ended=False, started=None, seen=None)
     add("watch", ended=False)
+    add("restore", started=None, seen=None, code=None)
     assert set(re.findall(r"(\w+) of default", operator.get(PAGE, query).text)) == kinds
 
 
@@ -88,3 +91,42 @@ def test_runs_are_not_changed_by_hand(operator, page):
     assert operator.post(PAGE + page.format(run.pk), {"post": "yes"}).status_code == 403
     operator.post(f"{PAGE}{run.pk}/change/", {"kind": "sync"})
     assert Run.objects.get().kind == "drain"
+
+
+def waiting():
+    return add("probe", ended=False, started=None, seen=None, machine="", process=None, asked_by="bob")
+
+
+def next_wish():
+    return next(iter(waiting_wishes(["probe"])), None)
+
+
+def withdraw(client, *runs):
+    chosen = {"action": "withdraw", "_selected_action": [run.pk for run in runs]}
+    return client.post(PAGE, chosen, follow=True)
+
+
+def test_what_waits_can_be_withdrawn(operator):
+    runs = [waiting(), add("sync", ended=False), add()]
+    text = text_of(withdraw(operator, *runs))
+    assert "1 run withdrawn. Not 2 others: somebody has begun, or it is over." in text
+    assert "probe of default withdrawn withdrawn by ann" in text
+    assert next_wish() is None
+
+
+def test_who_may_withdraw(client, user_with):
+    run = waiting()
+    client.force_login(user_with("view_run"))
+    withdraw(client, run)
+    assert next_wish().id == run.pk
+    client.force_login(user_with("view_run", "add_run"))
+    assert "1 run withdrawn." in text_of(withdraw(client, run))
+    assert next_wish() is None
+
+
+def test_nobody_withdraws_without_a_token(operator):
+    run = waiting()
+    operator.handler.enforce_csrf_checks = True
+    assert withdraw(operator, run).status_code == 403
+    operator.get(PAGE, {"action": "withdraw", "_selected_action": run.pk})
+    assert next_wish().id == run.pk

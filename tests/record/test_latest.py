@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from kit.lives import ended_life
 from resto.models import Run
 from resto.record.latest import latest_of
 
@@ -25,7 +26,7 @@ def add(kind, storage="default", hosts="[]", *, ago, code=0, **values):
 
 
 def test_nobody_so_far():
-    add("sync", code=None, ago=1)
+    add("sync", code=None, ago=1, seen=time.time())
     add("drain", code=None, ago=1, started=None, seen=None)
     latest = latest_of()
     assert latest.drained("default", "http://one/") is None
@@ -57,13 +58,24 @@ def test_comparisons():
     add("sync", ago=80)
     add("sync", ago=70, code=1)
     add("sync", ago=60, code=130)
-    add("sync", ago=50, code=None)
+    add("sync", ago=50, code=None, seen=time.time())
     add("sync", ago=40, hosts='["http://one/"]')
     add("sync", ago=30, options='{"prefix": "2026"}')
     add("drain", ago=20)
     latest = latest_of()
     assert (ago(latest.compared("default")), latest.code_of_comparison("default")) == (80, 130)
     assert (ago(latest.compared("other")), latest.code_of_comparison("other")) == (90, 0)
+
+
+def test_comparison_that_was_killed():
+    """It has no exit code; a shell would say this."""
+    add("sync", ago=90)
+    add("sync", ago=80, code=None, life=ended_life())
+    assert latest_of().code_of_comparison("default") == 137
+    add("sync", ago=70, code=None, seen=time.time())
+    assert latest_of().code_of_comparison("default") == 137
+    add("sync", ago=60)
+    assert latest_of().code_of_comparison("default") == 0
 
 
 def test_one_look_is_one_query(django_assert_num_queries):

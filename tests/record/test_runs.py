@@ -5,9 +5,11 @@ import time
 import pytest
 from django.db.models import Q
 
+from kit.lives import ended_life
+from resto.life import this_life
 from resto.models import Run
 from resto.record import runs
-from resto.record.runs import DatabaseClock, ask, claim, find, last_of, prune, row_of, under_way, watching
+from resto.record.runs import DatabaseClock, find, last_of, last_runs, prune, row_of, under_way, watching
 
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -49,13 +51,19 @@ def test_the_clock_can_be_written():
         ({"started": None, "seen": None, "ended": None}, "asked"),
         ({"ended": None}, "under way"),
         ({"ended": None, "seen": time.time() - 3600}, "dead"),
+        ({"ended": None, "life": "here"}, "under way"),
+        ({"ended": None, "life": "there"}, "dead"),
+        ({"ended": None, "life": "here", "seen": time.time() - 3600}, "dead"),
+        ({"life": "there"}, "done"),
+        ({"started": None, "seen": None}, "withdrawn"),
         ({}, "done"),
         ({"code": 1}, "failed"),
         ({"code": 130}, "failed"),
     ],
 )
 def test_state(values, state):
-    add(**values)
+    lives = {"here": this_life, "there": ended_life}
+    add(**values | ({"life": lives[values["life"]]()} if "life" in values else {}))
     [run] = find(Q(), 1)
     assert run.state == state
 
@@ -95,45 +103,35 @@ def test_only_living_processes_watch():
     now = time.time()
     alive = add("watch", "", ended=None)
     add("watch", "", ended=None, seen=now - 3600)
+    add("watch", "", ended=None, life=ended_life())
     add("watch", "")
     assert [run.id for run in watching()] == [alive]
 
 
-def test_what_is_under_way_includes_what_is_asked_for_and_what_has_died():
-    expected = [add(ended=None), add(ended=None, seen=1.0), add(ended=None, started=None, seen=None)]
-    add()
+def test_what_is_under_way_and_what_nobody_is_at_any_more():
+    """What was asked for and has died in the middle of it waits, but not for ever."""
+    waits = {"ended": None, "started": None, "seen": None}
+    open_ones = [add(ended=None), add(**waits), add(ended=None, seen=1.0, asked_by="ann", begun=2)]
+    over = [add(ended=None, seen=1.0), add(ended=None, life=ended_life()), add(), add(code=1)]
+    over += [add(ended=None, seen=1.0, asked_by="ann", begun=3), add(started=None, seen=None, code=None)]
     add("watch", ended=None)
-    assert [run.id for run in under_way()] == expected[::-1]
+    add("watch")
+    assert [run.id for run in under_way(100)] == open_ones[::-1]
+    assert [run.id for run in under_way(1)] == open_ones[2:]
+    assert [run.id for run in last_runs(100)] == over[::-1]
+    assert [run.id for run in last_runs(2)] == over[:-3:-1]
 
 
-def test_what_is_asked_for_twice_is_done_once():
-    first = ask("sync", "default", ["http://one/"], "alice", {"delete": False})
-    assert ask("sync", "default", ["http://one/"], "bob", {"delete": False}) == first
-    assert ask("sync", "default", [], "bob", {"delete": False}) != first
-    run = claim("web-1", 7)
-    assert (run.id, run.machine, run.process, run.asked_by, run.state) == (first, "web-1", 7, "alice", "under way")
-    assert run.hosts == ("http://one/",)
-    assert run.options == {"delete": False}
-    assert ask("sync", "default", ["http://one/"], "bob", {"delete": False}) != first
-    assert claim("web-2", 8) is not None
-    assert claim("web-2", 8) is not None
-    assert claim("web-2", 8) is None
-
-
-def test_a_lost_race_is_no_claim(monkeypatch):
-    """Somebody else begins it between the look and the claim."""
-    ask("sync", "default", [], "alice")
-    real = runs.runs_in
-    calls = []
-
-    def begun_meanwhile(connection):
-        calls.append(1)
-        if len(calls) == 2:
-            real(connection).update(started=1.0)
-        return real(connection)
-
-    monkeypatch.setattr(runs, "runs_in", begun_meanwhile)
-    assert claim("web-1", 7) is None
+def test_last_comparison_that_is_over():
+    assert last_of("sync", "default", is_over=True) is None
+    done = add()
+    add(ended=None)
+    assert last_of("sync", "default", is_over=True).id == done
+    dead = add(ended=None, seen=1.0)
+    add(ended=None)
+    assert last_of("sync", "default", is_over=True).id == dead
+    killed = add("sync", "other,default", ended=None, life=ended_life())
+    assert last_of("sync", "default", is_over=True).id == killed
 
 
 @pytest.fixture
@@ -153,10 +151,18 @@ def test_runs_go_after_ninety_days():
     now = time.time()
     older = add(asked=now - 92 * DAY)
     old = add(asked=now - 91 * DAY)
-    dead = add(asked=now - 91 * DAY, ended=None)
+    dead = add(asked=now - 91 * DAY, ended=None, seen=now - 91 * DAY)
     prune("sync", "default")
     assert set(Run.objects.values_list("pk", flat=True)) == {old}
     newer = add()
     prune("sync", "default")
     assert set(Run.objects.values_list("pk", flat=True)) == {newer}
     assert {older, dead}.isdisjoint(Run.objects.values_list("pk", flat=True))
+
+
+def test_what_waits_and_who_lives_is_kept_however_many_others_there_are(few):
+    alive, waits = add(ended=None), add(started=None, seen=None, ended=None)
+    old = add(ended=None, asked=time.time() - 91 * DAY)
+    dead = [add(ended=None, seen=1.0) for _ in range(5)]
+    prune("sync", "default")
+    assert set(Run.objects.values_list("pk", flat=True)) == {alive, waits, old, *dead[-3:]}

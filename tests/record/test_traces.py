@@ -2,15 +2,18 @@
 
 import platform
 import threading
+from contextlib import suppress
 
 import pytest
 from django.core.management import CommandError
 from django.db import DatabaseError
 
+from kit.lives import ended_life
 from resto.background import Helper
+from resto.life import this_life
 from resto.models import Run
 from resto.progress import Progress
-from resto.record import traces
+from resto.record import runs, traces, wishes
 from resto.record.runs import WATCH
 from resto.record.traces import Trace
 
@@ -68,6 +71,50 @@ def test_an_error_ends_it(error, code, problems):
     with pytest.raises(type(error)), trace:
         raise error
     assert (the_run().code, the_run().problems) == (code, problems)
+
+
+def claimed(begun):
+    number = wishes.ask("sync", "default", [], "ann")
+    Run.objects.update(begun=begun - 1)
+    return wishes.begin(number)
+
+
+@pytest.mark.parametrize(("begun", "code"), [(1, None), (2, None), (3, 130)])
+def test_what_was_asked_for_waits_again_if_it_is_interrupted(begun, code):
+    with suppress(KeyboardInterrupt), Trace("sync", ["default"], asked=claimed(begun)) as trace:
+        trace.begin()
+        trace.note(Progress(5, 7))
+        raise KeyboardInterrupt
+    trace.end(0)
+    run = the_run()
+    assert (run.begun, run.code) == (begun, code)
+    if code is None:
+        assert (run.started, run.seen, run.ended, run.machine, run.process) == (None, None, None, "", None)
+        assert (run.life, run.done, run.total) == ("", 0, None)
+
+
+def test_what_was_asked_for_and_fails_does_not_wait_again():
+    with pytest.raises(ValueError, match="no"), Trace("sync", ["default"], asked=claimed(1)):
+        raise ValueError("no")
+    assert (the_run().code, the_run().problems) == (1, '["no"]')
+
+
+def test_a_run_says_which_process_that_is():
+    with Trace("sync") as trace:
+        trace.begin()
+        assert the_run().life == this_life() != ""
+    Trace("drain").renew()
+    assert Run.objects.get(kind="drain").life == this_life()
+
+
+def test_processes_that_are_always_killed_leave_few_rows(monkeypatch):
+    monkeypatch.setattr(runs, "MOST", 3)
+    for _ in range(6):
+        killed = Trace(WATCH)
+        killed.begin()
+        killed._give_no_more_signs()
+        Run.objects.update(life=ended_life(), seen=1.0)
+    assert Run.objects.count() == 3
 
 
 def test_what_is_never_begun_leaves_nothing():

@@ -1,9 +1,11 @@
 """Turns: one at a time."""
 
+import json
 import os
 
 import pytest
 
+from kit.lives import ended_life
 from resto.exceptions import ConfigurationError, LeaseLostError
 from resto.models import Host
 from resto.record import identities, leases
@@ -31,7 +33,7 @@ def test_nobody_else_gets_it_until_its_end(passes):
         with (
             pytest.raises(
                 ConfigurationError,
-                match=rf"another restore of STORAGES\['default'\] is under way, by process {os.getpid()} of .* \(.* 200 sec",
+                match=rf"another restore of STORAGES\['default'\] is under way, by process {os.getpid()} of .* \(Try again when that has",
             ),
             Turn("default", "comparison"),
         ):
@@ -41,6 +43,17 @@ def test_nobody_else_gets_it_until_its_end(passes):
     with Turn("default", "comparison"):
         pass
     assert not Host.objects.exists()
+
+
+def test_of_a_process_elsewhere_it_is_not_known_whether_it_was_killed(passes):
+    with Turn("default", "restore"):
+        passes(100)
+        Host.objects.update(marks='{"process": 7, "machine": "web-2", "life": "elsewhere 7 1"}')
+        with (
+            pytest.raises(ConfigurationError, match=r"process 7 of web-2 \(If that was killed, try again in 200 sec"),
+            Turn("default", "comparison"),
+        ):
+            pass
 
 
 def test_who_has_it_need_not_be_known(passes):
@@ -64,6 +77,17 @@ def test_it_ends_by_itself_unless_it_is_kept(passes):
                 turn.keep()
             other.keep()
             assert Host.objects.count() == 1
+
+
+def test_it_is_free_at_once_when_its_process_has_ended():
+    with Turn("default", "restore") as turn:
+        holder = {"process": 1, "machine": "web-1", "life": ended_life()}
+        Host.objects.update(marks=json.dumps(holder))
+        with Turn("default", "comparison") as other:
+            assert json.loads(Host.objects.get().marks)["process"] == os.getpid()
+            with pytest.raises(ConfigurationError, match="another comparison"), Turn("default", "restore"):
+                pass
+            assert Host.objects.get().identity == other._token != turn._token
 
 
 def test_it_is_not_taken_for_a_host():

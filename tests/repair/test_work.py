@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from kit.lives import ended_life
 from resto.models import Run
 from resto.record import database
 from resto.repair.work import work_on
@@ -60,4 +61,40 @@ def test_comparisons():
     bad = add("sync", code=1)
     add("sync", options='{"prefix": "d"}')
     work = work_on("default")
-    assert (work.agreed.id, work.compared.id) == (good, bad)
+    assert (work.agreed.id, work.compared.id, work.judged.id) == (good, bad, bad)
+
+
+@pytest.mark.parametrize(
+    ("values", "is_in_doubt"),
+    [
+        ({}, False),
+        ({"code": 1}, True),
+        ({"code": 130}, True),
+        ({"ended": False}, False),
+        ({"ended": False, "silent": 3600}, True),
+        ({"options": '{"prefix": "d"}', "code": 1}, False),
+        ({"started": None, "seen": None, "code": None}, False),  # it was withdrawn
+    ],
+)
+def test_doubt(values, is_in_doubt):
+    assert not work_on("default").is_in_doubt
+    add("sync", silent=7200)
+    run = add("sync", **values)
+    work = work_on("default")
+    assert work.is_in_doubt is is_in_doubt
+    if is_in_doubt:
+        add("sync", ended=False)
+        assert work_on("default").judged.id == run
+
+
+def test_one_that_lives_is_found_among_many_that_were_killed():
+    alive = add("watch", "", ended=False)
+    for _ in range(60):
+        add("watch", "", ended=False, silent=3600)
+    work = work_on("default")
+    assert ([run.id for run in work.watching], work.died) == ([alive], None)
+
+
+def test_who_was_killed_is_known_to_be_dead_at_once():
+    dead = add("watch", "", ended=False, life=ended_life())
+    assert work_on("default").died.id == dead

@@ -5,10 +5,11 @@ import time
 import pytest
 from django.db.models import Q
 
+from kit.lives import ended_life
 from resto.models import Run
 from resto.record.runs import find
 from resto.repair.work import work_on
-from resto.words.working import outcome_of, record_of_work, sentences_of_work
+from resto.words.working import outcome_of, record_of_work, sentences_of_trouble, sentences_of_work
 
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -80,6 +81,32 @@ def test_comparisons():
     ]
 
 
+def test_comparison_that_goes_on_after_one_that_was_broken_off():
+    add("sync", ago=7200, ended=False, code=None)
+    add("sync", ago=3, ended=False, code=None, done=1_000)
+    assert told() == [
+        "comparison under way, 1,000 names.",
+        "last compared 2 hours ago: it was broken off; nothing is known of one after which everything agreed.",
+    ]
+    assert list(sentences_of_trouble(work_on("default"))) == told()[1:]
+
+
+def test_somebody_was_killed():
+    add("watch", ago=5, ended=False, life=ended_life())
+    assert told() == [
+        "process 7 of web-1, which stayed and drained, has died; it has given no sign of life for 5 seconds, and nobody has drained "
+        "since: run manage.py resto_drain --watch."
+    ]
+    assert list(sentences_of_trouble(work_on("default"))) == told()
+
+
+def test_what_is_fine_is_no_trouble():
+    add("watch", ago=5, ended=False)
+    add("drain", ago=5, code=1)
+    add("sync", ago=10)
+    assert list(sentences_of_trouble(work_on("default"))) == []
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
@@ -87,6 +114,17 @@ def test_comparisons():
         ({"counts": '{"fine": 2, "failed": 1}', "code": 1, "problems": '["No."]'}, "2 fine, 1 failed, No"),
         ({}, "done"),
         ({"code": 1}, "failed"),
+        ({"started": None, "seen": None, "code": None, "problems": '["withdrawn by ann"]'}, "withdrawn by ann"),
+        ({"ended": None, "seen": 1.0, "code": None}, "it was broken off"),
+        (
+            {"ended": None, "seen": 1.0, "code": None, "begun": 2, "asked_by": "ann"},
+            "it was broken off, and is begun again by the next process that watches",
+        ),
+        ({"ended": None, "seen": 1.0, "code": None, "begun": 3, "asked_by": "ann"}, "it was broken off 3 times"),
+        (
+            {"started": None, "ended": None, "code": None, "begun": 1},
+            "it was broken off, and is begun again by the next process that watches",
+        ),
     ],
 )
 def test_outcome_of_a_probe(values, words):
@@ -101,3 +139,4 @@ def test_json():
     assert record["drained"] is record["died"] is record["agreed"] is None
     assert [run["machine"] for run in record["watching"]] == ["web-1"]
     assert (record["compared"]["code"], record["compared"]["problems"]) == (1, ("No.",))
+    assert record["judged"] == record["compared"] | {"age": record["judged"]["age"]}

@@ -26,7 +26,7 @@ from resto.storage.finding import hosts_of, replicated_aliases, unusable_backend
 from resto.words.absence import absences_of_hosts
 from resto.words.files import lines_of_file, record_of_file, record_of_pending, sentence_of_pending
 from resto.words.hosts import lines_of_identity, sentence_of_host, sentence_of_master, sentence_of_stranger
-from resto.words.working import record_of_work, sentences_of_work
+from resto.words.working import record_of_work, sentences_of_trouble, sentences_of_work
 
 
 __all__ = ["Command"]
@@ -38,9 +38,9 @@ class Command(InterruptibleCommand):
     """``manage.py resto_status``."""
 
     help = (
-        "Say which hosts answer, and what they have missed. Ends with 0 if all is fine, 1 if something is pending or "
-        "a host is to be filled, 2 if a host is down or fails the probe, or if a directory or a host is not what it should be. With "
-        "--verbosity 0 only what is not fine is said."
+        "Say which hosts answer, and what they have missed. Ends with 0 if all is fine, 1 if something is pending, a host is to be "
+        "filled, or the last comparison has failed or was broken off, 2 if a host is down or fails the probe, or if a directory or a "
+        "host is not what it should be. With --verbosity 0 only what is not fine is said."
     )
     requires_system_checks: list[str] = []  # noqa: RUF012 - as Django types it; monitoring asks often
 
@@ -140,13 +140,15 @@ class Command(InterruptibleCommand):
             for other in others:
                 self.stdout.write(shown(sentence_of_stranger(*other)))
             for work in works.values():
-                if work is not None and (work.died or not is_quiet):
+                if work is not None:
                     is_lagging = any(status.pending for status in statuses if status.storage == work.storage)
-                    for sentence in sentences_of_work(work, is_lagging=is_lagging):
+                    told = sentences_of_trouble(work) if is_quiet else sentences_of_work(work, is_lagging=is_lagging)
+                    for sentence in told:
                         self.stdout.write(shown(f"{work.storage}: {sentence}"))
         broken = broken or any(work is not None and work.died for work in works.values())
         broken = broken or any(master is not None and master.problem for master in masters.values())
-        return DOWN if broken else max(exit_code(statuses, probes), BACKLOG if others else FINE)
+        is_in_doubt = any(work is not None and work.is_in_doubt for work in works.values())
+        return DOWN if broken else max(exit_code(statuses, probes), BACKLOG if others or is_in_doubt else FINE)
 
     def _list_names(self, aliases: Sequence[str], hosts: Sequence[str], *, as_json: bool) -> int:
         if not database.is_active():

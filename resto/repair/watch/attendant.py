@@ -42,8 +42,7 @@ class Attendant:
     ) -> None:
         self._storage = storage
         self._errands = Errands(storage, direct=direct)
-        begin = partial(self._errands.claim, ["sync"])
-        self._comparisons = None if schedule is None else Comparisons(schedule, storage, begin)
+        self._comparisons = None if schedule is None else Comparisons(schedule, storage)
         self._asides = {kind: Aside(f"resto-{kind}", tell) for kind in _KINDS}
         self._doing: dict[str, RunRow] = {}
 

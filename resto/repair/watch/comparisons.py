@@ -1,15 +1,14 @@
 """Comparisons that a process which stays begins by itself, when it is time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from resto.exceptions import ConfigurationError
 from resto.record import leases
-from resto.record.runs import RunRow, ask, last_of
-from resto.record.turns import Turn
-from resto.repair.refusals import refused_storages, usable_storage
+from resto.record.runs import RunRow, last_of
+from resto.record.wishes import ask, begin
+from resto.repair.refusals import refused_storages
+from resto.repair.watch.alone import alone, is_compared
 from resto.repair.watch.schedule import Schedule
-from resto.storage import HybridStorage
 from resto.storage.finding import hosts_of, replicated_aliases
 
 
@@ -33,12 +32,10 @@ class Comparisons:
     Args:
         schedule: When that is due.
         storage: Aliases of the storages; all if there are none.
-        begin: Begins the run of that number, and returns it; None if somebody else has.
     """
 
-    def __init__(self, schedule: Schedule, storage: Sequence[str], begin: Callable[[int], RunRow | None]) -> None:
+    def __init__(self, schedule: Schedule, storage: Sequence[str] = ()) -> None:
         self._schedule = schedule
-        self._begin = begin
         self._since = leases.clock()
         self._next = {alias: _Next() for alias in replicated_aliases(storage)}
 
@@ -70,8 +67,7 @@ class Comparisons:
         if not hosts_of(alias) or refused_storages([alias]):
             self._next[alias].due = None
             return None
-        latest = last_of("sync", alias)
-        if latest is not None and latest.state == "under way":
+        if is_compared([alias]):
             self._next[alias].due = None
             return None
         ended = last_of("sync", alias, came_to_its_end=True)
@@ -81,16 +77,6 @@ class Comparisons:
 
     def _claimed(self, alias: str) -> RunRow | None:
         """Begin a comparison, if it is still due once nobody else can begin one."""
-        try:
-            with Turn(_key(alias), "comparison"):
-                rest = self._rest(alias)
-                return None if rest is None or rest > 0 else self._begin(ask("sync", alias, [], by=""))
-        except ConfigurationError:
-            return None  # such as that the master copy is being restored
-
-
-def _key(alias: str) -> str:
-    """Return the alias under which turns of a storage are taken: storages may share the directory of their master copy."""
-    storage = usable_storage(alias)
-    aliases = storage.belief.aliases() if isinstance(storage, HybridStorage) else []
-    return min(aliases or [alias])
+        with alone([alias]) as is_alone:
+            rest = self._rest(alias) if is_alone else None
+            return None if rest is None or rest > 0 else begin(ask("sync", alias, [], by=""))

@@ -1,20 +1,20 @@
 """What was asked for on the page of hosts, done by a process that stays."""
 
-import os
-import platform
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from django.core.exceptions import SuspiciousFileOperation
 
 from resto.exceptions import ConfigurationError
-from resto.names import clean_directory
 from resto.record.chosen import make_due
-from resto.record.runs import RunRow, claim
+from resto.record.runs import RunRow
 from resto.record.traces import Trace
+from resto.record.wishes import begin, waiting
+from resto.repair.directories import possible_directory
 from resto.repair.refusals import refused_storages, usable_storage
 from resto.repair.sync import SyncOptions
 from resto.repair.traced import TracedDrain, traced_probe, traced_sync
+from resto.repair.watch.alone import alone, is_compared
 from resto.storage import HybridStorage, ReplicatedStorage
 from resto.storage.finding import replicated_aliases, replicated_storages
 
@@ -42,21 +42,29 @@ class Errands:
             "probe": self._probe,
         }
 
-    def claim(self, kinds: Sequence[str], number: int | None = None) -> RunRow | None:
-        """Begin a run that was asked for and that this process can do; None if there is none.
+    def claim(self, kinds: Sequence[str]) -> RunRow | None:
+        """Begin the run that was asked for, that waits for longest, and that this process can do; None if there is none.
 
         Args:
             kinds: Of which kinds.
-            number: Which one; None for any.
 
         Raises:
             DatabaseError: The record cannot be used.
         """
-        return claim(
-            platform.node(),
-            os.getpid(),
-            lambda run: run.kind in kinds and number in (None, run.id) and self._can_do(run),
-        )
+        for run in waiting(kinds):
+            if self._can_do(run) and (begun := self._begun(run)) is not None:
+                return begun
+        return None
+
+    def _begun(self, run: RunRow) -> RunRow | None:
+        """Begin a run; a comparison only if nobody compares its storages."""
+        if run.kind != "sync":
+            return begin(run.id)
+        aliases = replicated_aliases(_asked(run))
+        if is_compared(aliases):  # at first without a turn, which has to be written down
+            return None
+        with alone(aliases) as is_alone:
+            return begin(run.id) if is_alone else None
 
     def do(self, run: RunRow, check: Callable[[], None]) -> None:
         """Do what was begun.
@@ -87,6 +95,7 @@ class Errands:
             compare(aliases[0], run, check, asked=run)
             return
         with Trace("sync", aliases, run.hosts, asked=run) as trace:
+            trace.begin()
             agrees = [compare(alias, run, check) for alias in aliases]
             trace.end(0 if all(agrees) else 1)
 
@@ -104,7 +113,7 @@ def compare(alias: str, what: RunRow, check: Callable[[], None], asked: RunRow |
         asked: The run that stands for it; None if it is to have one of its own.
     """
     try:
-        storage, options = _usable(alias, what.hosts), _options(what)
+        storage, options = _usable(alias, what.hosts, is_alone=asked is not None), _options(what)
     except Exception:
         with Trace("sync", [alias], what.hosts, asked=asked) as trace:
             trace.begin()
@@ -123,11 +132,12 @@ def _asked(run: RunRow) -> list[str]:
     return run.storage.split(",") if run.storage else []
 
 
-def _usable(alias: str, hosts: Sequence[str]) -> ReplicatedStorage:
+def _usable(alias: str, hosts: Sequence[str], *, is_alone: bool) -> ReplicatedStorage:
     storage = usable_storage(alias)
     if not isinstance(storage, ReplicatedStorage):
         raise ConfigurationError(f"STORAGES has no {alias!r} of resto")
-    known = [host for other in replicated_storages().values() for host in other.hosts]
+    others = [] if is_alone else replicated_storages().values()
+    known = [host for one in (storage, *others) for host in one.hosts]
     unknown = [host for host in hosts if host not in known]
     if unknown:
         raise ConfigurationError(f"there is no host {unknown[0]} here")
@@ -137,7 +147,7 @@ def _usable(alias: str, hosts: Sequence[str]) -> ReplicatedStorage:
 def _options(run: RunRow) -> SyncOptions:
     """Return what was asked for; what can lose files is left to commands."""
     try:
-        prefix = clean_directory(str(run.options.get("prefix", "")))
+        prefix = possible_directory(str(run.options.get("prefix", "")))
     except SuspiciousFileOperation as error:
         raise ConfigurationError(str(error)) from error
     return SyncOptions(hosts=frozenset(run.hosts) or None, prefix=prefix, checksum=run.options.get("checksum") is True)

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import time
 
 import pytest
 from django.core.files.base import ContentFile
@@ -11,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 
 from resto.management.commands import resto_status
-from resto.models import Pending
+from resto.models import Pending, Run
 from resto.record import backlog, database, opening, rests
 from resto.record.identities import NEW
 from resto.repair import status
@@ -37,6 +38,46 @@ def miss(server):
 def test_fine(server, capsys):
     call_command("resto_status")
     assert capsys.readouterr().out == f"default: {server.url} answers; nothing is pending.\n"
+
+
+def compare(**values):
+    """Somebody has compared an hour ago."""
+    moment = time.time() - 3_600
+    times = {"asked": moment, "started": moment, "seen": moment, "ended": moment}
+    Run.objects.create(kind="sync", storage="default", **{"code": 0, **times, **values})
+
+
+BROKEN_OFF = "last compared 60 minutes ago: it was broken off; nothing is known of one after which everything agreed."
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "sentence"),
+    [
+        ({}, 0, "last compared 60 minutes ago: 0 files compared."),
+        ({"code": 1, "problems": '["No."]'}, 1, "not everything agrees, No; nothing is known of one after"),
+        ({"code": 130}, 1, "not everything agrees; nothing is known of one after"),
+        ({"code": None, "ended": None}, 1, BROKEN_OFF),
+    ],
+)
+@pytest.mark.parametrize("options", [[], ["-v0"]])
+def test_comparison_that_has_failed_or_was_broken_off(server, capsys, values, code, sentence, options):
+    compare(**values)
+    assert status_of(*options) == code
+    assert (sentence in capsys.readouterr().out) is (not options or bool(code))
+
+
+def test_comparison_that_has_failed_is_no_reason_not_to_say_that_a_host_is_down(server):
+    compare(code=1)
+    server.refuse = True
+    assert status_of() == 2
+
+
+def status_of(*arguments):
+    try:
+        call_command("resto_status", *arguments)
+    except SystemExit as ending:
+        return ending.code
+    return 0
 
 
 def timeless(text):

@@ -6,11 +6,11 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
+from kit.lives import ended_life
 from resto.models import Run
 from resto.record import leases
-from resto.record.runs import claim
 from resto.record.turns import Turn
-from resto.repair.watch import comparisons
+from resto.repair.watch import alone
 from resto.repair.watch.comparisons import Comparisons
 from resto.repair.watch.schedule import Schedule
 
@@ -40,12 +40,8 @@ def storage(settings, media_root, resto_server_factory, passes, identities_apply
     return storages["default"]
 
 
-def begin(number):
-    return claim("web-1", 7, lambda run: run.id == number)
-
-
 def make(every=HOUR):
-    return Comparisons(Schedule(every), [], begin)
+    return Comparisons(Schedule(every))
 
 
 def add(ended, code=0, options="{}", **values):
@@ -71,7 +67,7 @@ def test_the_first_one_begins_at_once_and_only_once():
 def test_of_two_that_look_at_the_same_time_one_begins(monkeypatch):
     """The other one begins between the look and the turn."""
     late, others = make(), []
-    real = comparisons.Turn
+    real = alone.Turn
 
     def turn(*args):
         if not others:
@@ -79,7 +75,7 @@ def test_of_two_that_look_at_the_same_time_one_begins(monkeypatch):
             others.append(make().claim())
         return real(*args)
 
-    monkeypatch.setattr(comparisons, "Turn", turn)
+    monkeypatch.setattr(alone, "Turn", turn)
     assert late.claim() is None
     assert others[1] is not None
     assert Run.objects.count() == 1
@@ -98,6 +94,8 @@ def test_of_two_that_look_at_the_same_time_one_begins(monkeypatch):
         ({"ended": 1_800, "hosts": '["http://media-1/"]'}, True),
         ({"ended": None}, False),
         ({"ended": None, "seen": time.time() - 3_600}, True),
+        ({"ended": None, "options": '{"prefix": "a"}'}, False),
+        ({"ended": None, "storage": "other"}, True),
         ({"ended": 1_800, "storage": "other"}, True),
     ],
 )
@@ -107,6 +105,11 @@ def test_whether_it_is_due_after_another_one(run, is_due):
     add(**values)
     Run.objects.update(storage=storage)
     assert (make().claim() is not None) is is_due
+
+
+def test_it_is_due_at_once_after_one_that_was_killed():
+    add(None, life=ended_life())
+    assert make().claim() is not None
 
 
 def test_it_looks_each_minute_and_when_it_is_due(passes, django_assert_num_queries):

@@ -1,6 +1,7 @@
 """What was asked for is done."""
 
 import json
+import time
 
 import pytest
 from django.core.files.base import ContentFile
@@ -10,7 +11,10 @@ from resto.exceptions import ConfigurationError
 from resto.master import sweep
 from resto.models import Pending, Run
 from resto.record import leases
-from resto.record.runs import ask
+from resto.record.traces import Trace
+from resto.record.turns import Turn
+from resto.record.wishes import ask
+from resto.repair.watch import alone
 from resto.repair.watch.errands import Errands
 
 
@@ -73,17 +77,37 @@ def test_drain_that_was_asked_for_does_not_wait_until_it_is_time(storage, server
     assert "b" in servers[1].files
 
 
-def test_drain_that_is_stopped_says_so(storage, servers):
+@pytest.mark.parametrize(("kind", "alias"), [("drain", "default"), ("sync", "default"), ("sync", "")])
+def test_what_is_stopped_is_begun_again_but_not_for_ever(storage, servers, kind, alias):
     def stop():
         raise KeyboardInterrupt
 
-    miss(storage, servers[0], "a")
-    number = ask("drain", "default", [], "alice")
-    errands = Errands()
-    with pytest.raises(KeyboardInterrupt):
-        errands.do(errands.claim(KINDS), stop)
-    run = Run.objects.get(id=number)
+    number = ask(kind, alias, [], "alice")
+    for times in (1, 2, 3):
+        miss(storage, servers[0], f"missed-{times}")
+        Pending.objects.update(quiet_until=0)
+        errands = Errands()
+        with pytest.raises(KeyboardInterrupt):
+            errands.do(errands.claim(KINDS), stop)
+        run = Run.objects.get(id=number)
+        assert (run.begun, run.started is None) == (times, times < 3)
     assert (run.code, json.loads(run.problems)) == (130, ["Interrupted."])
+    assert errands.claim(KINDS) is None
+
+
+def test_what_is_begun_gives_signs_of_life(monkeypatch):
+    """Also if nothing is due, or of several storages: else it would be begun again in the middle of it."""
+    begun = []
+    real = Trace.begin
+
+    def begin(self):
+        real(self)
+        begun.append(self._number)
+
+    monkeypatch.setattr(Trace, "begin", begin)
+    for kind in ("drain", "sync", "probe"):
+        run = do(kind, "", [])
+        assert run.id in begun
 
 
 def test_comparison_sends_and_removes_nothing(media_root, servers):
@@ -143,7 +167,11 @@ def test_comparison_of_all_storages(media_root, servers):
 
 @pytest.mark.parametrize(
     ("hosts", "options", "problem"),
-    [(["http://gone/"], {}, "there is no host http://gone/ here"), ([], {"prefix": "../x"}, "'..'")],
+    [
+        (["http://gone/"], {}, "there is no host http://gone/ here"),
+        ([], {"prefix": "../x"}, "'..'"),
+        ([], {"prefix": "x" * 302}, "302 bytes long"),
+    ],
 )
 def test_what_cannot_be_done_ends_and_says_why(hosts, options, problem):
     with pytest.raises(ConfigurationError):
@@ -151,6 +179,12 @@ def test_what_cannot_be_done_ends_and_says_why(hosts, options, problem):
     run = Run.objects.get()
     assert run.code == 1
     assert problem in json.loads(run.problems)[0]
+
+
+def test_host_that_has_left_its_storage(servers):
+    with pytest.raises(ConfigurationError, match="there is no host"):
+        do("sync", "default", [servers[1].url])
+    assert Run.objects.get().code == 1
 
 
 def test_probe(servers):
@@ -179,4 +213,71 @@ def test_one_kind_only():
     errands = Errands()
     assert errands.claim(["drain"]) is None
     assert errands.claim(["probe", "drain"]).id == number
-    assert errands.claim(["sync"], number) is None
+
+
+def add(storage, *, seen=None, **values):
+    """Somebody compares."""
+    now = time.time()
+    values = {"asked": now, "started": now, "seen": seen or now, **values}
+    return Run.objects.create(kind="sync", storage=storage, **values)
+
+
+@pytest.mark.parametrize(
+    ("compared", "wish"), [("default", "default"), ("default,other", "other"), ("", "default"), ("other", "")]
+)
+def test_a_comparison_waits_for_another_one_of_its_storage(compared, wish):
+    run = add(compared, options='{"prefix": "a"}')
+    number = ask("sync", wish, [], "alice")
+    errands = Errands()
+    assert errands.claim(KINDS) is None
+    for kind in ("drain", "probe"):
+        other = ask(kind, wish, [], "alice")
+        assert errands.claim(KINDS).id == other
+    Run.objects.filter(id=run.id).update(ended=run.seen, code=0)
+    assert errands.claim(KINDS).id == number
+
+
+def test_a_comparison_waits_for_none_of_another_storage_nor_for_one_that_has_died():
+    add("other")
+    add("default", seen=1.0)
+    number = ask("sync", "default", [], "alice")
+    assert Errands().claim(KINDS).id == number
+
+
+def test_a_comparison_waits_while_the_master_copy_is_restored():
+    number = ask("sync", "default", [], "alice")
+    with Turn("default", "restore"):
+        assert Errands().claim(KINDS) is None
+    assert Errands().claim(KINDS).id == number
+
+
+def test_of_two_that_look_at_the_same_time_one_begins(monkeypatch):
+    """There are two wishes for one storage; the other process begins one between the look and the turn."""
+    first, second = (ask("sync", "default", [], "alice", options) for options in ({}, {"checksum": True}))
+    real, others = alone.Turn, []
+
+    def turn(*args):
+        if not others:
+            others.append(None)
+            others.append(Errands().claim(KINDS))
+        return real(*args)
+
+    monkeypatch.setattr(alone, "Turn", turn)
+    assert Errands().claim(KINDS) is None
+    assert others[1].id == first
+    Run.objects.filter(id=first).update(ended=1.0, code=0)
+    assert Errands().claim(KINDS).id == second
+
+
+def test_comparison_of_a_directory_that_nobody_has_says_so(media_root, servers):
+    (media_root / "default" / "photos").mkdir()
+    run = do("sync", "default", [], {"prefix": "photoz"})
+    assert (run.code, json.loads(run.problems)) == (
+        1,
+        ["there is no directory 'photoz', neither here nor on a host. Did you mean 'photos'?"],
+    )
+    run = do("sync", "default", [], {"prefix": "first"})
+    assert (run.code, json.loads(run.problems)[0]) == (1, "'first' is a file, and no directory")
+    assert do("sync", "default", [], {"prefix": "photos"}).code == 0
+    servers[0].create_file("lone/a", b"1")
+    assert json.loads(do("sync", "default", [], {"prefix": "lone"}).problems) == []
