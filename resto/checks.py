@@ -275,7 +275,9 @@ def _check_urls(where: str, storage: ReplicatedStorage) -> Iterable[CheckMessage
         return
     shown = any(storage.transport_for(host).public_url(host) is not None for host in storage.hosts)
     if not shown or not storage.is_recorded():
-        reason = "nothing records what these may lack" if shown else "no transport of these says where visitors find files"
+        reason = (
+            "nothing records what these may lack" if shown else "no transport of these says where visitors find files"
+        )
         yield checks.Warning(
             f"{where}: url_from is 'hosts', and URLs never lead to hosts, as {reason}",
             hint="Add 'resto' to INSTALLED_APPS, and the storage to STORAGES; or leave url_from out.",

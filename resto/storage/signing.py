@@ -89,7 +89,7 @@ class Signing:
 
     Args:
         sign: ``"nginx"``, ``"lighttpd"``, or the dotted path of a `Sign`.
-        secret: The name of the secret in ``RESTO_SECRETS``.
+        key: The name of the secret in ``RESTO_SECRETS``.
         private: Directories whose files are private; all files are if there are none.
         expire: Seconds for which URLs are good unless it is said.
         longest: Seconds for which they are good at most. It is a part of URLs for lighttpd, which has to know it, too.
@@ -99,13 +99,11 @@ class Signing:
     """
 
     @sensitive_variables()
-    def __init__(
-        self, sign: str, *, secret: str, private: Any = (), expire: int = EXPIRE, longest: int = LONGEST
-    ) -> None:
+    def __init__(self, sign: str, *, key: str, private: Any = (), expire: int = EXPIRE, longest: int = LONGEST) -> None:
         self.expire, self.longest = _seconds("expire", expire), _seconds("longest", longest)
         if self.expire > self.longest:
             raise _wrong(f"expire is {expire!r}, and longest {longest!r}", "No URL is good for longer than 'longest'.")
-        self._key, self._secret = _key_and_secret(secret)
+        self._key, self._secret = _key_and_secret(key)
         self._private = _directories(private)
         self._name = sign
         self._sign = partial(for_lighttpd, longest=self.longest) if sign == "lighttpd" else _function(sign)
@@ -151,7 +149,7 @@ def signing_of(sign: Any, options: Any) -> Signing | None:
         ConfigurationError: As for `Signing`.
     """
     if not isinstance(options, Mapping):
-        raise _wrong(f"sign_options must be a mapping, not {type(options).__name__}", "Write {'secret': name, ...}.")
+        raise _wrong(f"sign_options must be a mapping, not {type(options).__name__}", "Write {'key': name, ...}.")
     if sign is None:
         if options:
             raise _wrong("sign_options are given without sign", "Set 'sign' to 'nginx' or 'lighttpd', too.")
@@ -160,10 +158,10 @@ def signing_of(sign: Any, options: Any) -> Signing | None:
         raise _wrong(
             f"sign must be a string, not {type(sign).__name__}", "It is 'nginx', 'lighttpd', or a dotted path."
         )
-    unknown = options.keys() - {"secret", "private", "expire", "longest"}
-    if unknown or "secret" not in options:
-        problem = f"an unknown key {min(map(str, unknown))!r}" if unknown else "no key 'secret'"
-        raise _wrong(f"sign_options have {problem}", "They have 'secret', and may have 'private', 'expire', 'longest'.")
+    unknown = options.keys() - {"key", "private", "expire", "longest"}
+    if unknown or "key" not in options:
+        problem = f"an unknown name {min(map(str, unknown))!r}" if unknown else "no name 'key'"
+        raise _wrong(f"sign_options have {problem}", "They have 'key', and may have 'private', 'expire', 'longest'.")
     return Signing(sign, **options)
 
 
@@ -183,16 +181,16 @@ def _function(sign: str) -> Sign:
 @sensitive_variables()  # what is given as a name may be the secret itself
 def _key_and_secret(name: Any) -> tuple[str, str]:
     if not isinstance(name, str):
-        raise _wrong(f"the secret of sign_options must be a name, not of type {type(name).__name__}", _HINT)
-    secret = get_credential(name, option="secret", code="E032")
+        raise _wrong(f"the key of sign_options must be a name, not of type {type(name).__name__}", _HINT)
+    secret = get_credential(name, option="key", code="E032")
     if not _KEY.fullmatch(name):
-        problem = "the name of the secret that signs URLs has other characters than letters, digits, '-' and '_'"
+        problem = "the name of the key that signs URLs has other characters than letters, digits, '-' and '_'"
         raise _wrong(problem, "It stands in URLs.")
     if not isinstance(secret, str):
-        raise _wrong("the secret that signs URLs is no string", _HOW_TO_MAKE)
+        raise _wrong("the key that signs URLs is no string", _HOW_TO_MAKE)
     if not _SECRET.fullmatch(secret):
         problem = (
-            "the secret that signs URLs is shorter than 22 characters, or has others than letters, digits, '-' and '_'"
+            "the key that signs URLs is shorter than 22 characters, or has others than letters, digits, '-' and '_'"
         )
         raise _wrong(problem, _HOW_TO_MAKE)
     return name, secret

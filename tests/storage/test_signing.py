@@ -33,7 +33,7 @@ def make(settings):
             "hosts": ["media-1"],
             "base_url": base_url,
             "sign": sign,
-            "sign_options": {"secret": "links-1"} | options,
+            "sign_options": {"key": "links-1"} | options,
         }
         settings.STORAGES = {"default": {"BACKEND": "resto.storage.DistributedStorage", "OPTIONS": options}}
         return storages["default"]
@@ -128,7 +128,7 @@ def test_hosts_have_signed_urls(make, monkeypatch):
 
 
 def test_secret_is_changed_by_its_name(make):
-    before, after = make(secret="links-1").url("a"), make(secret="links-2").url("a")
+    before, after = make(key="links-1").url("a"), make(key="links-2").url("a")
     assert [parse_qs(urlsplit(url).query)["key"] for url in (before, after)] == [["links-1"], ["links-2"]]
     assert parse_qs(urlsplit(before).query)["md5"] != parse_qs(urlsplit(after).query)["md5"]
 
@@ -136,14 +136,14 @@ def test_secret_is_changed_by_its_name(make):
 def test_settings_are_followed(settings):
     storage = HybridStorage(["media-1"], "/media/")
     assert storage.url("a") == "/media/a"
-    settings.RESTO_SIGN, settings.RESTO_SIGN_OPTIONS = "nginx", {"secret": "links-1"}
+    settings.RESTO_SIGN, settings.RESTO_SIGN_OPTIONS = "nginx", {"key": "links-1"}
     assert "key=links-1" in storage.url("a")
-    settings.RESTO_SIGN_OPTIONS = {"secret": "links-2"}
+    settings.RESTO_SIGN_OPTIONS = {"key": "links-2"}
     assert "key=links-2" in storage.url("a")
 
 
 def test_static_files_can_be_private(tmp_path):
-    storage = StaticFilesStorage(["media-1"], "/s/", tmp_path, sign="nginx", sign_options={"secret": "links-1"})
+    storage = StaticFilesStorage(["media-1"], "/s/", tmp_path, sign="nginx", sign_options={"key": "links-1"})
     assert storage.url("a.css").startswith("/s/a.css?md5=")
 
 
@@ -176,27 +176,27 @@ def test_function_that_fails_shows_no_secret(make):
 
 
 WRONG = [
-    ("nginx", {}, "sign_options have no key 'secret'"),
+    ("nginx", {}, "sign_options have no name 'key'"),
     ("nginx", None, "sign_options must be a mapping, not list"),
-    (None, {"secret": "links-1"}, "sign_options are given without sign"),
-    (5, {"secret": "links-1"}, "sign must be a string, not int"),
-    ("ngnix", {"secret": "links-1"}, "sign is 'ngnix', which cannot be imported"),
-    ("no.such.function", {"secret": "links-1"}, "sign is 'no.such.function', which cannot be imported"),
-    (f"{__name__}.not_callable", {"secret": "links-1"}, "which is not callable"),
-    ("nginx", {"secret": "links-1", "prefix": "a"}, "sign_options have an unknown key 'prefix'"),
-    ("nginx", {"secret": SECRET}, "RESTO_SECRETS has no credential of the name that is given as 'secret'"),
-    ("nginx", {"secret": ("links-1", "links-2")}, "the secret of sign_options must be a name, not of type tuple"),
-    ("nginx", {"secret": "media"}, "the secret that signs URLs is no string"),
-    ("nginx", {"secret": "short"}, "the secret that signs URLs is shorter than 22 characters, or has others"),
-    ("nginx", {"secret": "dollar"}, "the secret that signs URLs is shorter than 22 characters, or has others"),
-    ("nginx", {"secret": "a/b"}, "the name of the secret that signs URLs has other characters"),
-    ("nginx", {"secret": "links-1", "private": "invoices/"}, "private must be a list of directories, not str"),
-    ("nginx", {"secret": "links-1", "private": ["/invoices/"]}, "'/invoices/', which is no directory of the storage"),
-    ("nginx", {"secret": "links-1", "private": [""]}, "'', which is no directory of the storage"),
-    ("nginx", {"secret": "links-1", "private": [3]}, "3, which is no directory of the storage"),
-    ("nginx", {"secret": "links-1", "expire": "60"}, "expire of sign_options must be a whole number of seconds"),
-    ("nginx", {"secret": "links-1", "longest": 0}, "longest of sign_options must be a whole number of seconds"),
-    ("nginx", {"secret": "links-1", "expire": 60, "longest": 59}, "expire is 60, and longest 59"),
+    (None, {"key": "links-1"}, "sign_options are given without sign"),
+    (5, {"key": "links-1"}, "sign must be a string, not int"),
+    ("ngnix", {"key": "links-1"}, "sign is 'ngnix', which cannot be imported"),
+    ("no.such.function", {"key": "links-1"}, "sign is 'no.such.function', which cannot be imported"),
+    (f"{__name__}.not_callable", {"key": "links-1"}, "which is not callable"),
+    ("nginx", {"key": "links-1", "prefix": "a"}, "sign_options have an unknown name 'prefix'"),
+    ("nginx", {"key": SECRET}, "RESTO_SECRETS has no credential of the name that is given as 'key'"),
+    ("nginx", {"key": ("links-1", "links-2")}, "the key of sign_options must be a name, not of type tuple"),
+    ("nginx", {"key": "media"}, "the key that signs URLs is no string"),
+    ("nginx", {"key": "short"}, "the key that signs URLs is shorter than 22 characters, or has others"),
+    ("nginx", {"key": "dollar"}, "the key that signs URLs is shorter than 22 characters, or has others"),
+    ("nginx", {"key": "a/b"}, "the name of the key that signs URLs has other characters"),
+    ("nginx", {"key": "links-1", "private": "invoices/"}, "private must be a list of directories, not str"),
+    ("nginx", {"key": "links-1", "private": ["/invoices/"]}, "'/invoices/', which is no directory of the storage"),
+    ("nginx", {"key": "links-1", "private": [""]}, "'', which is no directory of the storage"),
+    ("nginx", {"key": "links-1", "private": [3]}, "3, which is no directory of the storage"),
+    ("nginx", {"key": "links-1", "expire": "60"}, "expire of sign_options must be a whole number of seconds"),
+    ("nginx", {"key": "links-1", "longest": 0}, "longest of sign_options must be a whole number of seconds"),
+    ("nginx", {"key": "links-1", "expire": 60, "longest": 59}, "expire is 60, and longest 59"),
 ]
 
 
@@ -217,6 +217,6 @@ def test_what_is_wrong_is_refused(settings, sign, options, problem):
 def test_nothing_shows_the_secret(make):
     storage = make()
     storage.url("a")
-    for one in (storage, storage._options, storage._signing, signing_of("nginx", {"secret": "links-1"})):
+    for one in (storage, storage._options, storage._signing, signing_of("nginx", {"key": "links-1"})):
         assert SECRET not in repr(one)
     assert SECRET not in repr(storage.deconstruct())

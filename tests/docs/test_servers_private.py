@@ -1,0 +1,166 @@
+"""Private files on servers that are set up as the documentation shows: who gets them, with which URL.
+
+127.0.0.1 is in @WRITERS@, other addresses of the loopback network are not.
+"""
+
+import time
+from urllib.parse import urlsplit
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+
+from kit.servers import SECRET
+from resto.storage import DistributedStorage, signing
+
+
+OUTSIDER = "127.0.0.2"
+SIGN = {"nginx-private": "nginx", "lighttpd-private": "lighttpd"}
+NEXT_SECRET = "of-the-next-ones-to-sign-and-to-look"
+SECRETS = {"links-1": SECRET, "links-2": NEXT_SECRET, "stolen": "not-the-one-that-the-server-knows", "": ""}
+NAMES = ["a.pdf", "b/é ?&=%+#'(1).pdf", "100%25.pdf", "A B/c d.txt"]
+
+# What a server says to a URL of a secret that it does not know; to lighttpd that is no signed one.
+UNKNOWN = {"nginx-private": 403, "lighttpd-private": 404}
+
+
+@pytest.fixture(autouse=True)
+def _secrets(settings):
+    settings.RESTO_SECRETS = SECRETS
+
+
+@pytest.fixture(scope="module", params=SIGN)
+def server(request, media_servers):
+    server = media_servers(request.param)
+    for name in NAMES:
+        server.write(f"private/{name}", name.encode())
+        server.write(f"public/{name}", name.encode())
+    return server
+
+
+def storage_of(server, **options):
+    options = {"key": "links-1", "private": ["private/"]} | options
+    return DistributedStorage([server.url], server.url, sign=SIGN[server.name], sign_options=options)
+
+
+def get(server, url, source=OUTSIDER, method="GET", **headers):
+    parts = urlsplit(url)
+    return server.request(method, f"{parts.path}?{parts.query}", headers=headers, source=source)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_signed_url_shows_its_file(server, name):
+    url = storage_of(server).url(f"private/{name}")
+    answer = get(server, url)
+    assert (answer.status, answer.body) == (200, name.encode())
+    assert answer.headers.get_all("Cache-Control") == ["private"]
+    assert get(server, url, method="HEAD").status == 200
+    part = get(server, url, Range="bytes=1-2")
+    assert (part.status, part.body) == (206, name.encode()[1:3])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_other_files_are_shown_to_all(server, name):
+    answer = get(server, storage_of(server).url(f"public/{name}"))
+    assert (answer.status, answer.body) == (200, name.encode())
+    assert "Cache-Control" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["private/a.pdf", "public/../private/a.pdf", "%70rivate/a.pdf", "/private//a.pdf"])
+def test_url_without_a_signature_shows_nothing(server, path):
+    assert server.request("GET", f"/{path}", source=OUTSIDER).status == 403
+    assert server.request("HEAD", f"/{path}?md5=&expires=&key=", source=OUTSIDER).status == 403
+    assert server.request("GET", f"/{path}").body == b"a.pdf"  # to an application server
+
+
+def test_url_expires(server, monkeypatch):
+    storage = storage_of(server)
+    assert get(server, storage.url("private/a.pdf", expire=60)).status == 200
+    assert get(server, storage.url("private/a.pdf", expire=86_400)).status == 200
+    monkeypatch.setattr(signing, "clock", lambda: time.time() - 62)
+    url = storage.url("private/a.pdf", expire=60)
+    assert get(server, url).status == 410
+    assert get(server, url, source="127.0.0.1").status == {"nginx-private": 200, "lighttpd-private": 410}[server.name]
+
+
+def test_url_is_good_for_nothing_else(server):
+    url = storage_of(server).url("private/a.pdf")
+    assert get(server, url.replace("a.pdf", "A%20B/c%20d.txt")).status == 403
+    assert get(server, url.replace("private/", "private/b/../A%20B/")).status == 403
+    assert get(server, url.replace("links-1", "links-2")).status == UNKNOWN[server.name]
+
+
+def test_time_cannot_be_changed(server):
+    url = storage_of(server).url("private/a.pdf", expire=60)
+    for part in url.replace("/", "&").replace("=", "&").split("&"):
+        if part.isdigit() or len(part) == 8:
+            forged = f"{int(part) + 1}" if part.isdigit() else f"{int(part, 16) + 1:x}"
+            assert get(server, url.replace(part, forged)).status == 403
+            break
+    else:
+        raise AssertionError(url)
+
+
+def test_url_that_is_signed_with_another_secret_is_forged(server):
+    url = storage_of(server, key="stolen").url("private/a.pdf")
+    assert get(server, url).status == UNKNOWN[server.name]
+    assert get(server, url.replace("stolen", "links-1")).status == 403
+
+
+@pytest.mark.parametrize("key", ["", "unknown"])
+def test_nobody_signs_with_an_empty_secret(server, key):
+    sign = {"nginx": signing.for_nginx, "lighttpd": signing.for_lighttpd}[SIGN[server.name]]
+    url = sign(f"{server.url}private/a.pdf", expires=int(time.time()) + 60, key=key, secret="")
+    assert get(server, url).status in {403, 404}
+
+
+def test_url_is_good_on_hosts_that_know_the_secret(server, start_server):
+    """And on no other one: whoever takes that over signs for itself only."""
+    url = storage_of(server).url("private/a.pdf")
+    for secret, status in [(SECRET, 200), (NEXT_SECRET, 403)]:
+        other = start_server(server.name, secret=secret)
+        other.write("private/a.pdf", b"other")
+        assert get(other, url).status == status
+
+
+def test_two_secrets_are_good_while_one_takes_the_place_of_the_other(server, start_server):
+    both = start_server(server.name, secret=two_secrets(server.name))
+    both.write("private/a.pdf", b"content")
+    for key in ("links-1", "links-2"):
+        url = storage_of(both, key=key).url("private/a.pdf")
+        assert get(both, url).body == b"content"
+        assert get(both, url.replace(key, {"links-1": "links-2", "links-2": "links-1"}[key])).status == 403
+
+
+def two_secrets(kind):
+    """What stands in the place of a secret if there is one more line."""
+    return {
+        "nginx-private": f'{SECRET}"; links-2 "{NEXT_SECRET}',
+        "lighttpd-private": f'{SECRET}", ["links-2"] = "{NEXT_SECRET}',
+    }[kind]
+
+
+def test_storages_read_what_is_private(server, settings):
+    """They come from the address of an application server."""
+    options = {
+        "hosts": [f"{server.url}private/"],
+        "transport": "webdav",
+        "sign": SIGN[server.name],
+        "sign_options": {"key": "links-1"},
+    }
+    settings.STORAGES = {"default": {"BACKEND": "resto.storage.DistributedStorage", "OPTIONS": options}}
+    storage = storages["default"]
+    name = storage.save("new/a.txt", ContentFile(b"content"))
+    assert storage.open(name).read() == b"content"
+    assert (storage.exists(name), storage.size(name), storage.listdir("new")) == (True, 7, ([], ["a.txt"]))
+    storage.delete(name)
+    assert not storage.exists(name)
+
+
+def test_outsiders_do_not_write(server):
+    url = urlsplit(storage_of(server).url("private/a.pdf"))
+    for method in ("PUT", "DELETE", "MKCOL", "MOVE", "PROPFIND", "POST"):
+        for path in ("/private/a.pdf", f"{url.path}?{url.query}"):
+            answer = server.request(method, path, b"", {"Destination": f"{server.url}public/b"}, source=OUTSIDER)
+            assert answer.status in {403, 405, 501}
+    assert get(server, url.geturl()).body == b"a.pdf"
