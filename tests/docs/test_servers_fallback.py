@@ -8,18 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
+from django.utils.encoding import filepath_to_uri
 
-from kit.servers import MediaServer, free_port, require
+from kit.fleet import KINDS, OUTSIDER, start_fleet
+from kit.servers import MediaServer, require
+from resto.repair.probe import probe_hosts
 
-
-OUTSIDER = "127.0.0.2"
-MEDIA = "127.0.0.7"
-
-# From where the servers ask each other, as on machines of their own.
-FROM = {
-    "nginx-fallback": {"proxy_pass http://others;": f"proxy_bind {MEDIA}; proxy_pass http://others;"},
-    "apache-fallback": {"ProxyTimeout 10": f"ProxyTimeout 10\nProxySourceAddress {MEDIA}"},
-}
 
 # What they say to the last one that is asked.
 LAST = {"nginx-fallback": "1", "apache-fallback": "2"}
@@ -27,21 +21,7 @@ LAST = {"nginx-fallback": "1", "apache-fallback": "2"}
 NAMES = ["a.txt", "b/é ?&=%+#'(1).txt", "100%25.txt", "A B/c d.txt"]
 
 
-def start_fleet(stack, kind, edits=None):
-    """Start three servers, each of which has the other ones."""
-    require(kind)
-    ports = [free_port() for _ in range(3)]
-    servers = []
-    for number, port in enumerate(ports):
-        second, third = (f"127.0.0.1:{ports[number - others]}" for others in (2, 1))
-        server = MediaServer(kind, FROM[kind] | (edits or {}), second=second, third=third, other_address=MEDIA)
-        stack.callback(server.close)
-        server.port = port
-        servers.append(server.start())
-    return servers
-
-
-@pytest.fixture(scope="module", params=FROM)
+@pytest.fixture(scope="module", params=KINDS)
 def fleet(request):
     with ExitStack() as stack:
         yield start_fleet(stack, request.param)
@@ -58,8 +38,6 @@ def folder(fleet):
 
 
 def quoted(name):
-    from django.utils.encoding import filepath_to_uri
-
     return filepath_to_uri(name).replace("'", "%27")
 
 
@@ -155,6 +133,33 @@ def test_one_that_is_down_is_passed_by(fleet, folder):
     finally:
         fleet[1].start()
     assert get(fleet[0], f"{folder}/b.txt").status == 404
+
+
+# The probe, from the address of an application server.
+
+
+def probe(servers, settings):
+    options = {"hosts": [server.url for server in servers], "transport": "webdav"}
+    settings.STORAGES = {"default": {"BACKEND": "resto.storage.DistributedStorage", "OPTIONS": options}}
+    return [one.problem for one in probe_hosts()]
+
+
+def test_probe_finds_nothing_wrong(fleet, settings):
+    assert probe(fleet, settings) == ["", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("kind", "edit"),
+    [
+        ("nginx-fallback", ("GET1 1;", "~^(GET|HEAD)[01]$ 1;")),
+        ("apache-fallback", ("# One line for each address, as above.\nRewriteCond expr \"! -R '@WRITERS@'\"\n", "")),
+    ],
+)
+def test_probe_finds_servers_that_answer_for_each_other(kind, edit, settings):
+    with ExitStack() as stack:
+        problems = probe(start_fleet(stack, kind, dict([edit])), settings)
+    assert all("A file that was written here only is shown by" in problem for problem in problems)
+    assert all("does a fallback or a balancer answer there" in problem for problem in problems)
 
 
 # A balancer.
