@@ -208,6 +208,16 @@ def test_balancer_only_reads(balanced):
     assert (servers[1].root / "a.txt").read_bytes() == b"content"
 
 
+@pytest.mark.parametrize("name", [".resto.host", "%2eresto.host", ".resto.maste%72"])
+def test_balancer_does_not_show_identities(balanced, name):
+    """Not even from an address to which the servers tell them."""
+    balancer, servers = balanced
+    for server in servers:
+        server.write(".resto.host", b"id")
+        server.write(".resto.master", b"id")
+    assert {balancer.request("GET", f"/{name}").status for _ in range(4)} == {404}
+
+
 def test_balancer_passes_by_a_server_that_is_down(balanced):
     balancer, servers = balanced
     servers[0].write("down.txt", b"content")
