@@ -13,6 +13,7 @@ from django.utils.encoding import filepath_to_uri
 from kit.fleet import KINDS, OUTSIDER, start_fleet
 from kit.servers import MediaServer, require
 from resto.repair.probe import probe_hosts
+from sites.workshop.site import wait_until
 
 
 # What they say to the last one that is asked.
@@ -132,6 +133,9 @@ def test_one_that_is_down_is_passed_by(fleet, folder):
             assert missing in ({502, 503} if fleet[0].name == "nginx-fallback" else {404, 502, 503})
     finally:
         fleet[1].start()
+    fleet[1].write(f"{folder}/c.txt", b"content")
+    for server in fleet:  # Apache asks it again after a second
+        wait_until(lambda server=server: get(server, f"{folder}/c.txt").status == 200)
     assert get(fleet[0], f"{folder}/b.txt").status == 404
 
 

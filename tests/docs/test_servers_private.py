@@ -3,18 +3,22 @@
 127.0.0.1 is in @WRITERS@, other addresses of the loopback network are not.
 """
 
+import re
 import time
-from urllib.parse import urlsplit
+from contextlib import ExitStack
+from urllib.parse import quote, urlsplit
 
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
-from kit.servers import SECRET
+from kit.documents import ROOT, read_blocks
+from kit.fleet import ASKING, OUTSIDER, start_fleet
+from kit.servers import ADDRESS, CONFIGS, SECRET, replace_each
 from resto.storage import DistributedStorage, signing
 
 
-OUTSIDER = "127.0.0.2"
+PAGE = ROOT / "docs" / "private-files.md"
 SIGN = {"nginx-private": "nginx", "lighttpd-private": "lighttpd"}
 NEXT_SECRET = "of-the-next-ones-to-sign-and-to-look"
 SECRETS = {"links-1": SECRET, "links-2": NEXT_SECRET, "stolen": "not-the-one-that-the-server-knows", "": ""}
@@ -164,3 +168,61 @@ def test_outsiders_do_not_write(server):
             answer = server.request(method, path, b"", {"Destination": f"{server.url}public/b"}, source=OUTSIDER)
             assert answer.status in {403, 405, 501}
     assert get(server, url.geturl()).body == b"a.pdf"
+
+
+# Together with servers that ask each other.
+
+
+def both():
+    """What `nginx-fallback.conf` has besides `nginx-dav.conf`, as edits of `nginx-private.conf`."""
+    text = (CONFIGS / "nginx-fallback.conf").read_text()
+    maps = text[text.index("    # A file that is missing here") : text.index("    client_max_body_size")]
+    maps = re.sub(r"    map \$http_x_resto_fallback \$caching.*?\n    }\n", "", maps, flags=re.DOTALL)
+    locations = text[text.index("            error_page 404 = @others;") :]
+    end = "            }\n        }\n    }\n}"
+    locations = replace_each(locations, ASKING["nginx-fallback"])
+    return {
+        "    client_max_body_size 0;": f"{maps}    client_max_body_size 0;",
+        end: f"            }}\n{locations.rstrip()}",
+        "        secure_link $arg_md5": "        recursive_error_pages on;\n        secure_link $arg_md5",
+    }
+
+
+def test_private_files_are_shown_by_servers_that_lack_them(monkeypatch):
+    with ExitStack() as stack:
+        fleet = start_fleet(stack, "nginx-private", both())
+        fleet[1].write("private/a.pdf", b"content")
+        fleet[1].write("public/a.pdf", b"public")
+        for server in fleet:
+            storage = storage_of(server)
+            url = storage.url("private/a.pdf")
+            assert get(server, url).body == b"content"
+            assert get(server, url.partition("?")[0]).status == 403
+            assert get(server, url.replace("a.pdf", "b.pdf")).status == 403
+            assert get(server, storage.url("private/missing.pdf")).status == 404
+            assert get(server, storage.url("public/a.pdf")).body == b"public"
+            with monkeypatch.context() as patch:
+                patch.setattr(signing, "clock", lambda: time.time() - 62)
+                assert get(server, storage.url("private/a.pdf", expire=60)).status == 410
+
+
+# Through the site.
+
+
+def test_site_lets_nginx_send_a_file(start_server, media_servers):
+    """As the page has it; in the place of the site there is a location that says what it would say."""
+    (block,) = [one.text for one in read_blocks(PAGE) if one.language == "nginx"]
+    media = media_servers("nginx-dav")
+    folder = media.new_folder()[1].name
+    media.write(f"{folder}/b ü.pdf", b"content")
+    name = quote("b ü.pdf")
+    site = f"""
+        location = /download {{ proxy_pass http://{ADDRESS}:@PORT@/site; }}
+        location = /site {{ add_header X-Accel-Redirect "/protected/{name}"; default_type application/pdf; return 200 ""; }}
+        {block.replace("http://10.0.0.7:8080/media/", f"{media.url}{folder}/")}
+        location / {{"""
+    front = start_server("nginx", {"        location / {": site})
+    answer = front.request("GET", "/download", source=OUTSIDER)
+    assert (answer.status, answer.body, answer.headers["Cache-Control"]) == (200, b"content", "private")
+    assert answer.headers["Content-Type"] == "application/pdf"
+    assert front.request("GET", f"/protected/{name}", source=OUTSIDER).status == 404

@@ -6,15 +6,16 @@ from contextlib import ExitStack
 from kit.servers import MediaServer, free_port, require
 
 
-__all__ = ["KINDS", "OUTSIDER", "start_fleet"]
+__all__ = ["ASKING", "KINDS", "OUTSIDER", "start_fleet"]
 
 # Who only reads, and from where the servers ask each other, as on machines of their own. 127.0.0.1 is in @WRITERS@.
 OUTSIDER, MEDIA = "127.0.0.2", "127.0.0.7"
 
-KINDS = {
+ASKING = {
     "nginx-fallback": {"proxy_pass http://others;": f"proxy_bind {MEDIA}; proxy_pass http://others;"},
     "apache-fallback": {"ProxyTimeout 10": f"ProxyTimeout 10\nProxySourceAddress {MEDIA}"},
 }
+KINDS = [*ASKING]
 
 
 def start_fleet(stack: ExitStack, kind: str, edits: Mapping[str, str] | None = None) -> list[MediaServer]:
@@ -22,7 +23,7 @@ def start_fleet(stack: ExitStack, kind: str, edits: Mapping[str, str] | None = N
 
     Args:
         stack: Ends them.
-        kind: One of `KINDS`.
+        kind: One of `KINDS`, or another one that is edited to ask the others.
         edits: As for `MediaServer`.
     """
     require(kind)
@@ -30,7 +31,9 @@ def start_fleet(stack: ExitStack, kind: str, edits: Mapping[str, str] | None = N
     servers = []
     for number, port in enumerate(ports):
         second, third = (f"127.0.0.1:{ports[number - others]}" for others in (2, 1))
-        server = MediaServer(kind, {**KINDS[kind], **(edits or {})}, second=second, third=third, other_address=MEDIA)
+        server = MediaServer(
+            kind, {**ASKING.get(kind, {}), **(edits or {})}, second=second, third=third, other_address=MEDIA
+        )
         stack.callback(server.close)
         server.port = port
         servers.append(server.start())
