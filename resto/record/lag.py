@@ -7,17 +7,15 @@ from django.db.backends.utils import CursorWrapper
 
 from resto.record.database import execute
 from resto.record.identities import GONE, NEW
+from resto.record.rows import names_of_hosts
 
 
 __all__ = ["MOST", "Lag", "lag_of"]
 
-# Names of a host that are looked at. One that may lack more is left out altogether.
+# Rows of a host that are looked at. One that has more may lack anything.
 MOST = 1_000
 
-# Each host has its own limit, and is found by its own index. A row without a name is about all that a host has.
-_NAMES = (
-    "SELECT host, name FROM (SELECT host, name FROM resto_pending WHERE storage = %s AND host = %s LIMIT {}) of_host_{}"
-)
+# Without a name, as it is about all that a host has.
 _LOST = "SELECT host, '' FROM resto_host WHERE storage = %s AND state IN (%s, %s)"
 
 
@@ -43,18 +41,17 @@ def lag_of(storage: str, hosts: Sequence[str]) -> Lag:
 
     Args:
         storage: Alias of the storage in ``STORAGES``.
-        hosts: As they stand in the settings.
+        hosts: As they stand in the settings; at least one.
 
     Raises:
         ConfigurationError: A table is missing.
         DatabaseError: It cannot be read.
     """
-    parts = [_NAMES.format(MOST + 1, number) for number in range(len(hosts))]
-    parameters = [value for host in hosts for value in (storage, host)]
-    rows = execute(" UNION ALL ".join([*parts, _LOST]), [*parameters, storage, GONE, NEW], _pairs)
-    names: dict[str, set[str]] = {}
-    for host, name in rows:
-        names.setdefault(host, set()).add(name)
+    statement, parameters = names_of_hosts(storage, hosts, MOST + 1)
+    found = execute(f"{statement} UNION ALL {_LOST}", [*parameters, storage, GONE, NEW], _pairs)
+    names: dict[str, list[str]] = {}
+    for host, name in found:
+        names.setdefault(host, []).append(name)
     lost = frozenset(host for host, its in names.items() if "" in its or len(its) > MOST)
     return Lag({host: frozenset(its) for host, its in names.items()}, lost)
 
