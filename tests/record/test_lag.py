@@ -9,7 +9,7 @@ from resto.record.identities import BEING_MADE, GONE, NEW
 from resto.record.lag import lag_of
 
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 HOSTS = ("media-1", "media-2", "media-3")
 
