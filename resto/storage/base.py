@@ -7,6 +7,7 @@ from django.apps import apps
 
 from resto.exceptions import ConfigurationError, ReplicationError, RestoError
 from resto.executors import Executor, Job
+from resto.names import canonical_name
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
 from resto.record import database
@@ -60,8 +61,11 @@ class ReplicatedStorage(ComposedStorage):
         """Return the path of the master copy; None if there is none."""
         return None
 
-    def _url_of_host(self, name: str) -> str | None:
+    def _url_of_host(self, name: str | None) -> str | None:
         if self._assigned_base_url or self._options.value("URL_FROM") != "hosts":
+            return None
+        canonical = canonical_name(name)
+        if canonical is None:
             return None
         try:
             composed = self._composition or self._composed()
@@ -72,8 +76,8 @@ class ReplicatedStorage(ComposedStorage):
         if lag is None:
             return None
         shown = composed.urls.items()
-        having = [url for host, url in shown if not lag.has(host, name) and is_reached(composed.identities[host])]
-        return chosen(having, name)
+        having = [url for host, url in shown if not lag.has(host, canonical) and is_reached(composed.identities[host])]
+        return chosen(having, canonical)
 
     # The durable record.
 

@@ -13,7 +13,6 @@ from django.utils.encoding import filepath_to_uri
 from resto.exceptions import ConfigurationError
 from resto.executors import Executor
 from resto.hosts import NO_HOSTS, Host, require_base_url
-from resto.names import canonical_name
 from resto.sensitive import sensitive_variables
 from resto.settings import media_url
 from resto.spelling import options_of, unknown_options
@@ -228,22 +227,19 @@ class ComposedStorage(Storage):
             ConfigurationError: Options say in a wrong way how to sign it.
             ValueError: There is no URL; or it is not signed, or not for so long.
         """
-        if self.base_url is None:
+        base_url, signing = self.base_url, self._signing_in_force()
+        if base_url is None:
             raise ValueError("This file is not accessible via a URL.")
-        signing = self._signing_in_force()
         if expire is not None and signing is None:
             raise ValueError("URLs that expire are those of storages with the option 'sign'.")
-        canonical = canonical_name(name)
-        below = (None if canonical is None else self._url_of_host(canonical)) or self.base_url
-        url = urljoin(below, (filepath_to_uri(name) or "").lstrip("/"))
-        is_private = signing is not None and bool(name) and (canonical is None or signing.covers(canonical))
-        return signing.signed(url, expire) if signing is not None and is_private else url
+        url = urljoin(self._url_of_host(name) or base_url, (filepath_to_uri(name) or "").lstrip("/"))
+        return url if signing is None or not name or not signing.covers(name) else signing.signed(url, expire)
 
-    def _url_of_host(self, name: str) -> str | None:
+    def _url_of_host(self, name: str | None) -> str | None:
         """Return the URL of a host that has a file, if there is one to lead to; it ends with ``/``.
 
         Args:
-            name: In canonical form.
+            name: The file's name.
         """
         return None
 

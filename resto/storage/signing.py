@@ -17,7 +17,7 @@ from urllib.parse import unquote_to_bytes, urlencode, urlsplit, urlunsplit
 from django.utils.module_loading import import_string
 
 from resto.exceptions import ConfigurationError
-from resto.names import clean_directory
+from resto.names import canonical_name, clean_directory
 from resto.sensitive import sensitive_variables
 from resto.settings import get_credential
 
@@ -109,12 +109,15 @@ class Signing:
         self._sign = partial(for_lighttpd, longest=self.longest) if sign == "lighttpd" else _function(sign)
 
     def covers(self, name: str) -> bool:
-        """Return whether a file is private.
+        """Return whether a file is private; what is the name of no file is.
 
         Args:
-            name: In canonical form.
+            name: The file's name.
         """
-        return not self._private or name.startswith(self._private)
+        if not self._private:
+            return True
+        canonical = canonical_name(name)
+        return canonical is None or canonical.startswith(self._private)
 
     @sensitive_variables()
     def signed(self, url: str, expire: float | None = None) -> str:
