@@ -47,7 +47,7 @@ class ComposedStorage(Storage):
         self._options = Options(hosts, options)
         self._base_url = base_url
         self._composition: Composition | None = None
-        self._signing: tuple[Signing | None] | None = None
+        self._signing: tuple[Signing | None] | None = None  # None until it is known
         setting_changed.connect(self._forget_composition)
 
     def __reduce__(self) -> tuple[Any, ...]:
