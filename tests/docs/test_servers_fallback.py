@@ -141,6 +141,28 @@ def test_one_that_is_down_is_passed_by(fleet, folder):
     assert get(fleet[0], f"{folder}/b.txt").status == 404
 
 
+def test_each_of_the_others_is_asked_once(start_server, resto_server_factory):
+    others = [resto_server_factory() for _ in range(2)]
+    second, third = (other.address for other in others)
+    server = start_server("nginx-fallback", second=second, third=third)
+    for _ in range(3):
+        assert get(server, "a.txt?b=c", method="HEAD").status == 404
+    for other in others:
+        assert [(request.method, request.path) for request in other.requests] == [("HEAD", "/a.txt%3Fb%3Dc")] * 3
+        assert {request.headers["X-Resto-Fallback"] for request in other.requests} == {"1"}
+
+
+def test_servers_that_are_application_servers_ask_each_other():
+    """They answer each other as they answer resto, and show to others no more than that."""
+    with ExitStack() as stack:
+        as_writers = {"proxy_pass http://others;": "proxy_pass http://others;"}
+        servers = start_fleet(stack, "nginx-fallback", as_writers)
+        servers[1].write("a.txt", b"content")
+        servers[1].write(".resto.host", b"id")
+        assert [get(server, "a.txt").body for server in servers] == [b"content"] * 3
+        assert [get(server, ".resto.host").status for server in servers] == [404] * 3
+
+
 # The probe, from the address of an application server.
 
 

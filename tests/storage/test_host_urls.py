@@ -4,6 +4,7 @@ import asyncio
 import threading
 
 import pytest
+from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext, override_settings
@@ -167,6 +168,26 @@ def test_nobody_is_led_to_a_host_that_lagged_at_the_look(clock, steps):
                 assert clock.now - looked <= 1
                 fit = [host for host in HOSTS if (host, what) not in seen]
                 assert found == (chosen(fit, what) or BASE)
+
+
+@pytest.mark.django_db
+def test_whoever_follows_a_url_finds_the_file(make, media_root, resto_server_factory, clock):
+    servers = [resto_server_factory() for _ in range(3)]
+    storage = make(
+        "HybridStorage", hosts=[server.url for server in servers], transport="webdav", fatal_exceptions=False
+    )
+    names = []
+    for lagging in [*servers, None]:
+        if lagging is not None:
+            lagging.readonly = True
+        names += [storage.save(f"{len(names) + number}.txt", ContentFile(b"content")) for number in range(5)]
+        if lagging is not None:
+            lagging.readonly = False
+        clock.now += 1
+        leading = [next(one for one in servers if storage.url(name).startswith(one.url)) for name in names]
+        assert [name for name, server in zip(names, leading, strict=True) if name not in server.files] == []
+    assert Pending.objects.count() == 15
+    assert {server.url for server in leading} == {server.url for server in servers}
 
 
 @pytest.mark.django_db
