@@ -6,6 +6,7 @@
 # make steady                                   the suite three times on a busy machine, in random orders
 # make lint                                     format, style, floors and types
 # make explore                                  look for unknown failures, for a long time
+# make readers                                  read ten thousand files from media servers that lag, are wiped and filled
 # make bench                                    compare speeds with other packages
 # make pictures                                 take the pictures of the docs anew, with Chromium
 # make alerts                                   break a site, and see a real Prometheus raise each alert; takes minutes
@@ -29,7 +30,7 @@ export SERVERS
 # Else each of the hundreds of processes of a run compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo play test long steady coverage lint explore bench pictures alerts audit dist clean
+.PHONY: help demo play test long steady coverage lint explore readers bench pictures alerts audit dist clean
 .DELETE_ON_ERROR:
 
 help:
@@ -71,6 +72,10 @@ lint: $(VENV)/.installed-lint
 
 explore: $(VENV)/.installed-test
 	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -m hypothesis --timeout=0
+
+readers: $(VENV)/.installed-test
+	scripts/install-servers $(BIN)/python
+	RESTO_READS=10000 $(BIN)/python -m pytest tests/sites/test_readers.py
 
 bench: $(VENV)/.installed-test
 	scripts/install-servers $(BIN)/python

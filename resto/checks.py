@@ -237,6 +237,7 @@ def _check_storage(where: str, storage: ReplicatedStorage) -> Iterable[CheckMess
         )
     if not problems:
         yield from _check_names(where, storage)
+        yield from _check_urls(where, storage)
     if not problems and isinstance(storage, DistributedStorage):
         yield from _check_quorum(where, storage)
         yield from _check_listing(where, storage)
@@ -266,6 +267,22 @@ def _check_names(where: str, storage: ReplicatedStorage) -> Iterable[CheckMessag
                 hint="List each host once.",
                 id="resto.W014",
             )
+
+
+def _check_urls(where: str, storage: ReplicatedStorage) -> Iterable[CheckMessage]:
+    """Warn if URLs should lead to hosts, and never will."""
+    if storage.url_from != "hosts" or not storage.hosts:
+        return
+    shown = any(storage.transport_for(host).public_url(host) is not None for host in storage.hosts)
+    if not shown or not storage.is_recorded():
+        reason = (
+            "nothing records what these may lack" if shown else "no transport of these says where visitors find files"
+        )
+        yield checks.Warning(
+            f"{where}: url_from is 'hosts', and URLs never lead to hosts, as {reason}",
+            hint="Add 'resto' to INSTALLED_APPS, and the storage to STORAGES; or leave url_from out.",
+            id="resto.W019",
+        )
 
 
 def _check_quorum(where: str, storage: DistributedStorage) -> Iterable[CheckMessage]:

@@ -18,6 +18,7 @@ __all__ = [
     "MASTER_IDENTITY",
     "MAX_PART_BYTES",
     "TEMPORARY_PREFIX",
+    "canonical_name",
     "clean_directory",
     "clean_name",
     "is_canonical",
@@ -99,6 +100,18 @@ def clean_name(name: str) -> str:
     if is_temporary(cleaned):
         raise SuspiciousFileOperation(f"{name!r} is a name of resto's own files: unfinished uploads, and identities")
     return cleaned
+
+
+def canonical_name(name: str | None) -> str | None:
+    """Return the canonical form of a file's name; None if it has none, as it is that of no file.
+
+    Args:
+        name: As for `clean_name`.
+    """
+    try:
+        return clean_name(name or "")
+    except (ValueError, SuspiciousFileOperation):
+        return None
 
 
 def clean_directory(name: str) -> str:

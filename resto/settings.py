@@ -51,6 +51,9 @@ DEFAULTS: dict[str, Any] = {
     "DATABASE": "default",
     "LEASE": 300,
     "GRACE": 60,
+    "URL_FROM": "base_url",
+    "SIGN": None,
+    "SIGN_OPTIONS": {},
 }
 
 # What 0.1 called RESTO_SECRETS. Django, which hides settings by their names, shows it. Goes with 0.3.

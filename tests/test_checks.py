@@ -666,6 +666,7 @@ def test_codes_are_unique():
         "W014",
         "W015",
         "W016",
+        "W019",
     ]
 
 
@@ -691,6 +692,8 @@ def test_codes_are_tested():
         "E026",
         "E027",
         "E028",
+        "E031",
+        "E032",
         "W004",
         "W001",
         "W002",
@@ -707,5 +710,6 @@ def test_codes_are_tested():
         "W014",
         "W015",
         "W016",
+        "W019",
     }
     assert codes == tested

@@ -337,6 +337,18 @@ CASES = [
         "401.*credentials are missing or wrong",
         "RESTO_SECRETS hold",
     ),
+    Case("url_from is mistyped", option(url_from="host"), "E031.*url_from is 'host'.*'base_url' or 'hosts'"),
+    Case(
+        "the key of signed URLs is not there",
+        option(sign="nginx", sign_options={"key": "links"}),
+        "E032.*no credential of the name that is given as 'key'",
+    ),
+    Case(
+        "the key of signed URLs is a word",
+        together(setting(RESTO_SECRETS={"links": "hunter2"}), option(sign="nginx", sign_options={"key": "links"})),
+        "E032.*the key that signs URLs is shorter than 22 characters.*openssl rand",
+    ),
+    Case("signed URLs have no key", option(sign="nginx"), "E032.*sign_options have no name 'key'"),
     Case("TLS and the password are right", with_secret("right", tls()), FINE, FINE, WORKS),
     Case(
         "http to an https port",

@@ -24,6 +24,7 @@ from resto.plugins import get_plugin_manager
 from resto.sensitive import sensitive_variables
 from resto.settings import get_credential
 from resto.storage import DistributedStorage
+from resto.storage.signing import signing_of
 from resto.transports import connection, credentials
 from resto.transports.base import Transport
 from resto.transports.credentials import HeaderAuthenticator, authenticator
@@ -225,6 +226,9 @@ def test_secret_in_the_place_of_its_name_is_not_reported(settings, function):
         (partial(get_plugin_manager().create_transport, auth=(SECRET,)), ["http", "/media/"]),
         (partial(get_plugin_manager().create_executor, url=SECRET), ["rq"]),
         (partial(get_plugin_manager().create_executor, lru=SECRET), ["rq"]),
+        (signing_of, ["nginx", {"key": SECRET}]),
+        (signing_of, [None, {"key": SECRET}]),
+        (signing_of, ["nginx", [SECRET]]),
     ],
 )
 def test_functions_that_complain_hide_what_they_hold(function, arguments):
@@ -252,6 +256,8 @@ class PickyTransport(Transport):
         {"transport_options": {"auth": ("user", SECRET), "ca_bundle": "/missing"}},
         {"executor_options": {"url": SECRET}},
         {"executor_options": SECRET},
+        {"sign": "nginx", "sign_options": {"key": SECRET}},
+        {"sign": "nginx", "sign_options": {"key": (SECRET,)}},
         {"hosts": [f"https://user:{SECRET}@media-1/"]},
         {"hosts": {"url": "media-1", "auth": ("user", SECRET)}},
         {"hosts": [{"ulr": "media-1", "auth": ("user", SECRET)}]},

@@ -30,6 +30,7 @@ __all__ = [
     "in_thread_of_transaction",
     "is_active",
     "is_broken",
+    "is_in_loop",
     "is_installed",
     "is_part_of_transaction",
     "is_under_test",
@@ -133,6 +134,11 @@ def is_part_of_transaction() -> bool:
     """Return whether a rollback of the caller's transaction would take along what is recorded now."""
     caller = _callers()
     return _is_in_transaction(caller) and _must_share(caller)
+
+
+def is_in_loop() -> bool:
+    """Return whether an event loop runs in this thread, in which Django lets nobody wait for a database."""
+    return _running_loop() is not None
 
 
 def _prohibition(alias: str) -> Exception | None:

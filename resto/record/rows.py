@@ -28,6 +28,7 @@ __all__ = [
     "in_parts",
     "insert",
     "make_findable",
+    "names_of_hosts",
     "of_keys",
     "of_name",
     "pairs",
@@ -168,25 +169,52 @@ def select_of_host(
         until: When the last of them are due; None for all.
         direction: `LATEST_FIRST` for the opposite order.
     """
+    table, mine, order = _of_host(storage, host, since, until, direction)
+    return _select(table, {**mine, **where}, limit, order)
+
+
+def _of_host(storage: str, host: str, since: float, until: float | None, direction: str) -> tuple[str, Conditions, str]:
+    """Return the table, the condition and the order of `select_of_host`."""
     kind = vendor()
-    mine: dict[str, Any]
     if kind == "postgresql":
         end = math.inf if until is None else until
         row = f"({', '.join(_HOST_DUE)})"
         mine = {f"{row} >= (%s, %s, %s)": (storage, host, since), f"{row} <= (%s, %s, %s)": (storage, host, end)}
-        order = ", ".join(f"{column}{direction}" for column in _HOST_DUE)
-        return _select(_TABLE, {**mine, **where}, limit, order)
+        return _TABLE, mine, ", ".join(f"{column}{direction}" for column in _HOST_DUE)
     table = f"{_TABLE} FORCE INDEX (resto_pending_host_due)" if kind == "mysql" else _TABLE
     until_then = {} if until is None else {"due <= %s": until}
-    mine = {"storage = %s": storage, "host = %s": host, "due >= %s": since, **until_then}
-    return _select(table, {**mine, **where}, limit, f"due{direction}")
+    return table, {"storage = %s": storage, "host = %s": host, "due >= %s": since, **until_then}, f"due{direction}"
 
 
 def _select(table: str, where: Conditions, limit: int | None, order: str) -> list[Row]:
+    statement, parameters = _selection(Row._fields, table, where, limit, order)
+    return execute(statement, parameters, _rows)
+
+
+def _selection(
+    columns: Sequence[str], table: str, where: Conditions, limit: int | None, order: str
+) -> tuple[str, list[Any]]:
     condition, parameters = _condition(where)
     limited = "" if limit is None else f" LIMIT {limit:d}"
-    statement = f"SELECT {', '.join(Row._fields)} FROM {table} WHERE {condition} ORDER BY {order}{limited}"  # noqa: S608 - made of constants
-    return execute(statement, parameters, _rows)
+    statement = f"SELECT {', '.join(columns)} FROM {table} WHERE {condition} ORDER BY {order}{limited}"  # noqa: S608 - made of constants
+    return statement, parameters
+
+
+def names_of_hosts(storage: str, hosts: Sequence[str], limit: int) -> tuple[str, list[Any]]:
+    """Return a statement for hosts and names, to be joined to others, and its parameters: of each host no more than the limit.
+
+    Args:
+        storage: Alias of the storage.
+        hosts: As they stand in the settings of whoever has recorded them.
+        limit: How many rows of a host at most.
+    """
+    parts, parameters = [], []
+    for number, host in enumerate(hosts):
+        table, mine, order = _of_host(storage, host, 0.0, None, "")
+        statement, its = _selection(("host", "name"), table, mine, limit, order)
+        parts.append(f"SELECT host, name FROM ({statement}) of_host_{number}")  # noqa: S608 - made of constants
+        parameters += its
+    return " UNION ALL ".join(parts), parameters
 
 
 def pairs(storages: Sequence[str] = ()) -> list[tuple[str, str]]:

@@ -5,8 +5,9 @@ from typing import Any, Unpack
 
 from django.apps import apps
 
-from resto.exceptions import ReplicationError, RestoError
+from resto.exceptions import ConfigurationError, ReplicationError, RestoError
 from resto.executors import Executor, Job
+from resto.names import canonical_name
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
 from resto.record import database
@@ -15,6 +16,7 @@ from resto.record.claims import PendingName
 from resto.record.leases import Lease
 from resto.storage.composed import ComposedStorage
 from resto.storage.composition import StorageOptions
+from resto.storage.host_urls import chosen, is_reached, lag_at_present
 from resto.storage.jobs import action_of, guarded_job, guarded_jobs, run_jobs
 from resto.storage.recognition import Recognition, owner_in_record
 from resto.storage.reporting import forget_frames, log_failure, log_outcome, log_unrecorded, log_without_record
@@ -58,6 +60,24 @@ class ReplicatedStorage(ComposedStorage):
     def _directory(self) -> str | None:
         """Return the path of the master copy; None if there is none."""
         return None
+
+    def _url_of_host(self, name: str | None) -> str | None:
+        if self._assigned_base_url or self._options.value("URL_FROM") != "hosts":
+            return None
+        canonical = canonical_name(name)
+        if canonical is None:
+            return None
+        try:
+            composed = self._composition or self._composed()
+            alias = composed.alias if self.is_recorded() else None
+        except ConfigurationError:
+            return None
+        lag = None if alias is None else lag_at_present(alias, tuple(composed.transports))
+        if lag is None:
+            return None
+        shown = composed.urls.items()
+        having = [url for host, url in shown if not lag.has(host, canonical) and is_reached(composed.identities[host])]
+        return chosen(having, canonical)
 
     # The durable record.
 

@@ -18,6 +18,7 @@ from resto.settings import media_url
 from resto.spelling import options_of, unknown_options
 from resto.storage.composition import Composition, Options, StorageOptions, find_alias
 from resto.storage.kinds import require_flag
+from resto.storage.signing import Signing
 from resto.transports import Transport
 
 
@@ -46,6 +47,7 @@ class ComposedStorage(Storage):
         self._options = Options(hosts, options)
         self._base_url = base_url
         self._composition: Composition | None = None
+        self._signing: tuple[Signing | None] | None = None  # None until it is known
         setting_changed.connect(self._forget_composition)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -77,6 +79,11 @@ class ComposedStorage(Storage):
     def show_traceback(self) -> bool:
         """Whether failures are logged with a traceback."""
         return bool(self._options.value("SHOW_TRACEBACK"))
+
+    @property
+    def url_from(self) -> str:
+        """Where `url` leads: ``"base_url"``, or ``"hosts"``."""
+        return self._options.url_from()
 
     @property
     def base_url(self) -> str | None:
@@ -148,6 +155,8 @@ class ComposedStorage(Storage):
         return [
             *(partial(require_flag, flag, self._options.value(flag.upper())) for flag in flags),
             lambda: require_base_url(self._configured_base_url()),
+            self._options.url_from,
+            self._options.signing,
         ]
 
     def has_literal_credentials(self) -> bool:
@@ -165,7 +174,7 @@ class ComposedStorage(Storage):
 
     def _forget_composition(self, *, setting: str, **kwargs: Any) -> None:
         if setting.startswith("RESTO_") or setting in ("MEDIA_ROOT", "MEDIA_URL", "STORAGES"):
-            self._composition = None
+            self._composition = self._signing = None
 
     def require_sound_options(self) -> None:
         """Raise `ConfigurationError` before anything is written."""
@@ -183,7 +192,9 @@ class ComposedStorage(Storage):
             examine()
         transport, transports, identities = self._create_transports()
         self._configured_hosts()
-        return Composition(transport, transports, identities, self._create_executor(), self._find_alias())
+        shown = {host: one.public_url(host) for host, one in transports.items()}
+        urls = {host: url for host, url in shown.items() if url is not None}
+        return Composition(transport, transports, identities, urls, self._create_executor(), self._find_alias())
 
     @sensitive_variables()  # as those of the options
     def _configured_hosts(self) -> tuple[Host, ...]:
@@ -205,11 +216,37 @@ class ComposedStorage(Storage):
     def _find_alias(self) -> str | None:
         return find_alias(type(self), *self._constructor_args)
 
-    def url(self, name: str | None) -> str:
-        """Return the URL where a file is served."""
-        if self.base_url is None:
+    def url(self, name: str | None, *, expire: float | None = None) -> str:
+        """Return the URL where a file is served, signed if it is private.
+
+        Args:
+            name: The file's name.
+            expire: Seconds for which the URL of a private file is good; another one is good for ever.
+
+        Raises:
+            ConfigurationError: Options say in a wrong way how to sign it.
+            ValueError: There is no URL; or it is not signed, or not for so long.
+        """
+        base_url, signing = self.base_url, self._signing_in_force()
+        if base_url is None:
             raise ValueError("This file is not accessible via a URL.")
-        return urljoin(self.base_url, (filepath_to_uri(name) or "").lstrip("/"))
+        if expire is not None and signing is None:
+            raise ValueError("URLs that expire are those of storages with the option 'sign'.")
+        url = urljoin(self._url_of_host(name) or base_url, (filepath_to_uri(name) or "").lstrip("/"))
+        return url if signing is None or not name or not signing.covers(name) else signing.signed(url, expire)
+
+    def _url_of_host(self, name: str | None) -> str | None:
+        """Return the URL of a host that has a file, if there is one to lead to; it ends with ``/``.
+
+        Args:
+            name: The file's name.
+        """
+        return None
+
+    def _signing_in_force(self) -> Signing | None:
+        if self._signing is None:
+            self._signing = (self._options.signing(),)
+        return self._signing[0]
 
 
 def _with_slash(url: str) -> str:

@@ -13,6 +13,7 @@ from resto.offers import HANDING_OVER
 from resto.plugins import get_plugin_manager, identity
 from resto.sensitive import sensitive_variables
 from resto.settings import get_setting, storage_settings
+from resto.storage.signing import Signing, signing_of
 from resto.transports import Transport
 
 
@@ -34,6 +35,9 @@ class StorageOptions(TypedDict, total=False):
         transport_options: Keyword arguments of the transport.
         executor: A plugin's name, a dotted path, or a class.
         executor_options: Keyword arguments of the executor.
+        url_from: ``"base_url"``, or ``"hosts"``: a host that has the file.
+        sign: How URLs of private files are signed: ``"nginx"``, ``"lighttpd"``, or the dotted path of a function.
+        sign_options: With which secret, which files, and for how long.
     """
 
     fatal_exceptions: bool | None
@@ -43,6 +47,9 @@ class StorageOptions(TypedDict, total=False):
     transport_options: Mapping[str, Any] | None
     executor: str | type[Executor] | None
     executor_options: Mapping[str, Any] | None
+    url_from: str | None
+    sign: str | None
+    sign_options: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,7 @@ class Composition:
         transport: Of the hosts that have no options of their own.
         transports: Of each host, in the order of the settings.
         identities: What all spellings of each host have in common.
+        urls: Below which visitors find what each host has, of those that show it.
         executor: Where and when actions run.
         alias: Under which ``STORAGES`` has a storage like this one; None if it has none.
     """
@@ -60,6 +68,7 @@ class Composition:
     transport: Transport
     transports: Mapping[str, Transport]
     identities: Mapping[str, str]
+    urls: Mapping[str, str]
     executor: Executor
     alias: str | None
 
@@ -131,6 +140,23 @@ class Options:
             choice, options = _in_place_of(found, choice, options)
         options["timeout"] = parse_timeout(options.get("timeout", self.value("TIMEOUT")))
         return plugins.create_transport(choice, base_url, **options)
+
+    def url_from(self) -> str:
+        """Return where URLs lead.
+
+        Raises:
+            ConfigurationError: It is neither of the two.
+        """
+        value = self.value("URL_FROM")
+        if value not in ("base_url", "hosts"):
+            problem = f"url_from is {value!r}"
+            raise ConfigurationError(problem, "It is 'base_url' or 'hosts'.", "E031")
+        return str(value)
+
+    @sensitive_variables()  # the name of a secret may be one itself
+    def signing(self) -> Signing | None:
+        """Return what signs URLs; None if they are not signed."""
+        return signing_of(self.value("SIGN"), self.value("SIGN_OPTIONS"))
 
     @sensitive_variables()
     def executor(self, storage: str, alias: str | None, *, waits: bool) -> Executor:

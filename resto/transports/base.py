@@ -143,6 +143,10 @@ class Transport(ABC):
         """
         return host
 
+    def public_url(self, host: str) -> str | None:
+        """Return the URL below which visitors find the files of a host; it ends with ``/``. None if they do not."""
+        return None
+
     def close(self) -> None:  # noqa: B027 - a transport that holds nothing has nothing to release
         """Release connections and other resources, as often as it is called. The transport stays usable."""
 

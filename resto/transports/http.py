@@ -112,6 +112,9 @@ class HttpTransport(Transport):
     def identify(self, host: str) -> str:
         return str(parse_url(host, self.base_url))
 
+    def public_url(self, host: str) -> str | None:
+        return self.identify(host)
+
     def close(self) -> None:
         for _, wire in list(self._wires.values()):
             wire.close()

@@ -68,6 +68,7 @@ def reader(request, python, tmp_path, settings, monkeypatch, resto_server_factor
     monkeypatch.setenv("MEDIA_PASSWORD", CREDENTIALS[1])
     for number, password in enumerate(PASSWORDS, 1):
         monkeypatch.setenv(f"MEDIA_{number}_PASSWORD", password)
+    monkeypatch.setenv("LINKS_SECRET", "0123456789abcdef0123456789abcdef")
     monkeypatch.setenv("S3_KEY", buckets.KEY)
     monkeypatch.setenv("S3_SECRET", buckets.SECRET)
 

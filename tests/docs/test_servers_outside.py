@@ -29,6 +29,7 @@ OUTSIDER, ANOTHER = "127.0.0.2", "127.0.0.3"
 NGINX = ["nginx", "nginx-dav", "nginx-https"]
 APACHE = ["apache", "apache-digest"]
 KINDS = [*NGINX, *APACHE, "lighttpd"]
+PRIVATE = ["nginx-private", "lighttpd-private"]
 SHIPPED = [path for path in sorted(CONFIGS.iterdir()) if path.suffix == ".conf"]
 
 
@@ -137,7 +138,7 @@ METHODS = [
 ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS + PRIVATE)
 def test_outsiders_only_read(kind, media_servers):
     server = media_servers(kind)
     folder = server.new_folder()[1]
@@ -178,7 +179,7 @@ def test_no_upload_can_answer_for_its_folder(path):
 # Which host this is, and whose, is told to the application servers alone.
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS + PRIVATE)
 @pytest.mark.parametrize("name", [".resto.host", ".resto.master"])
 def test_identity_is_not_shown_to_outsiders(kind, name, media_servers):
     server = media_servers(kind)
@@ -214,7 +215,7 @@ def assert_harmless(answer):
     ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS + PRIVATE)
 def test_answers_say_that_uploads_are_no_script(kind, media_servers):
     server = media_servers(kind)
     folder = server.new_folder()[1].name

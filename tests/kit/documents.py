@@ -73,7 +73,7 @@ def set_credentials(servers, text):
 # What the sites of other machines, or of root, are told to do.
 ELSEWHERE = {
     *("/opt/wsgidav/bin/pip", "/opt/wsgidav/bin/wsgidav", "apachectl", "apt-get", "chmod", "chown", "htdigest"),
-    *("install", "lighttpd", "ls", "pip", "printf", "python3"),
+    *("install", "lighttpd", "ls", "openssl", "pip", "printf", "python3"),
 }
 
 

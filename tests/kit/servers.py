@@ -39,7 +39,9 @@ MORE_CONFIGS = Path(__file__).resolve().parent / "configs"
 PLACEHOLDER = re.compile("@[A-Z_]+@")
 
 ADDRESS = "127.0.0.1"
+NOBODY = "127.255.255.254"  # an address of this machine at which nobody listens
 USERNAME, PASSWORD, REALM = "media", "a pass:word with 100% colons", "media"
+SECRET = "of-those-who-sign-and-those-who-look"
 DEADLINE = 120.0  # seconds for a server to start, or to go away; a busy machine needs a few
 REQUIRED = "RESTO_REQUIRE_SERVERS"
 
@@ -163,6 +165,27 @@ SABREDAV = Kind(
     parts=("sabredav.php", "php-fpm.conf", "nginx-before.sh"),
 )
 
+LIGHTTPD_PRIVATE = replace(
+    KINDS["lighttpd"],
+    config="lighttpd-private.conf",
+    parts=("lighttpd-private.lua",),
+    files=(*KINDS["lighttpd"].files, "/usr/lib/lighttpd/mod_magnet.so"),
+    package="Debian's lighttpd, lighttpd-mod-webdav and lighttpd-modules-lua",
+)
+
+# The same servers, and what some sites want besides. Not each test of a server is one of these, too.
+BESIDES = {
+    "nginx-fallback": replace(NGINX_WEBDAV, config="nginx-fallback.conf"),
+    "apache-fallback": replace(
+        APACHE, config="apache-fallback.conf", files=(*APACHE_FILES, f"{APACHE_MODULES}/mod_proxy_http.so")
+    ),
+    "haproxy": Kind(
+        config="haproxy.cfg", program="haproxy", command=("-db", "-f", "@CONFIG@"), package="Debian's haproxy"
+    ),
+    "nginx-private": replace(NGINX_WEBDAV, config="nginx-private.conf"),
+    "lighttpd-private": LIGHTTPD_PRIVATE,
+}
+
 # Servers whose configuration is not documented: what stands behind their name, or answers for directories, is another thing.
 DISGUISED = {
     "nginx-sabredav": SABREDAV,
@@ -194,10 +217,13 @@ DISGUISED = {
 }
 
 
+ALL_KINDS = KINDS | BESIDES | DISGUISED
+
+
 @functools.cache
 def available(kind: str) -> str | None:
     """Return None if this kind of server can run here, else the reason why not."""
-    spec = (KINDS | DISGUISED)[kind]
+    spec = (KINDS | BESIDES | DISGUISED)[kind]
     program = shutil.which(spec.program, path=spec.path)
     if program is None:
         return f"{kind} needs {spec.package}: no {spec.program} in {spec.path}"
@@ -246,14 +272,14 @@ class MediaServer:
     ``stop``, ``kill`` and ``start`` may follow each other in any order: files, port and URL stay. ``close`` is the end.
 
     Args:
-        kind: A key of ``KINDS`` or ``DISGUISED``.
+        kind: A key of ``KINDS``, ``BESIDES`` or ``DISGUISED``.
         edits: Pieces of the configuration file to replace; each must be there.
         placeholders: Values for the file's placeholders that differ from the usual: ``writers="192.0.2.1"``.
     """
 
     def __init__(self, kind: str, edits: Mapping[str, str] | None = None, **placeholders: str) -> None:
         self.name = kind
-        self.kind = (KINDS | DISGUISED)[kind]
+        self.kind = ALL_KINDS[kind]
         self.process: subprocess.Popen[bytes] | None = None
         self.port = 0
         self.folder = Path(tempfile.mkdtemp(prefix=f"resto-{kind}-"))
@@ -489,6 +515,11 @@ class MediaServer:
             "@CERTIFICATE@": str(self.folder / "server.pem"),
             "@KEY@": str(self.folder / "server.key"),
             "@CLIENT_CA@": str(self.ca),
+            **dict.fromkeys(("@FIRST@", "@SECOND@", "@THIRD@"), f"{NOBODY}:9"),
+            "@OTHER_ADDRESS@": NOBODY,
+            "@PRIVATE@": "/private/",
+            "@SECRET_NAME@": "links-1",
+            "@SECRET@": SECRET,
         }
 
     def _connection(self, timeout: float) -> http.client.HTTPConnection:

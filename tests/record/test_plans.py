@@ -10,7 +10,7 @@ from django.db.models import F
 
 from kit.record import FULL, REFUSED, SILENT, open_lease, outcome
 from resto.models import Pending
-from resto.record import backlog, chosen, claims, identities, leases, left_out, opening, rests, rows
+from resto.record import backlog, chosen, claims, identities, lag, leases, left_out, opening, rests, rows
 
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("database", "others", "parts")]
@@ -26,6 +26,7 @@ def parts(monkeypatch):
     """Little is done at a time, so that it can be told from a look at all rows."""
     monkeypatch.setattr(rests, "PART", 20)
     monkeypatch.setattr(backlog, "MOST", 20)
+    monkeypatch.setattr(lag, "MOST", 20)
     monkeypatch.setattr(leases, "_unreachable", set())
     monkeypatch.setattr(leases, "_hastened", {})
 
@@ -190,6 +191,7 @@ def of_the_backlog():
     backlog.backlog_of("default")
     backlog.backlog_of("copied")
     backlog.backlog_of("other")
+    lag.lag_of("copied", ["media-1", "media-2", "media-9"])
     rows.pairs()
 
 

@@ -70,6 +70,7 @@ def test_what_a_transport_need_not_know(minimal):
 
 def test_hosts_are_identified_by_what_they_are_called(minimal):
     assert minimal.identify("host") == "host"
+    assert minimal.public_url("host") is None
 
 
 def test_a_transport_that_holds_nothing_can_be_closed(minimal):

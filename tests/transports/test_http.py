@@ -108,6 +108,7 @@ def test_hosts_without_a_scheme_take_that_of_the_base_url(transport, resto_serve
     http.exists(resto_server.address, "a.txt")
     assert resto_server.requests[0].path == "/media/a.txt"
     assert http.identify(resto_server.address) == f"{resto_server.url}media/"
+    assert http.public_url(resto_server.address) == f"{resto_server.url}media/"
 
 
 def test_a_lazy_base_url_is_evaluated_late(transport, resto_server):

@@ -51,6 +51,12 @@ class Lifecycle(TransportSuite):
         if self.unreachable_host is not None:
             assert transport.identify(self.unreachable_host) != identity
 
+    def test_public_url_is_that_of_a_directory(self, transport_and_host: tuple[Transport, str]) -> None:
+        """Visitors find files below it, if there is one."""
+        transport, host = transport_and_host
+        url = transport.public_url(host)
+        assert url is None or url.endswith("/"), "public_url must end with a slash"
+
     def test_close_is_not_the_end(self, transport_and_host: tuple[Transport, str]) -> None:
         """`close` releases what the transport holds; afterwards it can be used, and closed, again."""
         transport, host = transport_and_host

@@ -87,6 +87,12 @@ class IdentifiesByChance(Folder):
         return str(random.random())
 
 
+@breaks("test_public_url_is_that_of_a_directory")
+class LeadsToAFile(Folder):
+    def public_url(self, host):
+        return f"https://{host}"
+
+
 @breaks("test_close_is_not_the_end")
 class IsClosedForEver(Folder):
     is_closed = False
