@@ -54,7 +54,7 @@ class ThrowawayHosts:
 
     @property
     def servers(self) -> dict[str, TestHttpServer]:
-        """The servers by the addresses of hosts, as they stand in the settings: of ``STORAGES``, and those that were used so far."""
+        """The servers by the addresses of hosts, as ``STORAGES`` has them, and of those that were used so far."""
         for alias, parameters in storage_settings().items():
             if hasattr(import_string(parameters["BACKEND"]), "transport_for"):
                 storage: Any = storages[alias]
