@@ -8,6 +8,7 @@
 # make explore                                  look for unknown failures, for a long time
 # make readers                                  read ten thousand files from media servers that lag, are wiped and filled
 # make bench                                    compare speeds with other packages
+# make docs                                     build the site of the documentation, into build/site
 # make pictures                                 take the pictures of the docs anew, with Chromium
 # make alerts                                   break a site, and see a real Prometheus raise each alert; takes minutes
 # make audit                                    look for known vulnerabilities in what the tests and the site install
@@ -30,7 +31,7 @@ export SERVERS
 # Else each of the hundreds of processes of a run compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo play test long steady coverage lint explore readers bench pictures alerts audit dist clean
+.PHONY: help demo play test long steady coverage lint explore readers bench docs pictures alerts audit dist clean
 .DELETE_ON_ERROR:
 
 help:
@@ -82,6 +83,10 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks --output benchmarks/results.json
 	$(BIN)/python -m benchmarks.page benchmarks/results.json
 
+docs: $(VENV)/.installed-docs
+	rm -rf build/site
+	$(BIN)/python -m sphinx --quiet --fresh-env --fail-on-warning --keep-going --jobs auto docs build/site
+
 pictures: $(VENV)/.installed-test
 	scripts/install-servers $(BIN)/python
 	$(BIN)/python scripts/pictures
@@ -116,6 +121,10 @@ $(VENV)/.installed-test: pyproject.toml $(VENV)/.made
 
 $(VENV)/.installed-lint: pyproject.toml $(VENV)/.made
 	$(PIP) install --quiet --editable . --group lint --group types
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: pyproject.toml $(VENV)/.made
+	$(PIP) install --quiet --editable '.[rq,celery,tasks,prometheus,testing]' --group docs
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-audit: pyproject.toml $(VENV)/.made

@@ -213,4 +213,4 @@ def test_policy_invents_no_address():
 def test_pictures_are_there_in_light_and_dark():
     names = [picture.name for picture in runpy.run_path(str(ROOT / "scripts" / "pictures"))["PICTURES"]]
     expected = {f"{name}-{scheme}.png" for name in names for scheme in ("light", "dark")}
-    assert {path.name for path in (ROOT / "docs" / "pictures").iterdir()} == expected
+    assert {path.name for path in (ROOT / "docs" / "pictures").glob("*.png")} == expected
