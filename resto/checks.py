@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from resto.master.identity import require_exclusive_links
 from resto.master.root import Root
 from resto.plugins import get_plugin_manager
 from resto.record import database
+from resto.record.rests import durations, problem_of_durations
 from resto.settings import (
     OLD_SECRETS,
     get_setting,
@@ -110,25 +110,23 @@ def _check_master(where: str, storage: HybridStorage) -> Iterator[CheckMessage]:
 def check_record(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Check the settings of the durable record."""
     messages: list[CheckMessage] = []
-    alias, lease, grace = get_setting("DATABASE"), get_setting("LEASE"), get_setting("GRACE")
     try:
         if database.vendor() == "sqlite":
-            messages += _check_sqlite(alias)
+            messages += _check_sqlite(get_setting("DATABASE"))
     except ConfigurationError as error:
         messages.append(Error(error.problem, hint=error.hint, id="resto.E013"))
-    if not (_is_duration(lease) and _is_duration(grace) and lease > grace):
-        messages.append(
-            Error(
-                f"RESTO_LEASE is {lease!r} and RESTO_GRACE {grace!r}",
-                hint="Both are seconds, and the lease is the longer one: by default 300 and 60.",
-                id="resto.E014",
-            )
-        )
+    problem = _problem_of_durations()
+    if problem is not None:
+        messages.append(Error(problem.problem, hint=problem.hint, id="resto.E014"))
     return messages
 
 
-def _is_duration(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) and value > 0
+def _problem_of_durations() -> ConfigurationError | None:
+    try:
+        lease, grace = durations()
+    except ConfigurationError as error:
+        return error
+    return None if lease > grace else problem_of_durations()
 
 
 def _check_sqlite(alias: str) -> Iterable[CheckMessage]:
@@ -178,8 +176,8 @@ def check_plugins(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 def _configured_storages(app_configs: Iterable[AppConfig] | None) -> Iterator[tuple[str, Callable[[], Any]]]:
     for alias, parameters in storage_settings().items():
-        is_ours = isinstance(parameters, Mapping) and is_replicated(parameters.get("BACKEND"))
-        if is_ours and isinstance(parameters.get("OPTIONS", {}), Mapping):  # else another check says so
+        has_options = isinstance(parameters.get("OPTIONS", {}), Mapping)  # else another check says so
+        if has_options and is_replicated(parameters.get("BACKEND")):
             yield f"STORAGES[{alias!r}]", partial(storages.__getitem__, alias)
     for field in _file_fields(app_configs):
         if field.storage is not default_storage:  # which is checked above

@@ -23,6 +23,7 @@ __all__ = [
     "is_debugged",
     "media_root",
     "media_url",
+    "misshapen_storages",
     "misspelt_settings",
     "names_of_settings",
     "remembered",
@@ -216,11 +217,42 @@ def use_tz() -> bool:
 
 
 def storage_settings() -> dict[str, Any]:
-    """Return ``STORAGES``: alias -> ``{"BACKEND": ..., "OPTIONS": ...}``."""
+    """Return ``STORAGES``: alias -> ``{"BACKEND": ..., "OPTIONS": ...}``.
+
+    What is not like that is left out; `misshapen_storages` tells of it.
+    """
+    found = _storages()
+    if not isinstance(found, Mapping):
+        return {}
+    return {alias: entry for alias, entry in found.items() if not _is_misshapen(alias, entry)}
+
+
+def misshapen_storages() -> dict[Any, str]:
+    """Return the aliases in ``STORAGES`` that Django can make no storage of, whatever it is, and why, a sentence fragment.
+
+    The alias is None if it is ``STORAGES`` itself.
+    """
+    found = _storages()
+    if not isinstance(found, Mapping):
+        return {None: f"it is of type {type(found).__name__}, and must be a mapping"}
+    return {
+        alias: f"it is of type {type(entry).__name__}, and must be a mapping"
+        if isinstance(alias, str)
+        else f"its alias is of type {type(alias).__name__}, and must be a string"
+        for alias, entry in found.items()
+        if _is_misshapen(alias, entry)
+    }
+
+
+def _storages() -> Any:
     try:
         return settings.STORAGES
     except ImproperlyConfigured:
         return {}  # as in `get_setting`
+
+
+def _is_misshapen(alias: object, entry: object) -> bool:
+    return not (isinstance(alias, str) and isinstance(entry, Mapping))
 
 
 def rq_queues() -> dict[str, Any]:

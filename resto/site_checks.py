@@ -9,10 +9,18 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error
 
 from resto.plugins import get_plugin_manager
-from resto.settings import DEFAULTS, OLD_SECRETS, media_root, misspelt_settings, names_of_settings, storage_settings
+from resto.settings import (
+    DEFAULTS,
+    OLD_SECRETS,
+    media_root,
+    misshapen_storages,
+    misspelt_settings,
+    names_of_settings,
+    storage_settings,
+)
 from resto.spelling import did_you_mean, options_of
 from resto.storage.composition import imported_backend
-from resto.storage.finding import problem_of_backend, replicated_aliases
+from resto.storage.finding import name_in_storages, replicated_aliases, unusable_backends
 from resto.storage.sharing import SharedHost, nested_directories, place_of, shared_hosts
 
 
@@ -26,19 +34,24 @@ _BACKENDS = (
     "resto.staticfiles.ManifestStaticFilesStorage",
 )
 
+_SHAPE = "Write STORAGES as {alias: {'BACKEND': 'path.of.a.Class', 'OPTIONS': {name: value}}}."
+
 
 def check_backends(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Check that each ``BACKEND`` of ``STORAGES`` which seems to mean one of resto's storages is one."""
-    messages: list[CheckMessage] = []
-    for alias, parameters in storage_settings().items():
-        backend = parameters.get("BACKEND") if isinstance(parameters, Mapping) else None
-        if isinstance(backend, str) and not isinstance(imported_backend(backend), type):
-            question = _question(backend)
-            if question or backend.startswith("resto."):
-                problem = f"STORAGES[{alias!r}]: {problem_of_backend(backend)}"
-                hint = question or f"Those of resto are {', '.join(_BACKENDS)}."
-                messages.append(Error(problem, hint=hint, id="resto.E023"))
-    return messages
+    """Check that a storage can be made of whatever stands in ``STORAGES``."""
+    return [_unusable(alias, problem) for alias, problem in unusable_backends().items()]
+
+
+def _unusable(alias: Any, problem: str) -> CheckMessage:
+    backend = None if alias in misshapen_storages() else storage_settings()[alias].get("BACKEND")
+    if not isinstance(backend, str):
+        return Error(f"{name_in_storages(alias)}: {problem}", hint=_SHAPE, id="resto.E029")
+    question = _question(backend)
+    if question or backend.startswith("resto."):
+        hint = question or f"Those of resto are {', '.join(_BACKENDS)}."
+        return Error(f"{name_in_storages(alias)}: {problem}", hint=hint, id="resto.E023")
+    # It may be that nobody needs it on this machine.
+    return checks.Warning(f"{name_in_storages(alias)}: {problem}", hint="Correct it, or install it.", id="resto.W017")
 
 
 def _question(backend: str) -> str:

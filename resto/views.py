@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from resto.exceptions import ConfigurationError
 from resto.metrics import exposed
 from resto.metrics.access import shows_token
-from resto.repair.overview import master_problems, overview, reason_not_to_be_ready, record_problem
+from resto.repair.overview import master_problems, overview, reason_not_to_be_ready, record_problem, unusable
 
 
 __all__ = ["live", "metrics", "ready", "status"]
@@ -63,10 +63,13 @@ def status(request: HttpRequest) -> HttpResponse:
         problem, storages = "", [one.as_dict() for one in overview()]
     except Exception as error:  # noqa: BLE001 - whatever a database or its driver raises: that is what is to be shown
         problem, storages = record_problem() or str(error) or "it has not answered in time", []
+    wrong = unusable()
+    masters = {alias: text for alias, text in master_problems().items() if alias not in {one.alias for one in wrong}}
     found = {
         "ready": not reason_not_to_be_ready(),
+        "settings": [{"setting": one.what, "problem": one.sentence} for one in wrong],
         "record": {"problem": problem},
-        "master_copies": [{"storage": alias, "problem": text} for alias, text in master_problems().items()],
+        "master_copies": [{"storage": alias, "problem": text} for alias, text in masters.items()],
         "storages": storages,
     }
     return JsonResponse(found)

@@ -651,6 +651,7 @@ def test_codes_are_unique():
         "E025",
         "E026",
         "E028",
+        "E029",
         "W001",
         "W002",
         "W003",
@@ -666,6 +667,7 @@ def test_codes_are_unique():
         "W014",
         "W015",
         "W016",
+        "W017",
         "W019",
     ]
 
@@ -692,6 +694,7 @@ def test_codes_are_tested():
         "E026",
         "E027",
         "E028",
+        "E029",
         "E031",
         "E032",
         "W004",
@@ -710,6 +713,7 @@ def test_codes_are_tested():
         "W014",
         "W015",
         "W016",
+        "W017",
         "W019",
     }
     assert codes == tested

@@ -218,9 +218,8 @@ CASES = [
         "the lease has no end",
         setting(RESTO_LEASE=float("inf")),
         "E014.*RESTO_LEASE is inf and RESTO_GRACE 60",
-        FINE,
     ),
-    Case("the grace is no number", setting(RESTO_GRACE=float("nan")), "E014.*RESTO_GRACE nan", FINE),
+    Case("the grace is no number", setting(RESTO_GRACE=float("nan")), "E014.*RESTO_GRACE nan"),
     Case(
         "the database of the record is mistyped",
         setting(RESTO_DATABASE="nope"),

@@ -109,6 +109,26 @@ def test_site_that_is_not_ready(storage, media_root):
     assert str(media_root) in found["master_copies"][0]["problem"]
 
 
+@pytest.mark.parametrize(
+    ("storage", "problem"),
+    [
+        ({"BACKEND": "no.such.Storage"}, "its BACKEND 'no.such.Storage' cannot be imported"),
+        ({"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"timeout": "soon"}}, "the timeout must be"),
+        (["resto.storage.HybridStorage"], "it is of type list, and must be a mapping"),
+    ],
+)
+def test_settings_that_are_wrong_are_named(settings, storage, problem):
+    """And no directory is blamed for them."""
+    settings.STORAGES = {"media": storage}
+    answer = get("ready")
+    assert (answer.status_code, answer.text) == (503, "STORAGES['media'] cannot be used: manage.py check says why.\n")
+    found = get("status", headers=TOKEN).json()
+    (wrong,) = found["settings"]
+    assert wrong["setting"] == "STORAGES['media']"
+    assert wrong["problem"].startswith(f"STORAGES['media']: {problem}")
+    assert (found["ready"], found["record"], found["master_copies"]) == (False, {"problem": ""}, [])
+
+
 def test_host_that_is_down_takes_no_site_out_of_a_balancer(storage, servers):
     servers[1].refuse = True
     storage.save("a", ContentFile(b"1"))

@@ -9,10 +9,11 @@ from django.core.management import CommandError
 
 from resto.names import shown
 from resto.repair.directories import possible_directory, problem_of_directory
+from resto.repair.unusable import Unusable, unusable_entries
 from resto.storage.finding import hosts_of, replicated_aliases
 
 
-__all__ = ["directory_of", "is_yes", "require_directory", "require_known", "require_terminal"]
+__all__ = ["directory_of", "is_yes", "require_directory", "require_known", "require_terminal", "usable"]
 
 
 def require_known(aliases: Sequence[str], hosts: Sequence[str] = ()) -> None:
@@ -27,12 +28,33 @@ def require_known(aliases: Sequence[str], hosts: Sequence[str] = ()) -> None:
     """
     known = replicated_aliases()
     unknown = [alias for alias in aliases if alias not in known]
+    for one in unusable_entries(unknown) if unknown else ():
+        raise CommandError(shown(one.sentence))
     if unknown:
         raise CommandError(f"resto has no storage {unknown[0]!r}; it has {', '.join(known) or 'none'}.")
     found = {host for alias in aliases or known if hosts for host in hosts_of(alias)}
     wrong = [host for host in hosts if host not in found]
     if wrong:
         raise CommandError(f"There is no host {wrong[0]}; there are {', '.join(sorted(found)) or 'none'}.")
+
+
+def usable(aliases: Sequence[str], unusable: Sequence[Unusable]) -> list[str]:
+    """Return the storages of resto that are asked for and can be used.
+
+    Args:
+        aliases: That are asked for; all if there are none.
+        unusable: What cannot be used.
+
+    Raises:
+        CommandError: resto has no such storage, or none is left.
+    """
+    broken = {one.alias for one in unusable}
+    require_known([alias for alias in aliases if alias not in broken])
+    left = [alias for alias in replicated_aliases(aliases) if alias not in broken]
+    if not left:
+        sentences = [one.sentence for one in unusable] or ["STORAGES has none of resto."]
+        raise CommandError(shown(" ".join(sentences)))
+    return left
 
 
 def directory_of(prefix: str | None) -> str:

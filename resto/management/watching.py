@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from django.db import InterfaceError, OperationalError, close_old_connections
 
+from resto.exceptions import ConfigurationError
 from resto.management.drained import Teller
 from resto.management.ending import Ending
 from resto.repair.drain import Drained
@@ -23,6 +24,9 @@ REPORT_INTERVAL = 60.0
 
 # Rows that are drained at a time: few, so that a signal does not have to wait for long.
 LOT = 50
+
+# Where the database was replaced, or its file has vanished and SQLite has made an empty one.
+_NO_TABLE = "E012"
 
 # Injected by tests.
 monotonic = time.monotonic
@@ -46,15 +50,28 @@ def watch(
         ending: Knows when the end has come.
         teller: Prints.
         direct: As for `resto.repair.drain.drain`.
+
+    Raises:
+        ConfigurationError: The record lacks tables when this begins, or a setting is wrong.
     """
+    has_worked, problem = False, ""
     while not ending:
         try:
             attendant.look()
             with ending.interruptible(), TracedDrain(storage, hosts, stays=True) as drain:
                 _work_off(drain, attendant, ending, teller, direct=direct)
-        except (OperationalError, InterfaceError) as error:
+        except (OperationalError, InterfaceError, ConfigurationError) as error:
+            # A table that is missing from the start was never made.
+            if isinstance(error, ConfigurationError) and not (has_worked and error.code == _NO_TABLE):
+                raise
             close_old_connections()
-            teller.complain(f"The record cannot be reached, and is tried again: {error}")
+            if str(error) != problem:
+                problem = str(error)
+                teller.complain(f"The record cannot be reached, and is tried again: {problem}")
+        else:
+            if problem:
+                teller.tell("The record can be used again.")
+            has_worked, problem = True, ""
         ending.wait(INTERVAL)
 
 

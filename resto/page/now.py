@@ -14,8 +14,9 @@ from resto.page.looks import Look, Looks
 from resto.page.run_lines import RunLine, line_of
 from resto.record.runs import RunRow, last_runs, under_way, watching
 from resto.repair.status import HostStatus
+from resto.repair.unusable import unusable_entries
 from resto.repair.work import Work, work_on
-from resto.storage.finding import has_no_hosts, unusable_backends
+from resto.storage.finding import has_no_hosts
 from resto.words.absence import absence_of_hosts
 from resto.words.durations import duration
 from resto.words.hosts import (
@@ -123,7 +124,7 @@ def now(looks: Looks) -> Now:
         looks: How all storages are.
     """
     runs, works = _runs(), {look.storage: _work(look.storage) for look in looks.looks}
-    wrong = [f"STORAGES[{alias!r}]: {problem}." for alias, problem in unusable_backends().items()]
+    wrong = [one.sentence for one in unusable_entries()]
     wrong += [runs.problem] if runs.problem else []
     lagging: list[str] = []
     doubts: list[str] = []

@@ -89,7 +89,7 @@ def vendor() -> str:
         ConfigurationError: There is no such database.
     """
     alias = get_setting("DATABASE")
-    if alias not in connections:
+    if not isinstance(alias, str) or alias not in connections:
         problem = f"RESTO_DATABASE names the database {alias!r}, which DATABASES does not have"
         raise ConfigurationError(problem, f"It has: {', '.join(connections)}.", "E013")
     return str(connections[alias].vendor)

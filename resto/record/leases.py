@@ -19,9 +19,8 @@ from resto.names import shown
 from resto.outcomes import Outcome
 from resto.record import rows
 from resto.record.meaning import cause_of_refusal, is_done, may_still_land, problem_of, wanted_rest
-from resto.record.rests import MAX_DOUBLINGS, Reached, hasten, lease_seconds
+from resto.record.rests import MAX_DOUBLINGS, Reached, durations, hasten, lease_seconds
 from resto.record.rows import Row, in_parts
-from resto.settings import get_setting
 
 
 __all__ = [
@@ -181,7 +180,7 @@ class Lease:
         now, mine = clock(), self._mine | {"host = %s": outcome.host}
         quiet_until = self._rests_until
         if may_still_land(outcome.error):
-            quiet_until = max(now + get_setting("GRACE"), quiet_until)
+            quiet_until = max(now + durations()[1], quiet_until)
         self._left_alone = wanted_rest(outcome.error)
         delay = self.delay()
         if isinstance(outcome.error, UndecidedError):

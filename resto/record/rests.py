@@ -4,10 +4,11 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from resto.exceptions import ConfigurationError
 from resto.executors.queue import LONGEST_DELAY
 from resto.record import rows
 from resto.record.rows import LATEST_FIRST, Conditions, Row, in_parts
-from resto.settings import get_setting
+from resto.settings import get_setting, remembered
 
 
 __all__ = [
@@ -16,10 +17,12 @@ __all__ = [
     "Reached",
     "call_back",
     "delete_by_parts",
+    "durations",
     "hasten",
     "lease_seconds",
     "longest_hold",
     "longest_rest",
+    "problem_of_durations",
 ]
 
 logger = logging.getLogger("resto")
@@ -30,12 +33,43 @@ MAX_DOUBLINGS = 6
 # Rows that are made due at a time.
 PART = 1_000
 
+# Seconds that a lease can last, far beyond what anybody means.
+_LONGEST = 1e10
+
 _CLOCKS_DIFFER = 60.0  # seconds, more than those of the machines of a site do
 
 
 def lease_seconds() -> float:
-    """Return how many seconds rows belong to whoever holds them."""
-    return float(get_setting("LEASE"))
+    """Return how many seconds rows belong to whoever holds them.
+
+    Raises:
+        ConfigurationError: As for `durations`.
+    """
+    return durations()[0]
+
+
+@remembered
+def durations() -> tuple[float, float]:
+    """Return how many seconds rows belong to whoever holds them, and how many a request of unknown fate may still arrive.
+
+    Raises:
+        ConfigurationError: One of the two settings is no number of seconds.
+    """
+    lease, grace = get_setting("LEASE"), get_setting("GRACE")
+    if not (_is_duration(lease) and _is_duration(grace)):
+        raise problem_of_durations()
+    return float(lease), float(grace)
+
+
+def problem_of_durations() -> ConfigurationError:
+    """Return what says that the two settings are not as they should be."""
+    hint = "Both are seconds, and the lease is the longer one: by default 300 and 60."
+    problem = f"RESTO_LEASE is {get_setting('LEASE')!r} and RESTO_GRACE {get_setting('GRACE')!r}"
+    return ConfigurationError(problem, hint, "E014")
+
+
+def _is_duration(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _LONGEST
 
 
 def longest_rest() -> float:
@@ -46,7 +80,7 @@ def longest_rest() -> float:
 
 def longest_hold() -> float:
     """Return how many seconds a row may be left to its owner, or to a request of unknown fate."""
-    return max(lease_seconds(), float(get_setting("GRACE")))
+    return max(durations())
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from resto.record.backlog import Backlog, backlog_of_host
 from resto.record.identities import GONE
 from resto.record.latest import Latest, latest_of
 from resto.record.runs import RunRow
+from resto.repair.unusable import Unusable, unusable_storages
 from resto.storage import HybridStorage
 from resto.storage.finding import hosts_of, replicated_aliases, replicated_storages
 
@@ -28,6 +29,7 @@ __all__ = [
     "overview",
     "reason_not_to_be_ready",
     "record_problem",
+    "unusable",
 ]
 
 T = TypeVar("T")
@@ -201,12 +203,22 @@ def reason_not_to_be_ready() -> str:
 
     A host that is down is no reason: that is what a record is for.
     """
+    for one in unusable():
+        return f"{one.what} cannot be used: manage.py check says why."
     if record_problem():
         return "The record cannot be read."
     for alias, problem in master_problems().items():
         if problem:
             return f"The directory of STORAGES[{alias!r}] does not prove to be its master copy."
     return ""
+
+
+def unusable() -> list[Unusable]:
+    """Return the settings that cannot be used; none while that is not known."""
+    try:
+        return _unusable.get()
+    except TimeoutError:
+        return []
 
 
 def _tidily(call: Callable[[], T]) -> T:
@@ -217,6 +229,7 @@ def _tidily(call: Callable[[], T]) -> T:
         connections.close_all()
 
 
+_unusable = Bounded(partial(_tidily, unusable_storages), PATIENCE, KEPT)
 _record = Bounded(partial(_tidily, _ask_record), PATIENCE, KEPT)
 _overview = Bounded(partial(_tidily, _read), LONG_PATIENCE, KEPT)
 
@@ -228,6 +241,7 @@ def _master(alias: str) -> Bounded[str | None]:
 
 def forget() -> None:
     """Ask the record and the directories again."""
+    _unusable.forget()
     _record.forget()
     _overview.forget()
     _master.cache_clear()

@@ -7,7 +7,7 @@ from django.core.files.storage import storages
 
 from resto.exceptions import ConfigurationError
 from resto.record import leases, rows
-from resto.settings import storage_settings
+from resto.settings import misshapen_storages, storage_settings
 from resto.storage import HybridStorage, ReplicatedStorage
 from resto.storage.finding import replicated_aliases
 from resto.storage.host_findings import Finding, problem_of
@@ -24,7 +24,13 @@ _looked: dict[tuple[str, str], tuple[float, Finding | None]] = {}
 
 
 def usable_storage(alias: str) -> object:
-    """Return what ``STORAGES`` has under an alias, with sound options; None if it has nothing."""
+    """Return what ``STORAGES`` has under an alias, with sound options; None if it has nothing.
+
+    Raises:
+        ConfigurationError: Nobody can say what it has there.
+    """
+    if {alias, None} & misshapen_storages().keys():
+        raise ConfigurationError(f"STORAGES has no usable {alias!r}", "See what manage.py check says.", "E028")
     found = storages[alias] if alias in storage_settings() else None
     if isinstance(found, ReplicatedStorage):
         found.require_sound_options()

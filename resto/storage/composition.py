@@ -169,7 +169,7 @@ class Options:
         """
         options = _mapping(self.value("EXECUTOR_OPTIONS"), "executor_options")
         plugins, choice = get_plugin_manager(), self.value("EXECUTOR")
-        if waits and choice in HANDING_OVER:  # whether or not its package is installed
+        if waits and isinstance(choice, str) and choice in HANDING_OVER:  # whether or not its package is installed
             raise _not_waiting(storage, f"the executor {choice!r}")
         if stand_in() is not None and plugins.executor(choice).needs_alias:
             choice, options = "thread", {}  # workers are other processes, and would go to the hosts themselves
@@ -196,14 +196,14 @@ def find_alias(storage_class: type, args: tuple[Any, ...], kwargs: Mapping[str, 
     options = _without_tuples(kwargs)
     for alias, parameters in storage_settings().items():
         # By its options, not by identity: two threads that ask for an alias at once get two storages.
-        same = isinstance(parameters, Mapping) and _without_tuples(parameters.get("OPTIONS") or {}) == options
+        same = _without_tuples(parameters.get("OPTIONS") or {}) == options
         if same and not args and imported_backend(parameters.get("BACKEND")) is storage_class:
             return alias
     return None
 
 
 def imported_backend(backend: Any) -> Any:
-    """Return the class that a ``BACKEND`` names; None if it cannot be imported, of which Django says what is wrong."""
+    """Return what a ``BACKEND`` names, or is; None if it cannot be imported, of which Django says what is wrong."""
     try:
         return import_string(backend) if isinstance(backend, str) else backend
     except Exception:  # noqa: BLE001 - whatever the module raises
@@ -236,4 +236,7 @@ def _not_waiting(storage: str, executor: str) -> ConfigurationError:
 def _mapping(options: Any, option: str) -> dict[str, Any]:
     if not isinstance(options, Mapping):
         raise ConfigurationError(f"{option} must be a mapping, not {type(options).__name__}", code="E008")
+    for name in options:
+        if not isinstance(name, str):
+            raise ConfigurationError(f"{option} has a name of type {type(name).__name__}, not a string", code="E008")
     return dict(options)

@@ -1,6 +1,6 @@
 """What ``STORAGES`` has of resto."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -9,7 +9,7 @@ from django.utils.module_loading import import_string
 
 from resto.exceptions import ConfigurationError
 from resto.plugins import identity
-from resto.settings import storage_settings
+from resto.settings import misshapen_storages, storage_settings
 from resto.storage.base import ReplicatedStorage
 from resto.storage.composition import imported_backend
 
@@ -19,7 +19,9 @@ __all__ = [
     "has_no_hosts",
     "hosts_of",
     "is_replicated",
+    "name_in_storages",
     "problem_of_backend",
+    "problem_of_storage",
     "replicated_aliases",
     "replicated_storages",
     "unusable_backends",
@@ -37,8 +39,25 @@ def replicated_storages(aliases: Sequence[str] = ()) -> dict[str, ReplicatedStor
 
     Args:
         aliases: Only these; all if there are none.
+
+    Raises:
+        ConfigurationError: One has options of which nothing can be made.
     """
-    return {alias: cast("ReplicatedStorage", storages[alias]) for alias in replicated_aliases(aliases)}
+    return {alias: _made(alias) for alias in replicated_aliases(aliases)}
+
+
+def _made(alias: str) -> ReplicatedStorage:
+    try:
+        return cast("ReplicatedStorage", storages[alias])
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        options = storage_settings()[alias].get("OPTIONS", {})
+        if not isinstance(options, Mapping):
+            problem = f"its OPTIONS are of type {type(options).__name__}, and must be a mapping"
+            raise ConfigurationError(f"STORAGES[{alias!r}]: {problem}", code="E028") from error
+        problem = str(error) if isinstance(error, TypeError) else repr(error)  # the first of options that there are not
+        raise ConfigurationError(f"STORAGES[{alias!r}]: wrong options: {problem}", code="E001") from error
 
 
 def replicated_aliases(aliases: Sequence[str] = ()) -> list[str]:
@@ -93,30 +112,53 @@ def find_host(storage: ReplicatedStorage, spelling: str) -> str | None:
     return None
 
 
-def unusable_backends(aliases: Sequence[str] = ()) -> dict[str, str]:
-    """Return the aliases in ``STORAGES`` whose ``BACKEND`` cannot be imported, so that nobody knows whose it is, and why.
+def unusable_backends(aliases: Sequence[str] = ()) -> dict[Any, str]:
+    """Return what stands in ``STORAGES`` that no storage can be made of, so that nobody knows whose it is, and why.
 
     Args:
         aliases: Only these; all if there are none.
+
+    Returns:
+        Alias -> a sentence fragment. The alias is None if it is ``STORAGES`` itself.
     """
-    found = {}
+    found = misshapen_storages()
     for alias, parameters in storage_settings().items():
         backend = parameters.get("BACKEND")
-        if imported_backend(backend) is None and (not aliases or alias in aliases):
+        if not callable(imported_backend(backend)):
             found[alias] = problem_of_backend(backend)
-    return found
+    return {alias: problem for alias, problem in found.items() if not aliases or alias is None or alias in aliases}
+
+
+def name_in_storages(alias: Any) -> str:
+    """Return how messages call what stands in ``STORAGES`` under an alias, or ``STORAGES`` itself if that is None."""
+    return "STORAGES" if alias is None else f"STORAGES[{alias!r}]"
 
 
 def problem_of_backend(backend: Any) -> str:
     """Return why a ``BACKEND`` of ``STORAGES`` cannot be used, a sentence fragment.
 
     Args:
-        backend: One that is no class.
+        backend: One that no storage can be made with.
     """
-    if not isinstance(backend, str):
+    if backend is None:
         return "it has no BACKEND"
+    if not isinstance(backend, str):
+        return f"its BACKEND is of type {type(backend).__name__}, and must be the path of a class, in a string"
     try:
         found = import_string(backend)
     except Exception as error:  # noqa: BLE001 - whatever the module raises
         return f"its BACKEND {backend!r} cannot be imported: {type(error).__name__}: {error}"
     return f"its BACKEND {backend!r} is {'None' if found is None else 'no class'}"
+
+
+def problem_of_storage(alias: str) -> str:
+    """Return why a storage cannot be used, and what to do, a sentence fragment; empty if it can.
+
+    Args:
+        alias: Of a storage of resto.
+    """
+    try:
+        problems = _made(alias).problems()
+    except Exception as error:  # noqa: BLE001 - whatever a subclass or a plugin raises
+        return str(error).removeprefix(f"STORAGES[{alias!r}]: ")
+    return str(problems[0]) if problems else ""

@@ -1,5 +1,6 @@
 """A process that stays, as a process."""
 
+import contextlib
 import json
 import signal
 import sqlite3
@@ -10,6 +11,7 @@ import time
 import pytest
 
 from kit import processes
+from resto.management import watching
 from resto.names import HOST_IDENTITY
 from sites.workshop.site import wait_until
 
@@ -157,6 +159,21 @@ def test_what_was_asked_for_goes_on_at_once_when_its_process_was_killed(start, m
     wait_until(lambda: comparisons(media).count(0) == 2, lambda: str(runs(media)))
     assert time.monotonic() - began < 60
     assert stored(start.server) == {"a"}
+    end(process)
+
+
+def test_tables_that_are_missing_for_a_while_are_waited_for(start, media):
+    """As where SQLite makes an empty file in the place of one that has vanished."""
+    (media / "a").write_bytes(b"1")
+    process = start("pending:a")
+    assert process.stdout.readline() == "1 sent.\n"
+    with contextlib.closing(sqlite3.connect(f"{media}.sqlite3")) as connection:
+        connection.execute("ALTER TABLE resto_pending RENAME TO away")
+        said = process.stderr.readline()
+        assert said.startswith("The record cannot be reached, and is tried again: a table of the record is missing")
+        time.sleep(2 * watching.INTERVAL)  # it looks again, and says no more
+        connection.execute("ALTER TABLE away RENAME TO resto_pending")
+    assert process.stdout.readline() == "The record can be used again.\n"
     end(process)
 
 

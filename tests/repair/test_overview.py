@@ -122,7 +122,7 @@ def test_storage_that_cannot_be_used(storage, settings):
     settings.STORAGES = {**settings.STORAGES, "broken": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"x": 1}}}
     assert [(one.storage, len(one.hosts)) for one in overview()] == [("default", 2), ("spread", 2), ("broken", 0)]
     assert "x" in master_problems()["broken"]
-    assert reason_not_to_be_ready() == "The directory of STORAGES['broken'] does not prove to be its master copy."
+    assert reason_not_to_be_ready() == "STORAGES['broken'] cannot be used: manage.py check says why."
 
 
 @pytest.mark.usefixtures("without_application")

@@ -18,6 +18,7 @@ def test_backends_that_cannot_be_imported(settings):
         "missing": {"BACKEND": "resto.storage.NoStorage"},
         "broken": {"BACKEND": "kit.hosts.make.nothing"},
         "empty": {},
+        "list": [],
     }
     assert unusable_backends() == {
         "missing": "its BACKEND 'resto.storage.NoStorage' cannot be imported: "
@@ -25,5 +26,6 @@ def test_backends_that_cannot_be_imported(settings):
         "broken": "its BACKEND 'kit.hosts.make.nothing' cannot be imported: "
         "ModuleNotFoundError: No module named 'kit.hosts.make'; 'kit.hosts' is not a package",
         "empty": "it has no BACKEND",
+        "list": "it is of type list, and must be a mapping",
     }
     assert list(unusable_backends(["default", "empty"])) == ["empty"]

@@ -9,7 +9,7 @@ from django.db import DatabaseError
 
 from resto.counts import counted
 from resto.exceptions import ConfigurationError, TransportError
-from resto.management.choices import is_yes, require_known, require_terminal
+from resto.management.choices import is_yes, require_known, require_terminal, usable
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 from resto.management.progress import ProgressBar
 from resto.names import shown
@@ -17,6 +17,7 @@ from resto.record import database
 from resto.record.traces import Trace
 from resto.repair.adoption import Adoption
 from resto.repair.sync import HostReport
+from resto.repair.unusable import unusable_entries
 from resto.storage.finding import replicated_storages
 from resto.words.absence import absences_of_hosts
 
@@ -113,13 +114,14 @@ class Command(InterruptibleCommand):
 
 def _chosen(alias: str | None, hosts: Sequence[str]) -> tuple[str, Any]:
     """Return the storage that is meant; of several with one directory, the first."""
-    require_known([] if alias is None else [alias], hosts)
-    found = replicated_storages([] if alias is None else [alias])
+    aliases = [] if alias is None else [alias]
+    found = replicated_storages(usable(aliases, unusable_entries(aliases)))
+    require_known([*found], hosts)
     having = {one: storage for one, storage in found.items() if {*hosts} <= {*storage.hosts}}
     places = {getattr(storage, "location", one): one for one, storage in reversed(having.items())}
     if len(places) != 1:
         some = f"one of {', '.join(having)}" if having else "a storage that has all of these hosts"
-        raise CommandError(f"Give --storage: {some}." if found else "STORAGES has none of resto.")
+        raise CommandError(f"Give --storage: {some}.")
     (chosen,) = places.values()
     return chosen, having[chosen]
 

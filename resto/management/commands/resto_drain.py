@@ -11,7 +11,7 @@ from django.db import DatabaseError
 
 from resto.counts import counted_up_to
 from resto.exceptions import ConfigurationError
-from resto.management.choices import require_known
+from resto.management.choices import require_known, usable
 from resto.management.drained import Teller, summary
 from resto.management.ending import Ending, end_soon
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand, tidy_up
@@ -19,12 +19,14 @@ from resto.management.progress import ProgressBar
 from resto.management.quiet import end_with_failure, quiet
 from resto.management.watching import watch
 from resto.metrics.serving import parse_address, serving
+from resto.names import shown
 from resto.record import database
 from resto.record.backlog import backlog_of
 from resto.record.chosen import make_due
 from resto.record.runs import WATCH
 from resto.record.traces import Trace
 from resto.repair.traced import TracedDrain
+from resto.repair.unusable import unusable_storages
 from resto.repair.watch import DAY, Attendant, Schedule
 from resto.settings import get_setting
 from resto.storage.finding import hosts_of, replicated_aliases
@@ -101,11 +103,18 @@ class Command(InterruptibleCommand):
     def _handle(self, options: dict[str, Any]) -> None:
         if not database.is_installed():
             raise CommandError('Nothing is recorded: "resto" is not in INSTALLED_APPS.')
-        require_known(options["storage"], options["host"])
+        schedule = _schedule(options)
+        broken = unusable_storages(options["storage"])
+        for one in broken:
+            if one.alias is None:
+                raise CommandError(shown(one.sentence))
+        if options["storage"] or options["host"]:
+            require_known(usable(options["storage"], broken), options["host"])
+        for one in broken:
+            self._teller.complain(shown(one.sentence))
         for sentence in absences_of_hosts(options["storage"]):
             self.stdout.write(sentence)
         what = {"storage": options["storage"], "hosts": options["host"], "direct": options["direct"]}
-        schedule = _schedule(options)
         if options["watch"]:
             self._watch(what, options, schedule)
             return
@@ -130,6 +139,8 @@ class Command(InterruptibleCommand):
                 "Some hosts are not up to date. They will be tried again when it is time.",
                 options["verbosity"],
             )
+        if broken:
+            end_with_failure(self, "Not every storage can be drained.", options["verbosity"])
 
     def _drain(self, drain: TracedDrain, what: dict[str, Any], options: dict[str, Any]) -> None:
         with suppress(KeyboardInterrupt):

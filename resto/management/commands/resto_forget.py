@@ -15,6 +15,7 @@ from resto.names import shown
 from resto.progress import Progress
 from resto.record import database, identities
 from resto.record.chosen import forget_host, names_by_storage
+from resto.repair.unusable import unusable_entries
 from resto.storage.finding import find_host, replicated_storages
 
 
@@ -54,9 +55,11 @@ class Command(InterruptibleCommand):
     def _handle(self, host: str, aliases: list[str], forgotten: list[int], *, interactive: bool) -> None:
         if not database.is_active():
             raise CommandError('Nothing is recorded: "resto" is not in INSTALLED_APPS.')
-        standing = _standing(host)
         found = {alias: number for alias, number in names_by_storage(host).items() if not aliases or alias in aliases}
         require_known([alias for alias in aliases if alias not in found])  # what is recorded may be of one that is gone
+        for one in unusable_entries([*found]) if found else ():
+            raise CommandError(shown(f"{one.sentence} Does it have this host? Correct it first."))
+        standing = _standing(host)
         gone = {alias: number for alias, number in found.items() if alias not in standing}
         for alias in standing:
             if alias in aliases or not gone:

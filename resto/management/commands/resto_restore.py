@@ -12,12 +12,14 @@ from django.core.management import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from resto.counts import counted, size_told
-from resto.management.choices import directory_of, is_yes, require_directory, require_known, require_terminal
+from resto.exceptions import ConfigurationError
+from resto.management.choices import directory_of, is_yes, require_directory, require_terminal, usable
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 from resto.management.progress import ProgressBar
 from resto.names import shown
 from resto.repair.restore import Finding, RestoreOptions, RestoreReport
 from resto.repair.traced import traced_restore
+from resto.repair.unusable import unusable_entries
 from resto.storage import HybridStorage
 from resto.storage.finding import find_host, replicated_storages
 from resto.words.absence import absence_of_hosts
@@ -56,6 +58,8 @@ class Command(InterruptibleCommand):
         report = (_JsonReport if options["json"] else _TextReport)(self, options["verbosity"])
         try:
             self._handle(options, report)
+        except ConfigurationError as error:
+            raise CommandError(shown(f"{error}.")) from error
         except DatabaseError as error:
             raise CommandError(f"The record cannot be reached: {error}") from error
         except BrokenPipeError:
@@ -100,9 +104,8 @@ class Command(InterruptibleCommand):
 
 
 def _chosen(alias: str | None) -> tuple[str, HybridStorage]:
-    if alias is not None:
-        require_known([alias])
-    found = replicated_storages([] if alias is None else [alias])
+    aliases = [] if alias is None else [alias]
+    found = replicated_storages(usable(aliases, unusable_entries(aliases)))
     with_master = {one: storage for one, storage in found.items() if isinstance(storage, HybridStorage)}
     if not with_master:
         what = "resto's storages in STORAGES" if alias is None else f"STORAGES[{alias!r}]"

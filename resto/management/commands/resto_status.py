@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from resto.exceptions import ConfigurationError
-from resto.management.choices import require_known
+from resto.management.choices import require_known, usable
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand
 from resto.management.quiet import quiet
 from resto.names import clean_name, shown
@@ -21,8 +21,9 @@ from resto.repair.names import FileStatus, file_status
 from resto.repair.probe import HostProbe
 from resto.repair.status import HostStatus, MasterStatus, Stranger, host_statuses, master_status, strangers
 from resto.repair.traced import traced_probe
+from resto.repair.unusable import unusable_entries
 from resto.repair.work import Work, work_on
-from resto.storage.finding import hosts_of, replicated_aliases, unusable_backends
+from resto.storage.finding import hosts_of
 from resto.words.absence import absences_of_hosts
 from resto.words.files import lines_of_file, record_of_file, record_of_pending, sentence_of_pending
 from resto.words.hosts import lines_of_identity, sentence_of_host, sentence_of_master, sentence_of_stranger
@@ -79,15 +80,10 @@ class Command(InterruptibleCommand):
 
     def _handle(self, options: dict[str, Any]) -> int:
         _require_one_question(options)
-        broken = unusable_backends(options["storage"])
-        for alias, problem in broken.items():
-            self.stderr.write(shown(f"STORAGES[{alias!r}]: {problem}."))
-        require_known([alias for alias in options["storage"] if alias not in broken])
-        aliases = [] if broken and set(options["storage"]) == set(broken) else replicated_aliases(options["storage"])
-        if not aliases:
-            raise CommandError(
-                "No storage of resto in STORAGES can be used." if broken else "STORAGES has none of resto."
-            )
+        broken = unusable_entries(options["storage"])
+        aliases = usable(options["storage"], broken)
+        for one in broken:
+            self.stderr.write(shown(one.sentence))
         for sentence in [] if options["json"] or options["verbosity"] < 1 else absences_of_hosts(aliases):
             self.stdout.write(sentence)
         if options["name"] is not None:

@@ -13,13 +13,15 @@ from django.core.management import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from resto.counts import counted, size_told
-from resto.management.choices import directory_of, require_directory, require_known
+from resto.exceptions import ConfigurationError
+from resto.management.choices import directory_of, require_directory, usable
 from resto.management.interruption import INTERRUPTED, InterruptibleCommand, tidy_up
 from resto.management.progress import ProgressBar
 from resto.management.quiet import quiet
 from resto.names import shown
 from resto.repair.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport
 from resto.repair.traced import traced_sync
+from resto.repair.unusable import unusable_entries
 from resto.storage import DistributedStorage, HybridStorage, ReplicatedStorage
 from resto.storage.finding import replicated_storages
 from resto.words.absence import absence_of_hosts
@@ -64,6 +66,12 @@ class Command(InterruptibleCommand):
         parser.add_argument("--json", action="store_true", help="report as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self._interruptibly(options)
+        except ConfigurationError as error:
+            raise CommandError(shown(f"{error}.")) from error
+
+    def _interruptibly(self, options: dict[str, Any]) -> None:
         report = (_JsonReport if options["json"] else _TextReport)(self, options["verbosity"])
         with suppress(KeyboardInterrupt):
             try:
@@ -76,7 +84,11 @@ class Command(InterruptibleCommand):
         raise CommandError(text, returncode=INTERRUPTED)
 
     def _handle(self, options: dict[str, Any], report: "_Report") -> None:
-        chosen = self._chosen(options["storage"])
+        aliases = [] if options["storage"] is None else [options["storage"]]
+        broken = unusable_entries(aliases)
+        chosen = replicated_storages(usable(aliases, broken))
+        for one in broken:
+            self.stderr.write(shown(one.sentence))
         sync_options = _sync_options(chosen, options)
         prefix, masters = sync_options.prefix, _masters(chosen)
         with quiet(options["verbosity"]), report:
@@ -91,15 +103,8 @@ class Command(InterruptibleCommand):
         require_directory(prefix, masters, on_hosts=on_hosts)
         if not all(result.agrees for result in results.values()):
             raise CommandError("Not everything agrees.")
-
-    def _chosen(self, alias: str | None) -> dict[str, ReplicatedStorage]:
-        chosen = replicated_storages()
-        if not chosen:
-            raise CommandError("STORAGES has none of resto.")
-        if alias is not None:
-            require_known([alias])
-            chosen = {alias: chosen[alias]}
-        return chosen
+        if broken:
+            raise CommandError("Not everything was compared.")
 
     def _synchronize(
         self, alias: str, storage: ReplicatedStorage, options: SyncOptions, report: "_Report"

@@ -274,10 +274,30 @@ def test_watching_outlives_a_database_that_is_away(missed, server, monkeypatch, 
     server.on_applied = lambda method, path: len(server.files) == 2 and os.kill(os.getpid(), signal.SIGTERM)
     call_command("resto_drain", "--watch")
     printed, errors = capsys.readouterr()
-    assert printed == "Watching the record.\n2 sent.\nEnded.\n"
+    assert printed == "Watching the record.\n2 sent.\nThe record can be used again.\nEnded.\n"
     assert errors.splitlines() == [
         f"The record cannot be reached, and is tried again: {problem}" for problem in ("it is down", "it is gone")
     ]
+
+
+@pytest.mark.django_db
+def test_watching_says_once_what_it_cannot_look_after(missed, server, settings, capsys):
+    hybrid = "resto.storage.HybridStorage"
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "moved": {"BACKEND": "no.such.Storage"},
+        "mute": {"BACKEND": hybrid, "OPTIONS": {"hosts": []}},
+        "wrong": {"BACKEND": hybrid, "OPTIONS": {"transport": "webdaw"}},
+    }
+    server.on_applied = lambda method, path: len(server.files) == 2 and os.kill(os.getpid(), signal.SIGTERM)
+    call_command("resto_drain", "--watch")
+    printed, errors = capsys.readouterr()
+    assert printed == "Watching the record.\n2 sent.\nEnded.\n"
+    moved, mute, wrong = errors.splitlines()
+    assert moved.startswith("STORAGES['moved']: its BACKEND 'no.such.Storage' cannot be imported: ModuleNotFoundError")
+    assert mute.startswith("STORAGES['mute']: no hosts (Set RESTO_MEDIA_HOSTS")
+    assert wrong.startswith("STORAGES['wrong']: no transport named 'webdaw'; known: ")
+    assert "Did you mean 'webdav'?" in wrong
 
 
 @pytest.mark.django_db
