@@ -13,7 +13,7 @@ from resto.repair.directories import possible_directory
 from resto.storage.finding import hosts_of, replicated_aliases
 
 
-__all__ = ["Button", "Wanted", "WrongWishError", "ask", "buttons", "wanted"]
+__all__ = ["Button", "Wanted", "WrongWishError", "ask", "buttons", "due_value", "resting", "wanted"]
 
 # What buttons say, and the kinds of runs that they ask for.
 _BUTTONS = {"Drain now": "drain", "Compare": "sync", "Probe": "probe"}
@@ -74,6 +74,16 @@ def buttons(storage: str, host: str = "") -> Iterator[Button]:
             yield Button(label, kind, json.dumps({"kind": kind, "storage": storage, "host": host}))
 
 
+def due_value(storage: str, host: str) -> str:
+    """Return what the button sends that makes due what rests of a host.
+
+    Args:
+        storage: Its alias.
+        host: As it stands in the settings.
+    """
+    return json.dumps({"storage": storage, "host": host})
+
+
 def wanted(sent: Mapping[str, Any]) -> Wanted:
     """Return what a form says, be it that of a button, which sends one value, or that of a directory.
 
@@ -87,11 +97,32 @@ def wanted(sent: Mapping[str, Any]) -> Wanted:
     kind, storage, host = (str(values.get(name, "")) for name in ("kind", "storage", "host"))
     if kind not in _BUTTONS.values():
         raise WrongWishError("That cannot be asked for here.")
+    _require_known(storage, host)
+    return Wanted(kind, storage, (host,) if host else (), _options(kind, values))
+
+
+def resting(sent: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the storage and the host whose names are to be made due, as a form says.
+
+    Args:
+        sent: The fields of the form.
+
+    Raises:
+        WrongWishError: There is no such storage or host.
+    """
+    values = _of_button(str(sent.get("due", "")))
+    storage, host = (str(values.get(name, "")) for name in ("storage", "host"))
+    _require_known(storage, host)
+    if not host:
+        raise WrongWishError("No host is named.")
+    return storage, host
+
+
+def _require_known(storage: str, host: str) -> None:
     if storage not in replicated_aliases():
         raise WrongWishError(shown(f"STORAGES has no {storage!r} of resto."))
     if host and host not in hosts_of(storage):
         raise WrongWishError(shown(f"STORAGES[{storage!r}] has no host {host}."))
-    return Wanted(kind, storage, (host,) if host else (), _options(kind, values))
 
 
 def ask(wish: Wanted, by: str) -> int:

@@ -12,13 +12,16 @@ from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST, require_safe
 
+from resto.counts import counted
 from resto.exceptions import ConfigurationError
-from resto.page.asking import WrongWishError, ask, wanted
+from resto.names import shown
+from resto.page.asking import WrongWishError, ask, resting, wanted
 from resto.page.commands import commands_for
 from resto.page.looks import look
 from resto.page.now import now
 from resto.page.one_file import find_file
-from resto.page.record_admin import RecordAdmin
+from resto.page.record_admin import MAY_MAKE_DUE, MOST, RecordAdmin
+from resto.record.chosen import make_due
 from resto.record.runs import watching
 from resto.storage.finding import replicated_aliases
 from resto.words.working import HOW_TO_WATCH
@@ -42,6 +45,7 @@ class HostAdmin(RecordAdmin):
         return [
             path("", guarded(self.changelist_view), name="resto_host_changelist"),
             path("ask/", guarded(self.ask_view), name="resto_host_ask"),
+            path("due/", guarded(self.due_view), name="resto_host_due"),
             path("file/", guarded(self.file_view), name="resto_host_file"),
         ]
 
@@ -104,6 +108,23 @@ class HostAdmin(RecordAdmin):
                 )
         return HttpResponseRedirect(self._back(request))
 
+    @method_decorator(require_POST)
+    def due_view(self, request: HttpRequest) -> HttpResponse:
+        """Make due what rests of a host, at once: for that no process has to watch."""
+        self._require_view(request)
+        if not request.user.has_perm(MAY_MAKE_DUE):
+            raise PermissionDenied
+        try:
+            storage, host = resting(request.POST)
+            number = make_due([storage], [host], MOST)
+        except WrongWishError as error:
+            messages.error(request, str(error))
+        except (DatabaseError, ConfigurationError) as error:
+            messages.error(request, f"The record cannot be used: {error}")
+        else:
+            messages.success(request, shown(_told_of_due(number, host)))
+        return HttpResponseRedirect(self._back(request))
+
     def _back(self, request: HttpRequest) -> str:
         name = request.POST.get("name")
         if not name:
@@ -123,8 +144,10 @@ class HostAdmin(RecordAdmin):
         may = request.user.has_perm
         return {
             "may_ask": may(_MAY_ASK),
+            "may_make_due": may(MAY_MAKE_DUE),
             "hosts_url": self._url("host_changelist"),
             "ask_url": self._url("host_ask"),
+            "due_url": self._url("host_due"),
             "file_url": self._url("host_file"),
             "pending_url": self._url("pending_changelist") if may("resto.view_pending") else "",
             "runs_url": self._url("run_changelist") if may("resto.view_run") else "",
@@ -134,3 +157,10 @@ class HostAdmin(RecordAdmin):
         request.current_app = self.admin_site.name
         context = {**self.admin_site.each_context(request), "opts": self.opts, **context}
         return TemplateResponse(request, f"admin/resto/host/{template}.html", context)
+
+
+def _told_of_due(number: int, host: str) -> str:
+    if not number:
+        return f"Nothing rests for {host}: it is due already, or a request may still arrive."
+    more = " There may be more; ask again." if number >= MOST else ""
+    return f"{counted(number, 'name')} made due for {host}: the next drain sends that.{more}"

@@ -9,7 +9,7 @@ from resto.bounded import Bounded
 from resto.clock import monotonic
 from resto.executors import Job
 from resto.plugins import get_plugin_manager
-from resto.repair.status import HostStatus, MasterStatus, Stranger, host_statuses, master_status, strangers
+from resto.repair.status import HostStatus, MasterStatus, Stranger, master_status, storage_status
 from resto.storage.finding import replicated_aliases
 
 
@@ -95,7 +95,8 @@ def _look_at_all() -> Looks:
 
 def _look(alias: str) -> Look:
     try:
-        return Look(alias, master_status(alias), tuple(host_statuses([alias])), tuple(strangers(alias)))
+        statuses, strangers = storage_status(alias)
+        return Look(alias, master_status(alias), tuple(statuses), tuple(strangers))
     except DatabaseError as error:
         return Look(alias, problem=f"the record cannot be read: {error}")
     except Exception as error:  # noqa: BLE001 - whatever a plugin raises; the hosts of others are asked

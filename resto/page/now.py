@@ -9,7 +9,7 @@ from django.db import DatabaseError
 from resto.clock import monotonic
 from resto.exceptions import ConfigurationError
 from resto.names import shown
-from resto.page.asking import Button, buttons
+from resto.page.asking import Button, buttons, due_value
 from resto.page.looks import Look, Looks
 from resto.page.run_lines import RunLine, line_of
 from resto.record.runs import RunRow, last_runs, under_way, watching
@@ -50,6 +50,7 @@ class HostPart:
         is_lagging: Whether something is pending for it.
         query: Of the list of what is.
         buttons: What can be asked for.
+        due: What the button sends that makes due what is pending.
     """
 
     host: str
@@ -61,6 +62,7 @@ class HostPart:
     is_lagging: bool
     query: str
     buttons: tuple[Button, ...]
+    due: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,7 @@ def _host(status: HostStatus, processes: Sequence[RunRow]) -> HostPart:
         bool(status.pending),
         urlencode({"of": f"{status.storage} {status.host}"}),
         tuple(buttons(status.storage, status.host)),
+        due_value(status.storage, status.host),
     )
 
 

@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from resto.counts import counted
 from resto.models import Pending
 from resto.names import shown
-from resto.page.record_admin import MOST, RecordAdmin
+from resto.page.record_admin import MAY_MAKE_DUE, MOST, RecordAdmin
 from resto.record import leases, rows
 from resto.record.chosen import make_rows_due
 from resto.record.database import connected
@@ -24,9 +24,6 @@ from resto.words.durations import duration
 
 
 __all__ = ["PendingAdmin"]
-
-# Who may make names due.
-_MAY_CHANGE = "resto.change_pending"
 
 # Rows of each host whose errors can be chosen, errors that can be, and characters of one that count.
 _SAMPLE, _MOST_ERRORS, _LENGTH = 100, 10, 100
@@ -128,7 +125,7 @@ class PendingAdmin(RecordAdmin):
 
     def has_make_due_permission(self, request: HttpRequest) -> bool:
         """Return whether somebody may make names due."""
-        return request.user.has_perm(_MAY_CHANGE)
+        return request.user.has_perm(MAY_MAKE_DUE)
 
     @action(description="Send chosen names as soon as possible", permissions=["make_due"])
     def make_due(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:

@@ -1,5 +1,6 @@
 """Rows that somebody chooses by hand: of a host that is gone, of files to be listed, or to be dealt with at once."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -51,19 +52,21 @@ class PendingFile:
     error: str
 
 
-def make_due(storages: Sequence[str] = (), hosts: Sequence[str] = ()) -> None:
-    """Make due what is not due yet, as far as no request of unknown fate may still arrive, and nobody holds it.
+def make_due(storages: Sequence[str] = (), hosts: Sequence[str] = (), most: float = math.inf) -> int:
+    """Make due what is not due yet, as far as no request of unknown fate may still arrive, and nobody holds it; return how much.
 
     Args:
         storages: Aliases; all if there are none.
         hosts: Hosts; all if there are none.
+        most: About how many rows; the others stay as they are.
     """
-    now = leases.clock()
+    now, number = leases.clock(), 0
     resting = _resting(now)
     for storage, host in _pairs(storages, hosts):
-        while found := rows.select_of_host(storage, host, resting, rests.PART, since=now):
+        while number < most and (found := rows.select_of_host(storage, host, resting, rests.PART, since=now)):
             for part in rows.in_parts([row.id for row in found]):
-                rows.update({"id IN %s": [*part], **resting}, due=now)
+                number += rows.update({"id IN %s": [*part], **resting}, due=now)
+    return number
 
 
 def make_rows_due(numbers: Sequence[int]) -> int:

@@ -293,9 +293,10 @@ def connected() -> AbstractContextManager[BaseDatabaseWrapper]:
         A context with the connection, which is meanwhile the one in ``django.db.connections``, too.
 
     Raises:
-        ConfigurationError: The table is missing.
+        ConfigurationError: The table is missing, or there is no such database.
         DatabaseError: A test must not use the database.
     """
+    vendor()
     caller = _served()
     problem = _prohibition(caller.alias)
     if problem is not None:

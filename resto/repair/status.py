@@ -11,13 +11,13 @@ from resto.executors import Job
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
 from resto.record import database, leases
-from resto.record.backlog import NOTHING, Backlog, backlog_of
+from resto.record.backlog import NOTHING, Backlog, backlog_of, backlog_of_host
 from resto.storage import HybridStorage, ReplicatedStorage
 from resto.storage.finding import find_host, replicated_storages
 from resto.storage.host_findings import Finding, problem_of
 
 
-__all__ = ["HostStatus", "MasterStatus", "Stranger", "host_statuses", "master_status", "strangers"]
+__all__ = ["HostStatus", "MasterStatus", "Stranger", "host_statuses", "master_status", "storage_status"]
 
 # Asked of each host to see whether it answers. That there is no such file is an answer.
 _NAME = "resto-status"
@@ -101,16 +101,38 @@ class Stranger:
     backlog: Backlog
 
 
-def host_statuses(aliases: Sequence[str] = ()) -> list[HostStatus]:
+def host_statuses(aliases: Sequence[str] = (), hosts: Sequence[str] = ()) -> list[HostStatus]:
     """Ask every host whether it answers, whatever its breaker says, and the record what is pending.
 
     Args:
         aliases: Of storages; all of resto's if there are none.
+        hosts: As they stand in the settings, and no others; all if there are none.
 
     Raises:
         ConfigurationError: The settings of a storage are wrong.
     """
-    return [status for alias, storage in replicated_storages(aliases).items() for status in _statuses(alias, storage)]
+    return [status for alias in replicated_storages(aliases) for status in storage_status(alias, hosts)[0]]
+
+
+def storage_status(alias: str, hosts: Sequence[str] = ()) -> tuple[list[HostStatus], list[Stranger]]:
+    """Return how the hosts of a storage are, and which others something is pending for; the backlog is counted once.
+
+    Args:
+        alias: Of a storage of resto.
+        hosts: As for `host_statuses`; if there are any, nothing is told of others.
+
+    Raises:
+        ConfigurationError: The settings of the storage are wrong.
+        DatabaseError: The record cannot be read.
+    """
+    storage = replicated_storages([alias])[alias]
+    chosen = [host for host in storage.hosts if not hosts or host in hosts]
+    backlog = _backlog(alias, chosen if hosts else ()) if database.is_active() else None
+    return _statuses(alias, storage, chosen, backlog), _strangers(storage, {} if hosts else backlog or {})
+
+
+def _backlog(alias: str, hosts: Sequence[str]) -> dict[str, Backlog]:
+    return {host: backlog_of_host(alias, host) for host in hosts} if hosts else backlog_of(alias)
 
 
 def master_status(alias: str) -> MasterStatus | None:
@@ -131,38 +153,26 @@ def master_status(alias: str) -> MasterStatus | None:
     return MasterStatus(alias, storage.location, "" if problem is None else str(problem), looked)
 
 
-def strangers(alias: str) -> list[Stranger]:
-    """Return the hosts that something is pending for and that a storage does not have, or spells otherwise.
-
-    Args:
-        alias: Of a storage of resto.
-
-    Raises:
-        ConfigurationError: The settings of the storage are wrong.
-    """
-    if not database.is_active():
-        return []
-    storage = replicated_storages([alias])[alias]
-    found = [(host, one) for host, one in backlog_of(alias).items() if one.count and host not in storage.hosts]
+def _strangers(storage: ReplicatedStorage, backlog: dict[str, Backlog]) -> list[Stranger]:
+    found = [(host, one) for host, one in backlog.items() if one.count and host not in storage.hosts]
     return [Stranger(host, find_host(storage, host), one) for host, one in found]
 
 
-def _statuses(alias: str, storage: ReplicatedStorage) -> list[HostStatus]:
-    found = backlog_of(alias) if database.is_active() else None
-    outcomes = _ask_hosts(storage)
+def _statuses(
+    alias: str, storage: ReplicatedStorage, hosts: Sequence[str], backlog: dict[str, Backlog] | None
+) -> list[HostStatus]:
+    outcomes = _ask_hosts(storage, hosts)
     answering = [one.host for one in outcomes if not isinstance(one.error, HostUnavailableError)]
     findings = storage.recognition.examine(answering)
     left_out = storage.left_out()
-    statuses = [_status(alias, storage, outcome, found, findings.get(outcome.host)) for outcome in outcomes]
+    statuses = [_status(alias, storage, outcome, backlog, findings.get(outcome.host)) for outcome in outcomes]
     return [replace(one, left_out=one.host in left_out) for one in statuses]
 
 
-def _ask_hosts(storage: ReplicatedStorage) -> list[Outcome]:
-    """Ask every host, whatever its breaker says; failures are not logged."""
+def _ask_hosts(storage: ReplicatedStorage, hosts: Sequence[str]) -> list[Outcome]:
+    """Ask hosts, whatever their breakers say; failures are not logged."""
     plugins = get_plugin_manager()
-    jobs = [
-        Job("exists", host, _NAME, partial(storage.transport_for(host).exists, host, _NAME)) for host in storage.hosts
-    ]
+    jobs = [Job("exists", host, _NAME, partial(storage.transport_for(host).exists, host, _NAME)) for host in hosts]
     outcomes = plugins.executor("thread")().run(jobs)
     for outcome in outcomes:
         plugins.notify(outcome)

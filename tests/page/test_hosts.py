@@ -1,5 +1,6 @@
 """The page of hosts, as somebody gets it who has no JavaScript."""
 
+import html
 import re
 import time
 
@@ -11,14 +12,16 @@ from django.test import Client
 from django.urls import path
 
 from resto.admin import register
-from resto.models import Host, Run
-from resto.page import asking, looks, now
-from resto.page.asking import buttons
+from resto.models import Host, Pending, Run
+from resto.page import asking, hosts, looks, now
+from resto.page.asking import buttons, due_value
+from resto.record import rests
 from resto.repair import status
 from resto.repair.watch.errands import Errands
 
 
 PAGE, ASK, FILE = "/admin/resto/host/", "/admin/resto/host/ask/", "/admin/resto/host/file/"
+DUE = "/admin/resto/host/due/"
 
 
 def text_of(answer):
@@ -283,6 +286,74 @@ def test_process_that_stays_does_what_was_asked_for(operator, servers, miss):
     assert "All is well: hosts answer, and nothing is pending." in text
     assert re.search(r"drain of default done 1 sent \d seconds? ann ", text)
     assert servers[1].get_file("a.txt") == b"a.txt"
+
+
+# Making due.
+
+
+def make_due(client, host, storage="default"):
+    return client.post(DUE, {"due": due_value(storage, host)})
+
+
+def test_what_rests_is_made_due_at_once(operator, servers, miss):
+    """Whether or not a process watches."""
+    miss(servers[1], "a.txt", "b.txt")
+    Pending.objects.update(due=time.time() + 3600, quiet_until=0)
+    (value,) = re.findall(r'name="due" value="([^"]+)"', operator.get(PAGE).text)
+    answer = operator.post(DUE, {"due": html.unescape(value)})
+    assert (answer.status_code, answer.url) == (302, PAGE)
+    assert told(answer) == [f"2 names made due for {servers[1].url}: the next drain sends that."]
+    assert all(row.due <= time.time() for row in Pending.objects.all())
+    assert not Run.objects.exists()
+    assert told(make_due(operator, servers[1].url))[-1].startswith(
+        f"Nothing rests for {servers[1].url}: it is due already"
+    )
+
+
+def test_no_more_is_made_due_than_a_page_can_wait_for(operator, servers, miss, monkeypatch):
+    monkeypatch.setattr(hosts, "MOST", 1)
+    monkeypatch.setattr(rests, "PART", 1)
+    miss(servers[1], "a.txt", "b.txt")
+    Pending.objects.update(due=time.time() + 3600, quiet_until=0)
+    assert told(make_due(operator, servers[1].url))[0].endswith("There may be more; ask again.")
+    assert Pending.objects.filter(due__gt=time.time()).count() == 1
+
+
+@pytest.mark.parametrize(("storage", "host"), [("no", "x"), ("default", "http://no/"), ("default", "")])
+def test_what_is_no_host_is_not_made_due(operator, storage, host):
+    (message,) = told(make_due(operator, host, storage))
+    assert message in {
+        "STORAGES has no 'no' of resto.",
+        "STORAGES['default'] has no host http://no/.",
+        "No host is named.",
+    }
+
+
+def test_those_who_may_change_names_may_make_them_due(client, user_with, servers, miss):
+    miss(servers[1], "a.txt")
+    client.force_login(user_with("view_host", "add_run"))
+    assert "Make due" not in client.get(PAGE).text
+    assert make_due(client, servers[1].url).status_code == 403
+    client.force_login(user_with("view_host", "change_pending"))
+    text = client.get(PAGE).text
+    assert "Make due" in text
+    assert "Drain now" not in text
+    assert told(make_due(client, servers[1].url))
+
+
+def test_nobody_makes_due_for_somebody_else(site, servers, user_with):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(user_with("view_host", "change_pending"))
+    assert make_due(client, servers[1].url).status_code == 403
+    assert client.get(DUE).status_code == 405
+
+
+def test_record_in_which_nothing_can_be_made_due(operator, servers, monkeypatch):
+    def fail(*args):
+        raise DatabaseError("it is down")
+
+    monkeypatch.setattr(hosts, "make_due", fail)
+    assert told(make_due(operator, servers[1].url)) == ["The record cannot be used: it is down"]
 
 
 def test_send_again(operator):

@@ -6,7 +6,8 @@ from django.core.files.base import ContentFile
 from kit.hosts import lagging_storage
 from resto import health
 from resto.record import database, leases
-from resto.repair.status import host_statuses, strangers
+from resto.repair import status as status_module
+from resto.repair.status import host_statuses, storage_status
 from resto.storage import DistributedStorage
 
 
@@ -78,10 +79,29 @@ def test_choice_of_storages(storage):
     assert len(host_statuses(["default"])) == 2
 
 
+def test_choice_of_hosts(storage, servers):
+    """The others are not even asked, and their backlog is not counted."""
+    servers[0].refuse = True
+    storage.save("a", ContentFile(b"1"))
+    before = [len(server.requests) for server in servers]
+    (status,) = host_statuses(hosts=[servers[0].url])
+    assert (status.host, status.reachable, status.pending) == (servers[0].url, False, 1)
+    assert len(servers[1].requests) == before[1]
+    assert storage_status("default", [servers[1].url])[1] == []
+
+
+def test_backlog_is_counted_once(storage, servers, monkeypatch):
+    counted = []
+    real = status_module.backlog_of
+    monkeypatch.setattr(status_module, "backlog_of", lambda alias: counted.append(alias) or real(alias))
+    storage_status("default")
+    assert counted == ["default"]
+
+
 def test_nothing_is_recorded(storage, monkeypatch):
     monkeypatch.setattr(database, "is_active", lambda: False)
     assert [(status.pending, status.under_way) for status in host_statuses()] == [(None, None)] * 2
-    assert strangers("default") == []
+    assert storage_status("default")[1] == []
 
 
 def test_what_is_under_way_is_not_pending(storage, servers):
@@ -89,17 +109,17 @@ def test_what_is_under_way_is_not_pending(storage, servers):
     first, second = host_statuses()
     assert (first.pending, first.under_way, first.due) == (0, 1, None)
     assert (second.pending, second.under_way) == (0, 0)
-    assert strangers("default") == []
+    assert storage_status("default")[1] == []
 
 
 def test_hosts_that_do_not_stand_in_the_settings(storage, settings, servers):
     for server in servers:
         server.refuse = True
     storage.save("a", ContentFile(b"1"))
-    assert strangers("default") == []
+    assert storage_status("default")[1] == []
     respelled = servers[0].url.replace("http", "HTTP")
     settings.RESTO_MEDIA_HOSTS = [respelled]
-    assert {one.host: (one.spelling, one.backlog.count) for one in strangers("default")} == {
+    assert {one.host: (one.spelling, one.backlog.count) for one in storage_status("default")[1]} == {
         servers[0].url: (respelled, 1),
         servers[1].url: (None, 1),
     }

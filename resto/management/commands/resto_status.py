@@ -19,7 +19,7 @@ from resto.record import database
 from resto.record.chosen import pending_files
 from resto.repair.names import FileStatus, file_status
 from resto.repair.probe import HostProbe
-from resto.repair.status import HostStatus, MasterStatus, Stranger, host_statuses, master_status, strangers
+from resto.repair.status import HostStatus, MasterStatus, Stranger, master_status, storage_status
 from resto.repair.traced import traced_probe
 from resto.repair.unusable import unusable_entries
 from resto.repair.work import Work, work_on
@@ -56,7 +56,7 @@ class Command(InterruptibleCommand):
             "--host",
             action="append",
             default=[],
-            help="with --names or --probe, this host only; may be given several times",
+            help="this host only, and no other is asked; may be given several times",
         )
         parser.add_argument(
             "--probe", action="store_true", help="also write, read, list and delete small files, and say what is wrong"
@@ -109,16 +109,17 @@ class Command(InterruptibleCommand):
                 hosts = [host for host in options["host"] if host in hosts_of(alias)]
                 if options["host"] and not hosts:
                     continue
-                statuses += [status for status in host_statuses([alias]) if not hosts or status.host in hosts]
-                others += [(alias, stranger) for stranger in strangers(alias) if not hosts]
+                found, strangers = storage_status(alias, hosts)
+                statuses += found
+                others += [(alias, stranger) for stranger in strangers]
                 probes += traced_probe([alias], hosts) if options["probe"] else []
             except DatabaseError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a plugin raises; the hosts of others are asked
                 self.stderr.write(shown(f"{alias}: {error}"))
                 broken = True
-        found = {(probe.storage, probe.host): probe for probe in probes}
-        pairs = [(status, found.get((status.storage, status.host))) for status in statuses]
+        probed = {(probe.storage, probe.host): probe for probe in probes}
+        pairs = [(status, probed.get((status.storage, status.host))) for status in statuses]
         if options["json"]:
             records = [
                 _record(status, probe, masters[status.storage], works[status.storage]) for status, probe in pairs
@@ -198,8 +199,8 @@ def _require_one_question(options: dict[str, Any]) -> None:
     chosen = [question for question, is_asked in asked.items() if is_asked]
     if len(chosen) > 1:
         raise CommandError(f"{chosen[0]} and {chosen[1]} do not go together.")
-    if options["host"] and not (options["names"] or options["probe"]):
-        raise CommandError("--host goes with --names or --probe only.")
+    if options["host"] and options["name"] is not None:
+        raise CommandError("--host and NAME do not go together.")
 
 
 def exit_code(statuses: Sequence[HostStatus], probes: Sequence[HostProbe] = ()) -> int:

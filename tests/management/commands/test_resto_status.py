@@ -304,10 +304,10 @@ def test_nothing_of_resto(settings):
 
 
 def test_interruption(server, monkeypatch):
-    def interrupt(aliases):
+    def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(resto_status, "host_statuses", interrupt)
+    monkeypatch.setattr(resto_status, "storage_status", interrupt)
     with pytest.raises(CommandError, match=r"^Interrupted\.$") as caught:
         call_command("resto_status")
     assert caught.value.returncode == 130
@@ -393,8 +393,8 @@ def test_names_need_the_record(server, monkeypatch):
 def test_questions_that_do_not_go_together(server):
     with pytest.raises(CommandError, match="NAME and --names do not go together"):
         call_command("resto_status", "a", names=True)
-    with pytest.raises(CommandError, match="--host goes with --names or --probe only"):
-        call_command("resto_status", host=[server.url])
+    with pytest.raises(CommandError, match="--host and NAME do not go together"):
+        call_command("resto_status", "a", host=[server.url])
 
 
 MOMENT = r", of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \w+"
