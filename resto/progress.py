@@ -1,5 +1,6 @@
 """How far something is that takes a while."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -56,6 +57,8 @@ class Meter:
         self._hosts = max(hosts, 1)
         self.is_watched = watcher is not ignore
         self._told = monotonic()
+        self._lock = threading.Lock()
+        self._arrived = 0
         self.done = 0
         self.total: int | None = None
         self.sent_bytes = 0
@@ -71,11 +74,39 @@ class Meter:
         """
         self.done += done
         self.sent_bytes += sent_bytes
-        if monotonic() - self._told >= INTERVAL:
-            self.tell()
+        self._tell_now_and_then()
+
+    def arrive(self, number: int) -> None:
+        """Count names of listings that are being read, and tell it as `add` does. May be called by any thread.
+
+        They are a part of the total until it is known which of them are to be dealt with: see `settle`.
+
+        Args:
+            number: How many more.
+        """
+        with self._lock:
+            self._arrived += number
+        self._tell_now_and_then()
+
+    def settle(self, number: int) -> None:
+        """Take note that `total` has by now what is to be counted of names that have arrived.
+
+        Args:
+            number: Of how many.
+        """
+        with self._lock:
+            self._arrived = max(0, self._arrived - number)
 
     def tell(self) -> None:
         """Tell how far it is."""
-        self._told = monotonic()
-        total = None if self.total is None else self.total // self._hosts
-        self._watcher(Progress(self.done // self._hosts, total, self.sent_bytes, self.total_bytes, self.is_final))
+        with self._lock:
+            self._told = monotonic()
+            total = self.total
+            if self._arrived and not self.is_final:
+                total = (total or 0) + self._arrived
+            names = None if total is None else total // self._hosts
+            self._watcher(Progress(self.done // self._hosts, names, self.sent_bytes, self.total_bytes, self.is_final))
+
+    def _tell_now_and_then(self) -> None:
+        if monotonic() - self._told >= INTERVAL:
+            self.tell()

@@ -1,13 +1,14 @@
-"""How many bytes hosts are sent, for whoever counts them in this process."""
+"""How many bytes hosts are sent, and how many files they have listed, for whoever counts them in this process."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from resto.courses import Course
 
 
-__all__ = ["WATCHERS", "count_sent", "counted", "watch"]
+__all__ = ["WATCHERS", "count_listed", "count_sent", "counted", "listening", "watch"]
 
 T = TypeVar("T")
 
@@ -15,6 +16,34 @@ logger = logging.getLogger("resto")
 
 # Told of each file that a host has stored, and how many bytes it has.
 WATCHERS: list[Callable[[str, int], object]] = []
+
+
+# Told how many more files have arrived of a listing that is being read.
+_LISTENERS: list[Callable[[int], object]] = []
+
+
+@contextmanager
+def listening(listener: Callable[[int], object]) -> Iterator[None]:
+    """Let somebody be told, while the context lasts, how many files arrive with listings, as these are read.
+
+    Args:
+        listener: Told how many more, by the threads that read them.
+    """
+    _LISTENERS.append(listener)
+    try:
+        yield
+    finally:
+        _LISTENERS.remove(listener)
+
+
+def count_listed(number: int) -> None:
+    """Tell who wants to know that more files of a listing have arrived.
+
+    Args:
+        number: How many.
+    """
+    for listener in [*_LISTENERS] if number else ():
+        listener(number)
 
 
 def watch(watcher: Callable[[str, int], object]) -> None:

@@ -32,6 +32,23 @@ def test_it_is_told_how_far_it_is_from_the_beginning(clock):
     ]
 
 
+def test_names_that_arrive_are_a_part_of_the_total_until_they_are_settled(clock):
+    told = []
+    meter = Meter(told.append, hosts=2)
+    for number in (10, 20):
+        clock[0] += 1
+        meter.arrive(number)
+    assert told == [Progress(0, 5), Progress(0, 15)]
+    meter.settle(31)
+    meter.total = 24
+    meter.tell()
+    assert told[-1] == Progress(0, 12)
+    meter.arrive(50)  # what has nothing to do with it
+    meter.is_final = True
+    meter.tell()
+    assert told[-1] == Progress(0, 12, is_final=True)
+
+
 def test_it_is_not_told_for_each_of_many_names(clock):
     told = []
     meter = Meter(told.append)

@@ -2,10 +2,12 @@
 
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, cast
 
+from resto.background import HELPER
 from resto.clock import monotonic
 from resto.counts import amount_told
 from resto.names import shown
@@ -17,6 +19,9 @@ __all__ = ["ProgressBar"]
 
 # Seconds between two lines where nobody watches a bar.
 LINE_INTERVAL = 60.0
+
+# Seconds between two looks whether it is time for a line, or for a bar to show how long it has taken.
+TICK = 1.0
 
 
 class ProgressBar:
@@ -56,11 +61,12 @@ class ProgressBar:
 
 
 class _Shown(Protocol):
+    @property
+    def close(self) -> Callable[[], None]: ...
+
     def follow(self, progress: Progress) -> None: ...
 
     def beside(self) -> AbstractContextManager[None]: ...
-
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,23 +92,29 @@ class _Lines:
         self._what = what
         self._words = words
         self._said = monotonic()
-        self._last = Progress(0)
+        self._before = self._now = Progress(0)
+        self._lock = threading.Lock()
+        # Nobody is told anything while a single file is on its way.
+        self.close = HELPER.every(TICK, self._say_in_time)
 
     def follow(self, progress: Progress) -> None:
-        seconds = monotonic() - self._said
-        if seconds < LINE_INTERVAL:
-            return
-        left = _seconds_left(progress, self._last, seconds)
-        ending = "" if left is None else f", {duration(left)} left"
-        sys.stderr.write(shown(f"{self._what}: {self._words.of(progress)}{ending}") + "\n")
-        sys.stderr.flush()
-        self._said += seconds
-        self._last = progress
+        self._now = progress
+        self._say_in_time()
+
+    def _say_in_time(self) -> None:
+        with self._lock:
+            now, seconds = self._now, monotonic() - self._said
+            if seconds < LINE_INTERVAL:
+                return
+            left = _seconds_left(now, self._before, seconds)
+            ending = "" if left is None else f", {duration(left)} left"
+            sys.stderr.write(shown(f"{self._what}: {self._words.of(now)}{ending}") + "\n")
+            sys.stderr.flush()
+            self._said += seconds
+            self._before = now
 
     def beside(self) -> AbstractContextManager[None]:
         return nullcontext()
-
-    def close(self) -> None: ...
 
 
 def _seconds_left(progress: Progress, before: Progress, seconds: float) -> float | None:
@@ -125,6 +137,7 @@ class _Bar:
 
     def __init__(self, what: str, words: _Words, *, leave: bool) -> None:
         self._bar = _bar(what, words, leave=leave)
+        self._end = HELPER.every(TICK, self._bar.refresh)
 
     def follow(self, progress: Progress) -> None:
         self._bar.progress = progress
@@ -135,6 +148,7 @@ class _Bar:
         return cast("AbstractContextManager[None]", self._bar.external_write_mode(sys.stdout))
 
     def close(self) -> None:
+        self._end()
         self._bar.close()
 
 

@@ -342,6 +342,8 @@ def _repair(
 
 def _size_sent(storage: ReplicatedStorage, outcome: Outcome) -> int:
     """Return how large a file was that was sent; 0 if that cannot be told."""
+    if outcome.ok and outcome.action == "repair" and type(outcome.value) is int:  # and not a bool
+        return outcome.value
     if outcome.ok and outcome.action == "upload" and isinstance(storage, HybridStorage):
         with suppress(OSError, ConfigurationError):
             return storage.size(outcome.name)

@@ -77,17 +77,16 @@ class Copying:
         with holding(lease):
             return leased_job(Job("repair", host, name, partial(self._repair, host, name, truth)))
 
-    def _repair(self, host: str, name: str, truth: Truth) -> bool:
-        """Make a host equal to the truth, and return whether it has the file then."""
+    def _repair(self, host: str, name: str, truth: Truth) -> int:
+        """Make a host equal to the truth, and return how many bytes were sent; False if it does not have the file then, True if it had it."""
         require_canonical(name)
         source = find_source(truth, host, name, partial(self._ask, name))
         if source is None:
             if truth.is_present and self._is_anywhere(name) and self._is_doubtful(truth):
                 raise UndecidedError(host, name, "repair", f"{truth.hosts[0]} would know it, but has lost its files")
             self.guarded("repair", self.withdraw, host, name).call()
-        elif source != host:
-            self._copy(source, host, name)
-        return source is not None
+            return False
+        return True if source == host else self._copy(source, host, name)
 
     def _is_anywhere(self, name: str) -> bool:
         """Tell whether any host may have a file: one that lacks it must not become a witness against one that has it."""
@@ -99,7 +98,7 @@ class Copying:
     def _ask(self, name: str, host: str) -> Outcome:
         return self.guarded("exists", self.exists, host, name).run()
 
-    def _copy(self, source: str, host: str, name: str) -> None:
+    def _copy(self, source: str, host: str, name: str) -> int:
         self.require(host, name, "repair")
         read = self.guarded("download", partial(download, self.transport_for), source, name).run()
         if read.error is not None:
@@ -107,19 +106,20 @@ class Copying:
                 host, name, "repair", f"it cannot be copied from {source}: {read.error}"
             ) from read.error
         with read.value as content:
-            self.guarded("repair", self._send, host, name, content).call()
+            sent: int = self.guarded("repair", self._send, host, name, content).call()
+        return sent
 
-    def _send(self, host: str, name: str, content: BinaryIO) -> bool:
-        """Send a file, unless the host has stored it before, and answered too late."""
+    def _send(self, host: str, name: str, content: BinaryIO) -> int:
+        """Send a file, and return its size; True if the host has stored it before, and answered too late."""
         transport, lease = self.transport_for(host), current_lease()
         sent = cast("BinaryIO", leased(content, lease))
         if finish(has_got(transport, host, name, sent, lease)):
-            return False
+            return True
         size = content.seek(0, os.SEEK_END)
         content.seek(0)
-        existed = transport.create(host, name, sent)
+        transport.create(host, name, sent)
         count_sent(host, size)
-        return existed
+        return size
 
 
 def claimed_jobs(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from resto.traffic import count_listed
 from resto.transports.base import Directory
 from resto.transports.limits import MAX_TEXT, LongAnswerError
 
@@ -41,6 +42,7 @@ def parse_autoindex(stream: Readable) -> Directory:
     directories: set[str] = set()
     files: dict[str, int | None] = {}
     others: dict[str, str] = {}
+    told = 0
 
     def add(entry: dict[str, Any]) -> None:
         # While the text is parsed, so that no list of all entries is needed.
@@ -57,19 +59,25 @@ def parse_autoindex(stream: Readable) -> Directory:
         else:
             raise ValueError("an entry has no type")
 
-    _read_entries(stream, add)
+    def tell() -> None:
+        nonlocal told
+        count_listed(len(files) - told)
+        told = len(files)
+
+    _read_entries(stream, add, tell)
     directory = Directory.of(directories, files)
     directory.others.update(others)
     return directory
 
 
-def _read_entries(stream: Readable, add: Callable[[dict[str, Any]], None]) -> None:
+def _read_entries(stream: Readable, add: Callable[[dict[str, Any]], None], tell: Callable[[], None]) -> None:
     # Names need not be text: what is not UTF-8 is kept as it is.
     decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
     entries = _Entries(add)
     unread = ""
     while block := stream.read(_BLOCK):
         unread = entries.take(unread + decode(block))
+        tell()
     entries.end(unread + decode(b"", final=True))
 
 

@@ -12,6 +12,7 @@ from xml.parsers import expat
 from django.core.exceptions import SuspiciousFileOperation
 
 from resto.names import clean_name, unquote_name
+from resto.traffic import count_listed
 from resto.transports.base import Directory
 from resto.transports.limits import MAX_TEXT, LongAnswerError
 from resto.transports.messages import Stream
@@ -235,6 +236,7 @@ def _responses(stream: Stream) -> Iterator[tuple[str, _Said]]:
     while block := stream.read(_BLOCK):
         parser.Parse(block)
         guard.look_at(block)
+        count_listed(sum(said[0] is False for _, said in complete))
         yield from complete
         complete.clear()
     parser.Parse(b"", True)  # noqa: FBT003 - it takes no keywords

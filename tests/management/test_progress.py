@@ -1,6 +1,7 @@
 """How commands show how far they are."""
 
 import io
+import re
 import sys
 import threading
 
@@ -9,6 +10,7 @@ import pytest
 from resto.management import progress as module
 from resto.management.progress import ProgressBar
 from resto.progress import Progress
+from sites.workshop.site import wait_until
 
 
 @pytest.fixture
@@ -61,6 +63,24 @@ def test_time_that_is_left_is_that_of_the_last_minute(clock, capsys):
     assert lines(clock, capsys, *((60, one) for one in told))[-1] == "default: 910 of 1,000 files, 9 minutes left"
 
 
+def test_line_comes_also_while_nothing_is_told(clock, capsys, monkeypatch):
+    """As where one large file is on its way."""
+    monkeypatch.setattr(module, "TICK", 0.001)
+    written = threading.Event()
+
+    class Stream(io.StringIO):
+        def flush(self):
+            written.set()
+
+    stream = Stream()
+    monkeypatch.setattr("sys.stderr", stream)
+    with ProgressBar("default") as bar:
+        bar.follow(Progress(1, 2, is_final=True))
+        clock[0] += 61
+        assert written.wait(60)
+    assert stream.getvalue() == "default: 1 of 2 files, 61 seconds left\n"
+
+
 def test_other_things_are_called_by_their_name(clock, capsys):
     told = (60, Progress(1, sent_bytes=2))
     assert lines(clock, capsys, told, things="names", moved="restored") == ["default: 1 names, 2 bytes restored"]
@@ -107,6 +127,17 @@ def test_bar_moves_on_after_a_leap(monkeypatch):
         for done in (90_000, 90_001, 90_002):
             bar.follow(Progress(done, 100_000))
             assert f"{done:,} of 100,000 files so far" in terminal.getvalue()
+
+
+def test_bar_shows_how_long_it_has_taken_also_while_nothing_is_told(monkeypatch):
+    monkeypatch.setattr(module, "TICK", 0.001)
+    seconds = iter(range(1000, 100_000))
+    monkeypatch.setattr("tqdm.std.time", lambda: next(seconds))
+    terminal = terminal_in(monkeypatch)
+    with ProgressBar("default"):
+        wait_until(lambda: terminal.getvalue().count("\r") > 3)
+    assert "0 files [00:00" in terminal.getvalue()
+    assert re.search(r"0 files \[00:0[1-9]", terminal.getvalue())
 
 
 def test_bar_needs_no_thread(monkeypatch):

@@ -295,6 +295,22 @@ def test_progress_is_told(storage, servers, clock):
     assert told[-1] == Progress(3, 3, sent_bytes=3, is_final=True)
 
 
+def test_progress_has_the_bytes_that_hosts_without_a_master_copy_get(settings, servers, clock):
+    settings.RESTO_MEDIA_HOSTS = [server.url for server in servers]
+    options = {"fatal_exceptions": False, "write_quorum": 1}
+    settings.STORAGES = {"default": {"BACKEND": "resto.storage.DistributedStorage", "OPTIONS": options}}
+    storage = storages["default"]
+    servers[1].refuse = True
+    for size in (0, 5, 7):
+        storage.save(str(size), ContentFile(b"x" * size))
+    storage.delete("7")
+    servers[1].refuse = False
+    clock[0] += 10
+    told = []
+    assert drain(progress=told.append) == Drained(done=3)
+    assert told[-1] == Progress(3, 3, sent_bytes=5, is_final=True)
+
+
 def test_progress_knows_how_much_is_due(storage, servers, clock, monkeypatch):
     monkeypatch.setattr("resto.progress.INTERVAL", 0)
     monkeypatch.setattr("resto.repair.drain.BATCH", 2)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resto import traffic
 from resto.transports import Directory, listings
 
 
@@ -24,6 +25,17 @@ def file(name, size=5):
 def test_files_and_directories():
     directory = parse({"name": "sub", "type": "directory", "mtime": "x"}, file("a.txt"), file("empty", 0))
     assert directory == Directory({"sub"}, {"a.txt": 5, "empty": 0}, {})
+
+
+def test_files_are_counted_as_they_arrive(monkeypatch):
+    monkeypatch.setattr(listings, "_BLOCK", 50)
+    counted = []
+    with traffic.listening(counted.append):
+        parse(*(file(f"{number}.txt") for number in range(20)), {"name": "sub", "type": "directory"})
+    assert sum(counted) == 20
+    assert len([*filter(None, counted)]) > 5
+    parse(file("a.txt"))
+    assert sum(counted) == 20
 
 
 def test_an_empty_directory():

@@ -16,9 +16,10 @@ from resto.repair.restore.choice import Missing, Wanted, choose, is_proven, know
 from resto.repair.restore.report import Finding, RestoreOptions, RestoreReport, Told
 from resto.repair.sync.hosts import MAX_PROBLEMS, Hosts, Listings, in_turn, tells
 from resto.repair.sync.report import problem_of, unreadable
-from resto.repair.sync.walk import Node, Walk
+from resto.repair.sync.walk import Node, Walk, files_of
 from resto.storage import HybridStorage, host_findings
 from resto.storage.restoring import begin_restore, end_restore
+from resto.traffic import listening
 from resto.transports import Directory
 
 
@@ -107,7 +108,8 @@ class Restore:
             self._meter.is_final = not walk.has_more and not any(report.unlisted for report in self.report.hosts)
             self._deal_with_missing()
 
-        walk.go(self._options.prefix, finish_group)
+        with listening(lambda number: self._meter.arrive(self._names(number))):
+            walk.go(self._options.prefix, finish_group)
         if all(report.unlisted for report in self.report.hosts):
             self.report.problems.append(
                 "no host lists its directories, so that only names can be found that something is pending for"
@@ -130,6 +132,7 @@ class Restore:
         there = {part for listing in theres.values() if listing for part in listing.files}
         present = len(there & here.files.keys())
         self.report.present += present
+        self._meter.settle(self._names(files_of(theres)))
         self._meet(len(there))
         self._meter.add(present)
         for part in sorted(there - here.files.keys()):
@@ -139,6 +142,10 @@ class Restore:
                 self._tell(Finding(name, "failed", "", _known(sizes), problem))
             else:
                 self._missing.append(Missing(name, sizes))
+
+    def _names(self, files: int) -> int:
+        """Return how many names that is about, as each host lists its files."""
+        return files // max(1, len(self._hosts.reports))
 
     def _deal_with_missing(self) -> None:
         missing, self._missing = self._missing, []

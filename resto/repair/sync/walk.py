@@ -16,10 +16,11 @@ from resto.repair.sync.hosts import Hosts, Listings, lacks
 from resto.repair.sync.report import Difference, Found, Notice, SyncOptions, SyncReport
 from resto.repair.sync.unfinished import Unfinished
 from resto.storage import ReplicatedStorage
+from resto.traffic import listening
 from resto.transports import Directory
 
 
-__all__ = ["Comparison", "Node", "Walk"]
+__all__ = ["Comparison", "Node", "Walk", "files_of"]
 
 # How many directories are looked at before something is done about what differs in them. So many others are asked for
 # meanwhile, which hides the way to the hosts and back.
@@ -235,6 +236,11 @@ class Walk:
             self._problems.append(f"{name!r} is too deep to be looked into")
 
 
+def files_of(theres: Listings) -> int:
+    """Return how many files listings have had, each for each host, as they were counted while they were read."""
+    return sum(len(there.files) for there in theres.values() if there is not None)
+
+
 def _owners(theres: Listings) -> dict[str, list[str]]:
     """Return which hosts have each of the directories in a directory."""
     owners: dict[str, list[str]] = {}
@@ -269,14 +275,26 @@ class Comparison(Generic[StorageT]):
         self.report = SyncReport(list(self._hosts.reports.values()))
 
     def _walk(self, browse: Browse, visit: Visit, after_group: Callable[[], None]) -> None:
-        walk = Walk(self._hosts, browse, visit, self.report.problems, has_truth=self.has_truth, left_out=self._left_out)
+        def settle_and_visit(node: Node, here: Directory, theres: Listings) -> None:
+            self._meter.settle(files_of(theres))
+            visit(node, here, theres)
+
+        walk = Walk(
+            self._hosts,
+            browse,
+            settle_and_visit,
+            self.report.problems,
+            has_truth=self.has_truth,
+            left_out=self._left_out,
+        )
 
         def finish_group() -> None:
             self._meter.is_final = self._meter.is_final or not walk.has_more
             after_group()
             self._unfinished.sweep()
 
-        walk.go(self._options.prefix, finish_group)
+        with listening(self._meter.arrive):
+            walk.go(self._options.prefix, finish_group)
 
     def _notice(self, node: Node, here: Directory, theres: Listings) -> None:
         """Tell what in a directory is not compared."""

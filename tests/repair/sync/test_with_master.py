@@ -15,6 +15,7 @@ from resto.executors import Executor
 from resto.progress import Progress
 from resto.storage import HybridStorage
 from resto.testing import TestHttpServer
+from resto.transports import multistatus
 from sites.workshop.site import files_below
 
 
@@ -375,9 +376,28 @@ def test_what_is_sent_counts_in_one_directory(make, resto_server_factory, media_
     told = []
     compare(storage, told)
 
-    assert {one.total for one in told} == {100}
+    assert {one.total for one in told if one.done} == {100}
     assert {one.done for one in told} >= {*range(1, 101)}
     assert told[-1] == Progress(100, 100, sent_bytes=398, total_bytes=398, is_final=True)
+
+
+def test_total_grows_while_a_listing_arrives(make, server, media_root, monkeypatch):
+    """That of a large directory takes long, and nothing else is known before it has come."""
+    monkeypatch.setattr(multistatus, "_BLOCK", 1_000)
+    names = [f"{number}.txt" for number in range(100)]
+    write(media_root, dict.fromkeys(names, b"1"))
+    for name in names:
+        server.create_file(name, b"1")
+    storage = make(server)
+
+    told = []
+    compare(storage, told)
+
+    before = [one.total for one in told if not one.done]
+    assert len([*filter(None, before)]) > 5
+    assert before == sorted(before)
+    assert not any(one.is_final for one in told if not one.done)
+    assert told[-1] == Progress(100, 100, is_final=True)
 
 
 def test_total_grows_with_the_directories(make, server, media_root):
