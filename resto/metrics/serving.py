@@ -1,14 +1,17 @@
 """Metrics from a process that is no web server."""
 
 import re
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import AF_INET6
+from socket import AF_INET6, SHUT_RDWR, socket
+from typing import Any
 from urllib.parse import urlsplit
 
+from resto.clock import monotonic
 from resto.exceptions import ConfigurationError
 from resto.metrics import exposed
 from resto.metrics.access import has_token, shows_token
@@ -21,6 +24,12 @@ _HOST = "127.0.0.1"
 
 _ADDRESS = re.compile(r"(?:(?:\[(?P<host6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\[\]/@\s]+)):)?(?P<port>\d{1,5})", re.ASCII)
 _MAX_PORT = 65_535
+
+# Connections at a time, and seconds for which one is served at most: Prometheus gives up after ten.
+MOST, LONGEST = 16, 15.0
+
+# Seconds for which it is waited that a connection ends which was cut.
+MOMENT = 1.0
 
 # Seconds between two looks whether to end.
 _LOOKS = 0.1
@@ -72,8 +81,52 @@ def serving(address: tuple[str, int]) -> Iterator[str]:
 
 
 class _Server(ThreadingHTTPServer):
+    """Serves so many connections at a time, and for so long each, whatever those who open them do."""
+
     daemon_threads = True
     block_on_close = False  # for whoever keeps a connection
+    request_queue_size = MOST
+
+    def __init__(self, *args: Any) -> None:
+        self._room = threading.Condition()
+        self._open: dict[socket, float] = {}  # since when, the oldest first
+        super().__init__(*args)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._room:
+            if len(self._open) >= MOST:
+                _cut(next(iter(self._open)))
+                self._room.wait_for(lambda: len(self._open) < MOST, MOMENT)
+            has_room = len(self._open) < MOST
+            if has_room:
+                self._open[request] = monotonic()
+        if has_room:
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._room:
+            self._open.pop(request, None)
+            self._room.notify()
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Cut connections that have taken too long: between two requests it is called each tenth of a second."""
+        with self._room:
+            for request, since in self._open.items():
+                if monotonic() - since > LONGEST:
+                    _cut(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), OSError):  # that somebody has gone, or was cut, is nobody's affair
+            super().handle_error(request, client_address)
+
+
+def _cut(request: socket) -> None:
+    """End a connection, so that the thread that waits for it goes on."""
+    with suppress(OSError):
+        request.shutdown(SHUT_RDWR)
 
 
 class _Server6(_Server):
@@ -82,8 +135,6 @@ class _Server6(_Server):
 
 class _Handler(BaseHTTPRequestHandler):
     """Answers GET and HEAD."""
-
-    timeout = 30  # seconds that a request may take to arrive
 
     def do_GET(self) -> None:
         status, content, headers = self._answer()

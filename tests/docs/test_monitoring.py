@@ -63,6 +63,13 @@ def test_expressions_are_about_what_the_site_tells(name, expression):
         assert set(re.findall(r"(\w+)=", matcher)) <= labels
 
 
+def test_legends_are_of_labels_that_their_expressions_keep():
+    for panel in DASHBOARD["panels"]:
+        for target in panel["targets"]:
+            kept = {label for group in re.findall(r"\bby \(([^)]*)\)", target["expr"]) for label in group.split(", ")}
+            assert set(re.findall(r"{{(\w+)}}", target.get("legendFormat", ""))) <= kept, panel["title"]
+
+
 def test_each_metric_is_documented():
     assert set(re.findall(r"^\| `(resto_\w+)`", OBSERVE, re.MULTILINE)) == told().keys() - {
         f"resto_action_duration_seconds_{suffix}" for suffix in ("bucket", "count", "sum")
@@ -113,6 +120,21 @@ def promtool():
     elif found is None:
         pytest.skip("there is no promtool")
     return found
+
+
+def test_panels_are_understood(promtool, tmp_path):
+    """With what Grafana puts in the place of its variables."""
+    asked = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+    rules = [
+        {"record": f"panel:{number}", "expr": expr.replace("$__rate_interval", "5m").replace("$storage", ".*")}
+        for number, expr in enumerate(asked)
+    ]
+    assert not [rule["expr"] for rule in rules if "$" in rule["expr"]]
+    path = tmp_path / "panels.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+    done = subprocess.run([promtool, "check", "rules", path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"SUCCESS: {len(asked)} rules found" in done.stdout
 
 
 def test_alerts_fire_and_end(promtool):

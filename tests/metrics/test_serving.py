@@ -1,12 +1,16 @@
 """Metrics from a process that is no web server."""
 
 import socket
+import threading
+import time
 
 import pytest
 import requests
 
 from resto.exceptions import ConfigurationError
+from resto.metrics import serving as module
 from resto.metrics.serving import parse_address, serving
+from sites.workshop.site import wait_until
 
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("new_overview")]
@@ -74,6 +78,53 @@ def test_it_ends():
         idle = socket.create_connection((host, port))
     with idle, pytest.raises(ConnectionRefusedError):
         socket.create_connection((host, port))
+
+
+@pytest.fixture
+def few(monkeypatch):
+    monkeypatch.setattr(module, "MOST", 3)
+
+
+@pytest.fixture
+def connect(url):
+    """A function: somebody connects, and sends as much as is given."""
+    opened = []
+
+    def connect(sent):
+        connection = socket.create_connection(parse_address(url.split("/")[2]))
+        opened.append(connection)
+        connection.sendall(sent)
+        return connection
+
+    yield connect
+    for connection in opened:
+        connection.close()
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /metrics HTTP/1.0\r\nHost: x\r\nA: "])
+def test_those_who_send_no_request_keep_nobody_out(few, url, connect, sent, capfd):
+    """The oldest has to go for somebody new, and there are never more threads than that."""
+    idle = [connect(sent) for _ in range(10)]
+    assert requests.get(url).status_code == 200
+    wait_until(lambda: sum("process_request_thread" in one.name for one in threading.enumerate()) <= 3)
+    assert idle[0].recv(1) == b""
+    assert capfd.readouterr().err == ""
+
+
+def test_nobody_stays_for_long(monkeypatch, url, connect):
+    """Also who sends a byte now and then."""
+    monkeypatch.setattr(module, "LONGEST", 0.2)
+    slow = connect(b"GET /")
+    slow.settimeout(60)
+    with pytest.raises(OSError, match=r"reset by peer|Broken pipe"):
+        drip(slow)
+
+
+def drip(connection):
+    """Send a byte now and then, for ever."""
+    while True:
+        connection.sendall(b"x")
+        time.sleep(0.02)
 
 
 def test_port_that_is_taken(url):
