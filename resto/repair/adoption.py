@@ -36,6 +36,7 @@ class Adoption:
         self.alias = alias
         self.hosts = hosts
         self._storage = storage
+        self._faults: dict[str, str] = {}  # of hosts that are adopted: in full -> without what to do
         self._master = storage if isinstance(storage, HybridStorage) else None
         self.location = None if self._master is None else self._master.location
         self.role = "the master copy" if self._master is not None and not hosts else f"hosts of {alias}"
@@ -50,6 +51,8 @@ class Adoption:
         """
         findings = self._storage.recognition.examine()
         for host, finding in findings.items():
+            if finding.problem is not None and host in self.hosts:
+                self._faults[str(finding.problem)] = finding.problem.problem
             is_wrong = finding.kind == "taken" or (finding.kind == "served" and host in self.hosts)
             if is_wrong and finding.problem is not None:
                 raise finding.problem
@@ -83,6 +86,9 @@ class Adoption:
                 one.missing, one.different, one.extra = counted.missing, counted.different, counted.extra
         if self.hosts:
             report.hosts = [one for one in report.hosts if one.host in self.hosts]
+            for one in report.hosts:
+                # What it is, without what to do about it: that is being done.
+                one.problems = [self._faults.get(problem, problem) for problem in one.problems]
         return report
 
     def unseen_host(self, report: SyncReport) -> str:

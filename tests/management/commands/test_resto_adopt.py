@@ -111,6 +111,8 @@ def test_host_that_has_lost_its_disk_for_good(storage, begin, servers):
     text = adopt(host=[servers[0].url])
     assert f"{servers[0].url} has 0 files in common" in text
     assert "lacks 1" in text
+    assert "it has lost its files, or its disk" in text
+    assert "resto_adopt" not in text  # to run that is no advice to who does
     assert servers[1].url not in text
     assert problems() == ["", ""]
     call_command("resto_sync", verbosity=0, stdout=io.StringIO())
