@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from resto import views
 from resto.models import Pending
+from resto.page.looks import Looks
+from resto.page.now import now
 from resto.record import opening
 from resto.repair import overview
 from resto.repair.unusable import unusable_storages
@@ -131,6 +133,7 @@ def test_whatever_is_wrong_is_named_and_nothing_is_raised(media_root, change):
         text, is_wrong = checked()
         said = {command: said_by(command, *options) for command, (options, _) in COMMANDS.items()}
         said["ready"] = said_by_ready()
+        on_page = "\n".join(now(Looks()).wrong)
     if not is_wrong or name == "RESTO_SECRETS":  # no option of this site names one
         return
     named = re.compile(WORDS.get(name, name.removeprefix("RESTO_").lower()), re.IGNORECASE)
@@ -139,6 +142,14 @@ def test_whatever_is_wrong_is_named_and_nothing_is_raised(media_root, change):
         sentence, code = said[where]
         assert named.search(sentence) or "STORAGES['default']" in sentence, (where, sentence)
         assert code
+    if name in (
+        "STORAGES",
+        "BACKEND",
+        "RESTO_DATABASE",
+        "RESTO_LEASE",
+        "RESTO_GRACE",
+    ):  # of options it says what hosts answer
+        assert named.search(on_page) or "STORAGES['default']" in on_page
 
 
 @pytest.fixture
