@@ -88,11 +88,15 @@ def vendor() -> str:
     Raises:
         ConfigurationError: There is no such database.
     """
+    return str(connections[_alias()].vendor)
+
+
+def _alias() -> str:
     alias = get_setting("DATABASE")
     if not isinstance(alias, str) or alias not in connections:
         problem = f"RESTO_DATABASE names the database {alias!r}, which DATABASES does not have"
         raise ConfigurationError(problem, f"It has: {', '.join(connections)}.", "E013")
-    return str(connections[alias].vendor)
+    return alias
 
 
 # What the database was called when the site started.
@@ -296,7 +300,7 @@ def connected() -> AbstractContextManager[BaseDatabaseWrapper]:
         ConfigurationError: The table is missing, or there is no such database.
         DatabaseError: A test must not use the database.
     """
-    vendor()
+    _alias()
     caller = _served()
     problem = _prohibition(caller.alias)
     if problem is not None:

@@ -8,7 +8,7 @@ from resto.exceptions import ConfigurationError
 from resto.executors.queue import LONGEST_DELAY
 from resto.record import rows
 from resto.record.rows import LATEST_FIRST, Conditions, Row, in_parts
-from resto.settings import get_setting, remembered
+from resto.settings import get_setting
 
 
 __all__ = [
@@ -48,7 +48,6 @@ def lease_seconds() -> float:
     return durations()[0]
 
 
-@remembered
 def durations() -> tuple[float, float]:
     """Return how many seconds rows belong to whoever holds them, and how many a request of unknown fate may still arrive.
 

@@ -159,6 +159,8 @@ def problem_of_storage(alias: str) -> str:
     """
     try:
         problems = _made(alias).problems()
-    except Exception as error:  # noqa: BLE001 - whatever a subclass or a plugin raises
-        return str(error).removeprefix(f"STORAGES[{alias!r}]: ")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a subclass or a plugin raises, SystemExit too
+        return str(error).removeprefix(f"STORAGES[{alias!r}]: ") or repr(error)
     return str(problems[0]) if problems else ""

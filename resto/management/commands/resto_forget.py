@@ -15,8 +15,7 @@ from resto.names import shown
 from resto.progress import Progress
 from resto.record import database, identities
 from resto.record.chosen import forget_host, names_by_storage
-from resto.repair.unusable import unusable_entries
-from resto.storage.finding import find_host, replicated_storages
+from resto.storage.finding import find_host, name_in_storages, replicated_storages, unusable_backends
 
 
 __all__ = ["Command"]
@@ -57,8 +56,9 @@ class Command(InterruptibleCommand):
             raise CommandError('Nothing is recorded: "resto" is not in INSTALLED_APPS.')
         found = {alias: number for alias, number in names_by_storage(host).items() if not aliases or alias in aliases}
         require_known([alias for alias in aliases if alias not in found])  # what is recorded may be of one that is gone
-        for one in unusable_entries([*found]) if found else ():
-            raise CommandError(shown(f"{one.sentence} Does it have this host? Correct it first."))
+        for alias, problem in unusable_backends([*found]).items() if found else ():
+            question = "Does it have this host? Correct it first."
+            raise CommandError(shown(f"{name_in_storages(alias)}: {problem}. {question}"))
         standing = _standing(host)
         gone = {alias: number for alias, number in found.items() if alias not in standing}
         for alias in standing:
