@@ -45,13 +45,13 @@ def check_backends(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 def _unusable(alias: Any, problem: str) -> CheckMessage:
     backend = None if alias in misshapen_storages() else storage_settings()[alias].get("BACKEND")
     if not isinstance(backend, str):
-        return Error(f"{name_in_storages(alias)}: {problem}", hint=_SHAPE, id="resto.E029")
+        return Error(f"{name_in_storages(alias)}: {problem}", hint=_SHAPE, id="resto.E033")
     question = _question(backend)
     if question or backend.startswith("resto."):
         hint = question or f"Those of resto are {', '.join(_BACKENDS)}."
         return Error(f"{name_in_storages(alias)}: {problem}", hint=hint, id="resto.E023")
     # It may be that nobody needs it on this machine.
-    return checks.Warning(f"{name_in_storages(alias)}: {problem}", hint="Correct it, or install it.", id="resto.W017")
+    return checks.Warning(f"{name_in_storages(alias)}: {problem}", hint="Correct it, or install it.", id="resto.W020")
 
 
 def _question(backend: str) -> str:

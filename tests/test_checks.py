@@ -651,7 +651,7 @@ def test_codes_are_unique():
         "E025",
         "E026",
         "E028",
-        "E029",
+        "E033",
         "W001",
         "W002",
         "W003",
@@ -667,8 +667,8 @@ def test_codes_are_unique():
         "W014",
         "W015",
         "W016",
-        "W017",
         "W019",
+        "W020",
     ]
 
 
@@ -694,9 +694,9 @@ def test_codes_are_tested():
         "E026",
         "E027",
         "E028",
-        "E029",
         "E031",
         "E032",
+        "E033",
         "W004",
         "W001",
         "W002",
@@ -713,7 +713,7 @@ def test_codes_are_tested():
         "W014",
         "W015",
         "W016",
-        "W017",
         "W019",
+        "W020",
     }
     assert codes == tested

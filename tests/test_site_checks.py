@@ -64,7 +64,7 @@ def check_two(settings, tmp_path):
 def test_entry_that_is_no_storage(settings, entry, problem):
     settings.STORAGES = {"media": entry}
     [message] = run()
-    assert (message.id, message.level) == ("resto.E029", checks.ERROR)
+    assert (message.id, message.level) == ("resto.E033", checks.ERROR)
     assert message.msg == f"STORAGES['media']: {problem}"
     assert message.hint.startswith("Write STORAGES as {alias: {'BACKEND': 'path.of.a.Class'")
 
@@ -72,7 +72,7 @@ def test_entry_that_is_no_storage(settings, entry, problem):
 def test_storages_that_are_no_mapping(settings):
     settings.STORAGES = [HYBRID]
     [message] = run()
-    assert (message.id, message.msg) == ("resto.E029", "STORAGES: it is of type list, and must be a mapping")
+    assert (message.id, message.msg) == ("resto.E033", "STORAGES: it is of type list, and must be a mapping")
     settings.STORAGES = {1: {"BACKEND": HYBRID}}
     [message] = run()
     assert message.msg == "STORAGES[1]: its alias is of type int, and must be a string"
@@ -81,7 +81,7 @@ def test_storages_that_are_no_mapping(settings):
 def test_backend_of_others_that_cannot_be_imported(settings):
     settings.STORAGES = {"media": {"BACKEND": "no.such.Storage"}}
     [message] = run()
-    assert (message.id, message.level) == ("resto.W017", checks.WARNING)
+    assert (message.id, message.level) == ("resto.W020", checks.WARNING)
     assert message.msg.startswith("STORAGES['media']: its BACKEND 'no.such.Storage' cannot be imported: Module")
 
 

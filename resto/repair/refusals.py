@@ -30,7 +30,7 @@ def usable_storage(alias: str) -> object:
         ConfigurationError: Nobody can say what it has there.
     """
     if {alias, None} & misshapen_storages().keys():
-        raise ConfigurationError(f"STORAGES has no usable {alias!r}", "See what manage.py check says.", "E029")
+        raise ConfigurationError(f"STORAGES has no usable {alias!r}", "See what manage.py check says.", "E033")
     found = storages[alias] if alias in storage_settings() else None
     if isinstance(found, ReplicatedStorage):
         found.require_sound_options()
