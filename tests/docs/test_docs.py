@@ -38,6 +38,7 @@ from resto.transports.webdav import WebDAVTransport
 
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 CHOOSING = (ROOT / "docs" / "choosing-a-storage.md").read_text()
+WHEN_HOSTS_FAIL = (ROOT / "docs" / "when-hosts-fail.md").read_text()
 SOURCES = {path: path.read_text() for path in sorted((ROOT / "resto").rglob("*.py"))}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 VERSIONS = {
@@ -233,10 +234,10 @@ def test_observer_is_that_of_the_example():
 def test_numbers_are_those_of_the_code():
     assert f"up to {thread.MAX_THREADS} for the process, up to {thread.MAX_THREADS_PER_HOST} for one host" in CHOOSING
     assert f"more than {names.MAX_PART_BYTES} bytes" in SETTINGS
-    assert f"no answer, {health.MAX_FAILURES} times in a row" in CHOOSING
-    assert f"not asked for about {health.FIRST_PAUSE} second:" in CHOOSING
-    assert f"twice as long, up to about {health.LONGEST_PAUSE} seconds" in CHOOSING
-    assert f"for up to {health.PROBE_PATIENCE} seconds; then another one" in CHOOSING
+    assert f"no answer, {health.MAX_FAILURES} times in a row" in WHEN_HOSTS_FAIL
+    assert f"not asked for about {health.FIRST_PAUSE} second:" in WHEN_HOSTS_FAIL
+    assert f"twice as long, up to about {health.LONGEST_PAUSE} seconds" in WHEN_HOSTS_FAIL
+    assert f"for up to {health.PROBE_PATIENCE} seconds; then another one" in WHEN_HOSTS_FAIL
 
 
 def test_import_paths_lead_somewhere():
@@ -257,7 +258,7 @@ def test_recipe_for_task_queues_sends_files(reader):
 
 @pytest.mark.django_db
 def test_view_tells_how_the_hosts_are(reader, rf):
-    blocks = read_blocks(ROOT / "docs" / "record.md")
+    blocks = read_blocks(ROOT / "docs" / "status.md")
     (view,) = [block for block in blocks if block.text.startswith("# mysite/health.py")]
     exec(view.text, reader.namespace)
     hosts = [server.url for server in reader.servers]

@@ -1,4 +1,4 @@
-"""What remains when something fails: one table, which is tried here cell by cell, and which docs/record.md shows.
+"""What remains when something fails: one table, which is tried here cell by cell, and which docs/every-failure.md shows.
 
 A cell is a failure, a storage and a change. What the table says of it holds at once. After the time in the last column, and
 not before, a drain makes all hosts equal, to the master copy if there is one, and nothing is pending any more.
@@ -60,7 +60,7 @@ WITH_MASTER = HYBRID + LENIENT
 DISTRIBUTED, LENIENT_DISTRIBUTED = ("Distributed",), ("lenient Distributed",)
 WITHOUT_MASTER = DISTRIBUTED + LENIENT_DISTRIBUTED
 
-# How docs/record.md calls them.
+# How docs/every-failure.md calls them.
 STORAGES_IN_DOCS = {
     HYBRID: "Hybrid, `fatal_exceptions` on",
     LENIENT: "Hybrid, `fatal_exceptions` off; Async",
@@ -350,7 +350,7 @@ def line_in_docs(row):
 
 def test_documentation_shows_the_table():
     table = "\n".join([HEAD, "|" + "---|" * 9, *map(line_in_docs, TABLE)])
-    assert f"\n{table}\n" in (ROOT / "docs" / "record.md").read_text(), table
+    assert f"\n{table}\n" in (ROOT / "docs" / "every-failure.md").read_text(), table
 
 
 # Trying it.
