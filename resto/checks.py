@@ -296,12 +296,14 @@ def _check_quorum(where: str, storage: DistributedStorage) -> Iterable[CheckMess
 
 
 def _check_listing(where: str, storage: DistributedStorage) -> Iterable[CheckMessage]:
-    """Warn if the files of a storage cannot be listed: there is no directory that could be, in their place."""
+    """Warn if the files of a storage cannot be listed, or only as long as some of its hosts answer."""
     silent = [host for host in storage.hosts if not storage.transport_for(host).supports_listdir]
     if silent:
         transport = type(storage.transport_for(silent[0])).__name__
+        able = [host for host in storage.hosts if host not in silent]
+        what = f"works only while {' or '.join(able)} answers" if able else "raises NotImplementedError"
         yield checks.Warning(
-            f"{where}: listdir() raises NotImplementedError, as {transport} cannot list the files of {', '.join(silent)}",
+            f"{where}: listdir() {what}, as {transport} cannot list the files of {', '.join(silent)}",
             hint="Take the transport 'webdav' where hosts speak WebDAV. If nothing on the site lists files, silence this.",
             id="resto.W012",
         )

@@ -52,7 +52,7 @@ class Host:
 
     Attributes:
         address: What the settings call it, such as ``"media-1:8080"`` or ``"https://media-1.example.com/media/"``.
-        options: Options for this host alone: those of the transport, and ``timeout``.
+        options: Options for this host alone: ``transport``, ``transport_options``, those of the transport, and ``timeout``.
     """
 
     address: str
@@ -252,6 +252,9 @@ def _parse_full(address: str, full: str) -> HostURL:
         hostname = _parse_hostname(address, url)
     except ValueError:
         raise _malformed(address, full) from None
+    if url.scheme == "file":
+        hint = f'Write {{"url": {_shown(address)}, "transport": "directory"}}.'
+        raise ConfigurationError(f"invalid host {_shown(address)}: it is a directory, and no server", hint, code="E003")
     if url.scheme not in _DEFAULT_PORTS:
         raise _invalid(address, "it must start with http:// or https://")
     if not hostname or port == 0:

@@ -77,7 +77,8 @@ class Host(models.Model):
         mark: What the identity file of a master copy says, too; another one each hour. Of a host: whose it is, hashed.
         next_mark: What it is about to say; empty most of the time.
         marks: The last ones and when they came, as JSON, so that an old copy or backup is known for what it is.
-        places: Directories below that are on another device, or links, and on what, as JSON.
+        places: Directories below that are on another device, or links, and on what, as JSON. Of a host that is a directory: which
+            identity each machine has seen there.
         directories: What a host has shown that it does with directories, and when, as JSON; see `resto.transports.Trial`.
         state: What is the matter with it, such as that it is being restored; empty if nothing is.
         looked: When somebody has seen last that it is what it was.

@@ -20,11 +20,18 @@ from resto.settings import (
 )
 from resto.spelling import did_you_mean, options_of
 from resto.storage.composition import imported_backend
-from resto.storage.finding import name_in_storages, replicated_aliases, unusable_backends
+from resto.storage.finding import name_in_storages, replicated_aliases, replicated_storages, unusable_backends
 from resto.storage.sharing import SharedHost, nested_directories, place_of, shared_hosts
 
 
-__all__ = ["check_backends", "check_parameters", "check_settings", "check_sharing", "check_static_files"]
+__all__ = [
+    "check_backends",
+    "check_directories",
+    "check_parameters",
+    "check_settings",
+    "check_sharing",
+    "check_static_files",
+]
 
 _BACKENDS = (
     "resto.storage.HybridStorage",
@@ -94,6 +101,35 @@ def check_static_files(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             id="resto.W015",
         )
     ]
+
+
+def check_directories(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Check that directories which are hosts are the same on all machines, as far as the record can be read."""
+    messages: list[CheckMessage] = []
+    for alias in replicated_aliases():
+        try:
+            messages += _different_directories(alias)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001, S112 - `check_storages` says what is wrong; the record may be out of reach
+            continue
+    return messages
+
+
+def _different_directories(alias: str) -> Iterator[CheckMessage]:
+    storage = replicated_storages([alias])[alias]
+    directories = [host for host in storage.hosts if storage.transport_for(host).local_path(host) is not None]
+    known = storage.recognition.known() if directories else {}
+    for host in directories:
+        seen = known[host].places if host in known else {}
+        if len(set(seen.values())) > 1:
+            machines = ", ".join(f"{identity[:8] or 'none'} on {machine}" for machine, identity in seen.items())
+            yield checks.Warning(
+                f"STORAGES[{alias!r}]: {host} is another directory on each machine, as its identities show: {machines}",
+                hint="Mount the same directory there on all machines. If each is to have one of its own, give each a URL of its own: "
+                "a media server, which RESTO_NEAR may bring near.",
+                id="resto.W017",
+            )
 
 
 def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:

@@ -667,6 +667,7 @@ def test_codes_are_unique():
         "W014",
         "W015",
         "W016",
+        "W017",
         "W019",
         "W020",
     ]
@@ -713,6 +714,7 @@ def test_codes_are_tested():
         "W014",
         "W015",
         "W016",
+        "W017",
         "W019",
         "W020",
     }

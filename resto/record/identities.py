@@ -68,7 +68,8 @@ class Known:
 
     Attributes:
         marks: The last ones, each with when it came.
-        places: Directories below that were mounted or links, each with what it was on.
+        places: Directories below that were mounted or links, each with what it was on. Of a host that is a directory: machines,
+            each with the identity that it has seen there, empty for none.
         directories: What a host has shown that it does with directories; empty if that is not known.
     """
 

@@ -96,7 +96,7 @@ class ComposedStorage(Storage):
 
     @property
     def transport(self) -> Transport:
-        """The transport of the hosts that have no options of their own."""
+        """The transport of the hosts that have neither a transport nor options of their own."""
         return self._composed().transport
 
     @property

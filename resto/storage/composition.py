@@ -1,7 +1,10 @@
 """What the options of a storage amount to: a transport for each host, and an executor."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from os import PathLike
+from pathlib import PurePath
 from typing import Any, TypedDict
 
 from django.utils.module_loading import import_string
@@ -17,7 +20,7 @@ from resto.storage.signing import Signing, signing_of
 from resto.transports import Transport
 
 
-__all__ = ["Composition", "Options", "StorageOptions", "find_alias", "imported_backend"]
+__all__ = ["Composition", "Options", "StorageOptions", "find_alias", "imported_backend", "require_apart"]
 
 
 # Options of a transport by which it proves what it is, or a host does: a machine where tests are run need not have such files.
@@ -57,7 +60,7 @@ class Composition:
     """What a storage is made of.
 
     Attributes:
-        transport: Of the hosts that have no options of their own.
+        transport: Of the hosts that have neither a transport nor options of their own.
         transports: Of each host, in the order of the settings.
         identities: What all spellings of each host have in common.
         urls: Below which visitors find what each host has, of those that show it.
@@ -104,7 +107,7 @@ class Options:
 
     @sensitive_variables()
     def transports(self, base_url: str) -> tuple[Transport, dict[str, Transport], dict[str, str]]:
-        """Return the transport of hosts without options of their own, that of each host, and what identifies each host.
+        """Return the transport of hosts that have nothing of their own, that of each host, and what identifies each host.
 
         Args:
             base_url: Where files are served from.
@@ -131,11 +134,20 @@ class Options:
             raise ConfigurationError(problem, error.hint, error.code) from error.__cause__
 
     def _transport(self, base_url: str, host_options: dict[str, Any]) -> Transport:
-        options = _mapping(self.value("TRANSPORT_OPTIONS"), "transport_options") | host_options
+        """Return a transport; the options of the storage's own are none of another one's.
+
+        Args:
+            base_url: Where files are served from.
+            host_options: Those of a host, among them ``transport`` and ``transport_options``.
+        """
+        options = _mapping(self.value("TRANSPORT_OPTIONS"), "transport_options")
         plugins, choice = get_plugin_manager(), self.value("TRANSPORT")
-        found = plugins.transport(
-            choice
-        )  # that there is none is told first, and a wrong timeout by another examination
+        found = plugins.transport(choice)  # that there is none is told first; a wrong timeout by another examination
+        own = host_options.pop("transport", None)
+        if own is not None:
+            is_other, choice = plugins.transport(own) is not found, own
+            found, options = plugins.transport(own), {} if is_other else options
+        options |= _mapping(host_options.pop("transport_options", {}), "transport_options") | host_options
         if stand_in() is not None:
             choice, options = _in_place_of(found, choice, options)
         options["timeout"] = parse_timeout(options.get("timeout", self.value("TIMEOUT")))
@@ -208,6 +220,24 @@ def imported_backend(backend: Any) -> Any:
         return import_string(backend) if isinstance(backend, str) else backend
     except Exception:  # noqa: BLE001 - whatever the module raises
         return None
+
+
+def require_apart(location: str | PathLike[str], transports: Mapping[str, Transport]) -> None:
+    """Raise if a host is the directory of the master copy, or lies in it, or around it: files would be copied for ever.
+
+    Args:
+        location: The path of the master copy.
+        transports: Of each host.
+
+    Raises:
+        ConfigurationError: One does.
+    """
+    place = PurePath(os.path.abspath(location))  # noqa: PTH100 - without looking at the disk, which may hang
+    for host, transport in transports.items():
+        path = transport.local_path(host)
+        if path is not None and (place.is_relative_to(path) or PurePath(path).is_relative_to(place)):
+            problem = f"the host {host!r} and the master copy, {place}, lie in each other, or are the same"
+            raise ConfigurationError(problem, "Give the host a directory elsewhere.", "E003")
 
 
 def _without_tuples(value: Any) -> Any:

@@ -20,7 +20,7 @@ from resto.record.meaning import is_of_impossible_name
 from resto.settings import use_tz
 from resto.storage.composition import StorageOptions
 from resto.storage.files import RemoteFile, SharedContent
-from resto.storage.listing import corrected, least_behind, listed_by, missed_by_host
+from resto.storage.listing import able_hosts, corrected, least_behind, listed_by, missed_by_host
 from resto.storage.naming import NameSearch, require_given, shortened
 from resto.storage.reading import any_has, download, first_answer, require_file, size_on
 from resto.storage.replication import leased
@@ -208,14 +208,14 @@ class DistributedStorage(UnmasteredStorage):
             FileNotFoundError: No host has the directory.
             ReplicationError: No host answers.
         """
-        if not self.transport.supports_listdir:
-            raise NotImplementedError(f"{type(self.transport).__name__} cannot list directories; WebDAV can")
+        listing = able_hosts(self.hosts, self.transport_for, "supports_listdir")
         name = clean_directory(path)
         alias = self.record_alias()
         left_out = self.left_out_hosts.known()
         missed = missed_by_host(self.hosts, {} if alias is None else backlog.rows_below(alias, name), left_out)
         listed = partial(listed_by, self.transport_for)
-        host, (directories, files) = self._read("listdir", name, listed, least_behind(missed))
+        told = least_behind({host: names for host, names in missed.items() if host in listing})
+        host, (directories, files) = self._read("listdir", name, listed, told)
         return corrected(name, directories, files, missed[host], self.exists)
 
     def size(self, name: str) -> int:
@@ -235,19 +235,29 @@ class DistributedStorage(UnmasteredStorage):
             FileNotFoundError: No host has the file.
             ReplicationError: No host answers that has missed nothing of it.
         """
-        if not self.transport.supports_modified_time:
-            raise NotImplementedError(f"{type(self.transport).__name__} cannot tell when a file was modified")
+        able = able_hosts(self.hosts, self.transport_for, "supports_modified_time")
         moment = self._read(
-            "modified_time", clean_name(name), lambda host, name: self.transport_for(host).modified_time(host, name)
+            "modified_time",
+            clean_name(name),
+            lambda host, name: self.transport_for(host).modified_time(host, name),
+            able=able,
         )
         return moment.astimezone(UTC) if use_tz() else moment.astimezone().replace(tzinfo=None)
 
-    def _read(self, action: str, name: str, call: Callable[[str, str], T], hosts: Sequence[str] | None = None) -> T:
-        """Ask hosts that tell the truth, in a random order, until one has the answer."""
+    def _read(
+        self,
+        action: str,
+        name: str,
+        call: Callable[[str, str], T],
+        hosts: Sequence[str] | None = None,
+        *,
+        able: Sequence[str] | None = None,
+    ) -> T:
+        """Ask hosts that tell the truth, and are able to tell it, in a random order, until one has the answer."""
         if hosts is None:
             truth = self.truth(name)
             require_file(truth, self.hosts[0], name, action)
-            hosts = truth.hosts
+            hosts = [host for host in truth.hosts if able is None or host in able]
         self.require_sound_options()
         jobs = (self._guarded_job(action, call, host, name) for host in random.sample(hosts, len(hosts)))
         return cast("T", first_answer(action, name, jobs, self.report, self.hosts))

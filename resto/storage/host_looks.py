@@ -1,6 +1,7 @@
 """A look at hosts: what each one is, by its identity; what is new or has changed is noted, in the record and on the host."""
 
-from collections.abc import Iterator, Sequence
+import platform
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
@@ -34,6 +35,12 @@ __all__ = ["Look", "read_identities"]
 
 # Seconds after which the record is told again that a host is what it was.
 _NOTED_EACH = 60
+
+# What a machine has seen in a directory that is a host.
+_SEEN = ("sound", "same", "swapped", "gone")
+
+# Machines of which it is known what they have seen: containers have another name each time.
+_MAX_MACHINES = 20
 
 
 class Look:
@@ -133,9 +140,10 @@ class Look:
 
     def _is_to_be_filled(self, host: str) -> bool:
         """Tell whether a host has come, without a master copy, to others that have files: it has none, and is not known."""
-        if self._location is not None or not are_empty({host: self._storage.transport_for(host)}):
+        if self._location is not None:
             return False
-        return self._others_have_files
+        # Before the first of them has its identity: one that does not list would seem to have files then.
+        return self._others_have_files and are_empty({host: self._storage.transport_for(host)})
 
     @cached_property
     def _others_have_files(self) -> bool:
@@ -153,6 +161,18 @@ class Look:
 
     def _note(self, finding: Finding) -> None:
         """Let the record know."""
+        self._note_state(finding)
+        known = self.known.get(finding.host)
+        if known is None or finding.kind not in _SEEN:
+            return
+        if self._storage.transport_for(finding.host).local_path(finding.host) is None:
+            return
+        machine = platform.node()
+        if known.places.get(machine) != finding.identity:
+            identities.change_places(known, partial(_seen_by, machine, finding.identity))
+            self._look_again(finding.host)
+
+    def _note_state(self, finding: Finding) -> None:
         known = self.known.get(finding.host)
         if known is None:
             if finding.kind in ("sound", "same"):
@@ -188,6 +208,12 @@ def _changes(finding: Finding, known: Known, owner: str) -> Iterator[tuple[str, 
         now = leases.clock()
         if now - known.looked >= _NOTED_EACH:
             yield "looked", now
+
+
+def _seen_by(machine: str, identity: str, before: Mapping[str, str]) -> dict[str, str]:
+    """Return what machines have seen, this one last; those that have not seen anything new for long are forgotten."""
+    others = [(other, seen) for other, seen in before.items() if other != machine]
+    return dict(others[1 - _MAX_MACHINES :]) | {machine: identity}
 
 
 def read_identities(storage: Identified, hosts: Sequence[str]) -> list[Outcome]:

@@ -1,4 +1,4 @@
-"""Listings where there is no master copy: what a host says, corrected by what it has missed."""
+"""Listings where there is no master copy: what a host says that can list, corrected by what it has missed."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -8,7 +8,31 @@ from resto.record.truth import NOBODY, LeftOut, truth_of
 from resto.transports import Transport
 
 
-__all__ = ["corrected", "least_behind", "listed_by", "missed_by_host"]
+__all__ = ["able_hosts", "corrected", "least_behind", "listed_by", "missed_by_host"]
+
+
+_UNABLE = {
+    "supports_listdir": "cannot list directories; WebDAV can",
+    "supports_modified_time": "cannot tell when a file was modified",
+}
+
+
+def able_hosts(hosts: Sequence[str], transport_for: Callable[[str], Transport], flag: str) -> list[str]:
+    """Return the hosts whose transport can do something: one of them is enough.
+
+    Args:
+        hosts: All hosts of the storage.
+        transport_for: Returns the transport of a host.
+        flag: Of transports that can do it.
+
+    Raises:
+        NotImplementedError: None can.
+    """
+    able = [host for host in hosts if getattr(transport_for(host), flag)]
+    if not able:
+        kinds = dict.fromkeys(type(transport_for(host)).__name__ for host in hosts)
+        raise NotImplementedError(f"{' and '.join(kinds)} {_UNABLE[flag]}")
+    return able
 
 
 def missed_by_host(
@@ -38,7 +62,7 @@ def least_behind(missed: Mapping[str, set[str]]) -> list[str]:
     Args:
         missed: As `missed_by_host` returns it.
     """
-    least = min(map(len, missed.values()))
+    least = min(map(len, missed.values()), default=0)
     return [host for host in missed if len(missed[host]) == least]
 
 

@@ -12,6 +12,7 @@ from resto.exceptions import ConfigurationError
 from resto.master.copy import MasterCopy
 from resto.names import clean_name, is_ordinary, relative_name
 from resto.storage.base import ReplicatedStorage
+from resto.storage.composition import require_apart
 from resto.storage.kinds import require_directory_mode, require_file_mode, require_path
 
 
@@ -42,7 +43,9 @@ class LocatedStorage(ReplicatedStorage):
         if not self._master.base_location:
             raise ConfigurationError("MEDIA_ROOT is not set", "Set it, or the option 'location'.", "E017")
         self._require_directory()
-        return super()._compose()
+        composed = super()._compose()
+        require_apart(self._master.location, composed.transports)
+        return composed
 
     def _examinations(self) -> list[Callable[[], object]]:
         return [

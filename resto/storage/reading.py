@@ -55,7 +55,7 @@ def first_answer(
         if outcome.ok:
             return outcome.value
         outcomes.append(outcome)
-    if all(isinstance(outcome.error, RemoteFileNotFoundError) for outcome in outcomes):
+    if outcomes and all(isinstance(outcome.error, RemoteFileNotFoundError) for outcome in outcomes):
         raise cast("RemoteFileNotFoundError", outcomes[0].error)
     raise unanswered(action, name, outcomes, all_hosts)
 

@@ -15,6 +15,7 @@ __all__ = ["Directory", "Entry", "Transport", "Trial", "resto_register_transport
 def resto_register_transports() -> dict[str, str]:
     """Offer the bundled transports."""
     return {
+        "directory": "resto.transports.directory.DirectoryTransport",
         "http": "resto.transports.http.HttpTransport",
         "webdav": "resto.transports.webdav.WebDAVTransport",
     }

@@ -147,6 +147,10 @@ class Transport(ABC):
         """Return the URL below which visitors find the files of a host; it ends with ``/``. None if they do not."""
         return None
 
+    def local_path(self, host: str) -> str | None:
+        """Return the path of the directory of this machine that is a host; None if the host is no such directory."""
+        return None
+
     def close(self) -> None:  # noqa: B027 - a transport that holds nothing has nothing to release
         """Release connections and other resources, as often as it is called. The transport stays usable."""
 

@@ -1,0 +1,392 @@
+"""The transport to directories of this machine: of a disk of its own, or of one that several machines share."""
+
+import errno
+import io
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from posixpath import normpath
+from typing import Any, BinaryIO, cast
+from urllib.parse import quote, unquote_to_bytes, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+from resto.exceptions import (
+    ConfigurationError,
+    HostUnavailableError,
+    RemoteDirectoryError,
+    RemoteFileNotFoundError,
+    TransportError,
+)
+from resto.names import HOST_IDENTITY, is_temporary, temporary_name
+from resto.settings import media_root
+from resto.transports.base import Directory, Entry, Transport
+from resto.transports.beneath import Beneath, plain_status
+
+
+__all__ = ["DirectoryTransport", "path_of"]
+
+_BLOCK_SIZE = 256 * 1024
+
+_HINT = "Write 'file:///mnt/nas/media/': three slashes, and the path of a directory."
+
+# What a file system says that is on another machine, or on a disk that is gone.
+_SILENCE = frozenset(
+    {
+        *(errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.EREMOTEIO, errno.ENOTCONN, errno.ETIMEDOUT),
+        *(errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH, errno.ECONNREFUSED),
+        *(errno.ECONNRESET, errno.ECONNABORTED, errno.ESHUTDOWN),
+    }
+)
+
+_UNPROVEN = (
+    "the directory has no file .resto.host, by which resto knows it: is its file system mounted? If the host is new, a save makes "
+    "that file; where nothing is recorded, make it yourself, empty"
+)
+
+
+class DirectoryTransport(Transport):
+    """Makes directories of this machine hosts, by their ``file:`` URLs.
+
+    A file is published as a whole: whoever looks sees the old one or the new one. A directory is believed only if it has its
+    `.resto.host`, so that one that is not mounted never passes for one without files. Links below it are not followed.
+
+    The ``timeout`` of resto has no effect: the system ends no call to a disk that hangs. New files and directories have the
+    modes that the umask leaves them.
+
+    Args:
+        base_url: As for `Transport`.
+        timeout: As for `Transport`.
+        fsync: Whether a file is on the disk when it counts as stored, so that no loss of power takes it back.
+    """
+
+    supports_listdir = True
+    supports_modified_time = True
+    supports_scan = True
+
+    def __init__(self, base_url: str, *, timeout: float = 2, fsync: bool = False) -> None:
+        super().__init__(base_url, timeout=timeout)
+        if not isinstance(fsync, bool):
+            raise ConfigurationError(f"fsync must be True or False, not {fsync!r}", code="E008")
+        self._fsync = fsync
+
+    def identify(self, host: str) -> str:
+        path = path_of(host)
+        if path == _media_root():
+            raise ConfigurationError(
+                f"the host {host!r} is MEDIA_ROOT, which is no place for copies",
+                "Name another directory.",
+                "E003",
+            )
+        return f"file://{quote(os.fsencode(path))}/"
+
+    def local_path(self, host: str) -> str:
+        return path_of(host)
+
+    def open(self, host: str, name: str) -> BinaryIO:
+        with self._root(host, name, "download") as root:
+            descriptor = root.open(name)
+            if descriptor is None:
+                raise _absent(host, name, "download")
+            return cast("BinaryIO", io.BufferedReader(_Download(descriptor, host, name), _BLOCK_SIZE))
+
+    def exists(self, host: str, name: str) -> bool:
+        with self._root(host, name, "exists") as root:
+            status = root.status(name)
+        return status is not None and stat.S_ISREG(status.st_mode)
+
+    def size(self, host: str, name: str) -> int:
+        return self._file_status(host, name, "size").st_size
+
+    def modified_time(self, host: str, name: str) -> datetime:
+        return _moment(self._file_status(host, name, "modified_time"))
+
+    def create(self, host: str, name: str, content: bytes | BinaryIO) -> bool:
+        parent, _, part = name.rpartition("/")
+        try:
+            with (
+                self._root(host, name, "upload", changes=True) as root,
+                root.directory(parent, makes=True, syncs=self._fsync) as directory,
+            ):
+                existed = _is_file(part, directory, host, name)
+                self._publish(part, directory, content)
+        except _UnreadableError as error:
+            raise error.reason from None
+        return existed
+
+    def _publish(self, part: str, directory: int, content: bytes | BinaryIO) -> None:
+        temporary = temporary_name("")
+        try:
+            descriptor = os.open(
+                temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666, dir_fd=directory
+            )
+            try:
+                for block in _blocks(content):
+                    _write(descriptor, block)
+                if self._fsync:
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.replace(temporary, part, src_dir_fd=directory, dst_dir_fd=directory)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary, dir_fd=directory)
+            raise
+        if self._fsync:
+            os.fsync(directory)
+
+    def delete(self, host: str, name: str) -> bool:
+        parent, _, part = name.rpartition("/")
+        with self._root(host, name, "delete", changes=True) as root:
+            if root.status(name) is None:
+                return False
+            with root.directory(parent) as directory:
+                if not _is_file(part, directory, host, name, "delete"):
+                    return False
+                os.unlink(part, dir_fd=directory)
+                if self._fsync:
+                    os.fsync(directory)
+        return True
+
+    def remove_directory(self, host: str, name: str) -> bool:
+        if not is_temporary(name):
+            raise ValueError(f"{name!r} may be a directory of the site")
+        parent, _, part = name.rpartition("/")
+        with self._root(host, name, "delete", changes=True) as root:
+            if root.status(name) is not None:
+                with root.directory(parent) as directory:
+                    shutil.rmtree(part, dir_fd=directory)
+        return True
+
+    def browse(self, host: str, name: str) -> Directory:
+        # The first look at a new host finds out whether it has files, before it has its identity.
+        with self._root(host, name, "listdir", is_proven=not name) as root:
+            return _listed(root, host, name)
+
+    def listdir(self, host: str, name: str) -> tuple[list[str], list[str]]:
+        with self._root(host, name, "listdir") as root:
+            found = _listed(root, host, name)
+        return sorted(found.directories), sorted(found.files)
+
+    def scan(self, host: str, prefix: str) -> Iterator[Entry]:
+        waiting = [prefix]
+        while waiting:
+            top = waiting.pop()
+            with self._root(host, top, "scan") as root:
+                found = _listed(root, host, top, "scan")
+            start = f"{top}/" if top else ""
+            waiting += [start + part for part in found.directories]
+            for part in found.files:
+                # One that has gone meanwhile is none.
+                with suppress(RemoteFileNotFoundError):
+                    status = self._file_status(host, start + part, "scan")
+                    yield Entry(start + part, status.st_size, _moment(status), None)
+
+    def _file_status(self, host: str, name: str, action: str) -> os.stat_result:
+        with self._root(host, name, action) as root:
+            status = root.status(name)
+        if status is None or not stat.S_ISREG(status.st_mode):
+            raise _absent(host, name, action)
+        return status
+
+    @contextmanager
+    def _root(
+        self, host: str, name: str, action: str, *, changes: bool = False, is_proven: bool = False
+    ) -> Iterator[Beneath]:
+        """Open the directory of a host, if it is the one that it was; errors of the system meanwhile become the host's.
+
+        Args:
+            host: The host as it stands in the settings.
+            name: The file's name.
+            action: For errors.
+            changes: Whether something is written or removed.
+            is_proven: Whether the directory is believed without its identity.
+        """
+        try:
+            root = Beneath(path_of(host))
+        except OSError as error:
+            problem = f"the directory cannot be opened ({_text(error)}); is its file system mounted?"
+            raise HostUnavailableError(host, name, action, problem) from error
+        try:
+            with root:
+                if not is_proven:
+                    _require_identity(root, host, name, action)
+                if changes:
+                    _require_no_media_root(root, host, name, action)
+                yield root
+        except TransportError:
+            raise
+        except OSError as error:
+            raise _translated(error, host, name, action, ambiguous=changes) from error
+
+
+class _UnreadableError(Exception):
+    """What is sent cannot be read, which is no fault of the host."""
+
+    def __init__(self, reason: BaseException) -> None:
+        super().__init__()
+        self.reason = reason
+
+
+class _Download(io.RawIOBase):
+    """A file that is read, and raises the errors of its host."""
+
+    def __init__(self, descriptor: int, host: str, name: str) -> None:
+        status = os.fstat(descriptor)
+        self._descriptor, self._host, self._name = descriptor, host, name
+        self._left = status.st_size
+        self.modified = _moment(status)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            count = os.readv(self._descriptor, [memoryview(buffer)[: self._left]]) if self._left else 0
+        except OSError as error:
+            raise _translated(error, self._host, self._name, "download") from error
+        if not count and self._left and len(buffer):
+            raise TransportError(self._host, self._name, "download", "it was cut short while it was read")
+        self._left -= count
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            os.close(self._descriptor)
+
+
+def path_of(host: str) -> str:
+    """Return the path of the directory that a ``file:`` URL stands for.
+
+    Args:
+        host: The host as it stands in the settings.
+
+    Raises:
+        ConfigurationError: It is no such URL.
+    """
+    try:
+        url = urlsplit(host)
+        path = unquote_to_bytes(url.path).decode()
+    except ValueError:
+        raise _invalid(host, "it is not a URL") from None
+    if url.scheme != "file" or url.netloc not in ("", "localhost") or not path.startswith("/"):
+        raise _invalid(host, "the transport 'directory' needs a URL that starts with file:///")
+    if url.query or url.fragment or not path.isprintable() or host != host.strip():
+        raise _invalid(host, "'?' and '#' are %3F and %23 there, and control characters are not allowed")
+    if ".." in path.split("/"):
+        raise _invalid(host, "its path must not have a part that is '..'")
+    normal = "/" + normpath(path).lstrip("/")
+    if normal == "/":
+        raise _invalid(host, "it is the root of all directories")
+    return normal
+
+
+def _invalid(host: str, reason: str) -> ConfigurationError:
+    return ConfigurationError(f"invalid host {host!r}: {reason}", _HINT, "E003")
+
+
+def _media_root() -> str | None:
+    """Return the path of `MEDIA_ROOT`; None if it is not set."""
+    try:
+        path = os.fspath(media_root())
+    except (ImproperlyConfigured, TypeError):
+        return None
+    return os.path.abspath(path) if path else None  # noqa: PTH100 - without looking at the disk
+
+
+def _require_identity(root: Beneath, host: str, name: str, action: str) -> None:
+    """Raise unless a directory has its identity, or is asked for a file of resto's own: that, or one of the probe."""
+    if not is_temporary(name.partition("/")[0]) and root.status(HOST_IDENTITY) is None:
+        raise HostUnavailableError(host, name, action, _UNPROVEN)
+
+
+def _require_no_media_root(root: Beneath, host: str, name: str, action: str) -> None:
+    """Raise if a directory is `MEDIA_ROOT`, under whichever path."""
+    path = _media_root()
+    if path is None:
+        return
+    try:
+        is_same = os.path.samestat(os.stat(path), os.fstat(root.descriptor))  # noqa: PTH116 - beside fstat
+    except FileNotFoundError:
+        return
+    if is_same:
+        raise TransportError(host, name, action, "the directory is MEDIA_ROOT, which is no place for copies")
+
+
+def _listed(root: Beneath, host: str, name: str, action: str = "listdir") -> Directory:
+    found = Directory()
+    try:
+        with root.directory(name) as descriptor, os.scandir(descriptor) as entries:
+            for entry in entries:
+                _add(found, entry)
+    except FileNotFoundError as error:
+        raise _absent(host, name, action, "directory") from error
+    return found
+
+
+def _add(found: Directory, entry: "os.DirEntry[str]") -> None:
+    if entry.is_dir(follow_symlinks=False):
+        found.add(entry.name, None, is_directory=True)
+    elif entry.is_file(follow_symlinks=False):
+        with suppress(FileNotFoundError):  # it has gone meanwhile
+            found.add(entry.name, entry.stat(follow_symlinks=False).st_size, is_directory=False)
+    else:
+        found.others[entry.name] = "it is a link, which is not followed, or a device"
+
+
+def _is_file(part: str, directory: int, host: str, name: str, action: str = "upload") -> bool:
+    """Return whether there is a file; raise if something else is there, which must stay."""
+    try:
+        status = plain_status(part, directory)
+    except FileNotFoundError:
+        return False
+    if stat.S_ISDIR(status.st_mode):
+        raise RemoteDirectoryError(host, name, action, "it is a directory there")
+    return True
+
+
+def _blocks(content: bytes | BinaryIO) -> Iterator[bytes]:
+    """Yield what is sent, from its start."""
+    if isinstance(content, bytes):
+        yield content
+        return
+    try:
+        if content.seekable():
+            content.seek(0)
+        while block := content.read(_BLOCK_SIZE):
+            yield block
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        raise _UnreadableError(error) from error
+
+
+def _write(descriptor: int, block: bytes) -> None:
+    rest = memoryview(block)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _moment(status: os.stat_result) -> datetime:
+    return datetime.fromtimestamp(status.st_mtime, UTC)
+
+
+def _absent(host: str, name: str, action: str, what: str = "file") -> RemoteFileNotFoundError:
+    return RemoteFileNotFoundError(host, name, action, f"there is no such {what}")
+
+
+def _translated(error: OSError, host: str, name: str, action: str, *, ambiguous: bool = False) -> TransportError:
+    """Return the error of a host that stands for one of the system."""
+    if error.errno in _SILENCE:
+        return HostUnavailableError(host, name, action, _text(error), ambiguous)
+    if isinstance(error, IsADirectoryError):
+        return RemoteDirectoryError(host, name, action, "it is a directory there")
+    return TransportError(host, name, action, _text(error))
+
+
+def _text(error: OSError) -> str:
+    return error.strerror or type(error).__name__

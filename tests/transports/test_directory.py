@@ -1,0 +1,244 @@
+"""Directories of this machine as hosts."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from resto.exceptions import ConfigurationError, HostUnavailableError, RemoteDirectoryError, TransportError
+from resto.names import HOST_IDENTITY
+from resto.testing import TransportContract
+from resto.transports.directory import DirectoryTransport
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A directory that has proven itself."""
+    directory = tmp_path / "root"
+    directory.mkdir()
+    (directory / HOST_IDENTITY).write_bytes(b"")
+    return directory
+
+
+@pytest.fixture
+def transport():
+    return DirectoryTransport("/media/")
+
+
+class TestContract(TransportContract):
+    unreachable_host = "file:///srv/not-mounted/"
+    replaces_at_once = True
+
+    @pytest.fixture(params=[False, True], ids=["", "fsync"])
+    def transport_and_host(self, request, root):
+        return DirectoryTransport("/media/", fsync=request.param), root.as_uri()
+
+
+# Which directory a URL stands for.
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("file:///mnt/nas", "file:///mnt/nas/"),
+        ("file:///mnt/nas/", "file://localhost/mnt//./nas/"),
+        ("file:///mnt/é/", "file:///mnt/%C3%A9"),
+    ],
+)
+def test_spellings_of_a_directory_are_one_host(transport, one, other):
+    assert transport.identify(one) == transport.identify(other)
+    assert transport.local_path(one) == transport.local_path(other)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("https://media-1/", "/mnt/nas", "file://media-1/mnt", "file:mnt", "file:///", "file:///mnt/../srv/"),
+        *("file:///mnt/?a", "file:///mnt/%0A", "file:///mnt/%FF", " file:///mnt/", "file://[/"),
+    ],
+)
+def test_what_is_no_directory_is_refused(transport, host):
+    with pytest.raises(ConfigurationError) as info:
+        transport.identify(host)
+    assert info.value.code == "E003"
+
+
+def test_flag_that_is_none_is_refused():
+    with pytest.raises(ConfigurationError, match="fsync must be True or False"):
+        DirectoryTransport("/media/", fsync="no")
+
+
+# What is no place for copies.
+
+
+def test_media_root_is_refused(transport, root, settings):
+    settings.MEDIA_ROOT = f"{root}/"
+    with pytest.raises(ConfigurationError, match="is MEDIA_ROOT"):
+        transport.identify(root.as_uri())
+
+
+def test_media_root_is_refused_under_any_path(transport, root, settings, tmp_path):
+    (tmp_path / "link").symlink_to(root)
+    settings.MEDIA_ROOT = str(tmp_path / "link")
+    host = root.as_uri()
+    transport.identify(host)
+    for act in (lambda: transport.create(host, "a.txt", b""), lambda: transport.delete(host, "a.txt")):
+        with pytest.raises(TransportError, match="is MEDIA_ROOT"):
+            act()
+    assert [*root.iterdir()] == [root / HOST_IDENTITY]
+
+
+def test_directory_without_its_identity_is_down(transport, root):
+    host = root.as_uri()
+    transport.create(host, "a.txt", b"content")
+    (root / HOST_IDENTITY).unlink()
+    for act in (
+        lambda: transport.exists(host, "a.txt"),
+        lambda: transport.size(host, "a.txt"),
+        lambda: transport.open(host, "a.txt"),
+        lambda: transport.modified_time(host, "a.txt"),
+        lambda: transport.create(host, "a.txt", b"new"),
+        lambda: transport.delete(host, "a.txt"),
+        lambda: transport.listdir(host, ""),
+        lambda: [*transport.scan(host, "")],
+    ):
+        with pytest.raises(HostUnavailableError, match=r"no file \.resto\.host, .* is its file system mounted") as info:
+            act()
+        assert not info.value.ambiguous
+    assert (root / "a.txt").read_bytes() == b"content"
+
+
+def test_directory_can_get_an_identity(transport, root):
+    host = root.as_uri()
+    (root / HOST_IDENTITY).unlink()
+    assert transport.exists(host, HOST_IDENTITY) is False
+    assert transport.browse(host, "").files == {}
+    transport.create(host, HOST_IDENTITY, b"id")
+    assert transport.exists(host, "a.txt") is False
+
+
+# Never above its root.
+
+
+def test_links_are_not_followed(transport, root, tmp_path):
+    host, outside = root.as_uri(), tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret.txt").write_bytes(b"secret")
+    (root / "directory").symlink_to(outside)
+    (root / "file.txt").symlink_to(outside / "secret.txt")
+    for name in ("directory/secret.txt", "file.txt"):
+        for act in (
+            lambda name=name: transport.open(host, name),
+            lambda name=name: transport.exists(host, name),
+            lambda name=name: transport.size(host, name),
+            lambda name=name: transport.delete(host, name),
+            lambda name=name: transport.create(host, name, b"new"),
+        ):
+            with pytest.raises(TransportError, match="link"):
+                act()
+    with pytest.raises(TransportError, match="link"):
+        transport.create(host, "directory/new.txt", b"new")
+    assert {path.name: path.read_bytes() for path in outside.iterdir()} == {"secret.txt": b"secret"}
+    assert {*transport.browse(host, "").others} == {"directory", "file.txt"}
+
+
+@pytest.mark.parametrize("name", ["../outside.txt", "a/../../outside.txt", "/../outside.txt", "..", "a//b"])
+def test_names_do_not_lead_out(transport, root, name):
+    host = root.as_uri()
+    for act in (
+        lambda: transport.create(host, name, b"new"),
+        lambda: transport.delete(host, name),
+        lambda: transport.exists(host, name),
+    ):
+        with pytest.raises(TransportError, match="leads out"):
+            act()
+    assert not (root.parent / "outside.txt").exists()
+
+
+def test_pipe_is_not_waited_for(transport, root):
+    os.mkfifo(root / "pipe")
+    with pytest.raises(TransportError, match="neither a file nor a directory"):
+        transport.open(root.as_uri(), "pipe")
+
+
+# Names as the file system takes them.
+
+
+def test_name_that_is_too_long_is_of_no_file(transport, root):
+    host, name = root.as_uri(), "x" * 256
+    assert transport.exists(host, name) is False
+    assert transport.delete(host, name) is False
+    with pytest.raises(TransportError, match="File name too long"):
+        transport.create(host, name, b"")
+
+
+def test_directory_says_that_it_is_one(transport, root):
+    (root / "d").mkdir()
+    for act in (lambda: transport.delete(root.as_uri(), "d"), lambda: transport.create(root.as_uri(), "d", b"")):
+        with pytest.raises(RemoteDirectoryError):
+            act()
+
+
+# What goes wrong.
+
+
+def test_failed_upload_leaves_nothing(transport, root):
+    class Broken:
+        def seekable(self):
+            return False
+
+        def read(self, size):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        transport.create(root.as_uri(), "d/a.txt", Broken())
+    assert [*(root / "d").iterdir()] == []
+
+
+def test_content_that_cannot_be_read_is_not_the_fault_of_the_host(transport, root):
+    class Broken:
+        def seekable(self):
+            return False
+
+        def read(self, size):
+            raise OSError(errno.EIO, "the other disk is broken")
+
+    with pytest.raises(OSError, match="the other disk is broken") as info:
+        transport.create(root.as_uri(), "a.txt", Broken())
+    assert not isinstance(info.value, TransportError)
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.ESTALE, HostUnavailableError), (errno.ENOSPC, TransportError)])
+def test_errors_of_the_system_are_those_of_the_host(transport, root, monkeypatch, number, kind):
+    def fail(*args, **kwargs):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(TransportError, match=os.strerror(number)) as info:
+        transport.create(root.as_uri(), "a.txt", b"content")
+    assert type(info.value) is kind
+    assert getattr(info.value, "ambiguous", True)
+    assert [*root.iterdir()] == [root / HOST_IDENTITY]
+
+
+def test_file_that_is_cut_while_it_is_read_is_an_error(transport, root):
+    (root / "a.bin").write_bytes(bytes(1_000_000))
+    with transport.open(root.as_uri(), "a.bin") as stream:
+        stream.read(10)
+        os.truncate(root / "a.bin", 300_000)
+        with pytest.raises(TransportError, match="cut short"):
+            stream.read()
+
+
+def test_upload_is_on_the_disk_if_that_is_asked_for(root, monkeypatch):
+    synced = []
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+    )
+    DirectoryTransport("/media/").create(root.as_uri(), "d/a.txt", b"content")
+    assert synced == []
+    DirectoryTransport("/media/", fsync=True).create(root.as_uri(), "e/a.txt", b"content")
+    first, file, last = synced
+    assert (first, last) == (str(root), str(root / "e"))
+    assert file.startswith(f"{root}/e/.resto-")
