@@ -163,7 +163,7 @@ def test_plugins_are_used_by_name_in_storages(install, settings):
 
 def test_installed_plugins_can_be_left_out(install):
     install("resto-memory", MEMORY)
-    with pytest.raises(ConfigurationError, match="no transport named 'memory'; known: http, webdav"):
+    with pytest.raises(ConfigurationError, match="no transport named 'memory'; known: directory, http, webdav"):
         create_plugin_manager(load_installed=False).transport("memory")
 
 
@@ -244,7 +244,9 @@ def test_contract_itself_is_no_executor():
 
 def test_unknown_name_lists_the_known_ones(install):
     install("resto-memory", MEMORY)
-    with pytest.raises(ConfigurationError, match="no transport named 'ftp'; known: http, memory, webdav") as caught:
+    with pytest.raises(
+        ConfigurationError, match="no transport named 'ftp'; known: directory, http, memory, webdav"
+    ) as caught:
         get_plugin_manager().transport("ftp")
     assert caught.value.hint == "Name one of these, or install the package that offers it."
     assert caught.value.code == "E006"

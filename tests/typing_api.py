@@ -73,6 +73,7 @@ from resto.testing import (
     TransportContract,
 )
 from resto.transports import Directory, Entry, Transport, Trial
+from resto.transports.directory import DirectoryTransport
 from resto.transports.http import HttpOptions, HttpTransport
 from resto.transports.webdav import WebDAVTransport
 from resto.urls import urlpatterns
@@ -301,6 +302,14 @@ def measure(transport: MemoryTransport) -> int:
 class PlainTransport(HttpTransport):
     def __init__(self, base_url: str, *, timeout: float = 2, **options: Unpack[HttpOptions]) -> None:
         super().__init__(base_url, timeout=timeout, **options)
+
+
+class MountedTransport(DirectoryTransport):
+    def __init__(self, base_url: str, *, timeout: float = 2) -> None:
+        super().__init__(base_url, timeout=timeout, fsync=True)
+
+    def local_path(self, host: str) -> str | None:
+        return super().local_path(host)
 
 
 class TracingTransport(WebDAVTransport):

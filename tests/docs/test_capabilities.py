@@ -21,6 +21,8 @@ from kit import reference
 from kit.servers import KINDS
 from resto.exceptions import ConfigurationError, ReplicationError, TransportError
 from resto.executors import Job, tasks
+from resto.names import HOST_IDENTITY
+from resto_example_plugins.storage import StorageTransport
 
 
 STORAGES = ["HybridStorage", "AsyncStorage", "AsyncStorage, not in STORAGES", "DistributedStorage"]
@@ -205,6 +207,117 @@ def wait_for_lanes(storage):
     if storage.executor.supports_run:
         jobs = [Job("wait", host, name, int) for host in storage.hosts for name in ("a.txt", "d/b.txt")]
         storage.executor.run(jobs)
+
+
+# Hosts of other kinds, alone and beside each other.
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """What the two hosts of a storage are.
+
+    Attributes:
+        first: The transport of the first one, as the page has it.
+        second: That of the second one.
+    """
+
+    first: str
+    second: str
+
+    def __str__(self):
+        return self.first if self.first == self.second else f"{self.first}, {self.second}"
+
+
+DIRECTORY, BUCKET, LISTING, SILENT = '`"directory"`', '`"storage"`', '`"webdav"`', '`"http"`'
+MIXTURES = [
+    Kinds(DIRECTORY, DIRECTORY),
+    Kinds(LISTING, DIRECTORY),
+    Kinds(SILENT, DIRECTORY),
+    Kinds(SILENT, LISTING),
+    Kinds(LISTING, BUCKET),
+    Kinds(DIRECTORY, BUCKET),
+]
+
+
+class Folder:
+    """What is on a host, looked at as a folder is."""
+
+    def __init__(self, has, read):
+        self.has, self.read = has, read
+
+    def __truediv__(self, name):
+        return File(self, name)
+
+
+class File(NamedTuple):
+    """A file of such a folder."""
+
+    folder: Folder
+    name: str
+
+    def is_file(self):
+        return self.folder.has(self.name)
+
+    exists = is_file
+
+    def read_bytes(self):
+        return self.folder.read(self.name)
+
+
+@pytest.fixture
+def make_host(tmp_path, settings, resto_server_factory):
+    """A function that makes a host of a kind; returns its options, and its folder."""
+
+    def make(kind, number):
+        if kind == DIRECTORY:
+            path = tmp_path / f"disk-{number}"
+            path.mkdir()
+            (path / HOST_IDENTITY).touch()
+            return {"url": path.as_uri(), "transport": "directory"}, path
+        if kind == BUCKET:
+            settings.STORAGES = settings.STORAGES | {"bucket": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
+            folder = Folder(
+                lambda name: storages["bucket"].exists(name), lambda name: storages["bucket"].open(name).read()
+            )
+            return {"url": "bucket", "transport": StorageTransport}, folder
+        server = resto_server_factory(webdav=kind == LISTING)
+        folder = Folder(server.has_file, server.get_file)
+        return {"url": server.url, "transport": kind.strip('`"')}, folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def mixtures():
+    """The mixtures, each with what does not work; written at the end, if that is asked for."""
+    found = {}
+    yield found
+    if reference.WRITES:
+        rows = [[str(kinds), _cell(found[kinds])] for kinds in MIXTURES]
+        reference.require_part("mixtures", reference.write_table(["hosts", "works"], rows))
+
+
+def _cell(lacking):
+    return f"all but {', '.join(sorted(lacking))}" if lacking else "all"
+
+
+@pytest.mark.parametrize("kinds", MIXTURES, ids=str)
+@pytest.mark.parametrize("storage", ["HybridStorage", "AsyncStorage", "DistributedStorage"])
+def test_mixture(mixtures, make_host, settings, media_root, storage, kinds):
+    made = [make_host(kind, number) for number, kind in enumerate((kinds.first, kinds.second))]
+    options = {"hosts": [host for host, _ in made], "executor": "thread"}
+    backend = {"BACKEND": f"resto.storage.{storage}", "OPTIONS": options}
+    settings.STORAGES = settings.STORAGES | {"default": backend}
+    made_storage = storages["default"]
+    assert made_storage.problems() == []
+    lacking = failing(Site(made_storage, lambda: wait_for_lanes(made_storage), [folder for _, folder in made]))
+    if storage != "DistributedStorage":
+        assert lacking == set()
+        return
+    mixtures[kinds] = lacking
+    if not reference.WRITES:
+        rows = dict(reference.read_table(reference.read_part("mixtures")))
+        assert _cell(lacking) == rows[str(kinds)]
 
 
 # What the tables say.

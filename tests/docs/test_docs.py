@@ -32,6 +32,7 @@ from resto.executors import thread
 from resto.settings import DEFAULTS
 from resto.staticfiles import StaticFilesStorage
 from resto.storage import AsyncStorage, DistributedStorage, HybridStorage, StorageOptions, reporting
+from resto.transports.directory import DirectoryTransport
 from resto.transports.http import HttpOptions, HttpTransport
 from resto.transports.webdav import WebDAVTransport
 
@@ -194,7 +195,8 @@ def test_options_of_storages_are_those_documented(storage, documented):
 
 
 def test_options_of_transports_are_those_documented():
-    options = set(inspect.signature(HttpTransport).parameters) | set(inspect.signature(WebDAVTransport).parameters)
+    bundled = (HttpTransport, WebDAVTransport, DirectoryTransport)
+    options = set().union(*(inspect.signature(transport).parameters for transport in bundled))
     assert set(table_rows("Options of transports")) == options - {"base_url", "timeout", "options"}
     assert set(HttpOptions.__annotations__) <= options | set(table_rows("Options of transports"))
 

@@ -42,10 +42,11 @@ from pathlib import Path
 import pytest
 import yaml
 from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage, storages
+from django.core.files.storage import default_storage
 
 from kit.servers import free_port
 from resto.executors import Job
+from resto.names import HOST_IDENTITY
 from resto.plugins import PluginManager
 from resto.storage import ReplicatedStorage
 from sites.workshop.site import Worker, wait_until
@@ -223,8 +224,10 @@ class Reader:
             assert default_storage.exists(default_storage.save("saved.txt", ContentFile(b"data")))
             return
         for host in default_storage.hosts:
-            if host.startswith("/"):
-                Path(host).mkdir(parents=True)
+            directory = host if host.startswith("/") else default_storage.transport_for(host).local_path(host)
+            if directory is not None:
+                Path(directory).mkdir(parents=True, exist_ok=True)
+                (Path(directory) / HOST_IDENTITY).touch()  # which the first save makes, but not in a test
         assert default_storage.problems() == []
         name = default_storage.save("saved.txt", ContentFile(b"data"))
         if default_storage.executor.supports_run:  # what was submitted before comes first
@@ -235,8 +238,8 @@ class Reader:
     def has_file(self, host, name):
         if host.startswith("/"):
             return Path(host, name).is_file()
-        if host in self.settings.STORAGES:
-            return storages[host].exists(name)
+        if host in self.settings.STORAGES or host.startswith("file:"):
+            return default_storage.transport_for(host).exists(host, name)
         (server,) = (server for server in self.servers if server.address in host)
         return server.has_file(f"media/{name}") or server.has_file(name)
 

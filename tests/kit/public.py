@@ -55,6 +55,7 @@ PUBLIC = {
     "plugins": {
         "resto": ["hookimpl"],
         "resto.transports": ["Transport", "Directory", "Entry", "Trial"],
+        "resto.transports.directory": ["DirectoryTransport"],
         "resto.transports.http": ["HttpTransport", "HttpOptions"],
         "resto.transports.webdav": ["WebDAVTransport"],
         "resto.names": ["clean_name", "is_temporary", "temporary_name"],

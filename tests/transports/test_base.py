@@ -90,7 +90,7 @@ def test_entries_are_values():
 
 
 def test_the_bundled_transports_are_offered():
-    assert sorted(resto_register_transports()) == ["http", "webdav"]
+    assert sorted(resto_register_transports()) == ["directory", "http", "webdav"]
 
 
 class Listing(Minimal):

@@ -101,7 +101,7 @@ def test_installed_plugins(install, capsys):
     assert code == 0
     lines = printed.splitlines()
     assert f"transport http of django-resto-storage {__version__}: resto.transports.http.HttpTransport" in lines
-    assert lines[2:3] == ["transport ftp of resto-good 1.0: resto.transports.http.HttpTransport"]
+    assert lines[3:4] == ["transport ftp of resto-good 1.0: resto.transports.http.HttpTransport"]
     assert lines[-2:] == [
         "executor eager of resto-good 1.0: resto_good.EagerExecutor",
         "observer resto_action_finished of resto-good 1.0: resto_good.resto_action_finished",
