@@ -308,7 +308,7 @@ class MountedTransport(DirectoryTransport):
     def __init__(self, base_url: str, *, timeout: float = 2) -> None:
         super().__init__(base_url, timeout=timeout, fsync=True)
 
-    def local_path(self, host: str) -> str | None:
+    def local_path(self, host: str) -> str:
         return super().local_path(host)
 
 
