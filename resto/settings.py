@@ -52,6 +52,8 @@ DEFAULTS: dict[str, Any] = {
     "DATABASE": "default",
     "LEASE": 300,
     "GRACE": 60,
+    "NEAR": {},
+    "NEAR_LAG": 1,
     "URL_FROM": "base_url",
     "SIGN": None,
     "SIGN_OPTIONS": {},

@@ -12,6 +12,7 @@ from resto.plugins import get_plugin_manager
 from resto.settings import (
     DEFAULTS,
     OLD_SECRETS,
+    get_setting,
     media_root,
     misshapen_storages,
     misspelt_settings,
@@ -19,14 +20,17 @@ from resto.settings import (
     storage_settings,
 )
 from resto.spelling import did_you_mean, options_of
+from resto.storage import DistributedStorage
 from resto.storage.composition import imported_backend
 from resto.storage.finding import name_in_storages, replicated_aliases, replicated_storages, unusable_backends
+from resto.storage.near import hosts_named, wrong_settings
 from resto.storage.sharing import SharedHost, nested_directories, place_of, shared_hosts
 
 
 __all__ = [
     "check_backends",
     "check_directories",
+    "check_near",
     "check_parameters",
     "check_settings",
     "check_sharing",
@@ -130,6 +134,35 @@ def _different_directories(alias: str) -> Iterator[CheckMessage]:
                 "a media server, which RESTO_NEAR may bring near.",
                 id="resto.W017",
             )
+
+
+def check_near(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Check that directories which are named as those of hosts are, and that files are read there."""
+    wrong = wrong_settings()
+    if wrong is not None:
+        hint = "RESTO_NEAR maps URLs of hosts to absolute paths, RESTO_NEAR_LAG is a number of seconds, at least 0."
+        return [Error(wrong, hint=hint, id="resto.E029")]
+    directories = get_setting("NEAR")
+    messages = [_unread_near(url, os.fspath(path)) for url, path in directories.items()] if directories else []
+    return [message for message in messages if message is not None]
+
+
+def _unread_near(url: str, path: str) -> CheckMessage | None:
+    """Return why no file is read from the directory of a host; None if files are, or if that cannot be found out."""
+    problem, hint = f"no storage has the host {url!r}", "Write it as it stands in 'hosts', or remove it."
+    for alias in replicated_aliases():
+        try:
+            storage = replicated_storages([alias])[alias]
+            hosts = hosts_named(storage, url)
+            # With a master copy, that is read.
+            if hosts and (not isinstance(storage, DistributedStorage) or storage.near.is_believed(hosts[0], path)):
+                return None
+        except Exception:  # noqa: BLE001 - its options are wrong, as `check_storages` says; or the record is out of reach
+            return None
+        if hosts:
+            problem = f"{path} has not the file .resto.host by which the record knows {hosts[0]}"
+            hint = "Is it the directory of that host, and mounted? A host gets that file with the first save."
+    return checks.Warning(f"RESTO_NEAR: {problem}, so that files are read over the network", hint=hint, id="resto.W018")
 
 
 def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:

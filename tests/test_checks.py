@@ -651,6 +651,7 @@ def test_codes_are_unique():
         "E025",
         "E026",
         "E028",
+        "E029",
         "E033",
         "W001",
         "W002",
@@ -668,6 +669,7 @@ def test_codes_are_unique():
         "W015",
         "W016",
         "W017",
+        "W018",
         "W019",
         "W020",
     ]
@@ -695,6 +697,7 @@ def test_codes_are_tested():
         "E026",
         "E027",
         "E028",
+        "E029",
         "E031",
         "E032",
         "E033",
@@ -715,6 +718,7 @@ def test_codes_are_tested():
         "W015",
         "W016",
         "W017",
+        "W018",
         "W019",
         "W020",
     }

@@ -241,3 +241,44 @@ def test_directory_inside_of_another(check_two, tmp_path, inner):
 
 def test_directory_beside_another(check_two):
     assert check_two(BOTH, {"hosts": ["http://media-3/"], "location": "media-of-others"}) == []
+
+
+# Directories of hosts on this machine.
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("NEAR", ["/srv/media"], "RESTO_NEAR must be a mapping, not of type list"),
+        ("NEAR", {"http://media-1/media/": "media"}, "RESTO_NEAR maps 'http://media-1/media/' to 'media'"),
+        ("NEAR", {"http://media-1/media/": None}, "RESTO_NEAR maps 'http://media-1/media/' to None"),
+        ("NEAR", {7: "/srv/media"}, "RESTO_NEAR maps 7 to '/srv/media'"),
+        ("NEAR_LAG", -1, "RESTO_NEAR_LAG is -1"),
+        ("NEAR_LAG", True, "RESTO_NEAR_LAG is True"),
+        ("NEAR_LAG", float("inf"), "RESTO_NEAR_LAG is inf"),
+        ("NEAR_LAG", "1", "RESTO_NEAR_LAG is '1'"),
+    ],
+)
+def test_wrong_setting_of_what_is_near(settings, name, value, problem):
+    setattr(settings, f"RESTO_{name}", value)
+    assert [(message.id, message.msg) for message in run() if "NEAR" in message.msg] == [("resto.E029", problem)]
+
+
+def near_warnings(messages):
+    return [(message.msg, message.level) for message in messages if message.id == "resto.W018"]
+
+
+@pytest.mark.parametrize(("kind", "url"), [(DISTRIBUTED, "http://other/media/"), (HYBRID, "ftp://media-1/media/")])
+def test_near_directory_of_no_host(check, settings, tmp_path, kind, url):
+    settings.RESTO_NEAR = {url: tmp_path}
+    [(message, level)] = near_warnings(check(kind, hosts=HOSTS))
+    assert level == checks.WARNING
+    assert message == f"RESTO_NEAR: no storage has the host {url!r}, so that files are read over the network"
+
+
+@pytest.mark.django_db
+def test_near_directory_that_has_proven_nothing(check, settings, tmp_path):
+    settings.RESTO_NEAR = {HOSTS[0]: tmp_path}
+    [(message, _)] = near_warnings(check(DISTRIBUTED, hosts=HOSTS))
+    assert f"{tmp_path} has not the file .resto.host by which the record knows {HOSTS[0]}" in message
+    assert near_warnings(check(HYBRID, hosts=HOSTS)) == []

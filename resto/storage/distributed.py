@@ -215,7 +215,8 @@ class DistributedStorage(UnmasteredStorage):
         missed = missed_by_host(self.hosts, {} if alias is None else backlog.rows_below(alias, name), left_out)
         listed = partial(listed_by, self.transport_for)
         told = least_behind({host: names for host, names in missed.items() if host in listing})
-        host, (directories, files) = self._read("listdir", name, listed, told)
+        near = self.near.listing(told, name)
+        host, (directories, files) = near or self._read("listdir", name, listed, told)
         return corrected(name, directories, files, missed[host], self.exists)
 
     def size(self, name: str) -> int:
@@ -253,8 +254,11 @@ class DistributedStorage(UnmasteredStorage):
         *,
         able: Sequence[str] | None = None,
     ) -> T:
-        """Ask hosts that tell the truth, and are able to tell it, in a random order, until one has the answer."""
+        """Read from a near host; else ask those that tell the truth, and are able to, in a random order, until one has the answer."""
         if hosts is None:
+            near = self.near.read(action, name)
+            if near is not None:
+                return cast("T", near)
             truth = self.truth(name)
             require_file(truth, self.hosts[0], name, action)
             hosts = [host for host in truth.hosts if able is None or host in able]

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import secrets
-from pathlib import Path
 from typing import NamedTuple
 
 from resto.exceptions import RemoteFileNotFoundError, TransportError
@@ -15,6 +14,7 @@ from resto.transports import Transport
 __all__ = [
     "HostIdentity",
     "hashed_owner",
+    "host_identity_at",
     "host_identity_in",
     "new_host_id",
     "read_host_identity",
@@ -93,7 +93,23 @@ def host_identity_in(directory: str) -> HostIdentity | None:
         directory: Its path.
     """
     try:
-        descriptor = os.open(Path(directory) / HOST_IDENTITY, os.O_RDONLY | os.O_NONBLOCK)
+        root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return None
+    try:
+        return host_identity_at(root)
+    finally:
+        os.close(root)
+
+
+def host_identity_at(directory: int) -> HostIdentity | None:
+    """Return the identity of the host that keeps its files in an open directory of this machine; None if none does.
+
+    Args:
+        directory: Its descriptor.
+    """
+    try:
+        descriptor = os.open(HOST_IDENTITY, os.O_RDONLY | os.O_NONBLOCK, dir_fd=directory)
     except OSError:
         return None
     try:

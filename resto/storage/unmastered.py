@@ -20,6 +20,7 @@ from resto.storage.composition import StorageOptions
 from resto.storage.copying import Copying, claimed_jobs
 from resto.storage.host_identity import read_host_identity
 from resto.storage.left_out import LeftOutHosts
+from resto.storage.near import NearHosts
 from resto.storage.reading import checked
 from resto.storage.repairs import Leases, run_repairs
 from resto.storage.reservation import Reservation
@@ -33,12 +34,18 @@ class UnmasteredStorage(ReplicatedStorage):
 
     Attributes:
         left_out_hosts: Which hosts have lost their files, and are not believed until they are filled.
+        near: The hosts whose directories are on this machine, and that are read there.
     """
 
     def __init__(self, hosts: Any = None, base_url: str | None = None, **options: Unpack[StorageOptions]) -> None:
         super().__init__(hosts, base_url, **options)
         self._reservation = Reservation()
         self.left_out_hosts = LeftOutHosts(self)
+        self.near = NearHosts(self)
+
+    def _forget_composition(self, *, setting: str, **kwargs: Any) -> None:
+        super()._forget_composition(setting=setting, **kwargs)
+        self.near.forget()
 
     # The record.
 
@@ -50,13 +57,19 @@ class UnmasteredStorage(ReplicatedStorage):
         lease = opening.open_change(alias, hosts, name, present=present)
         if not present:  # a save looks whether there are others
             lease.overrule(alias, name)
+        self.near.note_change()
         return lease
 
     def truth(self, name: str) -> Truth:
         """Return which hosts tell the truth about a name."""
-        return truth_of(self.hosts, self._rows(name), self.left_out_hosts.known())
+        return truth_of(self.hosts, self.rows_of(name), self.left_out_hosts.known())
 
-    def _rows(self, name: str) -> Sequence[Row]:
+    def known_hosts(self) -> LeftOut:
+        """Return which hosts are left out, and what each is known by, as the record has said a moment ago."""
+        return self.left_out_hosts.known()
+
+    def rows_of(self, name: str) -> Sequence[Row]:
+        """Return all rows of a name, oldest first."""
         seen = self._reservation.rows(name)
         if seen is not None:
             return seen
@@ -66,7 +79,7 @@ class UnmasteredStorage(ReplicatedStorage):
     def repair_job(self, host: str, name: str, lease: Lease, *, present: bool) -> Job:
         """Return the job that makes one host equal to those that tell the truth, whatever it has missed."""
         claim = PendingName(self.record_alias() or "", host, name, present, lease, leases.clock())
-        return self._copying(self.left_out_hosts.known()).job(claim, self._rows(name))
+        return self._copying(self.left_out_hosts.known()).job(claim, self.rows_of(name))
 
     def repair_jobs(self, claims: Sequence[PendingName]) -> list[Job]:
         """Return the jobs of `repair_job` for what a drain has claimed, after one look at the record."""
