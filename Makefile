@@ -7,6 +7,7 @@
 # make lint                                     format, style, floors and types
 # make explore                                  look for unknown failures, for a long time
 # make readers                                  read ten thousand files from media servers that lag, are wiped and filled
+# make fleet                                    three boxes fail and come back for minutes, while clients save, read and delete
 # make bench                                    compare speeds with other packages
 # make docs                                     build the site of the documentation, into build/site
 # make pictures                                 take the pictures of the docs anew, with Chromium
@@ -31,7 +32,7 @@ export SERVERS
 # Else each of the hundreds of processes of a run compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo play test long steady coverage lint explore readers bench docs pictures alerts audit dist clean
+.PHONY: help demo play test long steady coverage lint explore readers fleet bench docs pictures alerts audit dist clean
 .DELETE_ON_ERROR:
 
 help:
@@ -77,6 +78,10 @@ explore: $(VENV)/.installed-test
 readers: $(VENV)/.installed-test
 	scripts/install-servers $(BIN)/python
 	RESTO_READS=10000 $(BIN)/python -m pytest tests/sites/test_readers.py
+
+fleet: $(VENV)/.installed-test
+	scripts/install-servers $(BIN)/python
+	RESTO_BOXES=180 $(BIN)/python -m pytest --numprocesses 0 --timeout=0 -rP tests/sites/test_boxes.py
 
 bench: $(VENV)/.installed-test
 	scripts/install-servers $(BIN)/python

@@ -161,7 +161,7 @@ def test_three_boxes(fleet):
     began = time.monotonic()
     drains = fleet.settle()
     told = dict(sorted((" ".join(map(str, what)), count) for what, count in ledger.done.items()))
-    print(f"\n{dict(failures)}; {told}; settled in {time.monotonic() - began:.1f} s by {drains} drains")
+    print(dict(failures), told, f"settled in {time.monotonic() - began:.1f} s by {drains} drains", sep="\n")  # noqa: T201
     assert ledger.problems == [], fleet.logs()
     held = [box.files() for box in fleet.boxes]
     assert held[0] == held[1] == held[2]

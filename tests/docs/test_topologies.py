@@ -1,0 +1,90 @@
+"""What the page about topologies says of moving from one to another, and its pictures."""
+
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+from django.core.files.storage import storages
+from django.core.management import call_command
+
+from kit.documents import ROOT
+from kit.recognized import problems, save, states
+from resto.models import Pending
+from resto.names import is_temporary
+from resto.repair.sync import SyncOptions, synchronize
+
+
+PAGE = (ROOT / "docs" / "topologies.md").read_text()
+PICTURES = sorted((ROOT / "docs" / "topologies").iterdir())
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def held(server):
+    return {name: content for name, content in server.files.items() if not is_temporary(name)}
+
+
+def compare(storage):
+    report = synchronize(storage, SyncOptions(), lambda event: None)
+    assert (report.problems, report.agrees) == ([], True)
+
+
+@pytest.mark.django_db(transaction=True, available_apps=["resto"])
+def test_hosts_take_the_place_of_the_master_copy_and_back(begin, two_servers, media_root, tmp_path):
+    storage = begin()
+    old = save(storage, "d/old")
+    compare(storage)
+    storage = begin("Distributed")
+    assert problems() == ["", ""]
+    new = save(storage, "new")
+    with storage.open(old) as file:
+        assert file.read() == b"d/old"
+    storage.delete(old)
+    compare(storage)
+    assert held(two_servers[0]) == held(two_servers[1]) == {new: b"new"}
+    media_root.rename(tmp_path / "kept")
+    media_root.mkdir()
+    storage = begin()
+    call_command("resto_restore", no_input=True, verbosity=0)
+    assert (media_root / new).read_bytes() == b"new"
+    save(storage, "newer")
+    compare(storage)
+    assert held(two_servers[0]) == held(two_servers[1]) == {new: b"new", "newer": b"newer"}
+    assert states() == dict.fromkeys([server.url for server in two_servers], "")
+    assert Pending.objects.count() == 0
+
+
+@pytest.mark.django_db(transaction=True, available_apps=["resto"])
+@pytest.mark.parametrize("kind", ["Hybrid", "Distributed"])
+def test_host_that_comes_is_filled_by_a_comparison(begin, two_servers, settings, kind):
+    storage = begin(kind)
+    name = save(storage, "a")
+    hosts = [*(server.url for server in two_servers), {"url": "bucket", "transport": "storage"}]
+    hosts[-1]["transport"] = "resto_example_plugins.storage.StorageTransport"
+    begin(kind, hosts)
+    settings.STORAGES = settings.STORAGES | {"bucket": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
+    compare(storages["default"])
+    assert storages["bucket"].open(name).read() == b"a"
+    assert problems() == ["", "", ""]
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.name)
+def test_picture_says_in_words_what_it_shows(picture):
+    root = ET.parse(picture).getroot()
+    title, description = (root.find(f"{SVG}{part}").text for part in ("title", "desc"))
+    assert root.get("role") == "img"
+    assert root.get("aria-labelledby") == "title description"
+    assert title
+    assert len(description) > 100
+    assert "prefers-color-scheme: dark" in picture.read_text()
+    [(text, path)] = re.findall(rf"!\[([^]]+)\]\((topologies/{picture.name})\)", PAGE)
+    assert (text, path) == (description, f"topologies/{picture.name}")
+
+
+def test_every_topology_is_told_in_the_same_way():
+    sections = re.split("^## ", PAGE, flags=re.MULTILINE)[1:]
+    assert len(sections) == len(PICTURES)
+    for section in sections:
+        assert section.count("![") == 1
+        assert "```python" in section
+        for part in ("**Writes.**", "**Reads.**", "**What fails when what fails**", "**How to move there.**"):
+            assert part in section, (section[:30], part)
