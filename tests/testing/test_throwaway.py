@@ -61,6 +61,14 @@ def test_storages_of_the_settings(site, resto_hosts):
     assert storages["default"].problems() == []
 
 
+def test_directory_is_put_in_place_too(settings, media_root, resto_hosts):
+    """Without its options, and although it is not mounted where tests are run."""
+    nas = {"url": "file:///mnt/nas/", "transport": "directory", "transport_options": {"fsync": True}}
+    settings.STORAGES = {"default": storage_of("Hybrid") | {"OPTIONS": {"hosts": [*HOSTS, nas]}}}
+    save(storages["default"])
+    assert held(resto_hosts)["file:///mnt/nas/"] == {"d/a.txt": b"data"}
+
+
 def test_storages_with_one_host_are_told_apart_by_its_path(site, resto_hosts):
     options = {"hosts": ADDRESSES[1:], "base_url": "/other/", "transport": "webdav", "write_quorum": 1}
     site.STORAGES = site.STORAGES | {"other": storage_of("Distributed", **options)}

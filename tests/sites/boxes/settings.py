@@ -25,8 +25,8 @@ STORAGES = {
 }
 RESTO_NEAR = _config["near"]
 RESTO_NEAR_LAG = _config["lag"]
-# Long enough for requests of half a second, and short enough for a test.
-RESTO_LEASE, RESTO_GRACE = 4, 2
+# Long enough for requests of half a second on a busy machine, and short enough for a test.
+RESTO_LEASE, RESTO_GRACE = 6, 4
 
 LOGGING = {
     "version": 1,
