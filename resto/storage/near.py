@@ -92,7 +92,7 @@ class _Looks:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._seen: dict[tuple[str, str], _Seen] = {}
-        self._changes = 0
+        self._last_change = object()
 
     def at_present(self, alias: str, host: str) -> Lag | None:
         """Return what a host may lack, as a look has found that still holds; None if none does."""
@@ -109,15 +109,15 @@ class _Looks:
         with self._lock:
             lag = self.at_present(alias, host)
             if lag is None:
-                changes, now = self._changes, leases.monotonic()
+                change, now = self._last_change, leases.monotonic()
                 lag = lag_of(alias, [host])
-                if changes == self._changes:
+                if change is self._last_change:  # else it may have overtaken this look
                     self._seen[alias, host] = _Seen(lag, now + seconds)
             return lag
 
     def forget(self) -> None:
         """Look again before the next read: this process has changed a name."""
-        self._changes += 1
+        self._last_change = object()
         self._seen.clear()
 
 
