@@ -1,4 +1,4 @@
-"""What hosts may lack, by one statement: for whoever tells visitors at which host a file is."""
+"""What hosts may lack, by one statement: for whoever tells visitors at which host a file is, or reads it at a near one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
