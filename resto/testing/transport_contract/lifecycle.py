@@ -2,6 +2,7 @@
 
 import inspect
 import socket
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
@@ -56,6 +57,15 @@ class Lifecycle(TransportSuite):
         transport, host = transport_and_host
         url = transport.public_url(host)
         assert url is None or url.endswith("/"), "public_url must end with a slash"
+
+    def test_local_path_is_where_files_are(self, transport_and_host: tuple[Transport, str]) -> None:
+        """A file that is stored is there, under its name, if the host is a directory of this machine."""
+        transport, host = transport_and_host
+        path, name = transport.local_path(host), new_name("here.txt")
+        if path is not None:
+            transport.create(host, name, b"content")
+            assert Path(path).is_absolute(), "local_path must be absolute"
+            assert Path(path, name).read_bytes() == b"content", "local_path must be the directory in which files are"
 
     def test_close_is_not_the_end(self, transport_and_host: tuple[Transport, str]) -> None:
         """`close` releases what the transport holds; afterwards it can be used, and closed, again."""

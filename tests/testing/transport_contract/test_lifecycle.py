@@ -93,6 +93,12 @@ class LeadsToAFile(Folder):
         return f"https://{host}"
 
 
+@breaks("test_local_path_is_where_files_are")
+class IsSomewhereElse(Folder):
+    def local_path(self, host):
+        return f"{host}/.."
+
+
 @breaks("test_close_is_not_the_end")
 class IsClosedForEver(Folder):
     is_closed = False
