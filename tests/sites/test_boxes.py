@@ -21,6 +21,9 @@ from sites.boxes.fleet import Fleet
 DURATION = float(os.environ.get("RESTO_BOXES", "4"))
 CLIENTS = 4
 
+# Files that are on all hosts before any box fails, and that nobody deletes.
+OLD = [f"old/{number}.txt" for number in range(5)]
+
 # Seconds between two failures, at most.
 PAUSE = 1.0
 
@@ -43,14 +46,16 @@ class Ledger:
         with self.lock:
             return name is not None and self.begun.setdefault(name, time.monotonic()) is not None
 
-    def judge(self, name, box, started, status, body):
-        """Say what is wrong about an answer to a read that has just ended."""
+    def judge(self, name, box, started, status, body, *, was_well):
+        """Say what is wrong about an answer to a read that has just ended, of a box that was well all the time, or not."""
         with self.lock:
             deleted, begun = self.deleted.get(name), self.begun.get(name)
         if status == 200 and body != self.content[name]:
             return f"{name} had another content on box {box.number}"
         if status == 200 and deleted is not None and deleted < started - box.lag:
             return f"{name} was read on box {box.number}, {started - deleted:.2f} s after it was deleted"
+        if name in OLD and was_well and status != 200:
+            return f"{name} was not read on box {box.number}, which was well: {status} {body!r}"
         if status == 404 and begun is None:
             return f"{name} was not found on box {box.number}: {body!r}"
         return None
@@ -106,11 +111,12 @@ class Client(threading.Thread):
 
     def read(self, box, count):
         name = self.ledger.choose(self.chance)
-        if name is None:
-            return None
-        started = time.monotonic()
+        if name is None or self.chance.random() < 0.3:
+            name = self.chance.choice(OLD)
+        started, changes, was_well = time.monotonic(), box.changes, box.is_well
         status, body = box.ask("read", name)
-        problem = self.ledger.judge(name, box, started, status, body)
+        was_well = was_well and box.is_well and box.changes == changes
+        problem = self.ledger.judge(name, box, started, status, body, was_well=was_well)
         if problem is not None:
             self.ledger.problems.append(problem)
         return status
@@ -122,7 +128,7 @@ def fail(fleet, duration):
     planned = ["kill", "cut off"]  # each at least once
     while time.monotonic() < end or planned:
         time.sleep(chance.uniform(0.2, PAUSE))
-        failing = [box for box in fleet.boxes if not box.is_up or box.is_cut_off]
+        failing = [box for box in fleet.boxes if not box.is_well]
         well = [box for box in fleet.boxes if box not in failing]
         what = planned.pop(0) if planned else chance.choice(["kill", "cut off", "come back", "come back"])
         if len(failing) == 2 or (failing and what == "come back"):
@@ -149,6 +155,10 @@ def fleet(postgresql):
 def test_three_boxes(fleet):
     fleet.wait_until_ready()
     ledger = Ledger()
+    for name in OLD:
+        ledger.content[name] = name.encode()
+        assert fleet.boxes[0].ask("save", name, name.encode()) == (200, name.encode())
+    fleet.settle()
     clients = [Client(fleet, ledger, number) for number in range(CLIENTS)]
     for client in clients:
         client.start()
@@ -167,7 +177,7 @@ def test_three_boxes(fleet):
     assert ledger.problems == [], fleet.logs()
     held = [box.files() for box in fleet.boxes]
     assert held[0] == held[1] == held[2]
-    for name in ledger.saved:
+    for name in [*OLD, *ledger.saved]:
         if name not in ledger.begun:
             assert held[0].get(name) == ledger.content[name], name
         elif name in ledger.deleted:

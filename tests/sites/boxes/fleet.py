@@ -51,6 +51,7 @@ class Box:
         server: Its nginx.
         host: The gate before that: the address that hosts have in the settings.
         database: The gate to the database.
+        changes: How often something has become of it.
     """
 
     def __init__(self, number, network, database, folder):
@@ -59,13 +60,13 @@ class Box:
         self.server = MediaServer("nginx", writers="127.0.0.0/8").start()
         self.host = network.gate(ADDRESSES[number], (ADDRESS, self.server.port))
         self.database = network.gate(ADDRESSES[number], (database["HOST"], database["PORT"]))
-        self.is_up, self.is_cut_off = False, False
+        self.is_up, self.is_cut_off, self.changes = False, False, 0
         self._settings, self._processes, self._site = database, [], None
 
     def configure(self, hosts):
         """Let the site know all hosts, and which of them is near."""
         host, port = self.database.address
-        options = {"connect_timeout": 2}
+        options = {"connect_timeout": 5}
         config = {
             "hosts": hosts,
             "near": {self.host.url: str(self.server.root)},
@@ -100,7 +101,7 @@ class Box:
 
     def kill(self):
         """Pull the plug."""
-        self.is_up = False
+        self.is_up, self.changes = False, self.changes + 1
         for process in self._processes:
             os.killpg(process.pid, signal.SIGKILL)
         for process in self._processes:
@@ -110,18 +111,22 @@ class Box:
 
     def cut_off(self):
         """Pull the cable: nobody reaches the host, and the box does not reach the database."""
-        self.is_cut_off = True
+        self.is_cut_off, self.changes = True, self.changes + 1
         self.host.cut()
         self.database.cut()
 
     def come_back(self):
         """Undo what has become of it."""
         if self.is_cut_off:
-            self.is_cut_off = False
             self.host.heal()
             self.database.heal()
+            self.is_cut_off = False
         if not self.is_up:
             self.start()
+
+    @property
+    def is_well(self):
+        return self.is_up and not self.is_cut_off
 
     def close(self):
         self.kill()
