@@ -9,6 +9,7 @@
     │   ├── UnexpectedStatusCode                      an answer that is not a success
     │   ├── UndecidedError                            nothing was sent: it is not known what the host should have
     │   ├── RemoteDirectoryError (IsADirectoryError)  the host has a directory of that name
+    │   ├── RemoteFileChangedError                    the file that is being read is another one by now
     │   └── RemoteFileNotFoundError (FileNotFoundError)
     ├── ReplicationError (OSError)                    one action, several hosts
     ├── LeaseLostError (OSError)                      somebody else may write now
@@ -30,6 +31,7 @@ __all__ = [
     "JobRefusedError",
     "LeaseLostError",
     "RemoteDirectoryError",
+    "RemoteFileChangedError",
     "RemoteFileNotFoundError",
     "ReplicationError",
     "RestoError",
@@ -146,6 +148,10 @@ class RemoteFileNotFoundError(TransportError, FileNotFoundError):
     """The host says that it does not have the file (404 or 410)."""
 
     errno = errno.ENOENT
+
+
+class RemoteFileChangedError(TransportError):
+    """The host has another file of that name than the one that is being read: what was read of it has no end any more."""
 
 
 class RemoteDirectoryError(TransportError, IsADirectoryError):

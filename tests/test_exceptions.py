@@ -12,6 +12,7 @@ from resto.exceptions import (
     JobRefusedError,
     LeaseLostError,
     RemoteDirectoryError,
+    RemoteFileChangedError,
     RemoteFileNotFoundError,
     ReplicationError,
     RestoError,
@@ -55,6 +56,11 @@ ERRORS = [
         RemoteFileNotFoundError("media-1", "a.txt", "download", "404 Not Found"),
         FileNotFoundError,
         "media-1: download of 'a.txt' failed: 404 Not Found",
+    ),
+    (
+        RemoteFileChangedError("media-1", "a.txt", "download", "it is another one"),
+        OSError,
+        "media-1: download of 'a.txt' failed: it is another one",
     ),
     (
         RemoteDirectoryError("media-1", "a", "delete", "that is a directory"),

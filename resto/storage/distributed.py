@@ -18,11 +18,12 @@ from resto.record.attempts import note_stored, noting_failure
 from resto.record.changes import Change, current_lease
 from resto.record.meaning import is_of_impossible_name
 from resto.settings import use_tz
+from resto.storage.blocks import open_blocks
 from resto.storage.composition import StorageOptions
 from resto.storage.files import RemoteFile, SharedContent
 from resto.storage.listing import able_hosts, corrected, least_behind, listed_by, missed_by_host
 from resto.storage.naming import NameSearch, require_given, shortened
-from resto.storage.reading import any_has, download, first_answer, require_file, size_on
+from resto.storage.reading import any_has, first_answer, require_file, size_on
 from resto.storage.replication import leased
 from resto.storage.reporting import removed, uploaded
 from resto.storage.undo import (
@@ -182,7 +183,7 @@ class DistributedStorage(UnmasteredStorage):
 
     def _open(self, name: str, mode: str = "rb") -> "File[Any]":
         name = clean_name(name)
-        return RemoteFile(name, mode, partial(self._read, "download", name, partial(download, self.transport_for)))
+        return RemoteFile(name, mode, partial(self._read, "download", name, partial(open_blocks, self.asking(name))))
 
     def exists(self, name: str) -> bool:
         """Return whether any host has the file, of those that answer and have missed nothing of it.

@@ -1,6 +1,7 @@
 """What a storage without a master copy records, and believes: which hosts tell the truth, and how the others are made equal to them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Unpack
 
@@ -16,6 +17,7 @@ from resto.record.leases import Lease
 from resto.record.rows import Row
 from resto.record.truth import LeftOut, Truth, truth_of
 from resto.storage.base import ReplicatedStorage
+from resto.storage.blocks import Asking
 from resto.storage.composition import StorageOptions
 from resto.storage.copying import Copying, claimed_jobs
 from resto.storage.host_identity import read_host_identity
@@ -63,6 +65,18 @@ class UnmasteredStorage(ReplicatedStorage):
     def truth(self, name: str) -> Truth:
         """Return which hosts tell the truth about a name."""
         return truth_of(self.hosts, self.rows_of(name), self.left_out_hosts.known())
+
+    def asking(self, name: str) -> Asking:
+        """Return how hosts are asked for a file while it is read."""
+
+        def believed() -> Sequence[str]:
+            truth = self.truth(name)
+            return random.sample(truth.hosts, len(truth.hosts)) if truth.is_settled else ()
+
+        def job(call: Callable[[str, str], Any], host: str) -> Job:
+            return self._guarded_job("download", call, host, name)
+
+        return Asking(name, self.transport_for, job, self.report, believed, self.hosts)
 
     def known_hosts(self) -> LeftOut:
         """Return which hosts are left out, and what each is known by, as the record has said a moment ago."""

@@ -171,7 +171,7 @@ class Site:
             "Accept-Ranges": "bytes",
         }
         # RFC 9110, section 14.2: Range is defined for GET only.
-        if request.method == "GET" and (wanted := request.headers.get("Range")):
+        if request.method == "GET" and (wanted := request.headers.get("Range")) and _is_in_force(request, entry):
             return _answer_range(wanted, Answer(200, headers, file, entry.size))
         return Answer(200, headers, file, entry.size)
 
@@ -266,6 +266,12 @@ def answer_for(error: OSError) -> Answer:
     if isinstance(error, IsADirectoryError):
         return Answer.text(409, "that is a directory")
     return Answer.text(_STATUS_OF_ERRNO.get(error.errno or 0, 500), str(error))
+
+
+def _is_in_force(request: Request, entry: Entry) -> bool:
+    """Tell whether a range is wanted of the file as it is (RFC 9110, section 13.1.5)."""
+    condition = request.headers.get("If-Range")
+    return condition is None or condition in (entry.etag, formatdate(entry.modified, usegmt=True))
 
 
 def _answer_range(wanted: str, whole: Answer) -> Answer:

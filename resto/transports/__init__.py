@@ -6,9 +6,10 @@ They know nothing of threads, of Django's storages, or of other hosts than the o
 
 from resto.hookspecs import hookimpl
 from resto.transports.base import Directory, Entry, Transport, Trial
+from resto.transports.parts import FilePart, Version
 
 
-__all__ = ["Directory", "Entry", "Transport", "Trial", "resto_register_transports"]
+__all__ = ["Directory", "Entry", "FilePart", "Transport", "Trial", "Version", "resto_register_transports"]
 
 
 @hookimpl

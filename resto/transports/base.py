@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from resto.exceptions import TransportError
 from resto.names import HOST_IDENTITY, MASTER_IDENTITY, problem_of_part, problems_of_parts
+from resto.transports.parts import FilePart, Version
 
 
 __all__ = ["FILE_OF_TRIAL", "Directory", "Entry", "Transport", "Trial", "modified_of"]
@@ -121,12 +122,14 @@ class Transport(ABC):
         supports_listdir: Whether `listdir` works.
         supports_modified_time: Whether `modified_time` works.
         supports_scan: Whether `scan` works.
+        supports_parts: Whether `open_part` works.
         has_literal_credentials: Whether the options hold a credential instead of the name of one.
     """
 
     supports_listdir = False
     supports_modified_time = False
     supports_scan = False
+    supports_parts = False
     has_literal_credentials = False
 
     def __init__(self, base_url: str, *, timeout: float = 2) -> None:
@@ -312,6 +315,24 @@ class Transport(ABC):
         Of a directory that the host does not have, there are none, or there is a `RemoteFileNotFoundError`.
         """
         raise self._unsupported(host, prefix, "scan")
+
+    def open_part(self, host: str, name: str, start: int, end: int | None, version: Version | None = None) -> FilePart:
+        """Return a part of a file; or, if no version is given, the whole file where the host gives no parts.
+
+        The stream of a part brings neither less nor more than that part.
+
+        Args:
+            host: The host as it stands in the settings.
+            name: The file's name.
+            start: Where it begins, in bytes: 0, or before the end of the file.
+            end: Where it ends: before this byte, or with the file if that comes first. None for the end of the file.
+            version: Of which version it must be, as the same host has told it.
+
+        Raises:
+            RemoteFileChangedError: The host has another version by now.
+            RemoteFileNotFoundError: The host does not have the file.
+        """
+        raise self._unsupported(host, name, "download")
 
     def _unsupported(self, host: str, name: str, action: str) -> TransportError:
         return TransportError(host, name, action, f"{type(self).__name__} cannot do this")

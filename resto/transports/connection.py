@@ -184,7 +184,7 @@ class Connection:
         except Exception as error:
             raise broken(error) from error
         stream = _AnswerStream(answer, source, self.timeout, self, None if answer.will_close else idle)
-        if not (request.stream and answer.status in (200, 207)):
+        if not (request.stream and answer.status in (200, 206, 207)):
             stream.drain()
         return Response(answer.status, answer.reason, answer.headers, stream if request.stream else None)
 

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Self, TypedDict, TypeVar, cast
 from django.utils.module_loading import import_string
 
 from resto.courses import Course, as_method, finish
-from resto.exceptions import ConfigurationError, HostUnavailableError
+from resto.exceptions import ConfigurationError
 from resto.hosts import HostURL, parse_url
 from resto.names import is_temporary
 from resto.sensitive import sensitive_variables
@@ -26,9 +26,11 @@ from resto.transports.base import Directory, Transport, Trial
 from resto.transports.bodies import BLOCK_SIZE, Body, UnreadableBodyError, is_rewindable
 from resto.transports.connection import Begun
 from resto.transports.credentials import ReactiveAuthenticator, authenticator
-from resto.transports.limits import MAX_DOWNLOAD, MAX_LISTING, LimitedStream, LongAnswerError, checked_limit
+from resto.transports.downloads import Download, download, download_part, unavailable
+from resto.transports.limits import MAX_DOWNLOAD, MAX_LISTING, LongAnswerError, checked_limit
 from resto.transports.listings import parse_autoindex
 from resto.transports.messages import NoAnswerError, Request, Response, Steps, Stream, Wire, run_steps
+from resto.transports.parts import FilePart, Version
 from resto.transports.plain import PLAIN_SIZE, GoingOn, plainly
 from resto.transports.steps import Action
 from resto.transports.wire import ConnectionWire
@@ -74,6 +76,7 @@ class HttpTransport(Transport):
     """
 
     supports_modified_time = True
+    supports_parts = True
     _has_propfind = False
 
     @sensitive_variables()
@@ -137,8 +140,17 @@ class HttpTransport(Transport):
     @as_method
     def open(self, host: str, name: str) -> Course[BinaryIO]:
         action = self._action(host, name, "download")
-        stream = yield from self._perform(action, steps.download(action, self._max_download))
-        return io.BufferedReader(_Download(action, stream), BLOCK_SIZE)
+        stream = yield from self._perform(action, download(action, self._max_download))
+        return io.BufferedReader(Download(action, stream), BLOCK_SIZE)
+
+    @as_method
+    def open_part(
+        self, host: str, name: str, start: int, end: int | None, version: Version | None = None
+    ) -> Course[FilePart]:
+        action = self._action(host, name, "download")
+        sequence = download_part(action, start, end, version, self._max_download)
+        stream, told = yield from self._perform(action, sequence)
+        return FilePart(io.BufferedReader(Download(action, stream), BLOCK_SIZE), told)
 
     @as_method
     def exists(self, host: str, name: str) -> Course[bool]:
@@ -298,46 +310,8 @@ class HttpTransport(Transport):
 
     def _ssl_context(self) -> ssl.SSLContext:
         if self._context is None:
-            with _loading("ca_bundle", "a PEM file with certificates"):
-                context = ssl.create_default_context(cafile=self._ca_bundle)
-            if self._client_cert:
-                with _loading("client_cert", "a PEM file with a certificate and its key, not encrypted"):
-                    # Without a password, OpenSSL would ask for that of an encrypted key on the terminal.
-                    context.load_cert_chain(self._client_cert[0], self._client_cert[-1], password="")
-            self._context = context
+            self._context = _created_context(self._ca_bundle, self._client_cert)
         return self._context
-
-
-class _Download(io.RawIOBase):
-    """The stream of a download, with the errors of the contract."""
-
-    def __init__(self, action: Action, stream: LimitedStream) -> None:
-        super().__init__()
-        self._action = action
-        self._stream = stream
-
-    @property
-    def modified(self) -> datetime | None:
-        """When the file was modified last; None if the host does not say."""
-        return steps.parse_http_date(self._stream.modified)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        try:
-            block = self._stream.read(len(buffer))
-        except NoAnswerError as error:
-            raise unavailable(self._action, error) from error
-        except LongAnswerError as error:
-            raise self._action.failed(str(error)) from error
-        buffer[: len(block)] = block
-        return len(block)
-
-    def close(self) -> None:
-        if not self.closed:
-            self._stream.close()
-        super().close()
 
 
 def _json_listing(action: Action, response: Response, limit: int) -> Directory | None:
@@ -357,9 +331,14 @@ def _json_listing(action: Action, response: Response, limit: int) -> Directory |
         stream.close()
 
 
-def unavailable(action: Action, error: NoAnswerError) -> HostUnavailableError:
-    """Return the error that tells that a host gave no answer."""
-    return HostUnavailableError(action.host, action.name, action.kind, error.problem, error.ambiguous)
+def _created_context(ca_bundle: str | None, client_cert: list[str]) -> ssl.SSLContext:
+    with _loading("ca_bundle", "a PEM file with certificates"):
+        context = ssl.create_default_context(cafile=ca_bundle)
+    if client_cert:
+        with _loading("client_cert", "a PEM file with a certificate and its key, not encrypted"):
+            # Without a password, OpenSSL would ask for that of an encrypted key on the terminal.
+            context.load_cert_chain(client_cert[0], client_cert[-1], password="")
+    return context
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 Apache before a program leaves the size of any file out of its answers to HEAD; others give none, or claim that it is 0.
 """
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from resto.counts import counted
@@ -201,6 +202,9 @@ def _measured(action: Action, target: str, claimed: int | None, *, has_propfind:
 def _length_of(response: Response) -> int | None:
     """Return the size of a file, as the answer to a GET of its first byte tells it; None if it does not."""
     if response.status == 206:
+        if response.stream is not None:
+            with suppress(NoAnswerError):
+                response.stream.read(1)  # so that the connection is of further use
         return steps.natural((response.headers.get("Content-Range") or "").rpartition("/")[2])
     if response.status == 416:
         return 0  # it has no first byte

@@ -39,6 +39,9 @@ __all__ = ["RequestsWire", "create_session_factory"]
 # A body up to this size is handed over as bytes.
 _MEMORY_SIZE = 1024 * 1024
 
+# Answers whose bodies may be wanted.
+_WITH_CONTENT = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT, HTTPStatus.MULTI_STATUS})
+
 Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
 
@@ -176,7 +179,7 @@ class RequestsWire:
             # An interim answer, which `http.client` takes for the final one: that one is still to come.
             stream.close()
             raise broken(HTTPException())
-        wanted = request.stream and answer.status_code in (HTTPStatus.OK, HTTPStatus.MULTI_STATUS)
+        wanted = request.stream and answer.status_code in _WITH_CONTENT
         if not wanted:
             stream.drain()
         return Response(answer.status_code, answer.reason, answer.headers, stream if wanted else None)

@@ -14,12 +14,11 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import SuspiciousFileOperation
 
-from resto.counts import counted
 from resto.exceptions import RemoteDirectoryError, RemoteFileNotFoundError, TransportError, UnexpectedStatusCode
 from resto.hosts import HostURL
 from resto.names import quote_name
 from resto.transports.bodies import BLOCK_SIZE, Body
-from resto.transports.limits import MAX_DOWNLOAD, LimitedStream
+from resto.transports.limits import LimitedStream
 from resto.transports.messages import Request, Response, Steps, Stream
 
 
@@ -33,7 +32,7 @@ __all__ = [
     "Action",
     "close_stream",
     "collection",
-    "download",
+    "content_length",
     "exists",
     "expect_file",
     "is_chunked",
@@ -116,8 +115,6 @@ _HINTS: Mapping[int, str] = {
 _NEVER_FULL = frozenset({"nginx", "apache", "lighttpd"})
 
 CONFIGURED = "the server is not set up for this method"
-
-_RAISE = "if it has such files, raise this option of the transport"
 
 _DIRECTORY_HINT = "is the name that of a directory there? Only files are deleted"
 
@@ -223,31 +220,6 @@ def is_of_directory(action: Action, response: Response) -> bool:
     if response.status in (301, 308):  # nginx, Apache, lighttpd
         return path_of_url(response.headers.get("Location")) == action.target + "/"
     return (response.status, server_product(response)) in ((405, "rclone"), (207, "caddy"))
-
-
-def download(action: Action, limit: int = MAX_DOWNLOAD) -> Steps[LimitedStream]:
-    """Return a stream of the file's content, which never brings more than the host has announced.
-
-    Args:
-        action: What to read.
-        limit: Bytes that a file may have.
-    """
-    response = yield Request("GET", action.target, stream=True)
-    expect_file(action, response, "GET")
-    assert response.stream is not None  # noqa: S101 - a wire gives the stream of a 200 to who asks for it
-    length = content_length(response)
-    if length is None and not is_chunked(response):
-        response.stream.close()
-        raise action.failed("it does not say where the file ends")
-    if length is not None and length > limit:
-        response.stream.close()
-        raise action.failed(f"the file has {length} bytes, which is more than max_download allows: {limit}; {_RAISE}")
-    problem = f"it sent more than max_download allows, {limit} bytes; {_RAISE}"
-    if length is not None:
-        problem = f"it sent more than the {counted(length, 'byte')} that it had announced"
-    stream = LimitedStream(response.stream, limit if length is None else length, problem)
-    stream.modified = response.headers.get("Last-Modified")
-    return stream
 
 
 def put(target: str, body: Body) -> Steps[Response]:

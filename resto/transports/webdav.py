@@ -12,7 +12,8 @@ from resto.sensitive import sensitive_variables
 from resto.transports import looks, steps
 from resto.transports.base import Directory, Entry
 from resto.transports.bodies import Body, UnreadableBodyError
-from resto.transports.http import HttpOptions, HttpTransport, unavailable
+from resto.transports.downloads import unavailable
+from resto.transports.http import HttpOptions, HttpTransport
 from resto.transports.late import log_late
 from resto.transports.leftovers import may_be_left_over
 from resto.transports.limits import LongAnswerError

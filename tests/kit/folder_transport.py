@@ -1,12 +1,13 @@
 """The transport of the docs, which keeps its files in folders: for mutants of it, that break a promise each."""
 
+import io
 import time
 from pathlib import Path
 
 from kit.documents import ROOT, load_module
 from resto.courses import Arrival, as_method
-from resto.exceptions import RemoteFileNotFoundError
-from resto.transports import Directory, Entry
+from resto.exceptions import RemoteFileChangedError, RemoteFileNotFoundError
+from resto.transports import Directory, Entry, FilePart, Version
 
 
 folder = load_module(ROOT / "docs" / "write-a-transport.md", "resto_folder")
@@ -34,6 +35,7 @@ class Folder(folder.FolderTransport):
     """The transport of the docs, and what it leaves out."""
 
     supports_scan = True
+    supports_parts = True
 
     create = in_steps(folder.FolderTransport.create)
     exists = in_steps(folder.FolderTransport.exists)
@@ -59,6 +61,14 @@ class Folder(folder.FolderTransport):
         except RemoteFileNotFoundError:
             raise self.lost(host, name, "listdir") from None
         return Directory({*directories}, {file: self.size(host, str(Path(name, file))) for file in files})
+
+    def open_part(self, host, name, start, end, version=None):
+        with self.open(host, name) as stream:
+            stat = path_of(host, name).stat()
+            told = Version(stat.st_size, f"{stat.st_mtime_ns}-{stat.st_ino}")
+            if version is not None and not told.is_same_as(version):
+                raise RemoteFileChangedError(host, name, "download", "it was replaced")
+            return FilePart(io.BytesIO(stream.read()[start:end]), told)
 
     def lost(self, host, name, action):
         return RemoteFileNotFoundError(host, name, action, "it is not there")

@@ -26,6 +26,7 @@ PUBLIC = {
             "UnexpectedStatusCode",
             "UndecidedError",
             "RemoteDirectoryError",
+            "RemoteFileChangedError",
             "RemoteFileNotFoundError",
             "LeaseLostError",
             "JobRefusedError",
@@ -54,7 +55,7 @@ PUBLIC = {
     },
     "plugins": {
         "resto": ["hookimpl"],
-        "resto.transports": ["Transport", "Directory", "Entry", "Trial"],
+        "resto.transports": ["Transport", "Directory", "Entry", "FilePart", "Trial", "Version"],
         "resto.transports.directory": ["DirectoryTransport"],
         "resto.transports.http": ["HttpTransport", "HttpOptions"],
         "resto.transports.webdav": ["WebDAVTransport"],

@@ -20,8 +20,9 @@ from resto.clock import monotonic
 from resto.courses import finish
 from resto.exceptions import ConfigurationError, HostUnavailableError, TransportError
 from resto.hosts import parse_url
-from resto.transports import limits, steps
+from resto.transports import limits
 from resto.transports.answers import Received, read_answer
+from resto.transports.downloads import download
 from resto.transports.limits import MAX_TEXT, PIECE_SIZE, LimitedStream, LongAnswerError, Patience
 from resto.transports.listings import parse_autoindex
 from resto.transports.messages import NoAnswerError, Request, Response, run_steps
@@ -271,7 +272,7 @@ class OneAnswer:
 def downloaded(body, headers, limit):
     """Return what a download brings, as a host announces it."""
     response = Response(200, "OK", headers, body)
-    stream = finish(run_steps(steps.download(ACTION, limit), OneAnswer(response)))
+    stream = finish(run_steps(download(ACTION, limit), OneAnswer(response)))
     return b"".join(iter(lambda: stream.read(100), b""))
 
 

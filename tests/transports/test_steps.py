@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.steps import ACTION, run, sent
-from resto.exceptions import RemoteFileNotFoundError, TransportError, UnexpectedStatusCode
+from resto.exceptions import UnexpectedStatusCode
 from resto.hosts import parse_url
 from resto.transports import steps
 from resto.transports.bodies import Body
@@ -18,16 +18,6 @@ from resto.transports.steps import Action
 
 
 LARGE = Body(bytes(steps.VERIFY_SIZE + 1))
-
-
-class FakeStream:
-    closed = False
-
-    def read(self, size=-1):
-        return b""
-
-    def close(self):
-        self.closed = True
 
 
 def test_an_action_knows_its_urls():
@@ -46,43 +36,10 @@ def test_exists(status, expected):
 
 
 @pytest.mark.parametrize("status", [201, 204, 206, 301, 304, 400, 401, 403, 405, 416, 500, 503])
-@pytest.mark.parametrize("action", [steps.exists, steps.download])
-def test_only_three_statuses_answer_a_read(action, status):
+def test_only_three_statuses_tell_whether_a_file_exists(status):
     with pytest.raises(UnexpectedStatusCode) as info:
-        run(action(ACTION), status)
+        run(steps.exists(ACTION), status)
     assert info.value.status == status
-
-
-@pytest.mark.parametrize("status", [404, 410])
-def test_a_missing_file_cannot_be_read(status):
-    with pytest.raises(RemoteFileNotFoundError) as info:
-        run(steps.download(ACTION), status)
-    assert (info.value.host, info.value.name, info.value.action) == ("media-1", "a b/c.txt", "upload")
-
-
-@pytest.mark.parametrize(
-    "headers", [{"Content-Length": "0"}, {"Content-Length": "5"}, {"Transfer-Encoding": "Chunked"}], ids=str
-)
-def test_download_returns_the_stream(headers):
-    stream = FakeStream()
-    result, requests = run(steps.download(ACTION), (200, headers, stream))
-    assert requests[0].stream
-    assert not stream.closed
-    result.close()
-    assert stream.closed
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [{}, {"Content-Length": "x"}, {"Content-Length": "-1"}, {"Content-Length": "5, 6"}, {"Transfer-Encoding": "gzip"}],
-    ids=str,
-)
-def test_a_download_whose_end_cannot_be_known_is_an_error(headers):
-    """http.client reads such an answer to the end of the connection, whole or not."""
-    stream = FakeStream()
-    with pytest.raises(TransportError, match="where the file ends"):
-        run(steps.download(ACTION), (200, headers, stream))
-    assert stream.closed
 
 
 # Writes

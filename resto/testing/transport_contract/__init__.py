@@ -12,6 +12,7 @@ from resto.testing.transport_contract.failures import Failures
 from resto.testing.transport_contract.files import Files
 from resto.testing.transport_contract.lifecycle import Lifecycle
 from resto.testing.transport_contract.names import Names
+from resto.testing.transport_contract.parts import Parts
 from resto.testing.transport_contract.streams import Streams
 
 
@@ -19,7 +20,7 @@ __all__ = ["TransportContract"]
 
 
 # pytest runs the tests of the last base first.
-class TransportContract(Abilities, Concurrency, Courses, Failures, Streams, Directories, Names, Files, Lifecycle):
+class TransportContract(Abilities, Concurrency, Courses, Failures, Parts, Streams, Directories, Names, Files, Lifecycle):
     """What every `resto.transports.Transport` promises, as tests.
 
     Subclass it in a test module, under a name that starts with ``Test``, and override one fixture::
@@ -47,6 +48,7 @@ class TransportContract(Abilities, Concurrency, Courses, Failures, Streams, Dire
     - `names`: any name, and names that may be taken for one another;
     - `directories`: how they come and go, and what does not harm them;
     - `streams`: uploads and downloads in bounded memory, pipes, and files that cannot be read;
+    - `parts`: files that are read from any place on, and that change meanwhile;
     - `failures`: hosts that give no answer, errors and what they tell, secrets;
     - `courses`: actions in steps, which may be begun anew, or given up;
     - `concurrency`: threads, forked children, and readers beside a writer;

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, cast
 
 
 # What the errors of a method call the action, where it has another name.
-_ACTIONS = {"create": "upload", "open": "download", "content": "download", "browse": "listdir"}
+_ACTIONS = {"create": "upload", "open": "download", "open_part": "download", "content": "download", "browse": "listdir"}
 
 
 def new_name(name: str, separator: str = "-") -> str:
