@@ -107,10 +107,13 @@ class _Stretch:
         block = self._stream.read(wanted)
         while len(block) < wanted and (more := self._stream.read(wanted - len(block))):
             block += more
-        if len(block) < wanted:
-            raise TransportError(self._place.host, self._name, "download", "what it sends ends before the file does")
+        self._require(block, wanted)
         self.number += 1
         return block
+
+    def _require(self, block: bytes, wanted: int) -> None:
+        if len(block) < wanted:
+            raise TransportError(self._place.host, self._name, "download", "what it sends ends before the file does")
 
     def close(self) -> None:
         if self._stream is not self._place.whole:
@@ -132,7 +135,7 @@ def open_blocks(asking: Asking, host: str, name: str) -> IO[bytes]:
     if not _gives_parts(transport):
         return spool(transport.open(host, name))
     part = transport.open_part(host, name, 0, FIRST_SIZE)
-    if part.version is None or part.version.size <= FIRST_SIZE:
+    if part.version is None:
         return spool(part.stream)
     return io.BufferedReader(BlockFile(asking, host, part), BLOCK_SIZE)
 
@@ -156,7 +159,7 @@ class BlockFile(io.RawIOBase):
     Args:
         asking: How the file is asked for.
         host: The host as it stands in the settings.
-        part: The beginning of the file, from there, `FIRST_SIZE` bytes of a longer one.
+        part: Its first `FIRST_SIZE` bytes, from there, or all of a smaller one.
 
     Raises:
         TransportError: The host does not bring its beginning.
@@ -169,7 +172,7 @@ class BlockFile(io.RawIOBase):
         self._size = cast("Version", part.version).size
         self._position = 0
         self._kept: OrderedDict[int, bytes] = OrderedDict()
-        self._length = self._next = FIRST_SIZE // BLOCK_SIZE
+        self._length = self._next = min(FIRST_SIZE, _blocks_of(self._size) * BLOCK_SIZE) // BLOCK_SIZE
         beginning = _Stretch(self._place, asking.name, part.stream, self._size, 0, self._next)
         self._stretch: _Stretch | None = None
         try:
@@ -221,12 +224,11 @@ class BlockFile(io.RawIOBase):
 
     def readall(self) -> bytes:
         """Read what is left."""
-        pieces = []
+        left = io.BytesIO()  # a list of blocks would take twice the memory, and time for it
         while self._position < self._size:
             number, offset = divmod(self._position, BLOCK_SIZE)
-            pieces.append(self._block(number, _blocks_of(self._size))[offset:])
-            self._position += len(pieces[-1])
-        return b"".join(pieces)
+            self._position += left.write(self._block(number, _blocks_of(self._size))[offset:])
+        return left.getvalue()
 
     def close(self) -> None:
         """Close the file, and the connection over which it comes."""

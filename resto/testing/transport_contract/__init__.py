@@ -20,7 +20,9 @@ __all__ = ["TransportContract"]
 
 
 # pytest runs the tests of the last base first.
-class TransportContract(Abilities, Concurrency, Courses, Failures, Parts, Streams, Directories, Names, Files, Lifecycle):
+class TransportContract(
+    Abilities, Concurrency, Courses, Failures, Parts, Streams, Directories, Names, Files, Lifecycle
+):
     """What every `resto.transports.Transport` promises, as tests.
 
     Subclass it in a test module, under a name that starts with ``Test``, and override one fixture::
