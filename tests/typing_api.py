@@ -3,6 +3,7 @@
 All public names are here: `test_reference` compares.
 """
 
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, BinaryIO, Literal, Unpack, assert_type
@@ -27,6 +28,7 @@ from resto.exceptions import (
     JobRefusedError,
     LeaseLostError,
     RemoteDirectoryError,
+    RemoteFileChangedError,
     RemoteFileNotFoundError,
     ReplicationError,
     RestoError,
@@ -72,7 +74,7 @@ from resto.testing import (
     ThrowawayHostsMixin,
     TransportContract,
 )
-from resto.transports import Directory, Entry, Transport, Trial
+from resto.transports import Directory, Entry, FilePart, Transport, Trial, Version
 from resto.transports.directory import DirectoryTransport
 from resto.transports.http import HttpOptions, HttpTransport
 from resto.transports.webdav import WebDAVTransport
@@ -146,7 +148,7 @@ def describe(error: Exception | None) -> str:
         return f"{error.host} {error.ambiguous}"
     if isinstance(error, UnexpectedStatusCode):
         return f"{error.host} {error.status + 1}"
-    if isinstance(error, (UndecidedError, RemoteDirectoryError, RemoteFileNotFoundError)):
+    if isinstance(error, (UndecidedError, RemoteDirectoryError, RemoteFileChangedError, RemoteFileNotFoundError)):
         return error.problem
     if isinstance(error, TransportError):
         return f"{error.host} {error.name} {error.action} {error.problem}"
@@ -285,6 +287,11 @@ class MemoryTransport(Transport):
 
     def scan(self, host: str, prefix: str) -> Iterator[Entry]:
         yield Entry("a.txt", size=3, modified=None, etag=None)
+
+    def open_part(self, host: str, name: str, start: int, end: int | None, version: Version | None = None) -> FilePart:
+        content = self.content(host, name)
+        assert version is None or version.is_same_as(Version(len(content), tag="a tag"))
+        return FilePart(io.BytesIO(content[start:end]), Version(len(content), tag="a tag"))
 
     def browse(self, host: str, name: str) -> Directory | None:
         directory = Directory()

@@ -113,7 +113,7 @@ class Transport(ABC):
     Every method that acts raises `TransportError`, or one of its subclasses, when the host fails, and nothing else:
     `HostUnavailableError` when it gives no answer, and only then. A host that does so repeatedly is not asked for a while.
     An error tells host and name as the method got them, and the action: the name of the method, except for ``"upload"``
-    (`create`), ``"download"`` (`open` and `content`) and ``"listdir"`` (`browse`).
+    (`create`), ``"download"`` (`open`, `open_part` and `content`) and ``"listdir"`` (`browse`).
     ``timeout`` bounds how long a host may stay silent: while connecting, and at each read or write.
 
     Attributes:

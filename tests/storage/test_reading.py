@@ -1,5 +1,7 @@
 """Reading without a master copy: hosts that have missed something are not asked."""
 
+import random
+
 import pytest
 from django.core.files.base import ContentFile
 
@@ -8,6 +10,7 @@ from kit.record import pending_for
 from resto.exceptions import RemoteFileNotFoundError, ReplicationError
 from resto.record import leases
 from resto.storage import DistributedStorage
+from resto.storage.blocks import FIRST_SIZE
 
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
@@ -69,6 +72,25 @@ def test_saved_file_exists_although_the_record_could_not_be_cleared(storage, ser
     assert storage.exists("a") is True
     with storage.open("a") as file:
         assert file.read() == b"1"
+
+
+def test_host_that_missed_something_takes_nobodys_place(storage, servers, monkeypatch):
+    """In the middle of a file, although it has the same one."""
+    monkeypatch.setattr(random, "sample", lambda population, k: list(population)[:k])
+    content = random.randbytes(12 * FIRST_SIZE)  # more than stays at hand
+    servers[1].refuse = True
+    storage.save("a", ContentFile(content))
+    servers[1].refuse = False
+    servers[1].create_file("a", content)
+    asked = len(servers[1].requests)
+    with storage.open("a") as file:
+        servers[0].refuse = True
+        assert file.read() == content
+        servers[2].refuse = True
+        file.seek(FIRST_SIZE)
+        with pytest.raises(ReplicationError, match=f"not asked, as changes are pending there: .*{servers[1].url}"):
+            file.read()
+    assert len(servers[1].requests) == asked
 
 
 @pytest.mark.parametrize("told", [None, 1, "yes"])
