@@ -245,7 +245,7 @@ def look_after_hosts(storage: ReplicatedStorage) -> None:
 def show(event: Difference | Disagreement | Notice) -> None:
     if isinstance(event, Difference):
         assert_type(event.kind, Literal["missing", "different", "extra", "unknown"])
-        assert_type(event.state, Literal["found", "repaired", "kept", "failed"])
+        assert_type(event.state, Literal["found", "repaired", "kept", "failed", "handed over"])
     elif isinstance(event, Disagreement):
         assert_type(event.sizes, dict[str, int | None])
     else:

@@ -19,6 +19,7 @@ _FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "resto_master_copy_up": ("Whether the directory proves to be the master copy.", ("storage",)),
     "resto_pending_names": ("Names that a host may have missed; no more than 10 000 are counted.", _HOST),
     "resto_pending_capped": ("Whether there are more than that.", _HOST),
+    "resto_pending_compared_names": ("Of these, names that only a comparison has found to differ.", _HOST),
     "resto_under_way_names": ("Other names that somebody is dealing with.", _HOST),
     "resto_pending_oldest_timestamp_seconds": ("When the oldest change that is pending was made.", _HOST),
     "resto_pending_due_timestamp_seconds": ("When the next pending name may be sent, or could have been.", _HOST),
@@ -86,6 +87,7 @@ def _values(host: HostOverview) -> dict[str, float | None]:
     return {
         "resto_pending_names": host.pending,
         "resto_pending_capped": host.has_more,
+        "resto_pending_compared_names": host.compared,
         "resto_under_way_names": host.under_way,
         "resto_pending_oldest_timestamp_seconds": host.oldest,
         "resto_pending_due_timestamp_seconds": host.due,

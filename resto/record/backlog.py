@@ -7,7 +7,7 @@ from django.db.models import Case, Q, When
 
 from resto.record import leases, rows
 from resto.record.database import connected, outside_loops
-from resto.record.queries import not_under_way, rows_in, under_way
+from resto.record.queries import OF_COMPARISONS, not_under_way, rows_in, under_way
 from resto.record.rows import Row, digest_of, in_parts
 
 
@@ -30,6 +30,7 @@ class Backlog:
         oldest: Seconds since the oldest change that is pending, at least 0; None if none is.
         due: Seconds until the next of them is due; negative if it has been due for a while. None if none is pending.
         error: Why the one that failed last did; empty if none has.
+        compared: How many of those that are pending are so only as a comparison has found that the host differs.
     """
 
     count: int
@@ -38,6 +39,7 @@ class Backlog:
     oldest: float | None
     due: float | None
     error: str
+    compared: int = 0
 
 
 # The backlog of a host that nothing is recorded for.
@@ -71,22 +73,25 @@ def backlog_of_host(storage: str, host: str) -> Backlog:
         by_age = (
             mine.filter(created__gt=0)
             .order_by("created")
-            .values_list("name", "created", _when(is_under_way), _when(~Q(error="")), "id")
+            .values_list("name", "created", _when(is_under_way), _when(~Q(error="")), _when(OF_COMPARISONS), "id")
         )
         oldest = list(by_age[: MOST + 1])
         newest = list(by_age.reverse()[:MOST]) if len(oldest) > MOST else oldest[::-1]
-        failed = next((number for *_, has_failed, number in newest if has_failed), None)
+        failed = next((number for *_, has_failed, _, number in newest if has_failed), None)
         error = mine.filter(id=failed).values_list("error", flat=True).first() if failed else ""
     if not oldest:
         return NOTHING
     next_one = rows.select_of_host(storage, host, not_under_way(now), 1)
     pending: dict[str, float] = {}
     at_work = set()
-    for name, created, is_at_work, _, _ in (*oldest, *newest):
+    changed = set()
+    for name, created, is_at_work, _, is_compared, _ in (*oldest, *newest):
         if is_at_work:
             at_work.add(name)
-        else:
-            pending.setdefault(name, created)
+            continue
+        pending.setdefault(name, created)
+        if not is_compared:
+            changed.add(name)
     return Backlog(
         count=min(len(pending), MOST),
         has_more=len(oldest) > MOST,
@@ -94,6 +99,7 @@ def backlog_of_host(storage: str, host: str) -> Backlog:
         oldest=max(0.0, now - min(pending.values())) if pending else None,  # a clock was wrong, or somebody's row is
         due=next_one[0].due - now if next_one else None,
         error=error or "",
+        compared=max(0, min(len(pending), MOST) - len(changed)),
     )
 
 

@@ -26,6 +26,9 @@ __all__ = [
 # For how many leases what was handed to a task queue has to rest there until a drain does it.
 STUCK_AFTER = 2
 
+# How often it is looked for rows that nobody else takes at the same moment: the more drains there are, the more often they do.
+_TRIES = 20
+
 # Seconds: clocks of the machines of a site do not agree to the last of them.
 _TOLERANCE = 1.0
 
@@ -74,12 +77,17 @@ def claim(
     Returns:
         What is to be replicated. Rows of the same name and host are one piece of work.
     """
-    now = leases.clock()
     wanted = _wanted(storages, hosts, without)
-    due = _due(limit, now, wanted)
-    if not due and call_back(now):
+    claimed: list[PendingName] = []
+    for _ in range(_TRIES):
+        now = leases.clock()
         due = _due(limit, now, wanted)
-    return _claimed(_with_resting(due, now), now)
+        if not due and call_back(now):
+            due = _due(limit, now, wanted)
+        claimed = _claimed(_with_resting(due, now), now)
+        if claimed or not due:
+            break  # else others were faster, and leave the next ones
+    return claimed
 
 
 def count_due(

@@ -6,13 +6,17 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q, QuerySet
 
 from resto.record.rests import longest_rest
-from resto.record.rows import Conditions
+from resto.record.rows import COMPARED, FILL, Conditions
 
 
 if TYPE_CHECKING:
     from resto.models import Pending
 
-__all__ = ["is_under_way", "not_under_way", "rows_in", "under_way"]
+__all__ = ["OF_COMPARISONS", "is_under_way", "not_under_way", "rows_in", "under_way"]
+
+
+# The condition for rows that comparisons have left.
+OF_COMPARISONS = Q(latest=COMPARED) | Q(opened_by=FILL)
 
 
 def rows_in(connection: BaseDatabaseWrapper) -> "QuerySet[Pending]":

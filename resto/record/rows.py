@@ -16,6 +16,7 @@ from resto.record.database import execute, vendor
 
 
 __all__ = [
+    "COMPARED",
     "FILL",
     "LATEST_FIRST",
     "RESTORED",
@@ -46,6 +47,9 @@ FILL = "fill"
 
 # What the rows of a file that is being brought back to the master copy have as their last change, until it is there.
 RESTORED = "restored"
+
+# What rows have as their last change that a comparison with a master copy has left to drains.
+COMPARED = "compared"
 
 # The opposite of an order.
 LATEST_FIRST = " DESC"

@@ -60,6 +60,7 @@ class HostOverview:
         is_left_out: Whether nothing is read from it until a comparison has filled it.
         drained: When whoever drains for it has given the last sign of life; None if nobody has.
         open_breakers: How many processes that stay and drain do not ask it at present, as it does not answer.
+        compared: How many of the names that are pending are so only as a comparison has found that the host differs.
     """
 
     host: str
@@ -73,6 +74,7 @@ class HostOverview:
     is_left_out: bool
     drained: float | None
     open_breakers: int
+    compared: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,7 @@ def _storage(alias: str, latest: Latest, staying: Sequence[RunRow]) -> StorageOv
                 is_left_out=mine is not None and mine.is_left_out,
                 drained=latest.drained(alias, host),
                 open_breakers=open_breakers[host],
+                compared=one.compared,
             )
         )
     return StorageOverview(

@@ -45,6 +45,8 @@ class HostStatus:
         identity_remark: Why that is not known, a sentence fragment; empty if it is known, or if hosts have no identities.
         left_out: Whether nothing is read from it, and it counts for no quorum, until a comparison has filled it.
         seconds: Until it has answered; None if it has not.
+        compared: How many of those that are pending are so only as a comparison has found that the host differs; None if nothing is
+            recorded.
     """
 
     storage: str
@@ -62,6 +64,7 @@ class HostStatus:
     identity_remark: str = ""
     left_out: bool = False
     seconds: float | None = None
+    compared: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the attributes, for JSON."""
@@ -206,4 +209,5 @@ def _status(
         identity_problem="" if finding is None else problem_of(finding),
         identity_remark="" if finding is None else finding.remark,
         seconds=None if problem else outcome.seconds,
+        compared=None if backlog is None else one.compared,
     )

@@ -135,7 +135,7 @@ def traced_sync(
         on_hosts = report.found_any or not report.agrees
         lack = problem_of_directory(options.prefix, masters, on_hosts=on_hosts)
         trace.end(
-            0 if report.agrees and not lack else 1,
+            0 if report.is_dealt_with and not lack else 1,
             counts=_counts_of_sync(report),
             problems=[*([lack] if lack else []), *_problems_of_sync(report), *problems],
             report=asdict(report),
@@ -212,7 +212,7 @@ def _counts_of_drain(total: Drained) -> dict[str, int]:
 
 
 def _counts_of_sync(report: SyncReport) -> dict[str, int]:
-    names = ("compared", "missing", "different", "extra", "removed", "failed")
+    names = ("compared", "missing", "different", "extra", "removed", "handed_over", "failed")
     counts = {name: sum(getattr(host, name) for host in report.hosts) for name in names}
     counts["sent"] = sum(host.repaired - host.removed for host in report.hosts)
     counts["disagreements"] = report.disagreements

@@ -130,6 +130,21 @@ class ReplicatedStorage(ComposedStorage):
         """
         raise NotImplementedError
 
+    def hand_over(self, pairs: Sequence[tuple[str, str]], *, present: bool) -> list[Outcome]:
+        """Leave it to drains to make hosts equal to the truth, as a comparison has found that they are not.
+
+        Args:
+            pairs: Hosts and names.
+            present: Whether hosts are to get the files, and not to lose them.
+
+        Returns:
+            For each pair whether that is recorded.
+
+        Raises:
+            DatabaseError: It could not be recorded.
+        """
+        raise NotImplementedError
+
     def repair_jobs(self, claims: Sequence[PendingName]) -> list[Job]:
         """Return the jobs of `repair_job` for what a drain has claimed."""
         return [self.repair_job(one.host, one.name, one.lease, present=one.present) for one in claims]

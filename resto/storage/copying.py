@@ -26,7 +26,7 @@ from resto.traffic import count_sent
 from resto.transports import Transport
 
 
-__all__ = ["Copying", "claimed_jobs", "decided_jobs"]
+__all__ = ["Copying", "claimed_jobs", "decided_jobs", "decided_outcomes"]
 
 _UNSETTLED = "something is pending for all hosts that it could be made equal to"
 
@@ -166,17 +166,43 @@ def decided_jobs(
         job: As `ReplicatedStorage.repair_job`.
         truth: What the record says of a name.
     """
+    for name, hosts, opened in _decided(alias, wanted, truth):
+        if not opened:
+            yield from (_not_yet(host, name) for host in hosts)
+        leases.update({(host, name): lease for host, lease in opened.items()})
+        for host, lease in opened.items():
+            yield job(host, name, lease, present=False)
+
+
+def decided_outcomes(
+    alias: str, wanted: Iterable[tuple[str, Sequence[str]]], truth: Callable[[str], Truth]
+) -> Iterator[Outcome]:
+    """Record which hosts are wrong about each name, leave it to drains to put them right, and yield whether that is recorded.
+
+    Args:
+        alias: As for `decided_jobs`.
+        wanted: As for `decided_jobs`.
+        truth: As for `decided_jobs`.
+    """
+    for name, hosts, opened in _decided(alias, wanted, truth):
+        if not opened:
+            yield from (_not_yet(host, name).run() for host in hosts)
+        release_leases([*opened.values()], 0)
+        yield from (Outcome("repair", host, name, 0.0) for host in opened)
+
+
+def _decided(
+    alias: str, wanted: Iterable[tuple[str, Sequence[str]]], truth: Callable[[str], Truth]
+) -> Iterator[tuple[str, Sequence[str], dict[str, Lease]]]:
+    """Yield each name, and the hosts that are wrong with their leases; none if anything is pending for the name."""
     for name, hosts in wanted:
         opened = dict(zip(hosts, open_fills(alias, name, hosts), strict=True))
         tokens = {lease.token for lease in opened.values()}
         others = {row.host for row in rows_of_name(alias, name) if row.owner not in tokens}
         if others and not (truth(name).is_doubtful and _are_forgotten(alias, name, others)):
             forget_leases([*opened.values()])
-            yield from (_not_yet(host, name) for host in hosts)
-            continue
-        leases.update({(host, name): lease for host, lease in opened.items()})
-        for host, lease in opened.items():
-            yield job(host, name, lease, present=False)
+            opened = {}
+        yield name, hosts, opened
 
 
 def _are_forgotten(alias: str, name: str, hosts: Collection[str]) -> bool:

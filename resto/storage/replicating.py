@@ -12,7 +12,7 @@ from resto.master.copy import MasterCopy
 from resto.master.snapshots import sharing_snapshots
 from resto.names import require_canonical
 from resto.outcomes import Outcome
-from resto.record import opening
+from resto.record import compared, opening
 from resto.record.changes import Change, current_lease, holding, is_decided
 from resto.record.leases import Lease
 from resto.storage.jobs import leased_job
@@ -142,3 +142,13 @@ class ReplicatingStorage(MasteredStorage):
         require = None if from_nothing else self._master.require_files
         jobs = recorded_jobs(differences, leases, self.record_alias(), partial(self._job, self.repair), require)
         return run_repairs(jobs, leases, self.report)
+
+    def hand_over(self, pairs: Sequence[tuple[str, str]], *, present: bool) -> list[Outcome]:
+        problem = None
+        try:
+            self._master.require_files()
+        except (FileNotFoundError, ConfigurationError) as error:
+            problem = error
+        else:
+            compared.leave(self.record_alias() or "", pairs, present=present)
+        return [Outcome("repair", host, name, 0.0, error=problem) for host, name in pairs]

@@ -10,7 +10,7 @@ from resto.exceptions import TransportError
 from resto.executors import Job
 from resto.names import require_canonical
 from resto.outcomes import Outcome
-from resto.record import backlog, leases, opening
+from resto.record import backlog, compared, leases, opening
 from resto.record.changes import current_lease
 from resto.record.claims import PendingName
 from resto.record.leases import Lease
@@ -111,6 +111,12 @@ class UnmasteredStorage(ReplicatedStorage):
         jobs = claimed_jobs(self.record_alias() or "", differences, held, self.repair_job, self.left_out())
         # One by one: rows of a name that are not settled keep its other hosts waiting.
         return run_repairs(jobs, held, self.report, at_once=1)
+
+    def hand_over(self, pairs: Sequence[tuple[str, str]], *, present: bool) -> list[Outcome]:
+        """Do so where a host is filled; something is pending for all other pairs."""
+        filled = self.left_out()
+        compared.leave_fills(self.record_alias() or "", [pair for pair in pairs if pair[0] in filled])
+        return [Outcome("repair", host, name, 0.0) for host, name in pairs]
 
     def _copying(self, left_out: LeftOut) -> Copying:
         require, guarded = self.recognition.require, self._guarded_job

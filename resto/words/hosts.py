@@ -46,7 +46,11 @@ def backlog_of(status: HostStatus) -> str:
         return f"nothing is pending{under_way}"
     error = f" (last error: {status.error.rstrip('.')})" if status.error else ""
     count = counted_up_to(status.pending, has_more=status.has_more)
-    return f"{count} pending, the oldest for {duration(status.oldest)}, {due_in(status.due)}{error}{under_way}"
+    some = "" if status.compared == status.pending else f"{status.compared} of them "
+    compared = f" ({some}found by a comparison)" if status.compared else ""
+    return (
+        f"{count} pending{compared}, the oldest for {duration(status.oldest)}, {due_in(status.due)}{error}{under_way}"
+    )
 
 
 def lines_of_identity(status: HostStatus) -> list[str]:

@@ -24,6 +24,7 @@ HOW_TO_WATCH = "run manage.py resto_drain --watch"
 _WORDS = {
     "sent": "sent",
     "removed": "removed",
+    "handed_over": "handed over to drains",
     "queued": "handed to the task queue",
     "failed": "failed",
     "skipped": "left for later",

@@ -69,6 +69,26 @@ def test_what_somebody_else_has_claimed_at_the_same_moment_is_left_to_them(clock
         one.lease.keep()
 
 
+def test_drain_that_was_too_slow_takes_what_comes_next(clock, monkeypatch):
+    """Else many drains of one backlog would keep each other from it."""
+    for name in "abcd":
+        open_lease(name, ["media-1"])
+    clock[0] += 301
+    theirs, original = [], rows.assign
+
+    def assign(owners, where, **values):
+        monkeypatch.setattr(rows, "assign", original)
+        theirs.extend(claims.claim(2))
+        return original(owners, where, **values)
+
+    monkeypatch.setattr(rows, "assign", assign)
+    assert [one.name for one in claims.claim(2)] == ["c", "d"]
+    assert [one.name for one in theirs] == ["a", "b"]
+    monkeypatch.setattr(rows, "assign", lambda owners, where, **values: 0)  # such as rows that contradict themselves
+    Pending.objects.update(quiet_until=0, due=0)
+    assert claims.claim(2) == []
+
+
 def test_rows_of_a_name_and_host_without_a_master_copy_are_claimed_together(clock):
     """Also those that are not due, as long as no request for them may be under way."""
     for _ in range(3):

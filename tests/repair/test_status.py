@@ -30,7 +30,7 @@ def test_all_is_fine(storage, servers):
         assert status.as_dict() | {"seconds": None} == {
             "storage": "default", "host": server.url, "reachable": True, "problem": "",
             "breaker": "closed", "pending": 0, "has_more": False, "under_way": 0, "oldest": None, "due": None, "error": "",
-            "identity_problem": "", "identity_remark": "", "left_out": False, "seconds": None,
+            "identity_problem": "", "identity_remark": "", "left_out": False, "seconds": None, "compared": 0,
         }  # fmt: skip
 
 

@@ -255,6 +255,7 @@ def _record_of_stranger(alias: str, stranger: Stranger) -> dict[str, Any]:
         "identity_remark": "",
         "left_out": False,
         "seconds": None,
+        "compared": backlog.compared,
     }
 
 

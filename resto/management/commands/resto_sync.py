@@ -63,6 +63,12 @@ class Command(InterruptibleCommand):
             metavar="HOST",
             help="without a master copy: where hosts differ and the record does not say who is right, this one is",
         )
+        parser.add_argument(
+            "--hand-over",
+            action="store_true",
+            help="record what differs as pending, in place of sending it: any number of drains do that",
+        )
+        parser.add_argument("--wait", action="store_true", help="with --hand-over: wait until they have")
         parser.add_argument("--json", action="store_true", help="report as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -101,7 +107,7 @@ class Command(InterruptibleCommand):
             for alias, result in results.items() if prefix and (is_there or options["json"]) else ():
                 report.conclude(alias, result)
         require_directory(prefix, masters, on_hosts=on_hosts)
-        if not all(result.agrees for result in results.values()):
+        if not all(result.is_dealt_with for result in results.values()):
             raise CommandError("Not everything agrees.")
         if broken:
             raise CommandError("Not everything was compared.")
@@ -137,6 +143,10 @@ def _sync_options(chosen: dict[str, ReplicatedStorage], options: dict[str, Any])
         for option, is_given in (("--force", options["force"]), ("--max-delete", options["max_delete"] is not None)):
             if is_given:
                 raise CommandError(f"{option} goes with --delete only.")
+    if options["wait"] and not options["hand_over"]:
+        raise CommandError("--wait goes with --hand-over only.")
+    if options["hand_over"]:
+        _require_drains(chosen, options)
     prefix = directory_of(options["prefix"])
     require_directory(prefix, _masters(chosen), on_hosts=True)
     return SyncOptions(
@@ -148,6 +158,8 @@ def _sync_options(chosen: dict[str, ReplicatedStorage], options: dict[str, Any])
         force=options["force"],
         checksum=options["checksum"],
         source=options["source"] or "",
+        hand_over=options["hand_over"],
+        wait=options["wait"],
     )
 
 
@@ -170,6 +182,14 @@ def _require_source(chosen: dict[str, ReplicatedStorage], options: dict[str, Any
             raise CommandError("--from needs the record, and nothing is recorded here.")
         if source in storage.left_out():
             raise CommandError(f"{source} has lost its files, and is filled from the others.")
+
+
+def _require_drains(chosen: dict[str, ReplicatedStorage], options: dict[str, Any]) -> None:
+    """Refuse to hand over what nobody would do."""
+    if options["dry_run"]:
+        raise CommandError("--dry-run changes nothing, and hands nothing over.")
+    if any(storage.hosts and storage.record_alias() is None for storage in chosen.values()):
+        raise CommandError("--hand-over needs the record, and nothing is recorded here.")
 
 
 def _percentage(text: str) -> float:
@@ -203,7 +223,11 @@ class _Report:
     @property
     def done(self) -> str:
         """What was done, a sentence fragment."""
-        parts = [f"{self._done[state]:,} {state}" for state in ("sent", "removed", "failed") if self._done[state]]
+        parts = [
+            f"{self._done[state]:,} {state}"
+            for state in ("sent", "removed", "handed over", "failed")
+            if self._done[state]
+        ]
         return ", ".join(parts) or "nothing was sent"
 
 
@@ -291,6 +315,8 @@ def _summary(host: HostReport) -> str:
     parts = [counted(host.compared, "file") + " compared", *(f"{number} {word}" for number, word in found if number)]
     if host.missing + host.different:
         parts.append(f"{host.repaired - host.removed} sent")
+    if host.handed_over:
+        parts.append(f"{host.handed_over} handed over to drains")
     if host.extra:
         parts.append(f"{host.removed} removed")
     if host.unfinished:

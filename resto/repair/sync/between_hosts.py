@@ -5,7 +5,7 @@ The record decides what it can, hosts that are left out are filled, somebody may
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import partial
@@ -22,6 +22,7 @@ from resto.repair.sync.report import (
     Difference,
     Disagreement,
     Found,
+    Settled,
     SyncOptions,
     SyncReport,
     problem_of,
@@ -29,7 +30,7 @@ from resto.repair.sync.report import (
 )
 from resto.repair.sync.walk import Comparison, Node
 from resto.storage import DistributedStorage
-from resto.storage.copying import decided_jobs
+from resto.storage.copying import decided_jobs, decided_outcomes
 from resto.storage.repairs import Leases, run_repairs
 from resto.transports import Directory
 
@@ -72,6 +73,7 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
         if not self._listed and self._hosts.active():
             problem = "none of its hosts lists its directories, so that nothing can be compared"
             self.report.problems.append(problem)
+        self._wait()
         self._fill.end(self.report)
         self._meter.tell()
         return self.report
@@ -251,8 +253,11 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
         by_pair = {(difference.host, difference.name): difference for difference in differences}
         if not by_pair:
             return
+        state: Settled = "handed over" if self._options.hand_over else "repaired"
         if is_by_source:
             outcomes = self._decide(by_pair)
+        elif self._options.hand_over:
+            outcomes = self._handing_over.each(by_pair)
         else:
             outcomes = self._hosts.repair_each(by_pair, self._storage.repair_each)
         for outcome in outcomes:
@@ -262,11 +267,14 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
             if outcome.host in self._left_out and isinstance(outcome.error, UndecidedError):
                 self._undecided[outcome.host, outcome.name] = settled(difference, outcome)
             else:
-                self._tell(settled(difference, outcome))
+                self._tell(settled(difference, outcome, state))
 
-    def _decide(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Outcome]:
+    def _decide(self, pairs: Collection[tuple[str, str]]) -> Iterator[Outcome]:
         """Make hosts equal to the one that was named, and to those that already are."""
         storage, held = self._storage, Leases()
+        if self._options.hand_over:
+            self._handing_over.make_room(len(pairs))
+            return decided_outcomes(storage.record_alias() or "", self._wrong(pairs), storage.truth)
         jobs = decided_jobs(storage.record_alias() or "", self._wrong(pairs), held, storage.repair_job, storage.truth)
         return run_repairs(jobs, held, storage.report, at_once=1)
 
@@ -281,7 +289,7 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
 
     def _retry(self) -> None:
         """Deal once more with what could not be decided for hosts that are filled."""
-        if not self._options.dry_run:
+        if not (self._options.dry_run or self._options.hand_over):
             for outcome in self._fill.retry():
                 if (outcome.host, outcome.name) in self._undecided and outcome.ok:
                     self._tell(settled(self._undecided.pop((outcome.host, outcome.name)), outcome))

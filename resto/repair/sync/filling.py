@@ -77,7 +77,7 @@ class Fill:
         self._storage.left_out()
 
     def _ended(self, one: HostReport) -> Literal["filling", "pending", "filled"]:
-        if not one.agrees:
+        if not one.is_dealt_with:
             return "filling"
         if count_again(self._alias, one.host):
             return "filled"

@@ -14,6 +14,7 @@ __all__ = [
     "Found",
     "HostReport",
     "Notice",
+    "Settled",
     "SyncOptions",
     "SyncReport",
     "problem_of",
@@ -36,6 +37,8 @@ class SyncOptions:
         checksum: Whether the contents of files of the same size are compared.
         source: The host that the others are made equal to where nothing else says which is right; empty for none. Only without a
             master copy.
+        hand_over: Whether what differs is recorded as pending, in place of being sent and removed: drains do it.
+        wait: Whether it is waited then until they have.
     """
 
     hosts: frozenset[str] | None = None
@@ -46,6 +49,8 @@ class SyncOptions:
     force: bool = False
     checksum: bool = False
     source: str = ""
+    hand_over: bool = False
+    wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,8 @@ class Difference:
         kind: ``"unknown"`` if the host does not tell.
         here: Size in the master copy, in bytes; None if it is not there.
         there: Size on the host, in bytes; None if it is not there, or not known.
-        state: ``"found"`` if nothing was to be done; ``"kept"`` if it is an extra file that was to stay.
+        state: ``"found"`` if nothing was to be done; ``"kept"`` if it is an extra file that was to stay;
+            ``"handed over"`` if it is recorded as pending.
         problem: What went wrong, a sentence fragment; else empty.
     """
 
@@ -67,7 +73,7 @@ class Difference:
     kind: Literal["missing", "different", "extra", "unknown"]
     here: int | None
     there: int | None
-    state: Literal["found", "repaired", "kept", "failed"]
+    state: Literal["found", "repaired", "kept", "failed", "handed over"]
     problem: str = ""
 
 
@@ -113,6 +119,8 @@ class HostReport:
         extra: How many only the host had.
         repaired: How many of these differences are there no longer.
         removed: How many of those that were repaired were extra files.
+        handed_over: How many of these differences are recorded as pending, and nobody has waited for them.
+        extras_handed_over: How many of those that were handed over are extra files.
         failed: How many files could not be compared or repaired.
         unfinished: How many uploads that had not come to their end were found; they may still be under way.
         swept: How many of these were a day old, and are there no longer.
@@ -129,6 +137,8 @@ class HostReport:
     extra: int = 0
     repaired: int = 0
     removed: int = 0
+    handed_over: int = 0
+    extras_handed_over: int = 0
     failed: int = 0
     unfinished: int = 0
     swept: int = 0
@@ -139,10 +149,13 @@ class HostReport:
     @property
     def agrees(self) -> bool:
         """Whether the host has what it should have, as far as can be seen."""
+        return self.is_dealt_with and not self.handed_over and self.fill not in ("filling", "pending")
+
+    @property
+    def is_dealt_with(self) -> bool:
+        """Whether nothing has failed: what differed was repaired, or handed over."""
         found = self.missing + self.different + self.extra
-        return (
-            not self.problems and not self.failed and found == self.repaired and self.fill not in ("filling", "pending")
-        )
+        return not self.problems and not self.failed and found == self.repaired + self.handed_over
 
 
 @dataclass(slots=True)
@@ -169,15 +182,25 @@ class SyncReport:
         """Whether everything agrees at the end."""
         return not self.problems and not self.disagreements and all(host.agrees for host in self.hosts)
 
+    @property
+    def is_dealt_with(self) -> bool:
+        """Whether everything agrees, or does so as soon as drains have done what was handed over to them."""
+        if self.problems or self.disagreements:
+            return False
+        return all(host.agrees or (host.handed_over and host.is_dealt_with) for host in self.hosts)
+
+
+# What a difference is when nothing is left to be done about it by the comparison.
+Settled = Literal["repaired", "handed over"]
 
 # Told what is found, one at a time.
 Found = Callable[[Difference | Disagreement | Notice], None]
 
 
-def settled(difference: Difference, outcome: Outcome) -> Difference:
-    """Return what a difference has become by its repair."""
+def settled(difference: Difference, outcome: Outcome, state: Settled = "repaired") -> Difference:
+    """Return what a difference has become by its repair, or by being recorded, if that has not failed."""
     if outcome.ok:
-        return replace(difference, state="repaired")
+        return replace(difference, state=state)
     return replace(difference, state="failed", problem=problem_of(outcome.error))
 
 

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from resto.names import HOST_IDENTITY
 from resto.outcomes import Outcome
 from resto.progress import Meter, Watcher
+from resto.repair.sync.handing import HandingOver, wait_for_drains
 from resto.repair.sync.hosts import Hosts, Listings, lacks
 from resto.repair.sync.report import Difference, Found, Notice, SyncOptions, SyncReport
 from resto.repair.sync.unfinished import Unfinished
@@ -271,8 +272,17 @@ class Comparison(Generic[StorageT]):
         self._meter = Meter(compared, len(self._hosts.reports))
         self._met = 0
         self._left_out: frozenset[str] = frozenset()
+        self._handing_over = HandingOver(storage, self._keep)
         self._unfinished = Unfinished(self._hosts, storage.transport_for, found, is_dry_run=options.dry_run)
         self.report = SyncReport(list(self._hosts.reports.values()))
+
+    def _keep(self) -> None:
+        """Keep what must not be lost while the comparison lasts; raises if it is."""
+
+    def _wait(self) -> None:
+        """Wait until drains have done what was handed over to them, if that is asked for."""
+        if self._options.wait:
+            wait_for_drains(self._storage, self._hosts.reports, self._meter.add)
 
     def _walk(self, browse: Browse, visit: Visit, after_group: Callable[[], None]) -> None:
         def settle_and_visit(node: Node, here: Directory, theres: Listings) -> None:
@@ -312,7 +322,8 @@ class Comparison(Generic[StorageT]):
         report.missing += difference.kind == "missing"
         report.different += difference.kind == "different"
         report.extra += difference.kind == "extra"
-        if difference.state == "found" and difference.kind != "extra" and not self._options.dry_run:
+        is_to_be_sent = not (self._options.dry_run or self._options.hand_over)
+        if difference.state == "found" and difference.kind != "extra" and is_to_be_sent:
             self._meter.total_bytes = (self._meter.total_bytes or 0) + (difference.here or 0)
 
     def _tell(self, difference: Difference) -> None:
@@ -320,8 +331,12 @@ class Comparison(Generic[StorageT]):
         report.repaired += difference.state == "repaired"
         report.removed += difference.state == "repaired" and difference.kind == "extra"
         report.failed += difference.state == "failed"
+        is_handed_over = difference.state == "handed over"
+        report.handed_over += is_handed_over
+        report.extras_handed_over += is_handed_over and difference.kind == "extra"
         is_sent = difference.state == "repaired" and difference.kind != "extra"
-        self._meter.add(1, (difference.here or 0) if is_sent else 0)
+        if not (is_handed_over and self._options.wait):
+            self._meter.add(1, (difference.here or 0) if is_sent else 0)
         self._found(difference)
 
     def _meet(self, number: int) -> None:

@@ -17,6 +17,7 @@ from resto.repair.sync.hosts import Hosts, Listings, in_turn, tells
 from resto.repair.sync.report import (
     Difference,
     Found,
+    Settled,
     SyncOptions,
     SyncReport,
     problem_of,
@@ -53,7 +54,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
         super().__init__(storage, options, found, compared)
         self._budgets = Budgets(self._hosts.reports)
         self._from_nothing = False
-        self._keep: Callable[[], None] = lambda: None
+        self._turn: Turn | None = None
         self._is_proven = True
         # What the directories of a group have brought: files of which listings do not tell, and such whose contents are to
         # be compared; then what differs.
@@ -67,10 +68,11 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
         try:
             self._hosts.recognize(is_dry_run=self._options.dry_run)
             with _turn(self._storage, self._options) as turn:
-                self._keep = turn.keep if turn is not None else self._keep
+                self._turn = turn
                 self._prepare_removals()
                 self._walk(self._browse, self._compare, self._settle)
                 self._repair_all(0)
+            self._wait()
         except (FileNotFoundError, ConfigurationError, LeaseLostError) as error:
             # The directory of the master copy is missing, or is another one; a host that lacks something has been dealt with.
             transports = {host: self._storage.transport_for(host) for host in self._hosts.reports}
@@ -78,6 +80,10 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
                 self.report.problems.append(str(error))
         self._meter.tell()
         return self.report
+
+    def _keep(self) -> None:
+        if self._turn is not None:
+            self._turn.keep()
 
     def _browse(self, node: Node) -> Directory | None:
         try:
@@ -260,7 +266,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
 
     def _remove_extras(self) -> None:
         extras, self._extras = self._extras, []
-        self._repair(difference for difference in in_turn(extras) if self._is_to_go(difference))
+        self._repair((difference for difference in in_turn(extras) if self._is_to_go(difference)), present=False)
 
     def _is_to_go(self, difference: Difference) -> bool:
         """Tell whether an extra file is to be removed now, and report it if not."""
@@ -280,11 +286,20 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
             for part in _split_firsts(waiting):
                 self._repair(in_turn(part))
 
-    def _repair(self, differences: Iterable[Difference]) -> None:
+    def _repair(self, differences: Iterable[Difference], *, present: bool = True) -> None:
         under_way: dict[tuple[str, str], Difference] = {}
-        pairs = self._pairs(differences, under_way)
-        for outcome in self._hosts.repair_each(pairs, self._repair_now):
-            self._tell(settled(under_way.pop((outcome.host, outcome.name)), outcome))
+        pairs, state = self._pairs(differences, under_way), self._settled_as
+        if state == "repaired":
+            outcomes = self._hosts.repair_each(pairs, self._repair_now)
+        else:
+            outcomes = self._handing_over.each(pairs, present=present)
+        for outcome in outcomes:
+            self._tell(settled(under_way.pop((outcome.host, outcome.name)), outcome, state))
+
+    @property
+    def _settled_as(self) -> Settled:
+        # No drain removes what a master copy lacks that has not proven to be one.
+        return "handed over" if self._options.hand_over and not self._from_nothing else "repaired"
 
     def _repair_now(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Outcome]:
         return self._hosts.listening(self._storage.repair_each(pairs, from_nothing=self._from_nothing))

@@ -22,6 +22,7 @@ from kit.record import files
 from resto.management.interruption import UNREAD
 from resto.models import Pending
 from resto.record import opening
+from resto.repair.drain import drain
 
 
 @pytest.fixture
@@ -246,6 +247,22 @@ def distributed(settings, servers):
 
 
 @pytest.mark.django_db
+def test_what_differs_is_handed_over(site, servers):
+    (site / "a").write_bytes(b"1")
+    servers[1].create_file("b", b"2")
+    done, printed = run("--storage", "archive", "--hand-over")
+    assert (done, servers[1].files) == (False, {"b": b"2"})  # an extra file is kept, and is no agreement
+    assert f"{servers[1].url}: missing a (handed over)" in printed
+    assert "1 missing, 1 extra, 0 sent, 1 handed over to drains, 0 removed." in printed
+    done, printed = run("--storage", "archive", "--hand-over", "--delete", "--max-delete", "100", "--json")
+    [host] = json.loads(printed)["storages"]["archive"]["hosts"]
+    assert (done, host["handed_over"], host["agrees"], json.loads(printed)["agrees"]) == (True, 2, False, False)
+    drain()
+    assert run("--storage", "archive", "--hand-over", "--wait")[0]
+    assert servers[1].files == {"a": b"1"}
+
+
+@pytest.mark.django_db
 def test_named_host_decides(distributed, servers):
     agrees, printed = run("--from", distributed[0])
     assert (agrees, servers[1].files) == (True, {"a": b"1"})
@@ -316,6 +333,9 @@ def test_hosts_that_do_not_list_are_named(settings, resto_server_factory, media_
         (["--prefix", "../a"], "--prefix: '../a' leads out of its directory by '..'"),
         (["--max-delete", "many"], "many is not a percentage"),
         (["--max-delete", "101"], "101 is not a percentage"),
+        (["--wait"], "--wait goes with --hand-over only."),
+        (["--hand-over", "--dry-run"], "--dry-run changes nothing, and hands nothing over."),
+        (["--hand-over"], "--hand-over needs the record, and nothing is recorded here."),
     ],
 )
 def test_what_is_wrong_with_the_arguments_is_said(site, arguments, message):
