@@ -25,6 +25,7 @@ PARTS = {
     "record": ["saves", "files", "rounds"],
     "backlog": ["saves", "rounds", "pending"],
     "lists": ["rounds", "pending"],
+    "drains": ["rounds", "handed"],
     "queues": ["saves", "queued", "rounds"],
 }
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.results import CPU, MEMORY, RATES, SAVES, SECONDS, WALL, Row
+from benchmarks.drains import WORK, drains
+from benchmarks.results import CPU, MEMORY, RATES, REPLICATIONS, SAVES, SECONDS, WALL, Row
 from benchmarks.rivals import DISTRIBUTED, DJANGO_RESTO, FLOOR, HYBRID
 from benchmarks.threads import ONE_THREAD
 
@@ -99,6 +100,8 @@ GOALS = [
         for storage in ("Hybrid", "Distributed")
         for database in ("SQLite (WAL)", "PostgreSQL")
     ),
+    better("drains", WORK, 1.6, than=drains(1), figure=REPLICATIONS, ours=drains(2)),
+    better("drains", WORK, 2.5, than=drains(1), figure=REPLICATIONS, ours=drains(4)),
     *(
         goal
         for database in ("SQLite (WAL)", "PostgreSQL", "MariaDB")

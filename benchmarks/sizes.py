@@ -16,6 +16,7 @@ class Sizes:
         megabytes: Of the large file.
         files: Of the full comparison.
         restored: Files that are brought back to a master copy.
+        handed: Files that a comparison has handed over, for each host.
         pending: Rows of a long backlog.
         queued: Saves that the workers of a queue replicate.
         workers: Kinds of workers, quick ones first.
@@ -27,6 +28,7 @@ class Sizes:
     megabytes: int = 1_000
     files: int = 10_000
     restored: int = 5_000
+    handed: int = 2_000
     pending: int = 1_000_000
     queued: int = 300
     workers: int = 8
@@ -34,4 +36,6 @@ class Sizes:
 
 
 # To see that everything still runs; the figures mean nothing.
-QUICK = Sizes(saves=2, rounds=1, megabytes=2, files=20, restored=20, pending=2_000, queued=3, workers=2, timeout=0.2)
+QUICK = Sizes(
+    saves=2, rounds=1, megabytes=2, files=20, restored=20, handed=40, pending=2_000, queued=3, workers=2, timeout=0.2
+)

@@ -20,7 +20,7 @@ RUNS = {
     "brief": [["saves", "single", "threads", "outage"], ["restore", "record"]],
     "whole": [
         ["saves", "single", "threads", "outage", "large"],
-        ["sync", "restore", "record", "backlog", "lists", "queues"],
+        ["sync", "restore", "record", "backlog", "lists", "drains", "queues"],
     ],
 }
 PARTS = [part for run in RUNS["whole"] for part in run]

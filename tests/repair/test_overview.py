@@ -48,7 +48,7 @@ def test_all_is_fine(storage, servers):
         "hosts": tuple(
             {
                 "host": server.url, "pending": 0, "has_more": False, "under_way": 0, "oldest": None, "due": None,
-                "error": "", "is_gone": False, "is_left_out": False, "drained": None, "open_breakers": 0,
+                "error": "", "is_gone": False, "is_left_out": False, "drained": None, "open_breakers": 0, "compared": 0,
             }
             for server in servers
         ),
