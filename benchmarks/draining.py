@@ -15,12 +15,14 @@ READY = "ready"
 
 
 def main(settings: str) -> None:
-    """Load everything, wait for a line, drain, and say how many names were sent."""
+    """Save a file, which makes the directory a master copy, wait for a line, drain, and say how many names were sent."""
     configure(**json.loads(settings))
-    from resto.repair.drain import drain
-    from resto.storage.finding import replicated_storages
+    from django.core.files.base import ContentFile
+    from django.core.files.storage import storages
 
-    replicated_storages()
+    from resto.repair.drain import drain
+
+    storages["default"].save("first.jpg", ContentFile(b"1"))
     print(READY, flush=True)
     sys.stdin.readline()
     print(drain().done, flush=True)
