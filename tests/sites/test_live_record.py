@@ -143,6 +143,23 @@ def test_whatever_is_killed_the_hosts_end_equal(storage, kind, request, start_se
     assert files_below(truth)
 
 
+def test_drains_fill_a_host_together(media_servers, open_record_site):
+    """While a comparison waits for them."""
+    hosts = [media_servers("nginx-dav").new_folder() for _ in range(2)]
+    site = open_record_site([url for url, _ in hosts], "postgresql")
+    content = {f"{number % 7}/{number}.bin": b"%d" % number for number in range(100)}
+    for name, written in content.items():
+        path = site.media / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(written)
+    drains = [site.manage("resto_drain", "--watch", ready="Watching") for _ in range(2)]
+    printed = site.run("-m", "django", "resto_sync", "--hand-over", "--wait", "-v", "0")
+    assert printed.count("100 missing, 100 sent.") == 2
+    assert [files_below(folder) for _, folder in hosts] == [content] * 2
+    assert site.pending() == 0
+    assert all(drain.process.poll() is None for drain in drains)
+
+
 CLAIM = """
 import django
 django.setup()

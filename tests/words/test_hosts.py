@@ -29,6 +29,14 @@ LAGGING = {"pending": 3, "oldest": 7200.0, "due": 5.0}
         ({"reachable": False, "problem": "no route"}, "does not answer: no route; nothing is pending."),
         (LAGGING, "answers; 3 pending, the oldest for 2 hours, the next is due in 5 seconds."),
         (
+            {**LAGGING, "compared": 3},
+            "answers; 3 pending (found by a comparison), the oldest for 2 hours, the next is due in 5 seconds.",
+        ),
+        (
+            {**LAGGING, "compared": 2},
+            "answers; 3 pending (2 of them found by a comparison), the oldest for 2 hours, the next is due in 5 seconds.",
+        ),
+        (
             {**LAGGING, "pending": 10_000, "has_more": True, "error": "No."},
             "answers; more than 10 000 pending, the oldest for 2 hours, the next is due in 5 seconds (last error: No).",
         ),

@@ -6,13 +6,15 @@ from django.core.files.storage import storages
 from kit.comparison import compare, found, write
 from kit.record import files
 from resto.exceptions import UndecidedError
+from resto.executors.queue import QueueExecutor
 from resto.models import Pending
-from resto.record import backlog, leases, opening
+from resto.record import backlog, compared, leases, opening
 from resto.record.identities import MARGIN, NEW
 from resto.record.rows import COMPARED
-from resto.repair.drain import drain
+from resto.repair.drain import Drained, drain
 from resto.repair.sync import handing
 from resto.storage.copying import decided_outcomes
+from resto.workers import perform
 
 
 pytestmark = pytest.mark.django_db
@@ -174,6 +176,28 @@ def test_what_an_empty_master_copy_lacks_is_removed_at_once(storage, servers, me
     report, _ = compare(storage, hand_over=True, delete=True, force=True)
     assert [(host.removed, host.handed_over) for host in report.hosts] == [(1, 0), (0, 0)]
     assert files(servers) == [{}, {}]
+
+
+class ListExecutor(QueueExecutor):
+    def __init__(self, *, messages):
+        self.messages = messages
+
+    def enqueue(self, message):
+        self.messages.append(message)
+
+
+def test_workers_of_a_task_queue_do_it(settings, storage, servers):
+    messages = []
+    options = {"hosts": list(storage.hosts), "transport": "webdav", "executor": ListExecutor}
+    options["executor_options"] = {"messages": messages}
+    settings.STORAGES = {"default": {"BACKEND": "resto.storage.AsyncStorage", "OPTIONS": options}}
+    compare(storages["default"], hand_over=True)
+    assert drain() == Drained(queued=6)
+    assert files(servers) == [{}, {}]
+    assert compared.count_waiting("default") == 6
+    assert [perform(message).again for message in messages] == [[]] * 6
+    assert files(servers) == [FILES] * 2
+    assert Pending.objects.count() == 0
 
 
 # Without a master copy.
