@@ -24,12 +24,12 @@ _READING_MODES = ("rb", "r", "rt")
 
 
 class RemoteFile(File):  # type: ignore[type-arg]  # File is not generic at run time
-    """A file that was downloaded from a host: seekable, read-only, in bounded memory.
+    """A file of a host: seekable, read-only, in bounded memory.
 
     Args:
         name: The file's name.
         mode: ``"rb"`` for bytes, ``"r"`` for text in UTF-8.
-        download: Returns the file's content as a seekable file, from whichever host has it.
+        download: Returns the file as a seekable one, from whichever host has it.
 
     Raises:
         ValueError: It can only be opened for reading.
@@ -41,7 +41,7 @@ class RemoteFile(File):  # type: ignore[type-arg]  # File is not generic at run 
         self.mode = mode
 
     def open(self, mode: str | None = None, *args: Any, **kwargs: Any) -> Self:
-        """Rewind the file, or download it again if it was closed or is wanted in the other mode."""
+        """Rewind the file, or ask hosts for it again if it was closed or is wanted in the other mode."""
         if self.closed or mode not in (None, self.mode):
             file = self._opened(self.name, mode or self.mode)
             self.close()

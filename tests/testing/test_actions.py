@@ -88,6 +88,16 @@ def test_range(dav, call, wanted, status, content, content_range):
     assert (answer.status, answer.content, answer.headers["Content-Range"]) == (status, content, content_range)
 
 
+def test_range_of_another_version(dav, call):
+    call(dav, "PUT", "/a", b"0123456789")
+    told = call(dav, "GET", "/a").headers
+    for condition in (told["ETag"], told["Last-Modified"]):
+        answer = call(dav, "GET", "/a", headers={"Range": "bytes=2-5", "If-Range": condition})
+        assert (answer.status, answer.content) == (206, b"2345")
+    answer = call(dav, "GET", "/a", headers={"Range": "bytes=2-5", "If-Range": '"another"'})
+    assert (answer.status, answer.content) == (200, b"0123456789")
+
+
 def test_range_of_an_empty_file(dav, call):
     dav.create_file("a", b"")
     assert call(dav, "GET", "/a", headers={"Range": "bytes=0-0"}).status == 200
