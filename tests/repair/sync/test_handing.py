@@ -1,9 +1,11 @@
 """A comparison hands what it finds to drains, and may wait for them."""
 
+from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
 import pytest
 from django.core.files.storage import storages
+from django.test import override_settings
 from hypothesis import example, given, settings
 
 from kit.comparison import TREES, compare, found, write
@@ -86,22 +88,31 @@ def test_what_differs_is_recorded_and_left_to_drains(storage, servers):
 @given(master=TREES, host=TREES)
 @example(master={"a/b": b"1"}, host={"a": b""})
 @example(master={"a": b"1"}, host={"a/b": b""})
-def test_what_is_handed_over_comes_to_what_is_done_at_once(settings, master, host):
+def test_what_is_handed_over_comes_to_what_is_done_at_once(master, host):
     with TestHttpServer(webdav=True) as one, TestHttpServer(webdav=True) as other, TemporaryDirectory() as location:
         write(location, master)
         for server in (one, other):
             for name, content in host.items():
                 server.create_file(name, content)
-            options = {"hosts": [server.url], "transport": "webdav", "location": location}
-            settings.STORAGES = {"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": options}}
-            report, _ = compare(storages["default"], delete=True, force=True, hand_over=server is other)
-        assert not master or report.hosts[0].repaired == 0
-        for _ in range(2):  # a file in place of a directory may have its turn after what is to be in there
+        with stored_on(one, location) as storage:
+            compare(storage, delete=True, force=True)
+        with stored_on(other, location) as storage:
+            report, _ = compare(storage, delete=True, force=True, hand_over=True)
+            assert not master or report.hosts[0].repaired == 0
+            for _ in range(2):  # a file in place of a directory may have its turn after what is to be in there
+                drain()
+                Pending.objects.update(due=0, quiet_until=0)
             drain()
-            Pending.objects.update(due=0, quiet_until=0)
-        drain()
         assert other.files == one.files
         Pending.objects.all().delete()
+
+
+@contextmanager
+def stored_on(server, location):
+    options = {"hosts": [server.url], "transport": "webdav", "location": location}
+    backend = {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": options}
+    with override_settings(STORAGES={"default": backend}):
+        yield storages["default"]
 
 
 def test_nothing_is_recorded_twice(storage, servers):
