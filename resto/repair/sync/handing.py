@@ -66,7 +66,7 @@ class HandingOver:
             waiting = count_waiting(self._alias)
             if waiting + wanted > MOST_WAITING:
                 waiting = self._waited_for(MOST_WAITING - ROOM)
-            self._room = MOST_WAITING - waiting
+            self._room = max(wanted, min(ROOM, MOST_WAITING - waiting))  # others may record as well meanwhile
         self._room -= wanted
 
     def _waited_for(self, most: int) -> int:
