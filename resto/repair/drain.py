@@ -4,10 +4,9 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
 
-from resto.exceptions import ConfigurationError, HostUnavailableError, TransportError
-from resto.executors import Executor, Job, RemoteCall
+from resto.exceptions import ConfigurationError, HostUnavailableError
+from resto.executors import Executor, Job
 from resto.executors.queue import retry_delay
 from resto.names import is_canonical, shown
 from resto.outcomes import Outcome
@@ -18,6 +17,8 @@ from resto.record.backlog import NOTHING, backlog_of
 from resto.record.claims import PendingName
 from resto.record.leases import Lease
 from resto.record.meaning import wanted_rest
+from resto.repair.drained import Drained, SoFar
+from resto.repair.queues import left_by_the_queue
 from resto.repair.refusals import refused_hosts_of, refused_storages, usable_storage
 from resto.repair.strangers import Strangers
 from resto.storage import HybridStorage, ReplicatedStorage
@@ -33,82 +34,6 @@ BATCH = 200
 
 # Rows that are counted at a time to tell how many names are left: with a million it would take long.
 MOST = 10_000
-
-# Seconds in which a drain that watches says once that a queue is of no use.
-SAID_EACH = 3_600
-
-# What was said of the queues of storages, and when.
-_warned: dict[tuple[str, str], float] = {}
-
-
-@dataclass  # without slots: what an older version has pickled lacks what was added since
-class Drained:
-    """What a drain has done.
-
-    Attributes:
-        done: Names on hosts that are equal to the truth now.
-        removed: Those of them that the host should not have.
-        failed: Names on hosts that are not, and will be tried again.
-        skipped: Names on hosts that were not even tried, as the host is down.
-        queued: Names on hosts that were handed to a task queue.
-        kept: Names on hosts that the settings do not have, which are left as they are until they are a week old. They are
-            counted as often as the log says so.
-        forgotten: Names on hosts that the settings do not have, after that week.
-        dropped: Rows whose name is not that of a file.
-        left: Names on hosts that are left as they are, as the master copy is being restored, and lacks the file so far.
-        refused: Storages of which nothing was drained, as the directory of their master copy does not prove to be it, each with
-            why.
-        refused_hosts: Storages and hosts, to which nothing was sent, as they are not the hosts that they were, each with why.
-    """
-
-    done: int = 0
-    failed: int = 0
-    skipped: int = 0
-    queued: int = 0
-    kept: int = 0
-    forgotten: int = 0
-    dropped: int = 0
-    left: int = 0
-    refused: tuple[tuple[str, str], ...] = ()
-    refused_hosts: tuple[tuple[tuple[str, str], str], ...] = ()
-    removed: int = field(default=0, compare=False)  # a part of what is done
-
-    @property
-    def claimed(self) -> int:
-        """How many names on hosts were due, of those that the settings have."""
-        return self.done + self.failed + self.skipped + self.queued + self.dropped + self.left
-
-    def since(self, before: "Drained") -> "Drained":
-        """Return what was done since then.
-
-        Args:
-            before: What had been done.
-        """
-        names = [one.name for one in fields(self) if one.type is int]
-        return replace(self, **{name: getattr(self, name) - getattr(before, name) for name in names})
-
-
-@dataclass(slots=True)
-class _SoFar:
-    """What a drain has done and found out so far.
-
-    Attributes:
-        total: What it returns at the end.
-        meter: Tells how far it is.
-        direct: As for `drain`.
-        mute: Storages whose task queue has not taken what it was given.
-        untouched: The token of each lease that is held, and of which nothing was sent -> the lease.
-        down: Hosts that could not be reached, or want to be left alone, and what holds the name that was tried.
-        strangers: Storages and hosts that the settings do not have.
-    """
-
-    total: Drained
-    meter: Meter
-    direct: bool | None = None
-    mute: set[str] = field(default_factory=set)
-    untouched: dict[str, Lease] = field(default_factory=dict)
-    down: dict[str, Lease] = field(default_factory=dict)
-    strangers: set[tuple[str, str]] = field(default_factory=set)
 
 
 def drain(
@@ -161,7 +86,7 @@ def drain_into(
         progress: As for `drain`.
     """
     meter = Meter(progress)
-    so_far, end = _SoFar(total, meter, direct), math.inf if limit is None else total.claimed + limit
+    so_far, end = SoFar(total, meter, direct), math.inf if limit is None else total.claimed + limit
     strangers = Strangers(usable_storage, storage, hosts)
     so_far.strangers = strangers.pairs
     refused = refused_storages(storage)
@@ -196,7 +121,7 @@ def drain_into(
     _tell_observers(storage)
 
 
-def _drop_what_is_no_name(work: list[PendingName], so_far: _SoFar) -> None:
+def _drop_what_is_no_name(work: list[PendingName], so_far: SoFar) -> None:
     """Forget rows that resto has not written: what they name may be anything, above the master copy, too."""
     bad = [one for one in work if not is_canonical(one.name)]
     for one in bad:
@@ -220,7 +145,7 @@ def _tell_observers(aliases: Sequence[str]) -> None:
             manager.notify_pending(alias, host, one.count, one.oldest, one.under_way)
 
 
-def _deal_with(work: list[PendingName], so_far: _SoFar) -> None:
+def _deal_with(work: list[PendingName], so_far: SoFar) -> None:
     for alias in dict.fromkeys(one.storage for one in work):
         mine = [one for one in work if one.storage == alias]
         try:
@@ -238,12 +163,12 @@ def _deal_with(work: list[PendingName], so_far: _SoFar) -> None:
             _leave(mine, so_far)
 
 
-def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> None:
+def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], so_far: SoFar) -> None:
     total, down = so_far.total, so_far.down
     given = len(work)
     work = _with_a_truth(storage, work, so_far)
     if storage.executor.needs_alias and so_far.direct is not True:
-        work = _left_by_the_queue(storage, work, so_far)
+        work = left_by_the_queue(storage, work, so_far)
     so_far.meter.add(given - len(work))
     executor = get_plugin_manager().executor("thread")()
     # One name of each host first, to see who answers.
@@ -259,7 +184,7 @@ def _drain_storage(storage: ReplicatedStorage, work: list[PendingName], so_far: 
         so_far.meter.add(len(skipped))
 
 
-def _with_a_truth(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> list[PendingName]:
+def _with_a_truth(storage: ReplicatedStorage, work: list[PendingName], so_far: SoFar) -> list[PendingName]:
     """Return what can be drained while files are brought back to the master copy, or were: see `record.restores`."""
     if not isinstance(storage, HybridStorage):
         return work
@@ -287,7 +212,7 @@ def _is_missing(storage: HybridStorage, name: str) -> bool | None:
         return None
 
 
-def _settle_strangers(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> None:
+def _settle_strangers(storage: ReplicatedStorage, work: list[PendingName], so_far: SoFar) -> None:
     """Deal with what is pending for hosts that do not stand in the settings, or not like that."""
     for host in dict.fromkeys(one.host for one in work):
         mine = [one for one in work if one.host == host]
@@ -305,7 +230,7 @@ def _first_of_each_host(work: list[PendingName]) -> list[list[PendingName]]:
 
 
 def _repair(
-    storage: ReplicatedStorage, executor: Executor, work: list[PendingName], so_far: _SoFar
+    storage: ReplicatedStorage, executor: Executor, work: list[PendingName], so_far: SoFar
 ) -> list[tuple[Lease, Outcome]]:
     held = {(one.host, one.name): one.lease for one in work}
     settled = []
@@ -355,59 +280,7 @@ def _is_removal(outcome: Outcome) -> bool:
     return outcome.ok and is_without
 
 
-def _left_by_the_queue(storage: ReplicatedStorage, work: list[PendingName], so_far: _SoFar) -> list[PendingName]:
-    """Let workers do it, and return what this drain is to do in their place."""
-    left = []
-    for one in work:
-        if so_far.direct is None and (one.is_stuck or one.storage in so_far.mute):
-            if one.is_stuck:
-                _warn_of_queue(one.storage, "Nobody takes what is in the task queue; does a worker run?")
-            left.append(one)
-            continue
-        own = _hand_over(storage, one, so_far)
-        if own is not None:
-            so_far.untouched[own.lease.token] = own.lease
-            left.append(own)
-    return left
-
-
-def _hand_over(storage: ReplicatedStorage, one: PendingName, so_far: _SoFar) -> PendingName | None:
-    """Let workers do it: each name travels with its claim, as after a save. Return what the queue does not take."""
-    so_far.untouched.pop(one.lease.token)
-    one.lease.hand_over(None if so_far.direct is False else claims.STUCK_AFTER)
-    remote = RemoteCall(one.storage, "update" if one.present else "remove", one.lease.token)
-    refused: list[Outcome] = []
-    storage.executor.submit([Job("upload", one.host, one.name, lambda: None, refused.append, remote=remote)])
-    if not refused:
-        so_far.total.queued += 1
-        return None
-    if so_far.direct is False:
-        storage.report(refused[0])
-        one.lease.settle(refused)
-        so_far.total.failed += 1
-        return None
-    problem = _problem(refused[0])
-    so_far.mute.add(one.storage)
-    _warn_of_queue(one.storage, f"{problem[:1].upper()}{problem[1:]}.")
-    # Before anything is sent: the queue may have taken it all the same.
-    own = claims.take_back(one)
-    so_far.total.queued += own is None
-    return own
-
-
-def _problem(outcome: Outcome) -> str:
-    return outcome.error.problem if isinstance(outcome.error, TransportError) else str(outcome.error)
-
-
-def _warn_of_queue(alias: str, reason: str) -> None:
-    """Say once in a while why a drain does not leave it to the workers."""
-    now = leases.clock()
-    if now - _warned.get((alias, reason), -math.inf) >= SAID_EACH:
-        _warned[alias, reason] = now
-        logger.warning("%s This drain does what is due of STORAGES[%r] itself.", shown(reason), alias)
-
-
-def _leave(work: list[PendingName], so_far: _SoFar) -> None:
+def _leave(work: list[PendingName], so_far: SoFar) -> None:
     """Leave alone what the settings do not have, and was recorded since this drain has begun."""
     so_far.strangers.update((one.storage, one.host) for one in work)
     leases.release_leases([one.lease for one in work], 0)

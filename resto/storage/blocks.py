@@ -18,12 +18,11 @@ from resto.executors import Job
 from resto.outcomes import Outcome
 from resto.storage.files import spool
 from resto.storage.reading import first_answer
+from resto.storage.stretches import BLOCK_SIZE, Place, Stretch
 from resto.transports import FilePart, Transport, Version
 
 
-__all__ = ["BLOCK_SIZE", "FIRST_SIZE", "Asking", "BlockFile", "open_blocks"]
-
-BLOCK_SIZE = 32 * 1024
+__all__ = ["FIRST_SIZE", "Asking", "BlockFile", "open_blocks"]
 
 # Bytes that are fetched as the file is opened: a small one is there as a whole then, and so is the head of a large one.
 FIRST_SIZE = 4 * BLOCK_SIZE
@@ -58,66 +57,6 @@ class Asking:
     report: Callable[[Outcome], None]
     believed: Callable[[], Sequence[str]]
     all_hosts: Sequence[str]
-
-
-@dataclass(slots=True)
-class _Place:
-    """Where blocks come from.
-
-    Attributes:
-        host: The host as it stands in the settings.
-        version: Of the file there; None if the whole file is here.
-        whole: The file, if it is here.
-    """
-
-    host: str
-    version: Version | None
-    whole: IO[bytes] | None = None
-
-    def close(self) -> None:
-        if self.whole is not None:
-            self.whole.close()
-
-
-class _Stretch:
-    """Blocks of a file that come one after the other, over one stream.
-
-    Attributes:
-        number: That of the next one.
-        end: That of the first one that does not come any more.
-    """
-
-    def __init__(
-        self, place: _Place, name: str, stream: BinaryIO | IO[bytes], size: int, number: int, end: int
-    ) -> None:
-        self._place = place
-        self._name = name
-        self._stream = stream
-        self._size = size
-        self.number = number
-        self.end = end
-
-    def take(self) -> bytes:
-        """Return the next block.
-
-        Raises:
-            TransportError: It does not come.
-        """
-        wanted = min(BLOCK_SIZE, self._size - self.number * BLOCK_SIZE)
-        block = self._stream.read(wanted)
-        while len(block) < wanted and (more := self._stream.read(wanted - len(block))):
-            block += more
-        self._require(block, wanted)
-        self.number += 1
-        return block
-
-    def _require(self, block: bytes, wanted: int) -> None:
-        if len(block) < wanted:
-            raise TransportError(self._place.host, self._name, "download", "what it sends ends before the file does")
-
-    def close(self) -> None:
-        if self._stream is not self._place.whole:
-            self._stream.close()
 
 
 def open_blocks(asking: Asking, host: str, name: str) -> IO[bytes]:
@@ -168,13 +107,13 @@ class BlockFile(io.RawIOBase):
     def __init__(self, asking: Asking, host: str, part: FilePart) -> None:
         super().__init__()
         self._asking = asking
-        self._place = _Place(host, part.version)
+        self._place = Place(host, part.version)
         self._size = cast("Version", part.version).size
         self._position = 0
         self._kept: OrderedDict[int, bytes] = OrderedDict()
         self._length = self._next = min(FIRST_SIZE, _blocks_of(self._size) * BLOCK_SIZE) // BLOCK_SIZE
-        beginning = _Stretch(self._place, asking.name, part.stream, self._size, 0, self._next)
-        self._stretch: _Stretch | None = None
+        beginning = Stretch(self._place, asking.name, part.stream, self._size, 0, self._next)
+        self._stretch: Stretch | None = None
         try:
             while beginning.number < beginning.end:
                 self._keep(beginning.number, beginning.take())
@@ -298,7 +237,7 @@ class BlockFile(io.RawIOBase):
             self._leave_stretch()
             raise
 
-    def _opened(self, place: _Place, number: int, end: int) -> _Stretch:
+    def _opened(self, place: Place, number: int, end: int) -> Stretch:
         """Return the stream of some blocks."""
         start, name = number * BLOCK_SIZE, self._asking.name
         stream: BinaryIO | IO[bytes]
@@ -309,9 +248,9 @@ class BlockFile(io.RawIOBase):
             transport = self._asking.transport_for(place.host)
             until = end * BLOCK_SIZE if end * BLOCK_SIZE < self._size else None
             stream = transport.open_part(place.host, name, start, until, place.version).stream
-        return _Stretch(place, name, stream, self._size, number, end)
+        return Stretch(place, name, stream, self._size, number, end)
 
-    def _taken(self, stretch: _Stretch, number: int) -> bytes:
+    def _taken(self, stretch: Stretch, number: int) -> bytes:
         while True:
             block = stretch.take()
             self._keep(stretch.number - 1, block)
@@ -339,9 +278,9 @@ class BlockFile(io.RawIOBase):
         before.close()
         return begin(host, name)
 
-    def _same_file(self, host: str, name: str) -> _Place:
+    def _same_file(self, host: str, name: str) -> Place:
         transport = self._asking.transport_for(host)
-        place = _Place(host, None)
+        place = Place(host, None)
         try:
             for first, end in _in_rows(sorted(self._kept)):
                 self._require_same(place, transport, name, first, end)
@@ -350,7 +289,7 @@ class BlockFile(io.RawIOBase):
             raise
         return place
 
-    def _require_same(self, place: _Place, transport: Transport, name: str, first: int, end: int) -> None:
+    def _require_same(self, place: Place, transport: Transport, name: str, first: int, end: int) -> None:
         """Raise unless a host has the blocks that are at hand, some of which come one after the other."""
         if place.whole is None and place.version is None:
             stretch = self._introduced(place, transport, name, first, end)
@@ -363,7 +302,7 @@ class BlockFile(io.RawIOBase):
         if not is_same:
             raise self._differs(place.host)
 
-    def _introduced(self, place: _Place, transport: Transport, name: str, first: int, end: int) -> _Stretch:
+    def _introduced(self, place: Place, transport: Transport, name: str, first: int, end: int) -> Stretch:
         """Return the stream of some blocks of a host that was not asked before, if it has a file of the same size."""
         start = first * BLOCK_SIZE
         if _gives_parts(transport):
@@ -377,7 +316,7 @@ class BlockFile(io.RawIOBase):
             place.whole.seek(start)
         else:
             is_same_size = part.version.size == self._size
-        stretch = _Stretch(place, name, place.whole or part.stream, self._size, first, end)
+        stretch = Stretch(place, name, place.whole or part.stream, self._size, first, end)
         if not is_same_size:
             stretch.close()
             raise self._differs(place.host)

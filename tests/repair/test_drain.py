@@ -16,7 +16,7 @@ from resto.models import Pending
 from resto.progress import Progress
 from resto.record import claims, leases, opening
 from resto.repair import drain as module
-from resto.repair import strangers
+from resto.repair import queues, strangers
 from resto.repair.drain import Drained, drain
 from resto.storage import HybridStorage
 from resto.workers import perform
@@ -35,7 +35,7 @@ def clock(monkeypatch):
     monkeypatch.setattr(leases, "_unreachable", set())
     monkeypatch.setattr(leases, "_hastened", {})
     monkeypatch.setattr(strangers, "_told", {})
-    monkeypatch.setattr(module, "_warned", {})
+    monkeypatch.setattr(queues, "_warned", {})
     return clock
 
 

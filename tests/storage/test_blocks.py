@@ -21,7 +21,8 @@ from resto.exceptions import (
 )
 from resto.executors import Job
 from resto.storage import DistributedStorage, blocks
-from resto.storage.blocks import BLOCK_SIZE, FIRST_SIZE, Asking, BlockFile, open_blocks
+from resto.storage.blocks import FIRST_SIZE, Asking, BlockFile, open_blocks
+from resto.storage.stretches import BLOCK_SIZE
 from resto.transports import FilePart, Transport, Version
 
 
@@ -263,7 +264,7 @@ def without_a_look_at_the_other_host(patch):
 
 
 def without_a_look_whether_all_has_come(patch):
-    patch.setattr(blocks._Stretch, "_require", lambda self, block, wanted: None)
+    patch.setattr(blocks.Stretch, "_require", lambda self, block, wanted: None)
 
 
 MUTANTS = [without_a_version, without_a_look_at_the_other_host, without_a_look_whether_all_has_come]
