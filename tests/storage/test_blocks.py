@@ -20,7 +20,7 @@ from resto.exceptions import (
     ReplicationError,
 )
 from resto.executors import Job
-from resto.storage import DistributedStorage, blocks
+from resto.storage import DistributedStorage, blocks, stretches
 from resto.storage.blocks import FIRST_SIZE, Asking, BlockFile, open_blocks
 from resto.storage.stretches import BLOCK_SIZE
 from resto.transports import FilePart, Transport, Version
@@ -181,6 +181,7 @@ class Law:
             for name, value in sizes.items():
                 if name != "first":
                     patch.setattr(blocks, name, value)
+            patch.setattr(stretches, "BLOCK_SIZE", sizes["BLOCK_SIZE"])
             patch.setattr(blocks, "FIRST_SIZE", sizes["first"] * sizes["BLOCK_SIZE"])
             with hosts.open() as file:
                 self._follow(file, hosts, steps)
