@@ -68,7 +68,7 @@ def test_storage_that_cannot_be_made_is_left_out(settings, parameters):
 
 
 def test_host_that_hangs_is_not_waited_for(storage, servers, monkeypatch):
-    monkeypatch.setattr(occupancy, "PATIENCE", 0.2)
+    monkeypatch.setattr(occupancy, "PATIENCE", 2)
     servers[0].hang = True
     try:
         assert occupied(storage) is None
