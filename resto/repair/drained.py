@@ -56,6 +56,9 @@ class Drained:
         return replace(self, **{name: getattr(self, name) - getattr(before, name) for name in names})
 
 
+Drained.__module__ = "resto.repair.drain"  # its public path, which pickles name
+
+
 @dataclass(slots=True)
 class SoFar:
     """What a drain has done and found out so far.
