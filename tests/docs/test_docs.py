@@ -44,6 +44,7 @@ LOG_MESSAGES = (DOCS / "log-messages.md").read_text()
 ERRORS_PAGE = (DOCS / "errors.md").read_text()
 CHOOSING = (DOCS / "choosing-a-storage.md").read_text()
 WHEN_HOSTS_FAIL = (DOCS / "when-hosts-fail.md").read_text()
+FOLDER_TRANSPORT = DOCS / "write-a-transport.md"
 WRITING_FILES = (DOCS / "writing-files.md").read_text()
 SOURCES = {path: path.read_text() for path in sorted((ROOT / "resto").rglob("*.py"))}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -109,6 +110,8 @@ SITUATIONS = ROOT / "docs" / "on-call.md"
 def test_blocks_do_what_the_page_says(page, request, reader):
     if "resto-example-plugins" in page.read_text():
         request.getfixturevalue("example_package")
+    if "from resto_folder import" in page.read_text() and page != FOLDER_TRANSPORT:
+        reader.do(read_blocks(FOLDER_TRANSPORT)[0])
     for block in read_blocks(page):
         set_credentials(reader.servers, block.text)
         try:
