@@ -1,5 +1,5 @@
 -- What lighttpd-private.conf asks for each request: whether a private file is shown.
--- Fill in the words between @ signs; docs/media-servers.md says what each one stands for.
+-- Fill in the words between @ signs; docs/set-up-a-media-server.md says what each one stands for.
 
 local writers = {
     ["@WRITERS@"] = true,                   -- one line for each address

@@ -1,6 +1,6 @@
 #!/bin/sh
 # rclone, for resto's "webdav" transport.
-# Fill in the words between @ signs; docs/media-servers.md says what each one stands for.
+# Fill in the words between @ signs; docs/set-up-a-media-server.md says what each one stands for.
 #
 # It cannot let everyone read and a few write: listen on a private address. To ask for a password,
 # set RCLONE_USER and RCLONE_PASS, which the list of processes does not show.

@@ -37,9 +37,15 @@ from resto.transports.http import HttpOptions, HttpTransport
 from resto.transports.webdav import WebDAVTransport
 
 
-SETTINGS = (ROOT / "docs" / "settings.md").read_text()
-CHOOSING = (ROOT / "docs" / "choosing-a-storage.md").read_text()
-WHEN_HOSTS_FAIL = (ROOT / "docs" / "when-hosts-fail.md").read_text()
+DOCS = ROOT / "docs"
+SETTINGS = (DOCS / "settings.md").read_text()
+CHECKS = (DOCS / "checks.md").read_text()
+LOG_MESSAGES = (DOCS / "log-messages.md").read_text()
+ERRORS_PAGE = (DOCS / "errors.md").read_text()
+CHOOSING = (DOCS / "choosing-a-storage.md").read_text()
+WHEN_HOSTS_FAIL = (DOCS / "when-hosts-fail.md").read_text()
+FOLDER_TRANSPORT = DOCS / "write-a-transport.md"
+WRITING_FILES = (DOCS / "writing-files.md").read_text()
 SOURCES = {path: path.read_text() for path in sorted((ROOT / "resto").rglob("*.py"))}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 VERSIONS = {
@@ -104,6 +110,8 @@ SITUATIONS = ROOT / "docs" / "on-call.md"
 def test_blocks_do_what_the_page_says(page, request, reader):
     if "resto-example-plugins" in page.read_text():
         request.getfixturevalue("example_package")
+    if "from resto_folder import" in page.read_text() and page != FOLDER_TRANSPORT:
+        reader.do(read_blocks(FOLDER_TRANSPORT)[0])
     for block in read_blocks(page):
         set_credentials(reader.servers, block.text)
         try:
@@ -155,15 +163,19 @@ def test_oldest_versions_agree_with_the_project(page):
 # Nothing is left out.
 
 
-def table_rows(heading):
-    """The first cells of the tables of a section of the settings page."""
-    return [cell for table in tables(heading) for cell in table]
+def section(heading):
+    """What is below a heading of the settings page."""
+    return re.search(rf"^## {heading}$(.*?)(?=^## |\Z)", SETTINGS, re.MULTILINE | re.DOTALL)[1]
 
 
-def tables(heading):
-    """The first cells of each table of a section of the settings page."""
-    section = re.search(rf"^## {heading}$(.*?)(?=^## |\Z)", SETTINGS, re.MULTILINE | re.DOTALL)[1]
-    return [re.findall(r"^\| `([^`]+)`", table, re.MULTILINE) for table in section.split("\n|---|")[1:]]
+def table_rows(text):
+    """The first cells of all tables of a text."""
+    return [cell for table in tables(text) for cell in table]
+
+
+def tables(text):
+    """The first cells of each table of a text."""
+    return [re.findall(r"^\| `([^`]+)`", table, re.MULTILINE) for table in text.split("\n|---|")[1:]]
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
@@ -177,7 +189,7 @@ def test_default_is_documented(name):
     assert row[1].replace('"', "'") == repr(DEFAULTS[name])
 
 
-OF_ALL, OF_HYBRID, OF_DISTRIBUTED = map(set, tables("Options of storages"))
+OF_ALL, OF_HYBRID, OF_DISTRIBUTED = map(set, tables(section("Options of storages")))
 
 
 @pytest.mark.parametrize(
@@ -197,45 +209,45 @@ def test_options_of_storages_are_those_documented(storage, documented):
 def test_options_of_transports_are_those_documented():
     bundled = (HttpTransport, WebDAVTransport, DirectoryTransport)
     options = set().union(*(inspect.signature(transport).parameters for transport in bundled))
-    assert set(table_rows("Options of transports")) == options - {"base_url", "timeout", "options"}
-    assert set(HttpOptions.__annotations__) <= options | set(table_rows("Options of transports"))
+    assert set(table_rows(section("Options of transports"))) == options - {"base_url", "timeout", "options"}
+    assert set(HttpOptions.__annotations__) <= options | set(table_rows(section("Options of transports")))
 
 
 def test_checks_are_those_documented():
     codes = {f"resto.{code}" for text in SOURCES.values() for code in re.findall(r'"(?:resto[.])?([EW]\d{3})"', text)}
-    assert sorted(codes) == table_rows("System checks")
+    assert sorted(codes) == table_rows(CHECKS)
 
 
 def test_log_messages_are_those_documented():
     calls = r"logger\.(?:warning|error|exception)\(\s*\"([^\"]+)\""
     messages = {message for text in SOURCES.values() for message in re.findall(calls, text)}
     messages |= {message.removesuffix(" %s") for message in reporting.LOG_MESSAGES.values()}
-    assert messages | {"Failed to upload %s on %s.", "Failed to delete %s on %s."} == set(table_rows("Log messages"))
+    assert messages | {"Failed to upload %s on %s.", "Failed to delete %s on %s."} == set(table_rows(LOG_MESSAGES))
 
 
 ERRORS = [name for name in exceptions.__all__ if isinstance(getattr(exceptions, name), type)]
 
 
 def test_errors_are_those_documented():
-    assert set(table_rows("Errors")) == set(ERRORS)
+    assert set(table_rows(ERRORS_PAGE)) == set(ERRORS)
 
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_bases_of_an_error_are_documented(name):
-    cell = re.search(rf"^\| `{name}` \| ([^|]+) \|", SETTINGS, re.MULTILINE)[1]
+    cell = re.search(rf"^\| `{name}` \| ([^|]+) \|", ERRORS_PAGE, re.MULTILINE)[1]
     bases = {parent.__name__ for parent in getattr(exceptions, name).__bases__}
     assert set(re.findall("`(.+?)`", cell)) == bases - {"RestoError"}
 
 
 def test_observer_is_that_of_the_example():
-    (block,) = [block for block in read_blocks(ROOT / "docs" / "observe.md") if "# observer.py" in block.text]
+    (block,) = [block for block in read_blocks(DOCS / "write-an-observer.md") if "# observer.py" in block.text]
     source = (ROOT / "plugins_example" / "resto_example_plugins" / "metrics.py").read_text()
     assert block.text == f"# observer.py\n{source}"
 
 
 def test_numbers_are_those_of_the_code():
     assert f"up to {thread.MAX_THREADS} for the process, up to {thread.MAX_THREADS_PER_HOST} for one host" in CHOOSING
-    assert f"more than {names.MAX_PART_BYTES} bytes" in SETTINGS
+    assert f"more than {names.MAX_PART_BYTES} bytes" in WRITING_FILES
     assert f"no answer, {health.MAX_FAILURES} times in a row" in WHEN_HOSTS_FAIL
     assert f"not asked for about {health.FIRST_PAUSE} second:" in WHEN_HOSTS_FAIL
     assert f"twice as long, up to about {health.LONGEST_PAUSE} seconds" in WHEN_HOSTS_FAIL

@@ -20,6 +20,7 @@ RULES = yaml.safe_load((MONITORING / "resto.rules.yml").read_text())["groups"][0
 TESTS = yaml.safe_load((MONITORING / "resto.rules.test.yml").read_text())["tests"]
 DASHBOARD = json.loads((MONITORING / "resto.dashboard.json").read_text())
 OBSERVE = (ROOT / "docs" / "observe.md").read_text()
+ALERTS = (ROOT / "docs" / "alerts.md").read_text()
 
 # What a metric's samples are called, by its type.
 SUFFIXES = {"gauge": [""], "counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"]}
@@ -77,7 +78,7 @@ def test_each_metric_is_documented():
 
 
 def test_each_alert_is_documented():
-    assert re.findall(r"^\| `(Resto\w+)`", OBSERVE, re.MULTILINE) == [rule["alert"] for rule in RULES]
+    assert re.findall(r"^\| `(Resto\w+)`", ALERTS, re.MULTILINE) == [rule["alert"] for rule in RULES]
 
 
 def test_each_alert_is_tested():

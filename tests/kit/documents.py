@@ -15,6 +15,7 @@ The blocks of a page are done in their order, in one directory and one namespace
 - A page with commands of ``manage.py`` that starts no site is about the site of getting-started.
 - ``https://s3.example.com`` is a server that speaks S3.
 - A page that mentions ``resto-example-plugins`` is about a site in which that package is installed.
+- A page that imports from ``resto_folder`` goes on where the page about writing a transport has ended.
 - Throwaway hosts that a command starts go on, too, once they have printed what is shown.
 - ``redis://localhost:6379/0`` is a Redis of the tests. Workers are started, and go on; what is shown after a save may take
   them a moment.

@@ -15,7 +15,7 @@ from kit.documents import ROOT
 from kit.servers import ADDRESS, BESIDES, CONFIGS, KINDS, PLACEHOLDER, MediaServer
 
 
-PAGE = CONFIGS.parent / "media-servers.md"
+PAGE = CONFIGS.parent / "set-up-a-media-server.md"
 BODY = bytes(range(256)) * 8192  # 2 MiB: more than nginx takes by default
 OPEN_KINDS = [kind for kind, spec in KINDS.items() if spec.auth != "digest"]  # http.client knows no Digest
 PROPFIND_KINDS = [kind for kind in OPEN_KINDS if KINDS[kind].propfind]

@@ -457,7 +457,7 @@ def test_the_law_is_broken_without_a_rule(monkeypatch, mutate):
 ROOT_OF_SITE = "location / {"
 STRIPS = "location /files/ {{ proxy_pass {backend}; {more} }}"
 HOST = "proxy_set_header Host $http_host;"
-[IN_DOCS] = [block.text for block in read_blocks(ROOT / "docs" / "media-servers.md") if block.language == "nginx"]
+[IN_DOCS] = [block.text for block in read_blocks(ROOT / "docs" / "behind-a-proxy.md") if block.language == "nginx"]
 BACKENDS = ["nginx-dav", "apache", "rclone", "wsgidav"]
 
 
