@@ -1,20 +1,26 @@
-"""Bodies that come in chunks (RFC 9112, section 7.1): the size of each chunk is checked before anybody believes it.
+"""What `http.client` and urllib3 read line by line, and believe: it is looked at before they do.
 
+Of bodies that come in chunks (RFC 9112, section 7.1) that is the size of each chunk.
 http.client and urllib3 take for a size what `int` does. Of one that is negative they read to the end of the connection at
 once, past all limits; and for one that is huge they ask for the memory before anything has come.
 """
 
 import io
 import re
+from collections.abc import Callable
+from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 
 from resto.transports.limits import PIECE_SIZE
 
 
-__all__ = ["AnswerReader", "ChunkSizeError", "expect_chunks"]
+__all__ = ["AnswerReader", "ChunkSizeError", "begin_final", "expect_chunks"]
 
 # Zeros apart, no size has more digits than a file could. The space before an extension is allowed, if not liked.
 _SIZE = re.compile(rb"0*([0-9A-Fa-f]{1,15})(?:[ \t]*;[^\r\n]*)?\r?\n")
+
+
+_INTERIM = re.compile(rb"HTTP/1\.[01] +1[0-9]{2}\b")
 
 
 class ChunkSizeError(HTTPException):
@@ -28,10 +34,12 @@ class AnswerReader(io.BufferedReader):
 
     Args:
         raw: Where it comes from.
+        go_on: Called when an interim answer begins.
     """
 
-    def __init__(self, raw: io.RawIOBase) -> None:
+    def __init__(self, raw: io.RawIOBase, go_on: Callable[[], None]) -> None:
         super().__init__(raw)
+        self._go_on = go_on
         self._expects_size = False
 
     def expect_chunks(self) -> None:
@@ -50,6 +58,8 @@ class AnswerReader(io.BufferedReader):
             if digits is None:
                 raise ChunkSizeError
             self._expects_size = digits[1].strip(b"0") != b""
+        elif _INTERIM.match(line):
+            self._go_on()
         return line
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -61,6 +71,19 @@ class AnswerReader(io.BufferedReader):
             pieces.append(piece)
             size -= len(piece)
         return b"".join(pieces)
+
+
+def begin_final(answer: HTTPResponse, begin: Callable[[], None]) -> None:
+    """Read the head of an answer, past those of interim ones (RFC 9110, section 15.2).
+
+    Args:
+        answer: Of which nothing was read yet.
+        begin: Reads the next head; of interim ones, `http.client` skips 100 by itself, and any other would pass for the final one.
+    """
+    begin()
+    while answer.status < HTTPStatus.OK:
+        answer.headers = None  # type: ignore[assignment]  # makes `begin` read another head
+        begin()
 
 
 def expect_chunks(answer: HTTPResponse) -> None:

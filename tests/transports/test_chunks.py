@@ -56,7 +56,7 @@ WRONG_SIZES = [
 
 
 def by_connections(sock):
-    return iter(partial(read_answer(Received(sock, b"", time.monotonic() + 10), "GET").read, 7), b"")
+    return iter(partial(read_answer(Received(sock, b"", time.monotonic() + 10, 10), "GET").read, 7), b"")
 
 
 def by_requests(sock):
@@ -151,14 +151,14 @@ def test_urllib3_reads_chunks_where_others_do_not(codings):
 
 
 def test_a_body_without_chunks_has_lines():
-    reader = AnswerReader(io.BytesIO(b"-1\nab"))
+    reader = AnswerReader(io.BytesIO(b"-1\nab"), list)
     assert (reader.readline(), reader.readline(1), reader.read()) == (b"-1\n", b"a", b"b")
 
 
 @given(st.integers(0, 3 * PIECE_SIZE), st.none() | st.integers(-1, 4 * PIECE_SIZE) | st.just(2**62))
 def test_no_more_memory_is_taken_than_comes(size, asked):
     content = bytes(size)
-    reader = AnswerReader(io.BytesIO(content))
+    reader = AnswerReader(io.BytesIO(content), list)
     assert len(reader.read(asked)) == (size if asked is None or asked < 0 else min(size, asked))
 
 

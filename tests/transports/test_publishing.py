@@ -23,7 +23,7 @@ from resto.transports.publishing import MovedElsewhereError, Unpublished
 
 SMALL = b"content"
 BROKEN = NoAnswerError("broken", ambiguous=True)
-LATE = too_late(2)
+LATE = too_late(2, TimeoutError())
 
 
 def told(size, **headers):
