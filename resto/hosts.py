@@ -41,6 +41,11 @@ _HOSTNAME = re.compile(r"[a-z0-9._-]+")
 # Colons and what else may stand in the address, without the brackets that tell it from a port.
 _IPV6 = re.compile(r"[0-9A-Fa-f:.]*(?:::|[A-Fa-f])[0-9A-Fa-f:.]*")
 
+# As other programs write a socket of the file system; a server of this name has a port, or no colon.
+_SOCKET = re.compile(r"(?:http\+|https?://)?unix:(?![0-9]|/?$)", re.IGNORECASE)
+
+_ZONE = re.compile(r"[A-Za-z0-9._~-]+")
+
 _HALF_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 _BASE_URL_HINT = "Set MEDIA_URL, or the option 'base_url', to '/media/' or 'https://example.com/media/'."
@@ -68,17 +73,35 @@ class HostURL:
         hostname: Without brackets and port, ASCII.
         port: TCP port.
         path: Percent-encoded; starts and ends with ``/``.
+        zone: Of an IPv6 address that is known on one link only: by which interface of this machine it is reached, such as ``"eth0"``.
     """
 
     scheme: str
     hostname: str
     port: int
     path: str
+    zone: str = ""
 
     @property
     def netloc(self) -> str:
-        """The host and, unless it is the scheme's own, the port, as the Host header has them (RFC 9110, section 7.2)."""
-        hostname = f"[{self.hostname}]" if ":" in self.hostname else self.hostname
+        """The host and, unless it is the scheme's own, the port, as the Host header has them (RFC 9110, section 7.2).
+
+        A zone is nobody's concern but this machine's (RFC 6874, section 4).
+        """
+        return self._netloc(self.hostname)
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of a URL, with the zone."""
+        return f"{self.scheme}://{self._netloc(f'{self.hostname}%25{self.zone}' if self.zone else self.hostname)}"
+
+    @property
+    def peer(self) -> str:
+        """What is connected to: the hostname, or the address with its zone, as the operating system has it."""
+        return f"{self.hostname}%{self.zone}" if self.zone else self.hostname
+
+    def _netloc(self, hostname: str) -> str:
+        hostname = f"[{hostname}]" if ":" in hostname else hostname
         return hostname if self.port == _DEFAULT_PORTS[self.scheme] else f"{hostname}:{self.port}"
 
     @property
@@ -90,7 +113,7 @@ class HostURL:
             return self.hostname == "localhost" or self.hostname.endswith(".localhost")  # RFC 6761, section 6.3
 
     def __str__(self) -> str:
-        return f"{self.scheme}://{self.netloc}{self.path}"
+        return f"{self.origin}{self.path}"
 
 
 class StandIn(Protocol):
@@ -208,6 +231,16 @@ def parse_written_url(address: str, base_url: str) -> HostURL:
         )
     if "?" in address or "#" in address:
         raise _invalid(address, "it must not contain a query or fragment")
+    if _SOCKET.match(address):
+        hint = (
+            "Name the host 'http://media-1/', and give the transport option 'session' a session of requests whose adapter for "
+            "this name goes over the socket."
+        )
+        raise ConfigurationError(
+            f"host {_shown(address)} is a socket of the file system, which takes the option 'session'",
+            hint,
+            code="E003",
+        )
     # Parsers of URLs drop newlines and tabs in silence.
     if not address.isprintable() or address != address.strip():
         raise _invalid(address, "it contains white space or control characters")
@@ -249,7 +282,7 @@ def _parse_full(address: str, full: str) -> HostURL:
     try:
         url = urlsplit(full)
         port = url.port
-        hostname = _parse_hostname(address, url)
+        hostname, zone = _parse_hostname(address, url)
     except ValueError:
         raise _malformed(address, full) from None
     if url.scheme == "file":
@@ -261,7 +294,8 @@ def _parse_full(address: str, full: str) -> HostURL:
         raise _invalid(address, "it needs a hostname, and a port between 1 and 65535 if any")
     _require_plain_path(address, url.path)
     path = quote(url.path, safe="/%:@!$&'()*+,;=-._~")
-    return HostURL(url.scheme, hostname, port or _DEFAULT_PORTS[url.scheme], path if path.endswith("/") else path + "/")
+    path = path if path.endswith("/") else path + "/"
+    return HostURL(url.scheme, hostname, port or _DEFAULT_PORTS[url.scheme], path, zone)
 
 
 def _require_plain_path(address: str, path: str) -> None:
@@ -271,8 +305,8 @@ def _require_plain_path(address: str, path: str) -> None:
         raise _invalid(address, "its path must not have parts that are '.' or '..'")
 
 
-def _parse_hostname(address: str, url: SplitResult) -> str:
-    """Return the canonical form of a hostname or address: two spellings of it become the same.
+def _parse_hostname(address: str, url: SplitResult) -> tuple[str, str]:
+    """Return the canonical form of a hostname or address, and its zone: two spellings of it become the same.
 
     Raises:
         ValueError: It is neither.
@@ -280,13 +314,17 @@ def _parse_hostname(address: str, url: SplitResult) -> str:
     """
     hostname = url.hostname or ""
     if "[" in url.netloc:
-        return IPv6Address(hostname).compressed
+        ip, percent, zone = hostname.partition("%")
+        zone = zone.removeprefix("25")  # as it stands in URLs (RFC 6874); others write the % alone
+        if percent and not _ZONE.fullmatch(zone):
+            raise ValueError(zone)
+        return IPv6Address(ip).compressed, zone
     # Not that of `urlsplit`: Python's lower case of a sigma depends on what follows it.
     hostname = hostname if hostname.isascii() else _in_ascii(address, url.netloc.rpartition("@")[2].partition(":")[0])
     hostname = hostname.encode("idna").decode()  # an empty or too long part is none
     if hostname and not _HOSTNAME.fullmatch(hostname):
         raise ValueError(hostname)
-    return hostname
+    return hostname, ""
 
 
 def _in_ascii(address: str, hostname: str) -> str:

@@ -84,7 +84,8 @@ class RequestsWire:
         create_session: Callable[[], requests.Session],
         authenticator: Authenticator | None,
     ) -> None:
-        self._root = f"{url.scheme}://{url.netloc}"
+        self._root = url.origin
+        self._headers = {"Host": url.netloc} if url.zone else {}
         self._timeout = timeout
         self._create_session = create_session
         self._authenticator = authenticator
@@ -153,7 +154,10 @@ class RequestsWire:
 
     def _prepare(self, client: _Client, request: Request) -> requests.PreparedRequest:
         message = requests.Request(
-            request.method, self._root + request.target, headers=dict(request.headers), data=_data(request.body)
+            request.method,
+            self._root + request.target,
+            headers=self._headers | dict(request.headers),
+            data=_data(request.body),
         )
         try:
             # An auth object keeps `prepare_request` from looking for one in a netrc file.
