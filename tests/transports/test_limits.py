@@ -582,6 +582,18 @@ def test_multistatus_that_would_keep_the_parser_growing(unit):
     assert body.taken <= 4 * PIECE_SIZE
 
 
+@pytest.mark.parametrize(
+    "start",
+    ["<a x='", "<a ", "<a xmlns='", "</a", "<!--", "<?x ", "<![CDATA[", "&", "<href>&#", "<!DOCTYPE ", "<!DOCTYPE a ["],
+)
+def test_what_has_no_end_is_not_read_again_and_again(start):
+    """Versions of expat before 2.6.0 begin anew with each block that does not bring the end of it."""
+    body = Repeated((XML + start).encode(), b"x", 20 * MIB)
+    with pytest.raises((ValueError, LongAnswerError)):
+        parse_directory(body, "")
+    assert body.taken <= 4 * PIECE_SIZE
+
+
 @pytest.mark.parametrize("before", range(8))
 def test_elements_are_counted_in_pieces_of_any_size(before):
     """Wherever a block ends: each is as long as what is said again and again, and so it is cut at the same place each time."""
