@@ -12,7 +12,7 @@ from http.client import HTTPResponse
 from typing import Any, cast
 
 from resto.clock import monotonic
-from resto.transports.chunks import AnswerReader, begin_final, expect_chunks
+from resto.transports.chunks import AnswerReader, begin_final, end_head
 from resto.transports.limits import Patience
 from resto.transports.messages import Response
 
@@ -190,7 +190,7 @@ def read_answer(source: "Received", method: str) -> HTTPResponse:
     answer = HTTPResponse(cast("socket.socket", source), method=method)
     try:
         begin_final(answer, answer.begin)
-        expect_chunks(answer)
+        end_head(answer)
     except BaseException:
         answer.close()
         raise

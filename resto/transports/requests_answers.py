@@ -7,7 +7,7 @@ from http.client import HTTPException, HTTPResponse
 from typing import Any
 
 from resto.clock import monotonic
-from resto.transports.chunks import AnswerReader, begin_final, expect_chunks
+from resto.transports.chunks import AnswerReader, begin_final, end_head
 from resto.transports.limits import MAX_UNWANTED, Patience
 from resto.transports.steps import path_of_url
 
@@ -42,7 +42,7 @@ class LimitedAnswer(HTTPResponse):
         del self.headers["Content-Encoding"]
         if path_of_url(self.headers.get("Location")) is None:
             del self.headers["Location"]  # requests fails, as it looks also at redirects that it shall not follow
-        expect_chunks(self)
+        end_head(self)
 
     def begin_piece(self, timeout: float) -> None:
         """Wait for the next piece of a body that is wanted, as `Patience.begin_piece`."""
