@@ -1,19 +1,17 @@
 """Hosts as they stand in the settings, and the URLs that they stand for. Nothing here touches the network."""
 
 import re
-import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.machinery import PathFinder
-from importlib.util import module_from_spec
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import Any, Protocol
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from django.utils.functional import Promise
 
 from resto.exceptions import ConfigurationError
+from resto.hostnames import invalid, parse_hostname, shown_address
 
 
 __all__ = [
@@ -35,11 +33,11 @@ NO_HOSTS = "none"
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
-# Underscores are not allowed in the DNS, but in the names of containers.
-_HOSTNAME = re.compile(r"[a-z0-9._-]+")
-
 # Colons and what else may stand in the address, without the brackets that tell it from a port.
 _IPV6 = re.compile(r"[0-9A-Fa-f:.]*(?:::|[A-Fa-f])[0-9A-Fa-f:.]*")
+
+# As other programs write a socket of the file system; a server of this name has a port, or no colon.
+_SOCKET = re.compile(r"(?:http\+|https?://)?unix:(?![0-9]|/?$)", re.IGNORECASE)
 
 _HALF_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
@@ -68,17 +66,35 @@ class HostURL:
         hostname: Without brackets and port, ASCII.
         port: TCP port.
         path: Percent-encoded; starts and ends with ``/``.
+        zone: Of an IPv6 address that is known on one link only: by which interface of this machine it is reached, such as ``"eth0"``.
     """
 
     scheme: str
     hostname: str
     port: int
     path: str
+    zone: str = ""
 
     @property
     def netloc(self) -> str:
-        """The host and, unless it is the scheme's own, the port, as the Host header has them (RFC 9110, section 7.2)."""
-        hostname = f"[{self.hostname}]" if ":" in self.hostname else self.hostname
+        """The host and, unless it is the scheme's own, the port, as the Host header has them (RFC 9110, section 7.2).
+
+        A zone is nobody's concern but this machine's (RFC 6874, section 4).
+        """
+        return self._netloc(self.hostname)
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of a URL, with the zone."""
+        return f"{self.scheme}://{self._netloc(f'{self.hostname}%25{self.zone}' if self.zone else self.hostname)}"
+
+    @property
+    def peer(self) -> str:
+        """What is connected to: the hostname, or the address with its zone, as the operating system has it."""
+        return f"{self.hostname}%{self.zone}" if self.zone else self.hostname
+
+    def _netloc(self, hostname: str) -> str:
+        hostname = f"[{hostname}]" if ":" in hostname else hostname
         return hostname if self.port == _DEFAULT_PORTS[self.scheme] else f"{hostname}:{self.port}"
 
     @property
@@ -90,7 +106,7 @@ class HostURL:
             return self.hostname == "localhost" or self.hostname.endswith(".localhost")  # RFC 6761, section 6.3
 
     def __str__(self) -> str:
-        return f"{self.scheme}://{self.netloc}{self.path}"
+        return f"{self.origin}{self.path}"
 
 
 class StandIn(Protocol):
@@ -149,7 +165,7 @@ def _hint_of_list(values: object) -> str:
     if isinstance(values, str) and values.strip().lower() == NO_HOSTS:
         return f"Did you mean {NO_HOSTS!r}?"
     if isinstance(values, str) and values:
-        return f"Did you mean [{_shown(values)}]? One host stands in a list, too; {NO_HOSTS!r} says that there are none on purpose."
+        return f"Did you mean [{shown_address(values)}]? One host stands in a list, too; {NO_HOSTS!r} says that there are none on purpose."
     if isinstance(values, Iterator):
         return "It is looked at more than once: make it a list."
     return f"Set RESTO_MEDIA_HOSTS, or the option 'hosts', to a list of addresses, or to {NO_HOSTS!r}."
@@ -202,19 +218,29 @@ def parse_written_url(address: str, base_url: str) -> HostURL:
     """
     if "@" in address:
         raise ConfigurationError(
-            f"the URL of host {_shown(address)} contains user information",
+            f"the URL of host {shown_address(address)} contains user information",
             "Put the credentials into RESTO_SECRETS and name them in the transport option 'auth'.",
             code="E003",
         )
     if "?" in address or "#" in address:
-        raise _invalid(address, "it must not contain a query or fragment")
+        raise invalid(address, "it must not contain a query or fragment")
+    if _SOCKET.match(address):
+        hint = (
+            "Name the host 'http://media-1/', and give the transport option 'session' a session of requests whose adapter for "
+            "this name goes over the socket."
+        )
+        raise ConfigurationError(
+            f"host {shown_address(address)} is a socket of the file system, which takes the option 'session'",
+            hint,
+            code="E003",
+        )
     # Parsers of URLs drop newlines and tabs in silence.
     if not address.isprintable() or address != address.strip():
-        raise _invalid(address, "it contains white space or control characters")
+        raise invalid(address, "it contains white space or control characters")
     if "://" in address:
         return _parse_full(address, address)
     if "/" in address or " " in address:
-        raise _invalid(address, "it is neither a full URL nor 'hostname:port'")
+        raise invalid(address, "it is neither a full URL nor 'hostname:port'")
     base = _split_base(str(base_url))
     return _parse_full(address, f"{base.scheme or 'http'}://{address}/{base.path.lstrip('/')}")
 
@@ -249,82 +275,29 @@ def _parse_full(address: str, full: str) -> HostURL:
     try:
         url = urlsplit(full)
         port = url.port
-        hostname = _parse_hostname(address, url)
+        hostname, zone = parse_hostname(address, url)
     except ValueError:
         raise _malformed(address, full) from None
     if url.scheme == "file":
-        hint = f'Write {{"url": {_shown(address)}, "transport": "directory"}}.'
-        raise ConfigurationError(f"invalid host {_shown(address)}: it is a directory, and no server", hint, code="E003")
+        hint = f'Write {{"url": {shown_address(address)}, "transport": "directory"}}.'
+        raise ConfigurationError(
+            f"invalid host {shown_address(address)}: it is a directory, and no server", hint, code="E003"
+        )
     if url.scheme not in _DEFAULT_PORTS:
-        raise _invalid(address, "it must start with http:// or https://")
+        raise invalid(address, "it must start with http:// or https://")
     if not hostname or port == 0:
-        raise _invalid(address, "it needs a hostname, and a port between 1 and 65535 if any")
+        raise invalid(address, "it needs a hostname, and a port between 1 and 65535 if any")
     _require_plain_path(address, url.path)
     path = quote(url.path, safe="/%:@!$&'()*+,;=-._~")
-    return HostURL(url.scheme, hostname, port or _DEFAULT_PORTS[url.scheme], path if path.endswith("/") else path + "/")
+    path = path if path.endswith("/") else path + "/"
+    return HostURL(url.scheme, hostname, port or _DEFAULT_PORTS[url.scheme], path, zone)
 
 
 def _require_plain_path(address: str, path: str) -> None:
     if _HALF_ESCAPE.search(path):
-        raise _invalid(address, "a % in its path is not followed by two hexadecimal digits; % itself is %25")
+        raise invalid(address, "a % in its path is not followed by two hexadecimal digits; % itself is %25")
     if any(unquote(part) in (".", "..") for part in path.split("/")):
-        raise _invalid(address, "its path must not have parts that are '.' or '..'")
-
-
-def _parse_hostname(address: str, url: SplitResult) -> str:
-    """Return the canonical form of a hostname or address: two spellings of it become the same.
-
-    Raises:
-        ValueError: It is neither.
-        ConfigurationError: It has characters that no hostname has.
-    """
-    hostname = url.hostname or ""
-    if "[" in url.netloc:
-        return IPv6Address(hostname).compressed
-    # Not that of `urlsplit`: Python's lower case of a sigma depends on what follows it.
-    hostname = hostname if hostname.isascii() else _in_ascii(address, url.netloc.rpartition("@")[2].partition(":")[0])
-    hostname = hostname.encode("idna").decode()  # an empty or too long part is none
-    if hostname and not _HOSTNAME.fullmatch(hostname):
-        raise ValueError(hostname)
-    return hostname
-
-
-def _in_ascii(address: str, hostname: str) -> str:
-    """Return a hostname as the DNS has it, by UTS 46, not transitional, as browsers read it.
-
-    Python's own codec follows IDNA 2003, to which ``faß.de`` is ``fass.de``: somebody else's, who would get files and passwords.
-
-    Args:
-        address: Of which it is a part.
-        hostname: As it was written.
-
-    Raises:
-        ConfigurationError: It has characters that no hostname has.
-    """
-    idna = _load_idna()
-    try:
-        parts = idna.uts46_remap(hostname, std3_rules=False).split(".")
-        return ".".join(part if part.isascii() else idna.alabel(part).decode() for part in parts)
-    except idna.IDNAError as error:
-        raise _invalid(address, f"its name is none of a host: {str(error).lower()}") from error
-
-
-def _load_idna() -> Any:
-    """Import the package `idna` as it is installed, for those who have such hosts.
-
-    A module of that name beside a script would come first, and it would say who gets files and passwords.
-    """
-    known = sys.modules.get("idna")
-    if hasattr(known, "uts46_remap"):  # else another thread has just begun to import it
-        return known
-    from importlib.metadata import distribution  # takes long to import, and few need it
-
-    spec = PathFinder.find_spec("idna", [str(distribution("idna").locate_file(""))])
-    if spec is None or spec.loader is None:
-        raise ModuleNotFoundError("the package idna is not installed", name="idna")
-    module = sys.modules["idna"] = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+        raise invalid(address, "its path must not have parts that are '.' or '..'")
 
 
 def parse_timeout(value: object) -> float:
@@ -343,22 +316,9 @@ def parse_timeout(value: object) -> float:
     return float(value)
 
 
-def _invalid(address: str, reason: str) -> ConfigurationError:
-    hint = "Write 'media-1:8080' or 'https://media-1.example.com/media/'."
-    return ConfigurationError(f"invalid host {_shown(address)}: {reason}", hint, code="E003")
-
-
 def _malformed(address: str, full: str) -> ConfigurationError:
     netloc = full.partition("://")[2].partition("/")[0]
     if netloc.count(":") > 1 and _IPV6.fullmatch(netloc):
-        problem = f"invalid host {_shown(address)}: an IPv6 address stands in brackets"
+        problem = f"invalid host {shown_address(address)}: an IPv6 address stands in brackets"
         return ConfigurationError(problem, "Write '[2001:db8::1]:8080' or 'https://[2001:db8::1]/media/'.", code="E003")
-    return _invalid(address, "it is not a URL")
-
-
-def _shown(address: str) -> str:
-    """Quote what a person wrote, without what may be a password or a token."""
-    _, at, rest = address.rpartition("@")
-    shown = f"***@{rest}" if at else rest
-    end = min((shown.find(mark) for mark in "?#" if mark in shown), default=len(shown))
-    return repr(shown[:end] + f"{shown[end]}***" if end < len(shown) else shown)
+    return invalid(address, "it is not a URL")

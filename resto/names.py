@@ -23,6 +23,7 @@ __all__ = [
     "clean_name",
     "is_canonical",
     "is_impossible",
+    "is_left_over",
     "is_ordinary",
     "is_temporary",
     "is_unfinished",
@@ -42,6 +43,7 @@ __all__ = [
 
 TEMPORARY_PREFIX = ".resto-"
 _UNFINISHED = re.compile(re.escape(TEMPORARY_PREFIX) + "[0-9a-f]{16}")
+_UNRESTORED = re.compile(re.escape(TEMPORARY_PREFIX) + "restore-[0-9a-f]{32}")
 
 # What says which directory is the master copy, and which server is which host. They do not begin as temporary names do, since
 # version 0.1 removes those.
@@ -98,7 +100,9 @@ def clean_name(name: str) -> str:
     if not cleaned:
         raise SuspiciousFileOperation(f"{name!r} names a directory, a file is needed")
     if is_temporary(cleaned):
-        raise SuspiciousFileOperation(f"{name!r} is a name of resto's own files: unfinished uploads, and identities")
+        raise SuspiciousFileOperation(
+            f"{name!r} is a name of resto's own files: all that begin with {TEMPORARY_PREFIX!r}, and identities"
+        )
     return cleaned
 
 
@@ -252,8 +256,10 @@ def problem_of_part(part: str) -> str | None:
     """
     if _ORDINARY.fullmatch(part):
         return None
-    if part.startswith(TEMPORARY_PREFIX):
+    if is_left_over(part):
         return "it is what an unfinished upload, or a probe, has left"
+    if part.startswith(TEMPORARY_PREFIX):
+        return f"names that begin with {TEMPORARY_PREFIX!r} are for files of resto's own, and this is none: give it another name"
     if is_temporary(part):
         return "it says which directory or server this is"
     if "/" in part:
@@ -282,6 +288,11 @@ def is_temporary(name: str) -> bool:
 def is_unfinished(name: str) -> bool:
     """Tell whether a name is one that `temporary_name` makes up: of an upload that has not come to its end, or of a probe."""
     return _UNFINISHED.fullmatch(posixpath.basename(name)) is not None
+
+
+def is_left_over(name: str) -> bool:
+    """Tell whether a name is one that resto makes up, and not only one that begins like it: of what is not finished, or is tried."""
+    return is_unfinished(name) or _UNRESTORED.fullmatch(posixpath.basename(name)) is not None
 
 
 def restored_name(name: str) -> str:

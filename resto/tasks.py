@@ -66,7 +66,7 @@ if find_spec("celery"):
         try:
             for again in done.again:
                 # With an id of its own: Celery may skip one that has been done. And it has been begun, so it does not expire.
-                options = {"task_id": uuid(), "expires": None, "countdown": retry_delay(retries)}
+                options = {"task_id": uuid(), "expires": None, "countdown": done.delay(again, retries)}
                 self.signature_from_request(args=(), kwargs=dict(again), retries=retries + 1, **options).apply_async()
         except Exception as error:
             # The broker is down. It still has this task, and hands it out again.

@@ -36,6 +36,14 @@ URLS = [
     ("http://høst/", HostURL("http", "xn--hst-0na", 80, "/")),
     ("høst:8080", HostURL("http", "xn--hst-0na", 8080, "/media/")),
     ("http://[::1]:8080/", HostURL("http", "::1", 8080, "/")),
+    # A server may be called so.
+    ("http://unix/", HostURL("http", "unix", 80, "/")),
+    ("http://unix:8080/", HostURL("http", "unix", 8080, "/")),
+    ("unix:8080", HostURL("http", "unix", 8080, "/media/")),
+    # Zones, as RFC 6874 has them, and as most people write them.
+    ("http://[fe80::1%25eth0]:8080/", HostURL("http", "fe80::1", 8080, "/", "eth0")),
+    ("http://[FE80:0::1%eth0]/", HostURL("http", "fe80::1", 80, "/", "eth0")),
+    ("[fe80::1%25En-0.1]", HostURL("http", "fe80::1", 80, "/media/", "En-0.1")),
     # What IDNA 2003 gave to somebody else.
     ("https://faß.de/", HostURL("https", "xn--fa-hia.de", 443, "/")),
     ("FAß.de:8080", HostURL("http", "xn--fa-hia.de", 8080, "/media/")),
@@ -59,6 +67,14 @@ INVALID = [
     ("http://[media-1]/", "not a URL"),
     ("http://[v1.x]/", "not a URL"),
     ("http://media..1/", "not a URL"),
+    ("http://[fe80::1%25]/", "not a URL"),
+    ("http://[fe80::1%]/", "not a URL"),
+    ("http://[fe80::1%25a%25b]/", "not a URL"),
+    ("http://[fe80::1%25a;b]/", "not a URL"),
+    ("http://unix:/run/media.sock/", "socket of the file system, which takes the option 'session'"),
+    ("unix:/run/media.sock", "socket of the file system, which takes the option 'session'"),
+    ("unix:///run/media.sock", "socket of the file system, which takes the option 'session'"),
+    ("http+unix://%2Frun%2Fmedia.sock/", "socket of the file system, which takes the option 'session'"),
     (f"http://{'a' * 64}/", "not a URL"),
     (f"http://{'ß' * 60}/", "its name is none of a host"),
     ("https://नी\u200dल.example/", "control characters"),
@@ -118,6 +134,7 @@ def test_url_of_a_host_parses_to_itself(address, _):
         (HostURL("http", "media-1", 8080, "/"), "http://media-1:8080/"),
         (HostURL("https", "::1", 443, "/"), "https://[::1]/"),
         (HostURL("https", "::1", 80, "/"), "https://[::1]:80/"),
+        (HostURL("http", "fe80::1", 8080, "/", "eth0"), "http://[fe80::1%25eth0]:8080/"),
     ],
 )
 def test_text_of_url(url, text):

@@ -110,8 +110,8 @@ def test_empty_name_is_refused(name):
         ("/", "absolute"),
         ("d/\udcff", "UTF-8"),
         ("\ud800/a", "UTF-8"),
-        (".resto-0123", "unfinished uploads"),
-        ("d/.resto-0123", "unfinished uploads"),
+        (".resto-note.txt", "a name of resto's own files: all that begin with '.resto-'"),
+        ("d/.resto-0123", "a name of resto's own files"),
         *((f"d/a{character}b", "control character") for character in CONTROL),
         *((f"d{character}/a", "control character") for character in CONTROL),
     ],
@@ -216,7 +216,11 @@ def test_an_ordinary_part_may_be_too_long(length, usable):
 @pytest.mark.parametrize(
     ("part", "text"),
     [
-        (f"{TEMPORARY_PREFIX}x", "unfinished upload"),
+        (f"{TEMPORARY_PREFIX}0123456789abcdef", "unfinished upload"),
+        (
+            f"{TEMPORARY_PREFIX}note.txt",
+            "names that begin with '.resto-' are for files of resto's own, and this is none",
+        ),
         ("a\n", "control character"),
         ("ä" * 128, "256 bytes long"),
         ("\udcff", "UTF-8"),

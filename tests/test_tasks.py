@@ -83,6 +83,14 @@ def test_hosts_that_fail_get_tasks_of_their_own(call, message, servers, sent):
         assert 6.4 <= options["countdown"] <= 9.6  # seconds: 2 to the third, with jitter
 
 
+@pytest.mark.parametrize(("wanted", "expected"), [("60", 60), ("3600", 600), ("1", 6.4), ("soon", 6.4)])
+def test_no_host_is_asked_again_sooner_than_it_wants(call, message, servers, sent, wanted, expected):
+    servers[0].refuse_code, servers[0].retry_after = 503, wanted
+    call(message, retries=3)
+    [(_, _, options)] = sent
+    assert expected <= options["countdown"] <= max(expected, 9.6)
+
+
 def test_hosts_that_fail_too_often_are_given_up(call, message, servers, sent):
     servers[0].refuse = True
     with pytest.raises(ReplicationError, match="failed on 1 of 3 hosts"):

@@ -2,7 +2,7 @@
 
 from huey.contrib.djhuey import db_task
 
-from resto.executors.queue import MAX_RETRIES, Message, retry_delay
+from resto.executors.queue import MAX_RETRIES, Message
 from resto.workers import perform
 
 
@@ -25,4 +25,4 @@ def replicate(message: Message, tries: int = 0) -> None:
     if done.again and tries >= MAX_RETRIES:
         raise done.error(message)
     for again in done.again:
-        replicate.schedule((again, tries + 1), delay=retry_delay(tries))
+        replicate.schedule((again, tries + 1), delay=done.delay(again, tries))

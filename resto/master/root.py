@@ -3,6 +3,7 @@
 import contextlib
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -161,20 +162,20 @@ class Root:
         except (FileNotFoundError, NotADirectoryError):
             return False
 
-    def remove_older(self, directory: str, prefix: str, oldest: float) -> None:
-        """Remove files of a directory that begin with a prefix and have not changed since a time.
+    def remove_older(self, directory: str, is_meant: Callable[[str], bool], oldest: float) -> None:
+        """Remove files of a directory whose names are meant, and that have not changed since a time.
 
         Whatever forbids to look or to remove is left as it is.
 
         Args:
             directory: Its name.
-            prefix: Of the names.
+            is_meant: Tells which names are.
             oldest: Seconds since the epoch.
         """
         with contextlib.suppress(OSError):
             descriptor = self.open_directory(directory)
             try:
-                _remove_older(descriptor, prefix, oldest)
+                _remove_older(descriptor, is_meant, oldest)
             finally:
                 os.close(descriptor)
 
@@ -203,9 +204,9 @@ def make_root(path: Path, mode: int | None) -> None:
             root.make_directory(str(path).lstrip("/"), mode)
 
 
-def _remove_older(descriptor: int, prefix: str, oldest: float) -> None:
+def _remove_older(descriptor: int, is_meant: Callable[[str], bool], oldest: float) -> None:
     with os.scandir(descriptor) as entries:
-        for entry in [entry for entry in entries if entry.name.startswith(prefix)]:
+        for entry in [entry for entry in entries if is_meant(entry.name)]:
             with contextlib.suppress(OSError):
                 # Not the time of modification: an uploaded file that was moved here has brought its own.
                 if entry.stat(follow_symlinks=False).st_ctime < oldest:

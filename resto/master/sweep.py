@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from resto.master.root import Root
-from resto.names import TEMPORARY_PREFIX
+from resto.names import is_left_over
 
 
 __all__ = ["ABANDONED_AFTER", "Sweep", "sweep_all"]
@@ -53,4 +53,4 @@ def sweep_all(root: Root, check: Callable[[], object]) -> None:
 
 
 def _sweep(root: Root, directory: str) -> None:
-    root.remove_older(directory, TEMPORARY_PREFIX, time.time() - ABANDONED_AFTER)
+    root.remove_older(directory, is_left_over, time.time() - ABANDONED_AFTER)

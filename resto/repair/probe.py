@@ -45,6 +45,11 @@ _DELETES_DIRECTORIES = (
     "deletion, which takes a request more; let the server refuse to delete directories if that is too slow."
 )
 
+_FOLDS_CASE = (
+    "Names that differ by upper and lower case only are one file there: of two such files the host keeps the one that was written "
+    "last; serve a disk that tells them apart."
+)
+
 _SUSPICION = "; does a cache, a proxy or an application answer in the place of the media server?"
 
 # By whether the host is a server.
@@ -143,6 +148,7 @@ class _Probe:
         name = temporary_name("")
         self._write(WRITE, name, self._content)
         self._read(name)
+        self._look_for_other_case(name)
         self._look_elsewhere(name)
         self._delete(name)
         # A host says whether it removes directories when it is asked for one that is not there.
@@ -175,6 +181,11 @@ class _Probe:
             content = self._read_start(name)
         if content != self._content:
             raise _MisconfiguredError(f"{READ}: the host answers something else{self._suspicion()}")
+
+    def _look_for_other_case(self, name: str) -> None:
+        exists = self._transport.exists
+        if self._succeeds(exists, name.swapcase()) and not self._succeeds(exists, temporary_name("")):
+            self._remarks.append(_FOLDS_CASE)
 
     def _look_elsewhere(self, name: str) -> None:
         """Ask all other hosts for a file that only this one should have."""

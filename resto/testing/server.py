@@ -41,6 +41,7 @@ class TestHttpServer(Service):
         deletes_trees: Let DELETE of the name of a directory remove all that is in it, with or without a slash,
             and let MOVE replace it, as rclone and SabreDAV do. Otherwise DELETE with a slash removes an empty directory.
         dates_directories: Answer HEAD and GET of a directory as if it were an empty file, with a date, as ASGIWebDAV does.
+        folds_case: Take names that differ by upper and lower case only for one, as the disks of macOS and Windows do.
 
     Raises:
         OSError: The port is taken.
@@ -60,6 +61,7 @@ class TestHttpServer(Service):
         in_place: bool = False,
         deletes_trees: bool = False,
         dates_directories: bool = False,
+        folds_case: bool = False,
     ) -> None:
         # First, because a service heals itself when it is made, which ends a refusal.
         self._refusing = threading.Lock()
@@ -71,6 +73,7 @@ class TestHttpServer(Service):
             in_place=in_place,
             deletes_trees=deletes_trees,
             dates_directories=dates_directories,
+            folds_case=folds_case,
         )
         self._lock = threading.Condition()
         self._watches = False

@@ -9,6 +9,7 @@ from resto.testing.actions import Request, Site
 from resto.testing.faults import Faults
 from resto.testing.files import FileStore, MemoryFiles, is_valid_name
 from resto.testing.folder import FolderFiles
+from resto.testing.folding import FoldingFiles
 
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Service(Faults):
         in_place: Whether uploads are written under their final name from the first byte.
         deletes_trees: Whether what is done to the name of a directory is done to all that is in it.
         dates_directories: Whether directories are answered for as if they were files.
+        folds_case: Whether names that differ by upper and lower case only are one.
     """
 
     log: list[tuple[str, str, int]]
@@ -53,8 +55,10 @@ class Service(Faults):
         in_place: bool = False,
         deletes_trees: bool = False,
         dates_directories: bool = False,
+        folds_case: bool = False,
     ) -> None:
-        self._store: FileStore = MemoryFiles() if root is None else FolderFiles(root)
+        store: FileStore = MemoryFiles() if root is None else FolderFiles(root)
+        self._store = FoldingFiles(store) if folds_case else store
         # For the modules beside this one, not for tests.
         self.site = Site(
             self._store,

@@ -8,12 +8,11 @@ import io
 import re
 import socket
 from collections.abc import Iterator, Mapping
-from http import HTTPStatus
 from http.client import HTTPResponse
 from typing import Any, cast
 
 from resto.clock import monotonic
-from resto.transports.chunks import AnswerReader, expect_chunks
+from resto.transports.chunks import AnswerReader, begin_final, end_head
 from resto.transports.limits import Patience
 from resto.transports.messages import Response
 
@@ -178,7 +177,7 @@ def is_head(received: bytes) -> bool:
 
 
 def read_answer(source: "Received", method: str) -> HTTPResponse:
-    """Read the head of an answer that is not plain, past interim ones (RFC 9110, section 15.2).
+    """Read the head of an answer that is not plain, past interim ones.
 
     Args:
         source: Where it comes from.
@@ -190,12 +189,8 @@ def read_answer(source: "Received", method: str) -> HTTPResponse:
     """
     answer = HTTPResponse(cast("socket.socket", source), method=method)
     try:
-        answer.begin()
-        while answer.status < HTTPStatus.OK:
-            # Of these, `http.client` skips 100 by itself; any other one would pass for the final answer.
-            answer.headers = None  # type: ignore[assignment]  # makes `begin` read another head
-            answer.begin()
-        expect_chunks(answer)
+        begin_final(answer, answer.begin)
+        end_head(answer)
     except BaseException:
         answer.close()
         raise
@@ -209,13 +204,17 @@ class Received(io.RawIOBase):
         sock: Where the rest comes from.
         received: What has arrived.
         deadline: When to stop waiting for the rest, by `resto.clock.monotonic`.
+        timeout: Seconds that the host may be silent.
+        last: As for `Patience`.
     """
 
-    def __init__(self, sock: socket.socket, received: bytes, deadline: float) -> None:
+    def __init__(
+        self, sock: socket.socket, received: bytes, deadline: float, timeout: float, last: float | None = None
+    ) -> None:
         super().__init__()
         self._sock = sock
         self._rest = memoryview(received)
-        self._patience = Patience(max(deadline, monotonic() + LAST_CHANCE))
+        self._patience = Patience(max(deadline, monotonic() + LAST_CHANCE), timeout, last)
 
     def begin_piece(self, timeout: float) -> None:
         """Wait from now on for one piece of the rest, as `Patience.begin_piece`, and no longer for all of it together."""
@@ -223,7 +222,7 @@ class Received(io.RawIOBase):
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """Return what reads it, as a socket does."""
-        return AnswerReader(self)
+        return AnswerReader(self, self._patience.go_on)
 
     def readable(self) -> bool:
         return True

@@ -10,15 +10,12 @@ import select
 import socket
 import ssl
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from functools import partial
-from http.client import HTTPException, HTTPResponse, RemoteDisconnected
+from http.client import HTTPException, RemoteDisconnected
 
 from resto.clock import monotonic
 from resto.courses import Arrival, Course
 from resto.sensitive import sensitive_variables
 from resto.transports.answers import (
-    DRAIN_SIZE,
     FIRST_SIZE,
     LAST_CHANCE,
     Received,
@@ -29,11 +26,12 @@ from resto.transports.answers import (
     without_interim,
 )
 from resto.transports.bodies import Body
-from resto.transports.failures import STALE, broke_off, broken, too_late
+from resto.transports.failures import STALE, broken, endless, too_late
 from resto.transports.heads import Heads, is_announced
 from resto.transports.idle import IdlePool
-from resto.transports.limits import PIECE_SIZE
-from resto.transports.messages import NoAnswerError, Request, Response, Stream
+from resto.transports.limits import MAX_UNWANTED, AtWorkError, last_deadline
+from resto.transports.messages import Request, Response
+from resto.transports.streams import AnswerStream
 
 
 __all__ = ["Begun", "Connection", "joined"]
@@ -93,7 +91,7 @@ class Connection:
         return not self._poller.poll(0)
 
     def exchange(
-        self, request: Request, idle: "IdlePool[Connection]", begun: "Begun | None" = None
+        self, request: Request, idle: IdlePool["Connection"], begun: "Begun | None" = None
     ) -> Course[Response]:
         """Send a request and return the answer; close the connection, unless it can be used again.
 
@@ -109,17 +107,18 @@ class Connection:
         try:
             if request.body is not None and is_announced(request):
                 received, is_sent, deadline = self._send_announced(request, request.body)
+                last = None
             else:
                 begun = begun or Begun(self, self._pieces(request), (request.method, request.target))
                 while not begun.has_head():
                     yield begun.arrival()
-                received, is_sent, deadline = begun.heard, begun.is_sent, begun.deadline
+                received, is_sent, deadline, last = begun.heard, begun.is_sent, begun.deadline, begun.last
             if request.stream and is_sent:
                 received = yield from self._receive_short(received, deadline)
             plain = parse_plain(received, request.method)
             if plain is None:
                 yield None  # the rest may not have arrived
-                source = Received(self.sock, received, deadline)
+                source = Received(self.sock, received, deadline, self.timeout, last)
                 return self._answered_at_length(request, source, idle if is_sent else None)
         except BaseException as error:
             self._give_up(error)
@@ -173,7 +172,7 @@ class Connection:
             raise RemoteDisconnected("closed without an answer")
         return answer, is_sent, monotonic() + self.timeout
 
-    def _answered_at_length(self, request: Request, source: Received, idle: "IdlePool[Connection] | None") -> Response:
+    def _answered_at_length(self, request: Request, source: Received, idle: IdlePool["Connection"] | None) -> Response:
         try:
             answer = read_answer(source, request.method)
         except STALE as error:
@@ -183,7 +182,7 @@ class Connection:
             raise
         except Exception as error:
             raise broken(error) from error
-        stream = _AnswerStream(answer, source, self.timeout, self, None if answer.will_close else idle)
+        stream = AnswerStream(answer, source, self.timeout, self, None if answer.will_close else idle)
         if not (request.stream and answer.status in (200, 206, 207)):
             stream.drain()
         return Response(answer.status, answer.reason, answer.headers, stream if request.stream else None)
@@ -207,7 +206,7 @@ class Connection:
         """
         self.close()
         if isinstance(error, TimeoutError):
-            raise too_late(self.timeout) from error
+            raise too_late(self.timeout, error) from error
         if isinstance(error, OSError | HTTPException) and not isinstance(error, STALE):
             raise broken(error) from error
 
@@ -226,11 +225,13 @@ class Begun:
         heard: What has arrived of the answer.
         is_sent: Whether the host has taken the whole request.
         deadline: Until when to wait for the rest of the answer, by `resto.clock.monotonic`.
+        last: Until when, if there were interim answers; None if there were none.
         error: What went wrong, if whoever goes on with this is to deal with it.
     """
 
     __slots__ = (
         "_has_answered",
+        "_interim_size",
         "_is_left",
         "_pieces",
         "_rest",
@@ -240,6 +241,7 @@ class Begun:
         "error",
         "heard",
         "is_sent",
+        "last",
     )
 
     def __init__(self, connection: Connection, pieces: Iterator[bytes], asked: tuple[str, str]) -> None:
@@ -250,7 +252,9 @@ class Begun:
         self._is_left = True  # that the host may still take
         self._has_answered = self.is_sent = False
         self.heard = b""
+        self._interim_size = 0
         self.deadline: float = 0
+        self.last: float | None = None
         self.error: Exception | None = None
 
     def arrival(self) -> Arrival:
@@ -291,16 +295,18 @@ class Begun:
         try:
             while not (self._has_answered and is_head(self.heard)):
                 if self._has_answered and monotonic() > self.deadline + LAST_CHANCE:
-                    raise TimeoutError  # although it talks and talks
+                    raise self._late()  # although it talks and talks
                 received = self.connection.sock.recv(FIRST_SIZE)  # a host may refuse what has not arrived as a whole
                 if not received:
                     break
-                self._has_answered, self.heard = True, without_interim(self.heard + received)
+                self._has_answered, self.heard = True, self.heard + received
+                if self.heard[9:10] == b"1":
+                    self._skip_interim()
         except WOULD_BLOCK:
             if self._is_left and self.send():
                 self.deadline = monotonic() + self.connection.timeout
             elif monotonic() >= self.deadline:
-                raise TimeoutError from None
+                raise self._late() from None
             return False
         except STALE as error:
             if self._has_answered:
@@ -311,62 +317,21 @@ class Begun:
             raise broken(closed) if self._has_answered else closed  # an interim answer is one
         return True
 
+    def _skip_interim(self) -> None:
+        """Wait a while longer, if the host has given interim answers."""
+        final = without_interim(self.heard)
+        if final == self.heard:
+            return
+        self._interim_size += len(self.heard) - len(final)
+        if self._interim_size > MAX_UNWANTED:
+            raise endless()
+        self.heard, timeout = final, self.connection.timeout
+        if self.last is None:
+            self.last = last_deadline(self.deadline, timeout)
+        self.deadline = max(self.deadline, min(monotonic() + timeout, self.last))
 
-class _AnswerStream(Stream):
-    """The body of an answer; never ends early in silence, and gives its connection back when it is read to its end."""
-
-    def __init__(
-        self,
-        answer: HTTPResponse,
-        source: Received,
-        timeout: float,
-        connection: Connection,
-        idle: IdlePool[Connection] | None,
-    ) -> None:
-        self._answer = answer
-        self._source = source
-        self._timeout = timeout
-        self._connection = connection
-        self._idle = idle
-        self._closed = False
-
-    def read(self, size: int = -1, /) -> bytes:
-        if size < 0:
-            return b"".join(iter(partial(self.read, PIECE_SIZE), b""))
-        self._source.begin_piece(self._timeout)
-        return self._read(min(size, PIECE_SIZE))
-
-    def _read(self, size: int) -> bytes:
-        try:
-            block = self._answer.read(size)
-        except Exception as error:
-            self._abandon()
-            raise broke_off(error) from error
-        if not block and size and self._answer.length:
-            self._abandon()
-            raise NoAnswerError("its answer broke off", ambiguous=True)
-        return block
-
-    def drain(self) -> None:
-        with suppress(NoAnswerError):  # nobody wanted the body
-            self._read(DRAIN_SIZE)
-        self.close()
-
-    def _abandon(self) -> None:
-        self._idle = None  # the connection is of no use any more
-        self._connection.close()
-
-    def close(self) -> None:
-        if self._closed:
-            return  # the connection may serve another request already
-        self._closed = True
-        # At the end of its body, `http.client` closes an answer by itself.
-        if self._idle is not None and (self._answer.isclosed() or self._answer.length == 0):
-            self._answer.close()
-            self._idle.give(self._connection)
-        else:
-            self._answer.close()
-            self._connection.close()
+    def _late(self) -> TimeoutError:
+        return AtWorkError() if self.deadline == self.last else TimeoutError()
 
 
 def joined(head: bytes, content: bytes) -> tuple[bytes, ...]:

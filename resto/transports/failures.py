@@ -8,11 +8,12 @@ from http.client import RemoteDisconnected
 
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
-from resto.transports.limits import SlowAnswerError
+from resto.transports.chunks import CutHeadError
+from resto.transports.limits import AT_WORK, MAX_UNWANTED, AtWorkError, SlowAnswerError
 from resto.transports.messages import NoAnswerError
 
 
-__all__ = ["STALE", "broke_off", "broken", "cannot_prepare", "connect_problem", "no_session", "too_late"]
+__all__ = ["STALE", "broke_off", "broken", "cannot_prepare", "connect_problem", "endless", "no_session", "too_late"]
 
 # What a connection does that was closed by the host.
 STALE = (RemoteDisconnected, BrokenPipeError, ConnectionResetError, ConnectionAbortedError, ssl.SSLEOFError)
@@ -44,20 +45,31 @@ def connect_problem(error: Exception, timeout: float) -> str:
     return f"no connection: {cause}"
 
 
-def too_late(timeout: float) -> NoAnswerError:
+def too_late(timeout: float, error: BaseException) -> NoAnswerError:
     """Return the error for an answer that was waited for."""
-    return NoAnswerError(f"no answer within {timeout:g} s", ambiguous=True, is_late=True)
+    problem = f"no answer within {timeout:g} s"
+    if isinstance(error, AtWorkError):
+        problem = f"no answer within {timeout * AT_WORK:g} s, although it said that it was at work"
+    return NoAnswerError(problem, ambiguous=True, is_late=True)
 
 
 def broken(error: Exception) -> NoAnswerError:
     """Return the error for a connection that was made, but brought no answer."""
     if isinstance(error, STALE):
         return NoAnswerError("the connection broke before an answer", ambiguous=True)
+    if isinstance(error, CutHeadError):
+        return broke_off(error)
     if isinstance(error, ssl.SSLError):
         return NoAnswerError(f"TLS failed: {error.reason or error}", ambiguous=True)
     if isinstance(error, OSError):
         return NoAnswerError(f"the connection broke: {(error.strerror or str(error)).lower()}", ambiguous=True)
     return NoAnswerError(f"its answer cannot be understood: {type(error).__name__}", ambiguous=True)
+
+
+def endless() -> NoAnswerError:
+    """Return the error for an answer of which more arrives than anybody wants."""
+    problem = f"its answer does not end: more than {MAX_UNWANTED} bytes that nobody wants"
+    return NoAnswerError(problem, ambiguous=True)
 
 
 def broke_off(error: Exception) -> NoAnswerError:

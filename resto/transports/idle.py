@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from resto.clock import monotonic
 
 
-__all__ = ["MAX_IDLE", "IdlePool"]
+__all__ = ["MAX_IDLE", "Closable", "IdlePool"]
 
 # Seconds. Apache closes idle connections after 5, lighttpd after 6, wsgidav after 10.
 MAX_IDLE = 4

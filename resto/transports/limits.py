@@ -19,11 +19,13 @@ __all__ = [
     "MAX_TEXT",
     "MAX_UNWANTED",
     "PIECE_SIZE",
+    "AtWorkError",
     "LimitedStream",
     "LongAnswerError",
     "Patience",
     "SlowAnswerError",
     "checked_limit",
+    "last_deadline",
 ]
 
 # Bytes of the listing of one directory, unless an option says otherwise: half a million files with WebDAV. What is kept of
@@ -43,6 +45,9 @@ MAX_UNWANTED = 1024**2
 # a second: less than the slowest line that files go over, if shared by many, and enough for the least file to end.
 PIECE_SIZE = 64 * 1024
 PATIENCE = 30
+
+# Timeouts within which an answer must begin, if the host gives interim ones meanwhile (RFC 9110, section 15.2).
+AT_WORK = 10
 
 
 T = TypeVar("T")
@@ -97,6 +102,10 @@ class LimitedStream:
         self._stream.close()
 
 
+class AtWorkError(TimeoutError):
+    """A host gives interim answers only."""
+
+
 class SlowAnswerError(TimeoutError):
     """An answer arrives, but so slowly that it might as well not."""
 
@@ -106,13 +115,24 @@ class Patience:
 
     Args:
         deadline: Until when, by `resto.clock.monotonic`, however much arrives.
+        timeout: Seconds that the host may be silent.
+        last: Until when, whatever interim answers arrive; None: as long as `AT_WORK` says.
     """
 
-    __slots__ = ("_deadline", "_silence")
+    __slots__ = ("_deadline", "_is_at_work", "_last", "_silence", "_timeout")
 
-    def __init__(self, deadline: float) -> None:
+    def __init__(self, deadline: float, timeout: float, last: float | None = None) -> None:
         self._deadline = deadline
+        self._timeout = timeout
+        self._last = last_deadline(deadline, timeout) if last is None else last
+        self._is_at_work = False
         self._silence: float | None = None
+
+    def go_on(self) -> None:
+        """Wait a while longer, as the host has given an interim answer."""
+        if self._silence is None:
+            self._is_at_work = True
+            self._deadline = max(self._deadline, min(monotonic() + self._timeout, self._last))
 
     def begin_piece(self, timeout: float) -> None:
         """Wait from now on for the next `PIECE_SIZE` bytes, as those before were wanted, and have arrived.
@@ -152,11 +172,21 @@ class Patience:
         left = self._deadline - monotonic()
         if self._silence is None:
             if left <= 0:
-                raise TimeoutError
+                raise AtWorkError if self._is_at_work and self._deadline >= self._last else TimeoutError
             return left
         if left <= 0:
             raise SlowAnswerError(f"it sent less than {PIECE_SIZE} bytes in {self._silence * PATIENCE:g} s")
         return min(left, self._silence)
+
+
+def last_deadline(deadline: float, timeout: float) -> float:
+    """Return until when an answer must begin, whatever interim ones come before it.
+
+    Args:
+        deadline: Until when, if there are none, by `resto.clock.monotonic`.
+        timeout: Seconds that the host may be silent.
+    """
+    return deadline + timeout * (AT_WORK - 1)
 
 
 def checked_limit(value: object, option: str) -> int:

@@ -245,6 +245,8 @@ def _responses(stream: Stream) -> Iterator[tuple[str, _Said]]:
 class _Guard:
     """Sees to it that the memory of a parser does not grow with what a host sends.
 
+    Nor its time: before version 2.6.0, expat begins anew with each block that does not bring the end of what another one has begun.
+
     That elements begin is nothing that listings are read for, and to be told of it would double the time of the parser. It is
     estimated, and only in doubt is each one counted.
 

@@ -47,6 +47,7 @@ class Unpublished:
         name: The temporary name.
         is_whole: Whether the host was asked for its size since it has this name.
         is_left: Whether the host may have it under the temporary name, and can be asked to delete it.
+        is_late: Whether the host has done something for which it did not answer in time.
     """
 
     action: Action
@@ -54,6 +55,7 @@ class Unpublished:
     name: str = field(init=False)
     is_whole: bool = False
     is_left: bool = False
+    is_late: bool = False
 
     def __post_init__(self) -> None:
         self.name = temporary_name(self.action.name)
@@ -160,6 +162,7 @@ class Unpublished:
         if failure.ambiguous:
             self.is_left = yield from self._is_there(failure)
             if not self.is_left:
+                self.is_late = self.is_late or failure.is_late
                 return None
             if failure.is_late:
                 self.is_left = False  # the request may still be carried out

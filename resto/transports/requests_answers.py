@@ -7,7 +7,7 @@ from http.client import HTTPException, HTTPResponse
 from typing import Any
 
 from resto.clock import monotonic
-from resto.transports.chunks import AnswerReader, expect_chunks
+from resto.transports.chunks import AnswerReader, begin_final, end_head
 from resto.transports.limits import MAX_UNWANTED, Patience
 from resto.transports.steps import path_of_url
 
@@ -34,15 +34,15 @@ class LimitedAnswer(HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self._arriving = _Arriving(self.fp.detach(), sock)
-        self.fp = AnswerReader(self._arriving)
+        self.fp = AnswerReader(self._arriving, self._arriving.go_on)
 
     def begin(self) -> None:
-        """Read the head."""
-        super().begin()
+        """Read the head, past those of interim answers."""
+        begin_final(self, super().begin)
         del self.headers["Content-Encoding"]
         if path_of_url(self.headers.get("Location")) is None:
             del self.headers["Location"]  # requests fails, as it looks also at redirects that it shall not follow
-        expect_chunks(self)
+        end_head(self)
 
     def begin_piece(self, timeout: float) -> None:
         """Wait for the next piece of a body that is wanted, as `Patience.begin_piece`."""
@@ -58,13 +58,17 @@ class _Arriving(io.RawIOBase):
         self._sock = sock
         timeout = sock.gettimeout()
         # An adapter may want to wait for ever.
-        self._patience = None if timeout is None else Patience(monotonic() + timeout)
+        self._patience = None if timeout is None else Patience(monotonic() + timeout, timeout)
         self._room: float = MAX_UNWANTED
 
     def begin_piece(self, timeout: float) -> None:
         self._room = float("inf")  # whoever wants it counts
         if self._patience is not None:
             self._patience.begin_piece(timeout)
+
+    def go_on(self) -> None:
+        if self._patience is not None:
+            self._patience.go_on()
 
     def readable(self) -> bool:
         return True
@@ -76,7 +80,7 @@ class _Arriving(io.RawIOBase):
             size = self._patience.wait_for(self._sock, self._raw.readinto, buffer)
         self._room -= size or 0
         if self._room < 0:
-            raise EndlessAnswerError(f"more than {MAX_UNWANTED} bytes that nobody wants")
+            raise EndlessAnswerError
         return size
 
     def close(self) -> None:

@@ -26,7 +26,16 @@ from resto.transports.credentials import (
     ReactiveAuthenticator,
     RequestsAuthenticator,
 )
-from resto.transports.failures import STALE, broke_off, broken, cannot_prepare, connect_problem, no_session, too_late
+from resto.transports.failures import (
+    STALE,
+    broke_off,
+    broken,
+    cannot_prepare,
+    connect_problem,
+    endless,
+    no_session,
+    too_late,
+)
 from resto.transports.heads import checked_headers
 from resto.transports.idle import IdlePool
 from resto.transports.limits import PIECE_SIZE
@@ -75,7 +84,8 @@ class RequestsWire:
         create_session: Callable[[], requests.Session],
         authenticator: Authenticator | None,
     ) -> None:
-        self._root = f"{url.scheme}://{url.netloc}"
+        self._root = url.origin
+        self._headers = {"Host": url.netloc} if url.zone else {}
         self._timeout = timeout
         self._create_session = create_session
         self._authenticator = authenticator
@@ -144,7 +154,10 @@ class RequestsWire:
 
     def _prepare(self, client: _Client, request: Request) -> requests.PreparedRequest:
         message = requests.Request(
-            request.method, self._root + request.target, headers=dict(request.headers), data=_data(request.body)
+            request.method,
+            self._root + request.target,
+            headers=self._headers | dict(request.headers),
+            data=_data(request.body),
         )
         try:
             # An auth object keeps `prepare_request` from looking for one in a netrc file.
@@ -176,7 +189,7 @@ class RequestsWire:
         )
         stream = _AnswerStream(answer, self._timeout)
         if answer.status_code < HTTPStatus.OK:
-            # An interim answer, which `http.client` takes for the final one: that one is still to come.
+            # An interim answer, over an adapter of another kind: the final one is still to come.
             stream.close()
             raise broken(HTTPException())
         wanted = request.stream and answer.status_code in _WITH_CONTENT
@@ -325,9 +338,9 @@ def _translated(error: Exception, timeout: float) -> NoAnswerError:
     if isinstance(root, NewConnectionError | ConnectTimeoutError | ssl.SSLCertVerificationError):
         return NoAnswerError(connect_problem(root, timeout), ambiguous=False)
     if isinstance(root, TimeoutError | ReadTimeoutError):
-        return too_late(timeout)
+        return too_late(timeout, root.__cause__ or root)
     if isinstance(root, EndlessAnswerError):
-        return NoAnswerError(f"its answer does not end: {root}", ambiguous=True)
+        return endless()
     # Of an error that is neither's own, from a hook for example, the text may hold the credential.
     is_own = isinstance(error, requests.RequestException | HTTPError) and not isinstance(
         root, requests.RequestException

@@ -196,7 +196,7 @@ class WebDAVTransport(HttpTransport):
             if monotonic() - self._rehearsed.get(action.host, -math.inf) > _REHEARSED_FOR:
                 yield from upload.rehearse()
                 self._rehearsed[action.host] = monotonic()
-            return (yield from upload.publish(self._acquaintance(action.host)))
+            existed = yield from upload.publish(self._acquaintance(action.host))
         except (TransportError, UnreadableBodyError, NoAnswerError) as error:
             self._rehearsed.pop(action.host, None)  # something may have changed
             yield from upload.discard(error)
@@ -205,6 +205,9 @@ class WebDAVTransport(HttpTransport):
             if upload.is_left:
                 self._interrupted[action.host, action.name] = upload
             raise
+        if upload.is_late:
+            log_late(action.host, action.name, self.timeout)
+        return existed
 
     def tidy_up(self) -> None:
         unreachable: set[str] = set()
@@ -226,8 +229,7 @@ class WebDAVTransport(HttpTransport):
             upload.is_left = error.ambiguous
             if not error.ambiguous or not (yield from upload.has_arrived()):
                 raise
-            if error.is_late:
-                log_late(action.host, action.name, self.timeout)
+            upload.is_late = error.is_late
         else:
             yield from looks.was_stored(action, upload.target, response, upload.body)
 

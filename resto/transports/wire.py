@@ -111,9 +111,9 @@ class ConnectionWire:
         url = self._url
         opened: HTTPConnection
         if url.scheme == "https":
-            opened = HTTPSConnection(url.hostname, url.port, timeout=self._timeout, ssl_context=self._ssl_context)
+            opened = HTTPSConnection(url.peer, url.port, timeout=self._timeout, ssl_context=self._ssl_context)
         else:
-            opened = HTTPConnection(url.hostname, url.port, timeout=self._timeout)
+            opened = HTTPConnection(url.peer, url.port, timeout=self._timeout)
         try:
             opened.connect()
             opened.sock.settimeout(0)  # as those that were idle: who wants to wait says so

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from resto.executors.queue import MAX_RETRIES, retry_delay
+from resto.executors.queue import MAX_RETRIES
 from resto.executors.tasks import task, task_backends
 from resto.workers.jobs import perform, received
 
@@ -47,5 +47,5 @@ def replicate(context: Any, *args: Any, retries: Any = 0, **message: Any) -> Non
     if retries >= (MAX_RETRIES if can_wait else MAX_RETRIES_AT_ONCE):
         raise done.error(message)
     for again in done.again:
-        later = {"run_after": timezone.now() + timedelta(seconds=retry_delay(retries))} if can_wait else {}
+        later = {"run_after": timezone.now() + timedelta(seconds=done.delay(again, retries))} if can_wait else {}
         this.using(**later).enqueue(retries=retries + 1, **again)

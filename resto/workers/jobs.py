@@ -9,9 +9,10 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import storages
 
 from resto.exceptions import JobRefusedError, ReplicationError
-from resto.executors.queue import Message
+from resto.executors.queue import Message, retry_delay
 from resto.names import clean_name, require_storable
 from resto.outcomes import Outcome
+from resto.record.meaning import wanted_rest
 from resto.settings import storage_settings
 from resto.storage import AsyncStorage
 from resto.storage.background import REMOTE_ACTIONS
@@ -75,6 +76,23 @@ class Done:
 
     outcomes: list[Outcome]
     again: list[Message]
+
+    def delay(self, message: Message, retries: int) -> float:
+        """Return how many seconds to wait before a message is sent again: no less than its host wants to be left alone.
+
+        Args:
+            message: One of those in `again`.
+            retries: How many there were before.
+        """
+        return max(retry_delay(retries), self.rest(message))
+
+    def rest(self, message: Message) -> float:
+        """Return for how many seconds the host of a message wants to be left alone, ten minutes at most; 0 if it has not said so.
+
+        Args:
+            message: One of those in `again`.
+        """
+        return max(wanted_rest(outcome.error) for outcome in self.outcomes if outcome.host in message["hosts"])
 
     def error(self, message: Mapping[str, Any]) -> ReplicationError:
         """Return what says which hosts failed, for those that were tried often enough.

@@ -1,6 +1,7 @@
 """What a worker of rq does with a message, and a worker that does it faster."""
 
 import logging
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import django
@@ -11,15 +12,15 @@ from django.apps import apps
 if not apps.ready:
     django.setup()
 
+from redis.client import Pipeline
 from rq import Queue, Worker, get_current_job
-from rq.job import Job
+from rq.job import Job, JobStatus
 from rq.scheduler import RQScheduler
 
 from resto.exceptions import JobRefusedError
-from resto.executors.queue import Message
 from resto.storage import AsyncStorage
 from resto.storage.finding import replicated_storages
-from resto.workers.jobs import perform, received
+from resto.workers.jobs import Done, perform, received
 from resto.workers.scheduled import drain_all, sync_all
 
 
@@ -49,17 +50,19 @@ def replicate(*args: Any, **message: Any) -> None:
     if not done.again:
         return
     if job is not None and job.should_retry:
-        _warn_without_scheduler(job)
         # As a job of its own even if it is the only one: its record is another one by now.
-        _retry_alone(job, done.again)
+        _retry_alone(job, done)
         return
     raise done.error(message)
 
 
-def _retry_alone(job: Job, messages: list[Message]) -> None:
+def _retry_alone(job: Job, done: Done) -> None:
+    rests = [done.rest(message) for message in done.again]
+    if any(rests) or job.get_retry_interval():
+        _warn_without_scheduler(job)
     queue = Queue(job.origin, connection=job.connection, job_class=type(job), serializer=job.serializer)
     with job.connection.pipeline() as pipeline:
-        for message in messages:
+        for message, rest in zip(done.again, rests, strict=True):
             again = queue.create_job(
                 f"{__name__}.{replicate.__name__}",
                 kwargs=dict(message),
@@ -70,13 +73,23 @@ def _retry_alone(job: Job, messages: list[Message]) -> None:
             )
             again.retries_left, again.retry_intervals = job.retries_left, job.retry_intervals
             again.enqueue_at_front_on_retry = job.enqueue_at_front_on_retry
-            again.retry(queue, pipeline)
+            _retry(again, queue, pipeline, rest)
         pipeline.execute()
+
+
+def _retry(job: Job, queue: Queue, pipeline: Pipeline, rest: float) -> None:
+    """Do as rq does, but no sooner than a host wants to be asked again."""
+    if rest <= job.get_retry_interval():
+        job.retry(queue, pipeline)
+        return
+    job.retries_left = (job.retries_left or 1) - 1
+    job.set_status(JobStatus.SCHEDULED, pipeline=pipeline)
+    queue.schedule_job(job, datetime.now(UTC) + timedelta(seconds=rest), pipeline=pipeline)
 
 
 def _warn_without_scheduler(job: Job) -> None:
     """Say so if the retry of a job would wait for ever: rq needs a scheduler to do something later."""
-    if job.get_retry_interval() and not job.connection.exists(RQScheduler.get_locking_key(job.origin)):
+    if not job.connection.exists(RQScheduler.get_locking_key(job.origin)):
         logger.warning(
             "The retry waits for a scheduler of the queue %s. Start a worker with one: rq worker --with-scheduler",
             job.origin,

@@ -8,7 +8,8 @@ from kombu import Connection, Queue
 from redis import Redis
 
 from kit.servers import ADDRESS, free_port
-from resto.executors import tasks
+from resto.courses import are_in_one_pass
+from resto.executors import Job, tasks
 from resto.executors.celery import CeleryExecutor
 from resto.executors.inline import InlineExecutor
 from resto.executors.rq import RqExecutor
@@ -20,13 +21,27 @@ from resto.testing import ExecutorContract, QueueExecutorContract
 FRAMEWORK = tasks.task_backends.__module__
 
 
-class TestThreadExecutor(ExecutorContract):
+class OnePass:
+    def test_jobs_go_over_all_hosts_in_one_pass(self, executor):
+        """Which the contract does not promise: an executor may do without courses."""
+        seen = []
+
+        def course():
+            seen.append(are_in_one_pass())
+            return
+            yield
+
+        executor.run([Job("upload", f"media-{number}", "a", int, course=course) for number in range(3)])
+        assert seen == [True] * 3
+
+
+class TestThreadExecutor(ExecutorContract, OnePass):
     @pytest.fixture
     def executor(self):
         return ThreadExecutor()
 
 
-class TestInlineExecutor(ExecutorContract):
+class TestInlineExecutor(ExecutorContract, OnePass):
     test_submit_does_not_wait = None
     test_hosts_do_not_wait_for_each_other = None
     test_lanes_do_not_hold_up_each_other = None

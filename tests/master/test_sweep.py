@@ -12,6 +12,7 @@ from kit.disk import fail_with, store
 from resto.master import sweep
 from resto.master.root import Root
 from resto.master.sweep import ABANDONED_AFTER, sweep_all
+from resto.names import restored_name, temporary_name
 
 
 KILLED_WRITER = """
@@ -69,13 +70,29 @@ def test_temporary_file_that_may_be_in_use_is_not_swept(killed_writer, master, l
 def test_moved_upload_with_an_old_date_is_not_swept(master, media_root):
     """Another process, which writes there for the first time, must not take it for abandoned."""
     media_root.mkdir()
-    temporary = media_root / ".resto-moved"
+    temporary = media_root / temporary_name("")
     temporary.write_bytes(b"")
     os.utime(temporary, (0, 0))
 
     store(master, "a")
 
     assert temporary.exists()
+
+
+@pytest.mark.parametrize("name", [".resto-note.txt", ".resto-0123456789abcdef.txt", ".resto-"])
+def test_what_only_begins_as_a_temporary_name_is_not_swept(master, media_root, later, name):
+    """It may be a file of the site."""
+    media_root.mkdir()
+    (media_root / name).write_bytes(b"")
+    left = [media_root / temporary_name(""), media_root / restored_name("a")]
+    for path in left:
+        path.write_bytes(b"half")
+    later(ABANDONED_AFTER + 60)
+
+    store(master, "a")
+
+    assert (media_root / name).exists()
+    assert not any(path.exists() for path in left)
 
 
 def test_a_directory_is_swept_once(master, media_root, monkeypatch):

@@ -816,3 +816,9 @@ def moody_servers(resto_server_factory, quick, monkeypatch, settings):
         for alias, server in servers.items()
     }
     return servers
+
+
+def test_host_that_does_not_tell_upper_from_lower_case(resto_server_factory, examine):
+    found = examine(resto_server_factory(folds_case=True).url)
+    assert found.problem == ""
+    assert found.remarks[0].startswith("Names that differ by upper and lower case only are one file there")

@@ -167,7 +167,7 @@ def test_rest_of_an_answer_comes_from_the_socket(first, second):
     with near, far:
         far.sendall(whole[first:][:second])
         far.sendall(whole[first + second :])
-        answer = read_answer(Received(near, whole[:first], time.monotonic() + 10), "GET")
+        answer = read_answer(Received(near, whole[:first], time.monotonic() + 10, 10), "GET")
         assert (answer.status, answer.read()) == (200, b"ok")
         answer.close()
 
@@ -178,7 +178,7 @@ def test_rest_of_an_answer_has_little_time_in_all(monkeypatch):
     stop_clock(monkeypatch, lambda: next(seconds))
     near, far = socket.socketpair()
     with near, far:
-        source = Received(near, b"ab", deadline=4)
+        source = Received(near, b"ab", deadline=4, timeout=10)
         far.sendall(b"abcdef")
         assert [source.read(2) for _ in range(3)] == [b"ab", b"ab", b"cd"]
         assert near.gettimeout() == 2
@@ -191,7 +191,7 @@ def test_rest_of_an_answer_may_have_arrived_long_ago():
     near, far = socket.socketpair()
     with near, far:
         far.sendall(b"cd")
-        source = Received(near, b"ab", deadline=time.monotonic() - 60)
+        source = Received(near, b"ab", deadline=time.monotonic() - 60, timeout=10)
         assert source.read(2) + source.read(2) == b"abcd"
         with pytest.raises(TimeoutError):
             source.read(2)
@@ -200,7 +200,7 @@ def test_rest_of_an_answer_may_have_arrived_long_ago():
 def test_who_wants_the_rest_of_an_answer_waits_for_each_piece():
     near, far = socket.socketpair()
     with near, far:
-        source = Received(near, b"", deadline=time.monotonic() - 60)
+        source = Received(near, b"", deadline=time.monotonic() - 60, timeout=10)
         source.begin_piece(5)
         far.sendall(b"ab")
         assert source.read(2) == b"ab"

@@ -56,7 +56,7 @@ WRONG_SIZES = [
 
 
 def by_connections(sock):
-    return iter(partial(read_answer(Received(sock, b"", time.monotonic() + 10), "GET").read, 7), b"")
+    return iter(partial(read_answer(Received(sock, b"", time.monotonic() + 10, 10), "GET").read, 7), b"")
 
 
 def by_requests(sock):
@@ -151,14 +151,15 @@ def test_urllib3_reads_chunks_where_others_do_not(codings):
 
 
 def test_a_body_without_chunks_has_lines():
-    reader = AnswerReader(io.BytesIO(b"-1\nab"))
+    reader = AnswerReader(io.BytesIO(b"-1\nab"), list)
+    reader.end_head(has_chunks=False)
     assert (reader.readline(), reader.readline(1), reader.read()) == (b"-1\n", b"a", b"b")
 
 
 @given(st.integers(0, 3 * PIECE_SIZE), st.none() | st.integers(-1, 4 * PIECE_SIZE) | st.just(2**62))
 def test_no_more_memory_is_taken_than_comes(size, asked):
     content = bytes(size)
-    reader = AnswerReader(io.BytesIO(content))
+    reader = AnswerReader(io.BytesIO(content), list)
     assert len(reader.read(asked)) == (size if asked is None or asked < 0 else min(size, asked))
 
 
@@ -299,3 +300,21 @@ def test_a_redirect_to_nowhere_is_an_answer(hostile, transport, options, locatio
     said[0] = b"HTTP/1.1 301 x\r\nContent-Length: 0\r\nLocation: " + location + b"\r\n\r\n"
     with pytest.raises(TransportError, match="HEAD was answered 301"):
         transport("http", **OPTIONS[options]).exists(url, "a")
+
+
+# Heads.
+
+
+@pytest.mark.parametrize("read", [by_connections, by_requests])
+@pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 102 Processing\r\nX: y\r\n\r\n"])
+def test_no_head_is_believed_that_is_cut_off(read, interim):
+    """Else a size of 5000 bytes might be one of 5."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n"
+    for cut in range(1, len(head) + 1):
+        near, far = socket.socketpair()
+        with near, far:
+            near.settimeout(10)
+            far.sendall(interim + head[:cut])
+            far.shutdown(socket.SHUT_WR)
+            with contextlib.nullcontext() if cut == len(head) else pytest.raises(HTTPException):
+                read(near)

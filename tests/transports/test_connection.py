@@ -569,19 +569,14 @@ def test_a_short_file_may_come_late_or_be_another_one(connection_wire, script, b
 
 
 @WARM
-@pytest.mark.parametrize(
-    ("start", "piece"),
-    [(b"HTTP/1.1 201 Created\r\n", b"X: 1\r\n"), (b"", b"HTTP/1.1 102 Processing\r\n\r\n")],
-    ids=["fields", "interim"],
-)
-def test_an_answer_that_never_ends_is_given_up(connection_wire, script, start, piece, warm):
+def test_an_answer_that_never_ends_is_given_up(connection_wire, script, warm):
     """All of its head has as much time as its first byte."""
 
     def handle(peer, headers):
-        peer.say(start)
+        peer.say(b"HTTP/1.1 201 Created\r\n")
         with suppress(OSError):  # it ends when nobody listens any more
             while True:
-                peer.say(piece)
+                peer.say(b"X: 1\r\n")
                 threading.Event().wait(0.05)
 
     sender = warmed(connection_wire(script(after(handle)).url, 0.3), warm=warm)
@@ -597,8 +592,8 @@ def test_a_host_that_talks_without_a_pause_is_given_up(connection_wire, script, 
             while True:
                 peer.say(b"HTTP/1.1 102 Processing\r\n\r\n" * 100)
 
-    sender = warmed(connection_wire(script(after(handle)).url, 0.3), warm=warm)
-    with pytest.raises(NoAnswerError, match=r"no answer within 0\.3 s") as info:
+    sender = warmed(connection_wire(script(after(handle)).url), warm=warm)
+    with pytest.raises(NoAnswerError, match="does not end: more than 1048576 bytes that nobody wants") as info:
         finish(sender.exchange(HEAD))
     assert info.value.ambiguous
 
@@ -737,26 +732,3 @@ def test_http_client_still_has_what_the_wire_relies_on():
         answer.begin()
         assert answer.length == 2
         answer.close()
-
-
-class Closable:
-    closed = 0
-
-    def close(self):
-        self.closed += 1
-
-
-@pytest.mark.parametrize("error", [ValueError, AttributeError, IndexError, OverflowError])
-def test_whatever_a_body_raises_is_one_error(error):
-    class Answer(Closable):
-        length = None
-
-        def read(self, size):
-            raise error
-
-    opened, sock = Closable(), socket.socket()
-    stream = connection._AnswerStream(Answer(), answers.Received(sock, b"", 0), 1, opened, None)
-    with pytest.raises(NoAnswerError, match="its answer broke off"):
-        stream.read()
-    assert opened.closed
-    sock.close()

@@ -47,6 +47,8 @@ class TestOnEveryServer(TransportContract):
     test_flags_are_booleans = None
     test_host_has_an_identity = None
     test_unreachable_host_is_an_error = None
+    test_silent_host_is_an_error = None
+    test_hosts_of_one_server_share_no_file = None
     test_errors_can_be_pickled = None
     test_forked_child_may_use_it = None
     test_close_is_not_the_end = None
@@ -100,4 +102,9 @@ class TestOnTheTestServer(TransportContract):
         transport, _, in_place = kind.partition(" ")
         self.replaces_at_once = not in_place
         options = {"webdav": transport == "webdav", "in_place": bool(in_place), "root": tmp_path / "files"}
-        return build(transport, wire), resto_server_factory(**options).url
+        url = resto_server_factory(**options).url
+        self.host_with_path = f"{url}a%20path/of%20its%20own/"
+        (tmp_path / "files/a path/of its own").mkdir(parents=True)  # the transports make none above the host's
+        silent = resto_server_factory(**options)
+        silent.hang, self.silent_host = True, silent.url
+        return build(transport, wire), url

@@ -32,6 +32,10 @@ class TestContract(TransportContract):
 
     @pytest.fixture(params=[False, True], ids=["", "fsync"])
     def transport_and_host(self, request, root):
+        below = root / "a path of its own"
+        below.mkdir()
+        (below / HOST_IDENTITY).write_bytes(b"")
+        self.host_with_path = below.as_uri()
         return DirectoryTransport("/media/", fsync=request.param), root.as_uri()
 
 

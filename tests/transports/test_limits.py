@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from kit.clock import Clock, stop_clock
 from kit.memory import little_memory
-from kit.wires import GET, Dripping
+from kit.wires import GET, Dripping, put
 from resto.clock import monotonic
 from resto.courses import finish
 from resto.exceptions import ConfigurationError, HostUnavailableError, TransportError
 from resto.hosts import parse_url
-from resto.transports import limits
+from resto.transports import heads, limits
 from resto.transports.answers import Received, read_answer
 from resto.transports.downloads import download
 from resto.transports.limits import MAX_TEXT, PIECE_SIZE, LimitedStream, LongAnswerError, Patience
@@ -61,7 +61,7 @@ def little_time():
 
 
 def begun_by_connections(sock):
-    source = Received(sock, b"", monotonic() + sock.gettimeout())
+    source = Received(sock, b"", monotonic() + sock.gettimeout(), sock.gettimeout())
     return read_answer(source, "GET"), source
 
 
@@ -148,8 +148,31 @@ def test_all_of_a_head_has_one_timeout(begun, pieces):
         assert clock() - started <= 2.01
 
 
+@BOTH
+@given(pauses=st.lists(st.floats(0.01, 2.5), min_size=1, max_size=40), final=st.booleans())
+def test_interim_answers_are_signs_of_life(begun, pauses, final):
+    """Each of them gives the host a timeout more, up to ten in all."""
+    with pytest.MonkeyPatch.context() as patch:
+        clock = Clock()
+        stop_clock(patch, clock)
+        interim = b"HTTP/1.1 102 Processing\r\nX: 1\r\n\r\n"
+        answers = [(pause, interim) for pause in pauses]
+        if final:
+            answers[-1] = pauses[-1], b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
+        started, is_alive = clock(), max(pauses) < 1.99 and sum(pauses) < 19.9
+        if final and is_alive:
+            assert begun(Dripping(clock, answers))[0].status == 201
+        elif is_alive:
+            with pytest.raises(HTTPException):
+                begun(Dripping(clock, answers))
+        elif max(pauses) > 2.01 or sum(pauses) > 20.01:
+            with pytest.raises(TimeoutError):
+                begun(Dripping(clock, answers))
+        assert clock() - started <= 20.01
+
+
 def test_patience_says_what_is_wrong(clock):
-    patience = Patience(clock() + 5)
+    patience = Patience(clock() + 5, 2)
     assert patience.left() == 5
     patience.begin_piece(2)
     assert patience.left() == 2
@@ -161,6 +184,57 @@ def test_patience_says_what_is_wrong(clock):
 
 
 # Time: over the wires.
+
+
+def at_work(peer, times, pause=0.1):
+    """Give so many interim answers, and then an answer."""
+    with contextlib.suppress(OSError):
+        for number in range(times):
+            peer.say(b"HTTP/1.1 103 Early Hints\r\nX: %d\r\n\r\n" % number)
+            time.sleep(pause)
+        peer.say(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+
+
+@pytest.mark.parametrize("size", [7, heads.EXPECT_SIZE + 1])
+def test_a_host_that_says_that_it_is_at_work_has_more_time(any_wire, script, size):
+    def handle(peer):
+        _, headers = peer.head()
+        if "expect" in headers:
+            peer.say(b"HTTP/1.1 100 Continue\r\n\r\n")
+        peer.body(size)
+        at_work(peer, 5)
+
+    assert finish(any_wire(script(handle).url, 0.3).exchange(put(size))).status == 201
+
+
+@pytest.mark.parametrize("size", [7, heads.EXPECT_SIZE + 1])
+def test_a_host_that_is_at_work_for_ever_is_given_up(any_wire, script, size):
+    def handle(peer):
+        peer.head()
+        peer.body(size)
+        at_work(peer, 1000, 0.01)
+
+    started = time.monotonic()
+    # On a busy machine, there may be no interim answer within a timeout.
+    with pytest.raises(
+        NoAnswerError, match=r"within 1 s, although it said that it was at work|within 0\.1 s$"
+    ) as caught:
+        finish(any_wire(script(handle).url, 0.1).exchange(put(size)))
+    assert (caught.value.ambiguous, caught.value.is_late) == (True, True)
+    assert time.monotonic() - started < FOREVER
+
+
+def test_bytes_that_never_are_an_interim_answer_are_no_sign_of_life(any_wire, script):
+    def handle(peer):
+        peer.head()
+        with contextlib.suppress(OSError):
+            peer.say(b"HTTP/1.1 102 Processing\r\n")
+            while True:
+                peer.say(b"X: 1\r\n")
+                time.sleep(0.05)
+
+    with pytest.raises(NoAnswerError, match=r"no answer within"):
+        finish(any_wire(script(handle).url, 0.2).exchange(put()))
 
 
 @pytest.mark.parametrize("size", [1000, 3 * PIECE_SIZE])
@@ -507,6 +581,18 @@ def test_multistatus_that_would_keep_the_parser_growing(unit):
     """They are refused after little of them, and not only because they are too long."""
     body = Repeated(XML.encode(), unit, 20 * MIB)
     with pytest.raises((ValueError, LongAnswerError), match=r"nested|names of elements|longer than"):
+        parse_directory(body, "")
+    assert body.taken <= 4 * PIECE_SIZE
+
+
+@pytest.mark.parametrize(
+    "start",
+    ["<a x='", "<a ", "<a xmlns='", "</a", "<!--", "<?x ", "<![CDATA[", "&", "<href>&#", "<!DOCTYPE ", "<!DOCTYPE a ["],
+)
+def test_what_has_no_end_is_not_read_again_and_again(start):
+    """Versions of expat before 2.6.0 begin anew with each block that does not bring the end of it."""
+    body = Repeated((XML + start).encode(), b"x", 20 * MIB)
+    with pytest.raises((ValueError, LongAnswerError)):
         parse_directory(body, "")
     assert body.taken <= 4 * PIECE_SIZE
 

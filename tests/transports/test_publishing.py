@@ -23,7 +23,7 @@ from resto.transports.publishing import MovedElsewhereError, Unpublished
 
 SMALL = b"content"
 BROKEN = NoAnswerError("broken", ambiguous=True)
-LATE = too_late(2)
+LATE = too_late(2, TimeoutError())
 
 
 def told(size, **headers):
@@ -236,9 +236,10 @@ def test_connections_that_break_at_a_move_cost_nothing(dav, in_place, fault, nam
     assert in_place.files == {"known.txt": SMALL} | {name: b"new"}
 
 
-def test_an_upload_whose_answer_is_late_is_not_sent_again(dav, in_place, caplog):
+@pytest.mark.parametrize("method", ["PUT", "MOVE"])
+def test_an_upload_whose_answer_is_late_is_not_sent_again(dav, in_place, caplog, method):
     """The name that it has is nobody else's: if the size is right, it is all there."""
-    in_place.fault_methods = {"PUT"}
+    in_place.fault_methods = {method}
     in_place.delay = 60
     assert dav.create(in_place.url, "a.txt", SMALL) is False
     assert in_place.files["a.txt"] == SMALL
@@ -247,6 +248,7 @@ def test_an_upload_whose_answer_is_late_is_not_sent_again(dav, in_place, caplog)
         in caplog.text
     )
     assert [request.method for request in in_place.requests].count("PUT") == 2  # with that of known.txt
+    assert caplog.text.count("too short") == 1
 
 
 def test_a_part_of_an_upload_is_removed(dav, in_place):

@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
 from requests.auth import HTTPDigestAuth
+from urllib3.response import HTTPResponse
 
 from kit.wires import GET, HEAD, chain, connections, put, read
 from resto.courses import finish
@@ -169,14 +171,19 @@ def test_bodies_that_nobody_wants_are_read_if_they_are_small(requests_wire, rest
     assert connections(resto_server) == ([1, 1] if reused else [1, 2])
 
 
-def test_an_interim_answer_never_passes_for_the_final_one(requests_wire, script):
-    def handle(peer):
-        peer.head()
-        peer.say(b"HTTP/1.1 102 Processing\r\n\r\n")
-        peer.head()
+def test_an_interim_answer_never_passes_for_the_final_one(shared_wire):
+    """Not even over an adapter that takes it for one."""
 
+    class OneAnswer(HTTPAdapter):
+        def send(self, request, **options):
+            answer = requests.Response()
+            answer.status_code, answer.raw = 102, HTTPResponse()
+            return answer
+
+    session = requests.Session()
+    session.mount("http://", OneAnswer())
     with pytest.raises(NoAnswerError, match="cannot be understood") as info:
-        finish(requests_wire(script(handle).url).exchange(HEAD))
+        finish(shared_wire("http://media-1/", session).exchange(HEAD))
     assert info.value.ambiguous
 
 

@@ -156,6 +156,17 @@ def test_hosts_may_have_ipv6_addresses(any_wire, resto_server_factory):
     assert server.requests[0].headers["Host"] == server.address
 
 
+def test_zones_of_ipv6_addresses_stay_on_this_machine(connection_wire, resto_server_factory):
+    """Not over requests: urllib3 takes no zone that is a number, and a loopback has no other one."""
+    try:
+        server = resto_server_factory("::1")
+    except OSError:
+        pytest.skip("no IPv6 here")
+    url = server.url.replace("::1", "::1%251")
+    assert finish(connection_wire(url).exchange(put())).status == 201
+    assert server.requests[0].headers["Host"] == server.address
+
+
 def test_ipv6_addresses_may_have_certificates(any_wire, resto_server_factory, authority, client_context):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("::1").configure_cert(context)

@@ -82,6 +82,18 @@ def test_hosts_that_fail_get_tasks_of_their_own(message, servers):
         assert (task.run_after - after).total_seconds() <= 10
 
 
+def test_no_host_is_asked_again_sooner_than_it_wants(message, servers):
+    servers[0].refuse_code, servers[0].retry_after = 429, "100"
+    servers[1].refuse = True
+    before = timezone.now()
+    call(message)
+    after = timezone.now()
+    later, soon = (task.run_after for task, _ in sent())
+    assert (later - before).total_seconds() >= 100
+    assert (later - after).total_seconds() <= 100
+    assert (soon - after).total_seconds() <= 2
+
+
 def test_hosts_that_fail_too_often_are_given_up(message, servers):
     servers[0].refuse = True
     with pytest.raises(ReplicationError, match="failed on 1 of 3 hosts"):

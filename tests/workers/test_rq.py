@@ -1,5 +1,7 @@
 """What a worker of rq does, in this process and in others."""
 
+import time
+
 import pytest
 import rq
 from django.core.files.base import ContentFile
@@ -127,6 +129,21 @@ def test_retry_that_nobody_would_schedule_is_warned_of(make_storage, servers, wo
         f"The retry waits for a scheduler of the queue {queue}. Start a worker with one: rq worker --with-scheduler"
         in [record.getMessage() for record in caplog.records]
     )
+
+
+@pytest.mark.parametrize("interval", [0, 5, 100])
+def test_no_host_is_asked_again_sooner_than_it_wants(
+    make_storage, servers, work, waiting, redis, queue, caplog, interval
+):
+    make_storage(retry={"max": 3, "interval": interval}).save("a", ContentFile(b"content"))
+    servers[0].refuse_code, servers[0].retry_after = 503, "60"
+    before = time.time()
+    work()
+    [job] = waiting()
+    assert job.retries_left == 2
+    scheduled = ScheduledJobRegistry(queue, connection=redis).get_scheduled_time(job).timestamp()
+    assert int(before) <= scheduled - max(60, interval) <= time.time()
+    assert "waits for a scheduler" in caplog.text
 
 
 def test_refused_message_is_not_tried_again(make_storage, work, failed):

@@ -67,7 +67,7 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
         self._left_out = self._fill.hosts
         if self._left_out >= {*self._hosts.active()}:
             self._left_out = frozenset()
-        self._walk(self._browse, self._compare, self._settle)
+        self._walk(self._browse, self._compare, self._settle, self._tell_merged)
         self._remove()
         self._retry()
         if not self._listed and self._hosts.active():
@@ -109,7 +109,10 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
         unknown: list[Job] = []
         for host, there in theres.items():
             self._hosts.reports[host].compared += len(parts)
+            merged = self._tell_merged(host, node, parts, there.files if there else ())
             for part in parts:
+                if part in merged:
+                    continue
                 if tells(there, part, host_lacks_all=host in node.absent):
                     sizes[part][host] = there.files.get(part) if there else None
                 else:

@@ -5,13 +5,15 @@ It looks at a few directories at a time, so that the memory of a comparison is t
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from resto.names import HOST_IDENTITY
 from resto.outcomes import Outcome
 from resto.progress import Meter, Watcher
+from resto.repair.sync.case import Case, merged_with
 from resto.repair.sync.handing import HandingOver, wait_for_drains
 from resto.repair.sync.hosts import Hosts, Listings, lacks
 from resto.repair.sync.report import Difference, Found, Notice, SyncOptions, SyncReport
@@ -36,10 +38,11 @@ MAX_DEPTH = 100
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A directory to look at, and the hosts that are known not to have it."""
+    """A directory to look at, the hosts that are known not to have it, and those that have another one in its place."""
 
     name: str
     absent: frozenset[str] = frozenset()
+    merged: frozenset[str] = frozenset()
 
     def join(self, part: str) -> str:
         """Return the name of what is in the directory."""
@@ -56,6 +59,9 @@ MAX_TOO_DEEP = 20
 
 # Returns what the truth has in a directory; None if that cannot be told.
 Browse = Callable[[Node], Directory | None]
+
+# Takes a host, a directory, what it should have in it, and what it lists; returns what of the former it cannot have.
+Merged = Callable[[str, Node, Collection[str], Collection[str]], Collection[str]]
 
 # Told what the truth and each host have in a directory.
 Visit = Callable[[Node, Directory, Listings], None]
@@ -112,6 +118,7 @@ class Walk:
         has_truth: Whether there is a truth; if not, directories count that more than one host has.
         left_out: Hosts that are being filled: a directory that all others have is no lone one.
         most: How many directories that nobody else has are looked into on a host in any case.
+        merged: Returns which of the directories that a host should have in one it cannot have beside others, as those it lists.
     """
 
     def __init__(
@@ -124,12 +131,14 @@ class Walk:
         has_truth: bool,
         left_out: frozenset[str] = frozenset(),
         most: int | None = None,
+        merged: Merged | None = None,
     ) -> None:
         self._hosts = hosts
         self._browse = browse
         self._visit = visit
         self._problems = problems
         self._has_truth = has_truth
+        self._find_merged = merged
         self._left_out = left_out
         self._lone = _Lone(
             hosts, "the master copy lacks" if has_truth else "no other host lists", MAX_LONE if most is None else most
@@ -186,7 +195,7 @@ class Walk:
             self._requests.append(self._request(self._pending.pop()))
 
     def _request(self, node: Node) -> _Request:
-        hosts = [host for host in self._hosts.active() if host not in node.absent]
+        hosts = [host for host in self._hosts.active() if host not in node.absent | node.merged]
         return _Request(node, self._clock(), [self._hosts.begin_listing(host, node.name) for host in hosts])
 
     def _fresh(self, request: _Request) -> _Request:
@@ -200,7 +209,8 @@ class Walk:
         return time.monotonic() - self._waited
 
     def _browse_hosts(self, request: _Request) -> Listings:
-        listings: Listings = {host: Directory() for host in self._hosts.active() if host in request.node.absent}
+        absent = request.node.absent - request.node.merged
+        listings: Listings = {host: Directory() for host in self._hosts.active() if host in absent}
         started = time.monotonic()
         outcomes = request.wait()
         self._waited += time.monotonic() - started
@@ -214,24 +224,42 @@ class Walk:
             else {part for part, hosts in owners.items() if self._is_shared(frozenset(hosts))}
         )
         parts = (owners.keys() | here.directories) - here.others.keys()
+        merged = self._merged(node, known if self._has_truth else parts, theres)
         self._lone.share(len(known))
         for part in sorted(parts & known, reverse=True):
-            self._pending += self._child(node, part, theres)
+            self._pending += self._child(node, part, theres, merged=merged.get(part, frozenset()))
         for part in sorted(parts - known, reverse=True):
             admitted = self._lone.admitted(owners[part])
             if admitted:
                 refused = frozenset(owners[part]) - admitted
-                self._pending_lone += self._child(node, part, theres, refused)
+                self._pending_lone += self._child(node, part, theres, refused, merged.get(part, frozenset()))
+
+    def _merged(self, node: Node, wanted: AbstractSet[str], theres: Listings) -> dict[str, frozenset[str]]:
+        """Return the directories for which some hosts have another one -> these hosts."""
+        merged: dict[str, frozenset[str]] = {}
+        if self._find_merged is None:
+            return merged
+        for host, there in theres.items():
+            for part in self._find_merged(host, node, wanted, there.directories if there else ()):
+                merged[part] = merged.get(part, frozenset()) | {host}
+        return merged
 
     def _is_shared(self, owners: frozenset[str]) -> bool:
         counting = self._hosts.reports.keys() - self._left_out
         return len(counting & owners) > 1 or bool(self._left_out and counting <= owners)
 
-    def _child(self, node: Node, part: str, theres: Listings, refused: frozenset[str] = frozenset()) -> Iterator[Node]:
+    def _child(
+        self,
+        node: Node,
+        part: str,
+        theres: Listings,
+        refused: frozenset[str] = frozenset(),
+        merged: frozenset[str] = frozenset(),
+    ) -> Iterator[Node]:
         name = node.join(part)
         if name.count("/") < MAX_DEPTH:
             absent = {host for host in self._hosts.reports if host in node.absent or lacks(theres.get(host), part)}
-            yield Node(name, refused.union(absent))
+            yield Node(name, refused.union(absent), node.merged | merged)
         elif self._too_deep < MAX_TOO_DEEP:
             self._too_deep += 1
             self._problems.append(f"{name!r} is too deep to be looked into")
@@ -272,6 +300,7 @@ class Comparison(Generic[StorageT]):
         self._meter = Meter(compared, len(self._hosts.reports))
         self._met = 0
         self._left_out: frozenset[str] = frozenset()
+        self._case = Case(storage.transport_for, is_dry_run=options.dry_run)
         self._handing_over = HandingOver(storage, self._keep)
         self._unfinished = Unfinished(self._hosts, storage.transport_for, found, is_dry_run=options.dry_run)
         self.report = SyncReport(list(self._hosts.reports.values()))
@@ -284,7 +313,7 @@ class Comparison(Generic[StorageT]):
         if self._options.wait:
             wait_for_drains(self._storage, self._hosts.reports, self._meter.add)
 
-    def _walk(self, browse: Browse, visit: Visit, after_group: Callable[[], None]) -> None:
+    def _walk(self, browse: Browse, visit: Visit, after_group: Callable[[], None], merged: Merged) -> None:
         def settle_and_visit(node: Node, here: Directory, theres: Listings) -> None:
             self._meter.settle(files_of(theres))
             visit(node, here, theres)
@@ -296,6 +325,7 @@ class Comparison(Generic[StorageT]):
             self.report.problems,
             has_truth=self.has_truth,
             left_out=self._left_out,
+            merged=merged,
         )
 
         def finish_group() -> None:
@@ -316,6 +346,26 @@ class Comparison(Generic[StorageT]):
                 if part in here.others or notice.name == HOST_IDENTITY or self._unfinished.takes(notice):
                     continue
                 self._found(notice)
+
+    def _merged(self, host: str, node: Node, wanted: Collection[str], there: Collection[str]) -> Collection[str]:
+        return self._case.merged(host, wanted, there)
+
+    def _tell_merged(self, host: str, node: Node, wanted: Collection[str], there: Collection[str]) -> Collection[str]:
+        """Tell which names a host cannot have beside others, and return them.
+
+        Args:
+            host: The host as it stands in the settings.
+            node: The directory.
+            wanted: The last parts of the names that it should have there.
+            there: Those that it lists.
+        """
+        merged = self._case.merged(host, wanted, there)
+        for part, owner in merged.items():
+            self._meet(1)
+            difference = Difference(host, node.join(part), "missing", None, None, "failed", merged_with(owner))
+            self._count(difference)
+            self._tell(difference)
+        return merged
 
     def _count(self, difference: Difference) -> None:
         report = self._hosts.reports[difference.host]

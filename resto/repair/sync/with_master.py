@@ -1,6 +1,6 @@
 """The comparison with a master copy: hosts are made equal to it, and what only they have is removed if that was asked for."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -70,7 +70,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
             with _turn(self._storage, self._options) as turn:
                 self._turn = turn
                 self._prepare_removals()
-                self._walk(self._browse, self._compare, self._settle)
+                self._walk(self._browse, self._compare, self._settle, self._tell_merged)
                 self._repair_all(0)
             self._wait()
         except (FileNotFoundError, ConfigurationError, LeaseLostError) as error:
@@ -151,7 +151,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
                     held[host] += len(there.files)
                     extra[host] += sum(part not in here.files and part not in here.others for part in there.files)
 
-        self._walk(self._browse, count, lambda: None)
+        self._walk(self._browse, count, lambda: None, self._merged)
         self._meet(sum(extra.values()))
         self._met = 0  # they are met again, and dealt with
         return held, extra
@@ -166,15 +166,26 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
             self._hosts.reports[host].compared += len(here.files)
             if there is not None and there.files == here.files and not self._options.checksum:
                 continue
-            done -= self._compare_files(host, node, here, there)
+            merged = self._tell_merged(host, node, here.files, self._staying(here, there))
+            done -= self._compare_files(host, node, here, there, merged)
             if there is not None:
                 self._collect_extras(host, node, here, there)
         self._meter.add(done)
 
-    def _compare_files(self, host: str, node: Node, here: Directory, there: Directory | None) -> int:
-        """Compare the files of a directory with those of a host; return of how many that is not all."""
+    def _staying(self, here: Directory, there: Directory | None) -> Collection[str]:
+        """Return which files a host has and keeps: what only it has is removed before anything is sent, if that was asked for."""
+        if there is None:
+            return ()
+        return there.files.keys() & here.files.keys() if self._options.delete else there.files
+
+    def _compare_files(
+        self, host: str, node: Node, here: Directory, there: Directory | None, merged: Collection[str]
+    ) -> int:
+        """Compare the files of a directory with those of a host, but for those that it cannot have; return of how many that is not all."""
         left = 0
         for part, size in here.files.items():
+            if part in merged:
+                continue
             is_alike = there is not None and part in there.files and there.files[part] == size
             if is_alike and not self._options.checksum:
                 continue

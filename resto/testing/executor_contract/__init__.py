@@ -34,6 +34,9 @@ class ExecutorContract(Concurrency, LaneOrder, Failures, Outcomes):
     calling thread does so with this one, `test_hosts_do_not_wait_for_each_other` and
     `test_lanes_do_not_hold_up_each_other`. For executors of task queues there is `QueueExecutorContract`.
 
+    Each test is done twice: with jobs that are calls, and with jobs that go over all hosts in one pass (see `resto.courses`), which an executor
+    takes part in by `resto.executors.process_lanes`.
+
     The tests are in a module for each theme:
 
     - `outcomes`: what jobs bring, in which order, and who is told;

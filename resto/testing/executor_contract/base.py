@@ -9,7 +9,7 @@ from hypothesis import settings
 
 from resto.executors import Executor, Job
 from resto.outcomes import Outcome
-from resto.testing.executor_contract.tools import Caller
+from resto.testing.executor_contract.tools import IN_ONE_PASS, Action, Caller, make_job
 
 
 class ExecutorSuite:
@@ -18,6 +18,13 @@ class ExecutorSuite:
     max_examples: int = 10
     patience: float = 10.0
 
+    _is_in_one_pass = False
+
+    @pytest.fixture(autouse=True, params=["by calls", "in one pass"])
+    def _way(self, request: pytest.FixtureRequest) -> None:
+        """Let each promise hold for jobs that are calls, and for those that go over all hosts together."""
+        self._is_in_one_pass = request.param == "in one pass"
+
     @pytest.fixture
     def executor(self) -> Any:
         """Return an executor. To be overridden."""
@@ -25,6 +32,13 @@ class ExecutorSuite:
 
     def _examples(self, test: Callable[..., None]) -> Callable[..., None]:
         return settings(max_examples=self.max_examples, deadline=None)(test)
+
+    def _job(
+        self, host: str, name: str, call: Callable[[], Any], finished: Callable[[Outcome], Any] | None = None
+    ) -> Job:
+        if self._is_in_one_pass and not isinstance(call, Action):
+            call = Action(call, IN_ONE_PASS)
+        return make_job(host, name, call, finished)
 
     def _run(self, executor: Executor, jobs: Sequence[Job]) -> list[Outcome]:
         outcomes: list[Outcome] = Caller(executor.run, jobs).result(self.patience)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from resto.executors import Executor
 from resto.testing.executor_contract.base import ExecutorSuite
-from resto.testing.executor_contract.tools import Caller, make_job
+from resto.testing.executor_contract.tools import Caller
 
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Concurrency(ExecutorSuite):
         told: list[Outcome] = []
         try:
             for _ in range(2):
-                self._submit(executor, [make_job("media-1", "a", lambda: release.wait(self.patience), told.append)])
+                self._submit(executor, [self._job("media-1", "a", lambda: release.wait(self.patience), told.append)])
             assert told == []
         finally:
             release.set()
@@ -36,7 +36,7 @@ class Concurrency(ExecutorSuite):
     def test_hosts_do_not_wait_for_each_other(self, executor: Executor) -> None:
         """The jobs of one `run` for different hosts run at the same time."""
         meeting = threading.Barrier(3)
-        jobs = [make_job(f"media-{number}", "a", lambda: meeting.wait(self.patience)) for number in range(3)]
+        jobs = [self._job(f"media-{number}", "a", lambda: meeting.wait(self.patience)) for number in range(3)]
         outcomes = self._run(executor, jobs)
         assert sorted(outcome.value for outcome in outcomes if outcome.ok) == [0, 1, 2]
 
@@ -48,7 +48,7 @@ class Concurrency(ExecutorSuite):
             together.wait(self.patience)
             values = []
             for turn in range(5):
-                jobs = [make_job(f"media-{host}", "a", partial(tuple, (caller, turn, host))) for host in range(3)]
+                jobs = [self._job(f"media-{host}", "a", partial(tuple, (caller, turn, host))) for host in range(3)]
                 values += [outcome.value for outcome in executor.run(jobs)]
             return values
 
@@ -61,7 +61,7 @@ class Concurrency(ExecutorSuite):
         """A child of a process that has used the executor can use it; what was submitted is done at a normal exit."""
         told: list[Outcome] = []
         pause = partial(time.sleep, 0.002)  # so that all threads there are come into use
-        self._submit(executor, [make_job(f"media-{number}", "a", pause, told.append) for number in range(8)])
+        self._submit(executor, [self._job(f"media-{number}", "a", pause, told.append) for number in range(8)])
         self._wait(lambda: len(told) == 8, "a submitted job was lost")
         reading, writing = os.pipe()
 
@@ -70,9 +70,9 @@ class Concurrency(ExecutorSuite):
             os.write(writing, f"{word}\n".encode())
 
         def work() -> None:
-            executor.run([make_job(f"media-{number}", "a", lambda: say("run")) for number in range(2)])
+            executor.run([self._job(f"media-{number}", "a", lambda: say("run")) for number in range(2)])
             for number in range(4):
-                executor.submit([make_job(f"media-{number % 2}", "a", partial(say, str(number)))])
+                executor.submit([self._job(f"media-{number % 2}", "a", partial(say, str(number)))])
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of threads that the child does not have

@@ -46,7 +46,7 @@ class LaneOrder(ExecutorSuite):
                 for lane, steps in given_jobs:
                     order[lane].append(number)
                     begin = partial(events.append, (lane, number, "begin"))
-                    jobs.append(make_job(*lane, Action(partial(act, lane, number), steps, begin), told.append))
+                    jobs.append(self._job(*lane, Action(partial(act, lane, number), steps, begin), told.append))
                     number += 1
                 self._run(executor, jobs) if waits else self._submit(executor, jobs)
             self._wait(lambda: len(told) >= number, "a job was lost")
@@ -74,7 +74,7 @@ class LaneOrder(ExecutorSuite):
             events.append("second")
             overtaken.set()
 
-        second = Caller(executor.run, [make_job("media-1", "a", follow)])
+        second = Caller(executor.run, [self._job("media-1", "a", follow)])
         overtaken.wait(0.05)  # seconds in which it has no reason not to
         release.set()
         for caller in (first, second):
@@ -85,9 +85,9 @@ class LaneOrder(ExecutorSuite):
         """A job that takes long holds up neither other names on its host nor other hosts."""
         release = threading.Event()
         told: list[Outcome] = []
-        self._submit(executor, [make_job("media-1", "a", lambda: release.wait(self.patience), told.append)])
+        self._submit(executor, [self._job("media-1", "a", lambda: release.wait(self.patience), told.append)])
         try:
-            outcomes = self._run(executor, [make_job("media-1", "b", int), make_job("media-2", "a", int)])
+            outcomes = self._run(executor, [self._job("media-1", "b", int), self._job("media-2", "a", int)])
             assert all(outcome.ok for outcome in outcomes)
             assert told == []
         finally:

@@ -17,7 +17,6 @@ from resto.testing.executor_contract.tools import (
     STEPS,
     Action,
     check_class,
-    make_job,
     raising,
 )
 
@@ -61,7 +60,7 @@ class Outcomes(ExecutorSuite):
                 for number, (_, _, error, steps) in enumerate(batch)
             ]
             jobs = [
-                make_job(host, name, action, told.append)
+                self._job(host, name, action, told.append)
                 for (host, name, *_), action in zip(batch, actions, strict=True)
             ]
             outcomes = self._run(executor, jobs)
@@ -87,7 +86,7 @@ class Outcomes(ExecutorSuite):
                 taken.append(number)
                 lane = f"{number % 50}"
                 act = partial(done.append, (lane, number)) if number % 7 else raising(KeyError())
-                yield make_job(f"media-{number % 3}", lane, Action(act, ["answer", "time"] if number % 5 else None))
+                yield self._job(f"media-{number % 3}", lane, Action(act, ["answer", "time"] if number % 5 else None))
 
         outcomes = executor.run_each(jobs())
         first = next(outcomes)
@@ -105,10 +104,10 @@ class Outcomes(ExecutorSuite):
     def test_submitted_jobs_tell_their_outcomes(self, executor: Executor) -> None:
         """Each of them to its ``finished``, once, also if it failed; `submit` itself raises nothing."""
         told: list[Outcome] = []
-        jobs = [make_job(f"media-{number}", "a", partial(divmod, 1, number), told.append) for number in range(5)]
+        jobs = [self._job(f"media-{number}", "a", partial(divmod, 1, number), told.append) for number in range(5)]
         assert self._submit(executor, jobs) is None, "submit must return nothing"
         self._wait(lambda: len(told) >= 5, "a submitted job was lost")
-        self._run(executor, [make_job(f"media-{number}", "a", int) for number in range(5)])
+        self._run(executor, [self._job(f"media-{number}", "a", int) for number in range(5)])
         assert sorted((outcome.host, outcome.ok) for outcome in told) == [
             (f"media-{number}", number > 0) for number in range(5)
         ]

@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from resto.courses import Arrival, Course
+from resto.courses import WITH_OTHERS, Arrival, Course, are_in_one_pass
 from resto.executors import Executor, Job
 from resto.outcomes import Outcome
 
@@ -19,9 +19,12 @@ HOSTS = st.sampled_from(["media-1", "media-2", "media-3"])
 NAMES = st.sampled_from(["a.txt", "b/c.txt"])
 
 # What an action waits for, step by step: an answer that is there; a host that takes more; a deadline, which may be over; or
-# it may take its time. None if the action is one call.
-STEPS = ["answer", "room", "silence", "overdue", "time"]
+# it may take its time; or what can be done once for all hosts. None if the action is one call.
+STEPS = ["answer", "others", "room", "silence", "overdue", "time"]
 STEP_LISTS = st.none() | st.lists(st.sampled_from(STEPS), max_size=3)
+
+# What a job does before its call where all hosts are gone over in one pass; the call may take its time.
+IN_ONE_PASS = ["answer", "others", "time"]
 
 # Seconds: of a deadline before which something happens, and of one before which nothing does.
 _LONG, _SOON = 60, 0.002
@@ -121,6 +124,9 @@ def check_class(executor: Executor) -> None:
 def _waiting_for(step: str, near: socket.socket, far: socket.socket) -> Course[None]:
     if step == "time":
         yield None
+    elif step == "others":
+        if are_in_one_pass():
+            yield WITH_OTHERS
     elif step == "room":
         yield Arrival(near.fileno(), time.monotonic() + _LONG, takes_more=True)
     elif step == "answer":

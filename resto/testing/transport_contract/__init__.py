@@ -58,6 +58,9 @@ class TransportContract(
 
     Attributes:
         unreachable_host: A host that gives no answer; without one, the tests of such hosts are skipped.
+        silent_host: A host that takes connections, and then says nothing; without one, its test is skipped.
+        host_with_path: Another host, whose files are below those of the first one, or beside them, on the same server; without one,
+            its test is skipped.
         secret: A credential that the transport was given; without one, nobody looks whether it shows.
         makes_directories: Whether the host takes names that contain a ``/``.
         keeps_files_in_memory: Whether the host is a part of this process and has no disk. Then it cannot be told how

@@ -11,6 +11,8 @@ class TransportSuite:
     """The fixture and the attributes of the contract, which `resto.testing.TransportContract` explains."""
 
     unreachable_host: str | None = None
+    silent_host: str | None = None
+    host_with_path: str | None = None
     secret: str | None = None
     makes_directories: bool = True
     keeps_files_in_memory: bool = False
@@ -27,6 +29,13 @@ class TransportSuite:
 
     def _examples(self, test: Callable[..., None]) -> Callable[..., None]:
         return settings(max_examples=self.max_examples, deadline=None)(test)
+
+    def _told(self, attribute: str) -> str:
+        """Return what an attribute tells, and skip the test if that is nothing."""
+        told: str | None = getattr(self, attribute)
+        if told is None:
+            pytest.skip(f"{type(self).__name__} has no {attribute!r}")
+        return told
 
     @property
     def _separator(self) -> str:

@@ -9,7 +9,7 @@ from resto.exceptions import TransportError
 from resto.names import is_temporary, temporary_name
 from resto.testing.transport_contract.base import TransportSuite
 from resto.testing.transport_contract.tools import new_name
-from resto.transports import Transport, Trial
+from resto.transports import Directory, Transport, Trial
 
 
 class Directories(TransportSuite):
@@ -40,6 +40,21 @@ class Directories(TransportSuite):
         with suppress(TransportError):
             transport.create(host, directory, b"new")
         assert transport.content(host, f"{directory}/a.txt") == b"content"
+
+    def test_empty_directory_is_not_deleted(self, transport_and_host: tuple[Transport, str]) -> None:
+        """Where the last file of a directory leaves it there, `delete` with its name does so, too. It may fail."""
+        if not self.makes_directories:
+            return
+        transport, host = transport_and_host
+        directory = new_name("directory")
+        name = f"{directory}/sub/a.txt"
+        transport.create(host, name, b"content")
+        transport.delete(host, name)
+        before = _browsed(transport, host, directory)
+        for one in (f"{directory}/sub", directory):
+            with suppress(TransportError):
+                assert transport.delete(host, one) is False, "delete must not say that it deleted a directory"
+        assert _browsed(transport, host, directory) == before, "delete must not delete an empty directory"
 
     def test_trial_is_true_and_leaves_nothing(self, transport_and_host: tuple[Transport, str]) -> None:
         """What `try_directories` has found out, `trial` returns; directories are safe, and none is left."""
@@ -102,3 +117,11 @@ class Directories(TransportSuite):
         with suppress(ValueError):
             assert transport.remove_directory(host, other) is False
         assert transport.content(host, f"{other}/a.txt") == b"content"
+
+
+def _browsed(transport: Transport, host: str, name: str) -> Directory | None:
+    """Return what is in a directory; None if it is not there, or cannot be listed."""
+    try:
+        return transport.browse(host, name)
+    except TransportError:
+        return None

@@ -20,8 +20,14 @@ class Failures(TransportSuite):
 
     def test_unreachable_host_is_an_error(self, transport_and_host: tuple[Transport, str]) -> None:
         """Every method raises `HostUnavailableError`, soon: in particular, no file passes for absent or deleted."""
-        transport, _ = transport_and_host
-        host = self._unreachable()
+        self._try_all(transport_and_host[0], self._told("unreachable_host"))
+
+    def test_silent_host_is_an_error(self, transport_and_host: tuple[Transport, str]) -> None:
+        """The same holds where a connection can be made, and nothing comes over it."""
+        self._try_all(transport_and_host[0], self._told("silent_host"))
+
+    def _try_all(self, transport: Transport, host: str) -> None:
+        """Make sure that no action on a host ends in anything but an error of a host that gives no answer, and soon."""
         for method, *arguments in self._actions(transport):
             started = time.monotonic()
             with failure(HostUnavailableError, host, "a.txt", method) as caught:
@@ -41,8 +47,7 @@ class Failures(TransportSuite):
         self, transport_and_host: tuple[Transport, str], caplog: pytest.LogCaptureFixture
     ) -> None:
         """Neither in an error, its traceback or its pickle, nor in the log, nor where the transport is printed."""
-        if self.secret is None:
-            pytest.skip(f"{type(self).__name__} has no 'secret'")
+        secret = self._told("secret")
         transport, host = transport_and_host
         shown = [repr(transport), str(transport)]
         with caplog.at_level(logging.DEBUG):
@@ -51,7 +56,7 @@ class Failures(TransportSuite):
                 shown += [repr(error), repr(vars(error)), *traceback.format_exception(error)]
                 shown.append(pickle.dumps(error).decode("latin-1"))
         shown += [repr(vars(record)) for record in caplog.records]
-        assert self.secret not in "\n".join([*shown, caplog.text]), "the secret shows"
+        assert secret not in "\n".join([*shown, caplog.text]), "the secret shows"
 
     def test_stranger_is_one_more_transport(self, transport_and_host: tuple[Transport, str]) -> None:
         """`without_credentials` returns one that has none, for the same hosts; or None."""
@@ -84,11 +89,6 @@ class Failures(TransportSuite):
                     _act(transport, method, one, new_name("absent.txt"), *arguments)
                 except TransportError as error:
                     yield error
-
-    def _unreachable(self) -> str:
-        if self.unreachable_host is None:
-            pytest.skip(f"{type(self).__name__} has no 'unreachable_host'")
-        return self.unreachable_host
 
 
 def _act(transport: Transport, method: str, host: str, name: str, *arguments: Any) -> None:

@@ -54,6 +54,25 @@ class Names(TransportSuite):
 
         is_a_name()
 
+    def test_hosts_of_one_server_share_no_file(self, transport_and_host: tuple[Transport, str]) -> None:
+        """A host may have a path of its own: whatever is done there is done to its own files, and not to those beside them."""
+        other = self._told("host_with_path")
+        transport, host = transport_and_host
+        name = new_name("shared.txt")
+        assert transport.identify(other) != transport.identify(host)
+        transport.create(host, name, b"one")
+        assert transport.exists(other, name) is False
+        assert transport.delete(other, name) is False
+        assert transport.create(other, name, b"the other") is False
+        for one, content in ((host, b"one"), (other, b"the other")):
+            require_content(transport.content(one, name), content)
+            assert transport.size(one, name) == len(content)
+            assert transport.create(one, name, content) is True
+            if transport.supports_listdir:
+                assert name in transport.listdir(one, "")[1], "a file must be listed under its name on the host"
+        assert transport.delete(host, name) is True
+        require_content(transport.content(other, name), b"the other")
+
     def test_names_are_taken_literally(self, transport_and_host: tuple[Transport, str]) -> None:
         """Names that look alike once they are encoded, decoded or cut off are those of different files."""
         transport, host = transport_and_host

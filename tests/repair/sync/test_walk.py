@@ -379,7 +379,7 @@ def test_what_is_no_file_is_named(make, server, media_root):
     assert server.files == {"d/a": b"1"}
 
 
-def test_leftovers_on_hosts_are_named_and_stay(make, server, media_root):
+def test_what_begins_as_names_of_resto_is_named_and_stays(make, server, media_root):
     storage = make(server)
     write(media_root, {"a": b""})
     server.create_file(".resto-0123", b"half")
@@ -388,5 +388,5 @@ def test_leftovers_on_hosts_are_named_and_stay(make, server, media_root):
 
     (notice,) = [event for event in events if isinstance(event, Notice)]
     assert (notice.host, notice.name) == (server.url, ".resto-0123")
-    assert "unfinished upload" in notice.reason
+    assert "for files of resto's own" in notice.reason
     assert server.has_file(".resto-0123")

@@ -9,8 +9,10 @@ from kit.docs_executors import PoolExecutor
 from resto.testing import ExecutorContract
 
 
+@pytest.mark.parametrize("is_in_one_pass", [False, True], ids=["by calls", "in one pass"])
 @pytest.mark.parametrize("promise", promises(ExecutorContract))
-def test_executor_of_the_docs_keeps_the_promise(suite, promise, request):
+def test_executor_of_the_docs_keeps_the_promise(suite, promise, is_in_one_pass, request):
+    suite._is_in_one_pass = is_in_one_pass
     executor = PoolExecutor(threads=2)
     keeps(suite, promise, request, executor=executor)
     executor.pool().shutdown()

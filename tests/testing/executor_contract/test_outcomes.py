@@ -10,6 +10,7 @@ import pytest
 
 from kit.contracts import Mutants, promises
 from kit.docs_executors import PoolExecutor
+from resto.courses import WITH_OTHERS
 from resto.executors import Lanes
 from resto.testing import ExecutorContract
 from resto.testing.executor_contract.outcomes import Outcomes
@@ -235,3 +236,25 @@ class WaitsForAnswersOnly(ChangesArrivals):
 class DoesNotSendMore(ChangesArrivals):
     def changed(self, arrival):
         return replace(arrival, takes_more=False)
+
+
+@breaks("test_outcomes_are_those_of_the_jobs")
+class BeginsAnewAfterTheOthers(PoolExecutor):
+    """Where all hosts are gone over in one pass."""
+
+    def run(self, jobs):
+        return super().run([replace(job, course=self.twice(job.course)) if job.course else job for job in jobs])
+
+    def twice(self, course):
+        def begun_anew():
+            first = course()
+            for arrival in first:
+                if arrival is WITH_OTHERS:
+                    break
+                yield arrival
+            else:
+                return None
+            first.close()
+            return (yield from course())
+
+        return begun_anew

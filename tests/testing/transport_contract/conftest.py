@@ -11,6 +11,8 @@ from resto.testing import TransportContract
 def suite(tmp_path):
     suite = TransportContract()
     suite.unreachable_host = str(tmp_path / "not-mounted")
+    suite.silent_host = str(tmp_path / "not-mounted")
+    suite.host_with_path = str(tmp_path / "host" / "a path of its own")
     suite.secret = SECRET
     suite.replaces_at_once = True
     suite.max_examples = 10
@@ -20,7 +22,7 @@ def suite(tmp_path):
 
 @pytest.fixture
 def host(tmp_path):
-    (tmp_path / "host").mkdir()
+    (tmp_path / "host" / "a path of its own").mkdir(parents=True)
     return str(tmp_path / "host")
 
 

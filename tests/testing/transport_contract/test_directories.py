@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -37,6 +38,14 @@ class MakesOneDirectory(Folder):
 class DeletesDirectories(Folder):
     def delete(self, host, name):
         shutil.rmtree(path_of(host, name), ignore_errors=True)
+        return super().delete(host, name)
+
+
+@breaks("test_empty_directory_is_not_deleted")
+class DeletesEmptyDirectories(Folder):
+    def delete(self, host, name):
+        with suppress(OSError):
+            path_of(host, name).rmdir()
         return super().delete(host, name)
 
 

@@ -28,7 +28,12 @@ def test_every_promise_has_been_broken():
 
 @pytest.mark.parametrize(
     ("attribute", "promise"),
-    [("unreachable_host", "test_unreachable_host_is_an_error"), ("secret", "test_secret_never_shows")],
+    [
+        ("unreachable_host", "test_unreachable_host_is_an_error"),
+        ("silent_host", "test_silent_host_is_an_error"),
+        ("host_with_path", "test_hosts_of_one_server_share_no_file"),
+        ("secret", "test_secret_never_shows"),
+    ],
 )
 def test_what_the_suite_is_not_told_is_skipped(suite, host, request, attribute, promise):
     setattr(suite, attribute, None)
@@ -36,7 +41,7 @@ def test_what_the_suite_is_not_told_is_skipped(suite, host, request, attribute, 
         keeps(suite, promise, request, transport_and_host=(Folder.build(), host))
 
 
-@breaks("test_unreachable_host_is_an_error")
+@breaks("test_unreachable_host_is_an_error", "test_silent_host_is_an_error")
 class TakesSilenceForAbsence(Folder):
     def exists(self, host, name):
         return path_of(host, name).is_file()

@@ -79,3 +79,21 @@ class ListsAnotherName(Folder):
     def listdir(self, host, name):
         directories, files = super().listdir(host, name)
         return directories, [ascii(file) for file in files]
+
+
+@breaks("test_hosts_of_one_server_share_no_file")
+class LeavesOutThePath(Folder):
+    def create(self, host, name, content):
+        return super().create(host.removesuffix("/a path of its own"), name, content)
+
+
+@breaks("test_hosts_of_one_server_share_no_file")
+class DeletesBeside(Folder):
+    def delete(self, host, name):
+        return super().delete(host.removesuffix("/a path of its own"), name)
+
+
+@breaks("test_hosts_of_one_server_share_no_file")
+class TakesThemForOne(Folder):
+    def identify(self, host):
+        return host.removesuffix("/a path of its own")
