@@ -51,6 +51,7 @@ class AnswerStream(Stream):
         return block
 
     def drain(self) -> None:
+        """Read what is left, if it is little, so that the connection can be used again; close it if not."""
         with suppress(NoAnswerError):  # nobody wanted the body
             self._read(DRAIN_SIZE)
         self.close()
