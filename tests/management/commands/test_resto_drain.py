@@ -13,7 +13,7 @@ import requests
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, InternalError, OperationalError, ProgrammingError, connection
 
 from kit import processes
 from kit.processes import interrupt
@@ -261,7 +261,9 @@ def test_database_that_fails(missed, monkeypatch):
 
 @pytest.mark.django_db
 def test_watching_outlives_a_database_that_is_away(missed, server, monkeypatch, capsys):
-    real, failures = claims.claim, [OperationalError("it is down"), InterfaceError("it is gone")]
+    problems = ["it is down", "it is gone", "it is a replica", "it is not ours"]
+    kinds = [OperationalError, InterfaceError, InternalError, ProgrammingError]
+    real, failures = claims.claim, [kind(problem) for kind, problem in zip(kinds, problems, strict=True)]
 
     def claim(*args, **options):
         if failures:
@@ -276,7 +278,7 @@ def test_watching_outlives_a_database_that_is_away(missed, server, monkeypatch, 
     printed, errors = capsys.readouterr()
     assert printed == "Watching the record.\n2 sent.\nThe record can be used again.\nEnded.\n"
     assert errors.splitlines() == [
-        f"The record cannot be reached, and is tried again: {problem}" for problem in ("it is down", "it is gone")
+        f"The record cannot be reached, and is tried again: {problem}" for problem in problems
     ]
 
 
