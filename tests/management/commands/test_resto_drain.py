@@ -338,6 +338,14 @@ def test_metrics_while_it_watches(missed, server, capsys):
     assert [re.findall("^resto_record_up", page, re.MULTILINE) for page in pages] == [["resto_record_up"]]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_metrics_that_nobody_can_see(missed, server, settings, capsys):
+    settings.RESTO_SECRETS = {"metrics": ""}
+    server.on_applied = lambda method, path: os.kill(os.getpid(), signal.SIGTERM)
+    call_command("resto_drain", "--watch", "--metrics", "0")
+    assert capsys.readouterr().err.startswith("Nobody can see them: RESTO_SECRETS['metrics'] is empty, or no text.")
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
