@@ -19,6 +19,9 @@ __all__ = ["Ending", "end_soon"]
 # Seconds that what is under way gets to come to its end, before it is interrupted.
 PATIENCE = 5.0
 
+# Seconds after that until the process ends, whatever it waits for, be it a database that gives no answer.
+LAST_PATIENCE = 10.0
+
 # Seconds between two looks whether what is under way is to be interrupted.
 TICK = 1.0
 
@@ -29,7 +32,8 @@ MOMENT = 1.0
 class Ending:
     """Knows whether a command is to end, as long as its context lasts; in the main thread only.
 
-    What is under way may come to its end for some seconds. After that, or if the signal comes again, it is interrupted as by Ctrl-C.
+    What is under way may come to its end for some seconds. After that, or if the signal comes again, it is interrupted as by Ctrl-C. If
+    the process still waits for something then, it ends as if it was killed.
     """
 
     def __init__(self) -> None:
@@ -87,6 +91,8 @@ class Ending:
         self._ringer.send(b"!")
 
     def _tick(self, number: int, frame: FrameType | None) -> None:
+        if self and monotonic() > self._deadline + LAST_PATIENCE:
+            os._exit(1)
         if self and monotonic() > self._deadline:
             self._insist()
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import Error, close_old_connections
 
 from resto.exceptions import ConfigurationError
 from resto.management.drained import Teller
@@ -60,7 +60,7 @@ def watch(
             attendant.look()
             with ending.interruptible(), TracedDrain(storage, hosts, stays=True) as drain:
                 _work_off(drain, attendant, ending, teller, direct=direct)
-        except (OperationalError, InterfaceError, ConfigurationError) as error:
+        except (Error, ConfigurationError) as error:
             # A table that is missing from the start was never made.
             if isinstance(error, ConfigurationError) and not (has_worked and error.code == _NO_TABLE):
                 raise

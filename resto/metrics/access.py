@@ -9,7 +9,7 @@ from resto.sensitive import sensitive_variables
 from resto.settings import get_setting, wrong_secrets
 
 
-__all__ = ["has_token", "shows_token"]
+__all__ = ["has_token", "is_for_nobody", "shows_token"]
 
 # The name of the token in ``RESTO_SECRETS``.
 NAME = "metrics"
@@ -18,6 +18,13 @@ NAME = "metrics"
 def has_token() -> bool:
     """Return whether the site has a token, or something in its place that nobody can show, such as None."""
     return wrong_secrets() is not None or NAME in _secrets()
+
+
+@sensitive_variables()
+def is_for_nobody() -> bool:
+    """Return whether nobody can show what the site has for a token, as it is empty or no text."""
+    token = _secrets().get(NAME, "absent")
+    return not (isinstance(token, str) and token)
 
 
 @sensitive_variables()

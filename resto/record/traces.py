@@ -18,7 +18,7 @@ from resto.life import this_life
 from resto.progress import Progress
 from resto.record import database
 from resto.record.database import connected, outside_loops
-from resto.record.runs import MOST_TIMES, DatabaseClock, RunRow, interval, prune, runs_in
+from resto.record.runs import MOST_TIMES, WATCH, DatabaseClock, RunRow, interval, prune, runs_in
 from resto.record.wishes import give_back
 from resto.settings import get_setting
 
@@ -47,7 +47,8 @@ class Trace:
 
     It is begun by `begin`, and ended by `end`, or by leaving the context: an error is a problem. What was asked for and is interrupted,
     as its process ends, waits for another one. Signs of life come from the helper thread of the process, and take along how far it is.
-    Without a record, or while it cannot be used, nothing is left: what is done does not depend on it.
+    Without a record, or while it cannot be used, nothing is left: what is done does not depend on it. A process that stays is written
+    down as soon as it can be.
 
     Args:
         kind: One of `resto.record.runs.KINDS`, or `WATCH`.
@@ -73,6 +74,7 @@ class Trace:
         self._options = json.dumps(dict(options or {}))
         self._number = None if asked is None else asked.id
         self._begun = 0 if asked is None else asked.begun
+        self._where = {} if asked is None else {"machine": asked.machine, "process": asked.process, "life": asked.life}
         self._may_wait_again = asked is not None and bool(asked.asked_by) and asked.begun < MOST_TIMES
         self._has_ended = False
         self._progress = Progress(0)
@@ -99,7 +101,7 @@ class Trace:
             return
         if self._number is None:
             self._careful(self._insert)
-        if self._is_begun:
+        if self._is_begun or self._kind == WATCH:
             self._end_of_signs = HELPER.every(interval(), self._give_sign)
             self._careful(lambda: prune(self._kind, self._what["storage"]))
 
@@ -178,8 +180,9 @@ class Trace:
 
     @outside_loops
     def _create(self, values: Mapping[str, Any]) -> int:
+        self._where = self._here()
         with connected() as connection:
-            row = {"kind": self._kind, "options": self._options, "asked": DatabaseClock(), **self._what, **self._here()}
+            row = {"kind": self._kind, "options": self._options, "asked": DatabaseClock(), **self._what, **self._where}
             return int(runs_in(connection).create(**row, **values).pk)
 
     @outside_loops
@@ -189,8 +192,13 @@ class Trace:
             self._mine(connection).update(ended=now, seen=now, **values)
 
     def _mine(self, connection: BaseDatabaseWrapper) -> "QuerySet[Run]":
-        """Return the row, unless it has ended, or somebody else has begun it anew, as this process has stood still."""
-        return runs_in(connection).filter(Q(pk=self._number), begun=self._begun, ended__isnull=True)
+        """Return the row, unless it has ended, or somebody else has begun it anew, as this process has stood still.
+
+        Where the tables were made anew, its number may be that of somebody else.
+        """
+        return runs_in(connection).filter(
+            Q(pk=self._number), begun=self._begun, ended__isnull=True, kind=self._kind, **self._where
+        )
 
     @outside_loops
     def _renew(self) -> None:
@@ -217,7 +225,7 @@ class Trace:
 
     def _give_sign(self) -> None:
         """Write down that this goes on, through a connection of the helper thread's own, which is closed again."""
-        if not self._is_begun or not database.is_active():
+        if not database.is_active():
             return
         alias = get_setting("DATABASE")
         connection = connections.create_connection(alias)
@@ -226,12 +234,20 @@ class Trace:
             connection.settings_dict = {**connection.settings_dict, "OPTIONS": options}
         connections[alias] = connection
         try:
-            self._mine(connection).update(seen=DatabaseClock(), **self._how_far(), **self._said())
-        except DatabaseError as error:
+            values = {"seen": DatabaseClock(), **self._how_far(), **self._said()}
+            if not (self._is_begun and self._mine(connection).update(**values)) and self._kind == WATCH:
+                self._appear(connection)
+        except (DatabaseError, ConfigurationError) as error:
             logger.debug("A sign of life is missed: %s", error)
         finally:
             connection.close()
             del connections[alias]
+
+    def _appear(self, connection: BaseDatabaseWrapper) -> None:
+        """Write down a process that stays where nothing is known of it: the record was away when it began, or was made anew since."""
+        self._insert()
+        if self._has_ended:  # meanwhile, as its row was looked for
+            self._mine(connection).delete()
 
 
 def _meaning(error: BaseException | None) -> tuple[int, str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from resto.counts import counted
 from resto.record.runs import RunRow
+from resto.record.traces import INTERRUPTED
 from resto.repair.work import Work
 from resto.words.durations import duration
 
@@ -134,6 +135,8 @@ def outcome_of(run: RunRow) -> str:
 
 def _parts_of_outcome(run: RunRow) -> list[str]:
     parts = [f"{run.counts[name]:,} {words}" for name, words in _WORDS.items() if run.counts.get(name)]
+    if run.kind == "sync" and run.code == INTERRUPTED:  # which leaves no counts
+        return [f"ended after {counted(run.done, 'name')}"]
     if run.kind == "sync":
         compared = counted(run.counts.get("compared", 0), "file") + " compared"
         return [compared, *parts, *([] if run.code == 0 else ["not everything agrees"])]

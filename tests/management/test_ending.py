@@ -78,3 +78,21 @@ ending.end_soon()
 def test_a_process_ends_in_a_moment_and_well_whatever_takes_long(why):
     done = subprocess.run([sys.executable, "-c", ENDING, why], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+HANGING = """
+import threading
+from resto.management import ending
+
+ending.PATIENCE = ending.LAST_PATIENCE = ending.TICK = 0.02
+with ending.Ending():
+    print("It waits.", flush=True)
+    threading.Event().wait()
+"""
+
+
+def test_a_process_that_waits_for_ever_ends_as_if_it_was_killed():
+    with subprocess.Popen([sys.executable, "-c", HANGING], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "It waits.\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from resto.metrics.access import has_token, shows_token
+from resto.metrics.access import has_token, is_for_nobody, shows_token
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,7 @@ from resto.metrics.access import has_token, shows_token
 def test_token(settings, authorization, is_shown):
     settings.RESTO_SECRETS = {"metrics": "a token"}
     assert has_token()
+    assert not is_for_nobody()
     assert shows_token(authorization) is is_shown
 
 
@@ -30,6 +31,7 @@ def test_token(settings, authorization, is_shown):
 def test_no_token(settings, secrets):
     settings.RESTO_SECRETS = secrets
     assert not has_token()
+    assert not is_for_nobody()
     assert not shows_token("Bearer a token")
 
 
@@ -44,5 +46,6 @@ def test_setting_that_cannot_be_read(settings):
 def test_what_is_no_token_is_shown_by_nobody(settings, wrong):
     settings.RESTO_SECRETS = {"metrics": wrong}
     assert has_token()
+    assert is_for_nobody()
     for shown in ("", "None", "5", "a token", str(wrong)):
         assert not shows_token(f"Bearer {shown}")

@@ -188,6 +188,40 @@ def test_signs_of_a_process_tell_how_it_is(signs):
         assert the_run().report == '{"breakers": {"http://one/": "open"}}'
 
 
+def test_a_process_that_stays_is_written_down_again_where_the_record_was_made_anew(signs):
+    with Trace(WATCH, report=lambda: {"breakers": []}) as trace:
+        trace.begin()
+        Run.objects.all().delete()
+        wait_for_next(signs)
+        assert (the_run().kind, the_run().report, the_run().ended) == (WATCH, '{"breakers": []}', None)
+        first = the_run().pk
+        wait_for_next(signs)
+        assert the_run().pk == first
+    assert the_run().code == 0
+
+
+def test_a_process_that_stays_is_written_down_as_soon_as_the_record_is_there(signs, monkeypatch):
+    def fail(connection):
+        raise DatabaseError("gone")
+
+    with Trace(WATCH) as trace:
+        with monkeypatch.context() as patch:
+            patch.setattr(traces, "runs_in", fail)
+            trace.begin()
+        assert not Run.objects.exists()
+        wait_for_next(signs)
+        assert (the_run().kind, the_run().ended) == (WATCH, None)
+    assert the_run().code == 0
+
+
+def test_nothing_is_said_of_a_run_of_another_process_that_has_got_the_number(signs):
+    with Trace("sync", ["default"]) as trace:
+        trace.begin()
+        Run.objects.update(life="another", process=1, seen=1.0)
+        wait_for_next(signs)
+    assert (the_run().seen, the_run().ended) == (1.0, None)
+
+
 def test_signs_end_with_it(signs):
     with Trace("sync") as trace:
         trace.begin()

@@ -82,6 +82,13 @@ def test_comparisons():
     ]
 
 
+def test_comparison_that_was_interrupted():
+    add("sync", ago=120, code=130, done=2_848, problems='["Interrupted."]')
+    assert told() == [
+        "last compared 2 minutes ago: ended after 2,848 names, Interrupted; nothing is known of one after which everything agreed."
+    ]
+
+
 def test_comparison_that_goes_on_after_one_that_was_broken_off():
     add("sync", ago=7200, ended=False, code=None)
     add("sync", ago=3, ended=False, code=None, done=1_000)

@@ -18,6 +18,7 @@ from resto.management.interruption import INTERRUPTED, InterruptibleCommand, tid
 from resto.management.progress import ProgressBar
 from resto.management.quiet import end_with_failure, quiet
 from resto.management.watching import watch
+from resto.metrics.access import is_for_nobody
 from resto.metrics.serving import parse_address, serving
 from resto.names import shown
 from resto.record import database
@@ -35,6 +36,11 @@ from resto.words.durations import due_in, duration, seconds_in
 
 
 __all__ = ["Command"]
+
+_SEEN_BY_NOBODY = (
+    "Nobody can see them: RESTO_SECRETS['metrics'] is empty, or no text. Is it in the environment of this process? "
+    "For metrics without a token, leave it out."
+)
 
 # Seconds: to compare more often is of no use.
 SHORTEST = 60.0
@@ -164,6 +170,8 @@ class Command(InterruptibleCommand):
             stack.enter_context(Trace(WATCH, what["storage"], what["hosts"], report=attendant.report)).begin()
             if options["metrics"]:
                 self._teller.tell(f"Metrics are at {stack.enter_context(serving(options['metrics']))}.")
+                if is_for_nobody():
+                    self._teller.complain(_SEEN_BY_NOBODY)
             self._teller.tell("Watching the record.")
             if options["now"]:
                 self._make_due(what)

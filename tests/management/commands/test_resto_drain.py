@@ -13,7 +13,7 @@ import requests
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, InternalError, OperationalError, ProgrammingError, connection
 
 from kit import processes
 from kit.processes import interrupt
@@ -261,7 +261,9 @@ def test_database_that_fails(missed, monkeypatch):
 
 @pytest.mark.django_db
 def test_watching_outlives_a_database_that_is_away(missed, server, monkeypatch, capsys):
-    real, failures = claims.claim, [OperationalError("it is down"), InterfaceError("it is gone")]
+    problems = ["it is down", "it is gone", "it is a replica", "it is not ours"]
+    kinds = [OperationalError, InterfaceError, InternalError, ProgrammingError]
+    real, failures = claims.claim, [kind(problem) for kind, problem in zip(kinds, problems, strict=True)]
 
     def claim(*args, **options):
         if failures:
@@ -276,7 +278,7 @@ def test_watching_outlives_a_database_that_is_away(missed, server, monkeypatch, 
     printed, errors = capsys.readouterr()
     assert printed == "Watching the record.\n2 sent.\nThe record can be used again.\nEnded.\n"
     assert errors.splitlines() == [
-        f"The record cannot be reached, and is tried again: {problem}" for problem in ("it is down", "it is gone")
+        f"The record cannot be reached, and is tried again: {problem}" for problem in problems
     ]
 
 
@@ -334,6 +336,14 @@ def test_metrics_while_it_watches(missed, server, capsys):
     server.on_applied = applied
     call_command("resto_drain", "--watch", "--metrics", "0")
     assert [re.findall("^resto_record_up", page, re.MULTILINE) for page in pages] == [["resto_record_up"]]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_metrics_that_nobody_can_see(missed, server, settings, capsys):
+    settings.RESTO_SECRETS = {"metrics": ""}
+    server.on_applied = lambda method, path: os.kill(os.getpid(), signal.SIGTERM)
+    call_command("resto_drain", "--watch", "--metrics", "0")
+    assert capsys.readouterr().err.startswith("Nobody can see them: RESTO_SECRETS['metrics'] is empty, or no text.")
 
 
 @pytest.mark.parametrize(
