@@ -33,6 +33,7 @@ TESTED_ELSEWHERE = {
     "resto.distributed": "test_written_by_0_1.py",
     "resto.offers": "test_plugins.py",  # whose real packages offer good and bad ones
     "resto.hostnames": "test_hosts.py",
+    "resto.repair.sync.sending": "repair/sync/test_with_master.py",
     "resto.forms": "forms/test_block.py",
     "resto.storage": "storage/test_storage.py",
     "resto.record": "record/test_leases.py",

@@ -25,7 +25,7 @@ from resto.transports.acquaintance import Acquaintance, AttentiveWire, try_direc
 from resto.transports.base import Directory, Transport, Trial
 from resto.transports.bodies import BLOCK_SIZE, Body, UnreadableBodyError, is_rewindable
 from resto.transports.connection import Begun
-from resto.transports.credentials import ReactiveAuthenticator, authenticator
+from resto.transports.credentials import Authenticator, ReactiveAuthenticator, authenticator
 from resto.transports.downloads import Download, download, download_part, unavailable
 from resto.transports.limits import MAX_DOWNLOAD, MAX_LISTING, LongAnswerError, checked_limit
 from resto.transports.listings import parse_autoindex
@@ -99,10 +99,7 @@ class HttpTransport(Transport):
         self._ca_bundle = _existing(ca_bundle, "ca_bundle")
         certificate = [client_cert] if isinstance(client_cert, str) else client_cert or []
         self._client_cert = [path for path in certificate if _existing(path, "client_cert")]
-        self._session = _session_factory(session)
-        if self._session and (ca_bundle or client_cert):
-            problem = "ca_bundle and client_cert have no effect on a session"
-            raise ConfigurationError(problem, "Set the session's own 'verify' and 'cert'.", code="E008")
+        self._session = _session_factory(session, has_certificates=bool(ca_bundle or client_cert))
         self._max_listing = checked_limit(max_listing, "max_listing")
         self._max_download = checked_limit(max_download, "max_download")
         self._wires: dict[str, tuple[HostURL, Wire]] = {}
@@ -300,18 +297,25 @@ class HttpTransport(Transport):
 
     def _create_wire(self, url: HostURL) -> Wire:
         context = self._ssl_context() if url.scheme == "https" else None
-        reactive = isinstance(self._authenticator, ReactiveAuthenticator)
-        if self._session is None and not reactive:
-            return ConnectionWire(url, self.timeout, self._authenticator, context)
-        from resto.transports.requests_wire import RequestsWire, create_session_factory  # only for those who use it
-
-        create_session = self._session or create_session_factory(context)
-        return RequestsWire(url, self.timeout, create_session, self._authenticator)
+        return _created_wire(url, self.timeout, self._authenticator, self._session, context)
 
     def _ssl_context(self) -> ssl.SSLContext:
-        if self._context is None:
-            self._context = _created_context(self._ca_bundle, self._client_cert)
+        self._context = self._context or _created_context(self._ca_bundle, self._client_cert)
         return self._context
+
+
+def _created_wire(
+    url: HostURL,
+    timeout: float,
+    authenticator: Authenticator | None,
+    create_session: Callable[[], Any] | None,
+    context: ssl.SSLContext | None,
+) -> Wire:
+    if create_session is None and not isinstance(authenticator, ReactiveAuthenticator):
+        return ConnectionWire(url, timeout, authenticator, context)
+    from resto.transports.requests_wire import RequestsWire, create_session_factory  # only for those who use it
+
+    return RequestsWire(url, timeout, create_session or create_session_factory(context), authenticator)
 
 
 def _json_listing(action: Action, response: Response, limit: int) -> Directory | None:
@@ -356,7 +360,7 @@ def _existing(path: str | None, option: str) -> str | None:
     return path
 
 
-def _session_factory(session: Any) -> Callable[[], Any] | None:
+def _session_factory(session: Any, *, has_certificates: bool) -> Callable[[], Any] | None:
     if isinstance(session, str):
         try:
             session = import_string(session)
@@ -367,4 +371,7 @@ def _session_factory(session: Any) -> Callable[[], Any] | None:
         return cast("Callable[[], Any] | None", session)
     if not hasattr(session, "prepare_request"):
         raise ConfigurationError("session must be a requests.Session or a callable that makes one", code="E008")
+    if session and has_certificates:
+        problem = "ca_bundle and client_cert have no effect on a session"
+        raise ConfigurationError(problem, "Set the session's own 'verify' and 'cert'.", code="E008")
     return lambda: session

@@ -17,7 +17,7 @@ from resto.executors import Job
 from resto.outcomes import Outcome
 from resto.progress import Watcher
 from resto.repair.sync.filling import Fill
-from resto.repair.sync.hosts import BLOCK, Listings, in_turn, tells
+from resto.repair.sync.hosts import BLOCK, Hosts, Listings, in_turn, tells
 from resto.repair.sync.report import (
     Difference,
     Disagreement,
@@ -126,7 +126,9 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
         """Compare the contents of files of the same size, by name."""
         digests: dict[str, dict[str, bytes]] = {name: {} for name in alike}
         triples = ((host, name, sizes[host]) for name, sizes in alike.items() for host in sizes)
-        jobs = (Job("download", host, name, partial(self._digest, host, name, size)) for host, name, size in triples)
+        jobs = (
+            Job("download", host, name, partial(_digest, self._hosts, host, name, size)) for host, name, size in triples
+        )
         for outcome in self._hosts.run_each(jobs):
             if self._has_told(outcome) and outcome.ok:
                 digests[outcome.name][outcome.host] = outcome.value
@@ -143,15 +145,6 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
             return {*digests}
         first = next(host for host in digests if host not in self._left_out)
         return {first, *(host for host in digests if digests[host] not in counting)}
-
-    def _digest(self, host: str, name: str, size: int | None) -> bytes:
-        """Return the digest of a file, of no more than one byte above its size: with that one, it differs from the others."""
-        digest, left = hashlib.sha256(), (size or 0) + 1
-        with self._hosts.open(host, name) as stream:
-            while left and (block := stream.read(min(left, BLOCK))):
-                digest.update(block)
-                left -= len(block)
-        return digest.digest()
 
     def _has_told(self, outcome: Outcome) -> bool:
         """Tell whether a host has answered, if only that it does not have the file; report it if not."""
@@ -221,16 +214,10 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
         return {host for host in disagreement.sizes if not truth.is_settled or host not in truth.hosts}, here
 
     def _differences(self, hosts: AbstractSet[str], disagreement: Disagreement, here: int | None) -> list[Difference]:
-        return [self._difference(host, disagreement, here) for host in disagreement.sizes if host in hosts]
-
-    def _difference(self, host: str, disagreement: Disagreement, here: int | None) -> Difference:
-        there = disagreement.sizes[host]
-        kind: Literal["missing", "different", "extra"] = (
-            "missing" if there is None else "extra" if here is None else "different"
-        )
-        difference = Difference(host, disagreement.name, kind, here, there, "found")
-        self._count(difference)
-        return difference
+        differences = [_difference(host, disagreement, here) for host in disagreement.sizes if host in hosts]
+        for difference in differences:
+            self._count(difference)
+        return differences
 
     def _remove(self) -> None:
         """Remove what is to go, unless that is too much of a host."""
@@ -298,6 +285,24 @@ class ComparisonBetweenHosts(Comparison[DistributedStorage]):
                     self._tell(settled(self._undecided.pop((outcome.host, outcome.name)), outcome))
         for difference in self._undecided.values():
             self._tell(difference)
+
+
+def _digest(hosts: Hosts, host: str, name: str, size: int | None) -> bytes:
+    """Return the digest of a file, of no more than one byte above its size: with that one, it differs from the others."""
+    digest, left = hashlib.sha256(), (size or 0) + 1
+    with hosts.open(host, name) as stream:
+        while left and (block := stream.read(min(left, BLOCK))):
+            digest.update(block)
+            left -= len(block)
+    return digest.digest()
+
+
+def _difference(host: str, disagreement: Disagreement, here: int | None) -> Difference:
+    there = disagreement.sizes[host]
+    kind: Literal["missing", "different", "extra"] = (
+        "missing" if there is None else "extra" if here is None else "different"
+    )
+    return Difference(host, disagreement.name, kind, here, there, "found")
 
 
 def _is_left(disagreement: Disagreement, judged: AbstractSet[str]) -> bool:

@@ -1,6 +1,6 @@
 """The comparison with a master copy: hosts are made equal to it, and what only they have is removed if that was asked for."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -9,7 +9,6 @@ from typing import Any, Literal, NamedTuple
 
 from resto.exceptions import ConfigurationError, LeaseLostError, RemoteFileNotFoundError, TransportError
 from resto.executors import Job
-from resto.outcomes import Outcome
 from resto.progress import Watcher
 from resto.record.turns import Turn
 from resto.repair.sync.budgets import Budgets
@@ -17,13 +16,12 @@ from resto.repair.sync.hosts import Hosts, Listings, in_turn, tells
 from resto.repair.sync.report import (
     Difference,
     Found,
-    Settled,
     SyncOptions,
     SyncReport,
     problem_of,
-    settled,
     unreadable,
 )
+from resto.repair.sync.sending import Sending
 from resto.repair.sync.walk import Comparison, Node
 from resto.storage import HybridStorage
 from resto.storage.occupancy import show_no_files
@@ -53,15 +51,14 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
     def __init__(self, storage: HybridStorage, options: SyncOptions, found: Found, compared: Watcher) -> None:
         super().__init__(storage, options, found, compared)
         self._budgets = Budgets(self._hosts.reports)
-        self._from_nothing = False
+        self._sending = Sending(storage, self._hosts, self._handing_over, options, self._tell)
         self._turn: Turn | None = None
         self._is_proven = True
         # What the directories of a group have brought: files of which listings do not tell, and such whose contents are to
-        # be compared; then what differs.
+        # be compared; then what only hosts have.
         self._doubtful: list[_File] = []
         self._suspects: list[_File] = []
         self._extras: list[Difference] = []
-        self._behind: list[Difference] = []
 
     def run(self) -> SyncReport:
         """Compare, repair, and return what it came to."""
@@ -71,7 +68,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
                 self._turn = turn
                 self._prepare_removals()
                 self._walk(self._browse, self._compare, self._settle, self._tell_merged)
-                self._repair_all(0)
+                self._sending.send()
             self._wait()
         except (FileNotFoundError, ConfigurationError, LeaseLostError) as error:
             # The directory of the master copy is missing, or is another one; a host that lacks something has been dealt with.
@@ -104,7 +101,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
         is_believed = self._is_believed()
         top = self._browsed(options.prefix)
         is_empty = not (is_believed or top.files or top.directories)
-        self._from_nothing = is_empty and options.force
+        self._sending.from_nothing = is_empty and options.force
         if options.delete and self._storage.belief.is_restoring:
             self.report.problems.append(
                 f"{self._storage.location} is being restored; nothing is removed on its account until then"
@@ -226,7 +223,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
         if self._options.dry_run:
             self._tell(difference)
         else:
-            self._behind.append(difference)
+            self._sending.add(difference)
 
     # What is done about it, after each group of directories.
 
@@ -236,7 +233,7 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
         self._compare_contents()
         # At once: such a file may have the name of a directory that is looked into next.
         self._remove_extras()
-        self._repair_all(LOT)
+        self._sending.send(LOT)
 
     def _ask_sizes(self) -> None:
         """Ask for the sizes of files that are not in listings."""
@@ -277,7 +274,9 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
 
     def _remove_extras(self) -> None:
         extras, self._extras = self._extras, []
-        self._repair((difference for difference in in_turn(extras) if self._is_to_go(difference)), present=False)
+        self._sending.repair(
+            (difference for difference in in_turn(extras) if self._is_to_go(difference)), present=False
+        )
 
     def _is_to_go(self, difference: Difference) -> bool:
         """Tell whether an extra file is to be removed now, and report it if not."""
@@ -289,39 +288,6 @@ class ComparisonWithMaster(Comparison[HybridStorage]):
             problem = "more than expected would be removed" if self._options.delete else ""
             self._tell(replace(difference, state="kept", problem=problem))
         return False
-
-    def _repair_all(self, enough: int) -> None:
-        """Send what is waiting, if it is enough to keep hosts busy."""
-        if len(self._behind) > enough:
-            waiting, self._behind = self._behind, []
-            for part in _split_firsts(waiting):
-                self._repair(in_turn(part))
-
-    def _repair(self, differences: Iterable[Difference], *, present: bool = True) -> None:
-        under_way: dict[tuple[str, str], Difference] = {}
-        pairs, state = self._pairs(differences, under_way), self._settled_as
-        if state == "repaired":
-            outcomes = self._hosts.repair_each(pairs, self._repair_now)
-        else:
-            outcomes = self._handing_over.each(pairs, present=present)
-        for outcome in outcomes:
-            self._tell(settled(under_way.pop((outcome.host, outcome.name)), outcome, state))
-
-    @property
-    def _settled_as(self) -> Settled:
-        # No drain removes what a master copy lacks that has not proven to be one.
-        return "handed over" if self._options.hand_over and not self._from_nothing else "repaired"
-
-    def _repair_now(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Outcome]:
-        return self._hosts.listening(self._storage.repair_each(pairs, from_nothing=self._from_nothing))
-
-    def _pairs(
-        self, differences: Iterable[Difference], under_way: dict[tuple[str, str], Difference]
-    ) -> Iterator[tuple[str, str]]:
-        for difference in differences:
-            if self._hosts.is_active(difference.host):
-                under_way[difference.host, difference.name] = difference
-                yield difference.host, difference.name
 
 
 def _turn(storage: HybridStorage, options: SyncOptions) -> AbstractContextManager[Any]:
@@ -336,18 +302,6 @@ def _turn(storage: HybridStorage, options: SyncOptions) -> AbstractContextManage
 def _is_without_uploads(storage: HybridStorage, transports: Mapping[str, Transport]) -> bool:
     """Return whether nobody has saved anything yet: no directory was made, and no host has a file."""
     return not Path(storage.location).exists() and show_no_files(transports)
-
-
-def _split_firsts(differences: Sequence[Difference]) -> tuple[list[Difference], list[Difference]]:
-    """Return the first file of each directory, and the others: it makes the directory, for which they would all fail."""
-    seen: set[tuple[str, str]] = set()
-    firsts: list[Difference] = []
-    others: list[Difference] = []
-    for difference in differences:
-        directory = difference.host, difference.name.rpartition("/")[0]
-        (others if directory in seen else firsts).append(difference)
-        seen.add(directory)
-    return firsts, others
 
 
 def _content_job(storage: HybridStorage, hosts: Hosts, host: str, name: str) -> Job:
