@@ -361,6 +361,9 @@ def _existing(path: str | None, option: str) -> str | None:
 
 
 def _session_factory(session: Any, *, has_certificates: bool) -> Callable[[], Any] | None:
+    if session is not None and has_certificates:
+        problem = "ca_bundle and client_cert have no effect on a session"
+        raise ConfigurationError(problem, "Set the session's own 'verify' and 'cert'.", code="E008")
     if isinstance(session, str):
         try:
             session = import_string(session)
@@ -371,7 +374,4 @@ def _session_factory(session: Any, *, has_certificates: bool) -> Callable[[], An
         return cast("Callable[[], Any] | None", session)
     if not hasattr(session, "prepare_request"):
         raise ConfigurationError("session must be a requests.Session or a callable that makes one", code="E008")
-    if session and has_certificates:
-        problem = "ca_bundle and client_cert have no effect on a session"
-        raise ConfigurationError(problem, "Set the session's own 'verify' and 'cert'.", code="E008")
     return lambda: session
