@@ -11,7 +11,7 @@ from typing import Any
 from resto.counts import counted
 from resto.exceptions import HostUnavailableError, RemoteFileChangedError
 from resto.transports import steps
-from resto.transports.limits import MAX_DOWNLOAD, LimitedStream, LongAnswerError
+from resto.transports.limits import MAX_DOWNLOAD, LimitedStream, LongAnswerError, PartOfStream
 from resto.transports.messages import NoAnswerError, Request, Response, Steps
 from resto.transports.parts import Version
 from resto.transports.steps import Action
@@ -20,6 +20,9 @@ from resto.transports.steps import Action
 __all__ = ["Download", "download", "download_part", "unavailable"]
 
 _CONTENT_RANGE = re.compile("bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", re.IGNORECASE)
+
+# ASGIWebDAV leaves out the unit.
+_UNSATISFIED_RANGE = re.compile(r"(?:bytes )?\*/([0-9]{1,18})", re.IGNORECASE)
 
 _RAISE = "if it has such files, raise this option of the transport"
 
@@ -49,6 +52,8 @@ def download_part(
         version: As for `Transport.open_part`.
         limit: As for `download`.
     """
+    if version is not None and end is not None:
+        end = min(end, version.size)  # some refuse a range that ends beyond the file
     headers = {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
     if version is not None and version.tag:
         headers["If-Range"] = version.tag
@@ -61,7 +66,7 @@ def download_part(
         return _limited(response, _length(start, end, told)), told
     if response.status in (206, _RANGE_NOT_SATISFIABLE):
         steps.close_stream(response)
-        if response.status != 206 and start:
+        if response.status != 206 and start and not _is_within(response, start):
             raise action.failed("the file ends before the part that was asked for")
         return (yield from download(action, limit)), None
     return _content_of(action, response, limit), None
@@ -102,15 +107,21 @@ def _part_of(action: Action, response: Response, start: int, end: int | None, ve
     told = _version_told(response, start, end) if response.status == 206 else None
     if told is not None and told.is_same_as(version):
         return _limited(response, _length(start, end, version))
+    if response.status not in (206, _RANGE_NOT_SATISFIABLE):
+        steps.expect_file(action, response, "GET")
+        if _version_of(response, steps.content_length(response)).is_same_as(version):
+            # Some give the whole file in place of a single byte.
+            return PartOfStream(_limited(response, version.size), start, _length(start, end, version))
     steps.close_stream(response)
-    if told is not None or response.status == _RANGE_NOT_SATISFIABLE:
-        raise _changed(action)
-    if response.status == 206:
+    if response.status == 206 and told is None:
         raise action.failed("its answer is not the part of the file that was asked for")
-    steps.expect_file(action, response, "GET")
-    if not _version_of(response, steps.content_length(response)).is_same_as(version):
-        raise _changed(action)
-    raise action.failed("it gave a part of the file before, and gives no parts any more")
+    raise _changed(action)
+
+
+def _is_within(response: Response, start: int) -> bool:
+    """Tell whether a file that has no part that ends so far has one that begins there."""
+    told = _UNSATISFIED_RANGE.fullmatch((response.headers.get("Content-Range") or "").strip())
+    return told is not None and start < int(told[1])
 
 
 def _version_told(response: Response, start: int, end: int | None) -> Version | None:

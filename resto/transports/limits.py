@@ -102,6 +102,35 @@ class LimitedStream:
         self._stream.close()
 
 
+class PartOfStream(LimitedStream):
+    """A part of a body; what follows is left unread.
+
+    Args:
+        stream: The whole one.
+        start: How many bytes are left aside before.
+        length: Of the part, in bytes.
+    """
+
+    def __init__(self, stream: LimitedStream, start: int, length: int) -> None:
+        super().__init__(stream, start + length, "")
+        self.modified = stream.modified
+        self._skipped = start
+        self._rest = length
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to so many bytes, or all that are left of the part."""
+        if size < 0:
+            return super().read(size)
+        while self._skipped:
+            block = self._stream.read(min(self._skipped, PIECE_SIZE))
+            if not block:
+                return b""
+            self._skipped -= len(block)
+        block = self._stream.read(min(size, self._rest)) if self._rest else b""
+        self._rest -= len(block)
+        return block
+
+
 class AtWorkError(TimeoutError):
     """A host gives interim answers only."""
 

@@ -35,7 +35,8 @@ def test_who_is_frozen_takes_connections_and_does_not_answer(server):
     with pytest.raises(requests.ReadTimeout):
         put(server, timeout=0.1)
     server.start()
-    assert (server.state, put(server)) == ("running", 204)
+    assert server.state == "running"
+    assert put(server) in {201, 204}  # as it may have done what nobody waits for any more
 
 
 def test_who_is_frozen_can_be_stopped(server):
