@@ -32,7 +32,9 @@ class Hosts:
 
     def make_class(self, _djangos):
         """Return the class that is in the place of Django's."""
-        return replicated(self._class, self) if issubclass(self._class, HybridStorage) else distributed(self._class, self)
+        return (
+            replicated(self._class, self) if issubclass(self._class, HybridStorage) else distributed(self._class, self)
+        )
 
     def urls(self, storage, location):
         """Return the hosts of a storage, by the directory that it was given."""
@@ -90,7 +92,9 @@ def replicated(cls, hosts):
 
     class Replicated(noting(cls, hosts)):
         def __init__(self, location=None, base_url=None, *args, **options):
-            super().__init__(hosts.urls(self, location), base_url, location, transport="webdav", **modes(args), **options)
+            super().__init__(
+                hosts.urls(self, location), base_url, location, transport="webdav", **modes(args), **options
+            )
 
     return Replicated
 

@@ -65,7 +65,10 @@ def pytest_runtest_logreport(report):
         COUNTED.add(report.nodeid)
     if report.failed:
         lines = re.findall("^E   (?:   )?(.*)$", report.longreprtext, re.MULTILINE)
-        FAILED.setdefault(report.nodeid, [line for line in lines if re.match(r"[\w.]+(Error|Exception|Fail\w*)\b|assert ", line)] or lines)
+        FAILED.setdefault(
+            report.nodeid,
+            [line for line in lines if re.match(r"[\w.]+(Error|Exception|Fail\w*)\b|assert ", line)] or lines,
+        )
 
 
 def pytest_collectreport(report):

@@ -12,7 +12,6 @@ from pathlib import Path
 import django
 from django.conf import settings
 from django.test.runner import DiscoverRunner
-
 from stand_in import install, modes
 
 from resto.storage import HybridStorage
