@@ -39,9 +39,17 @@ class Hosts:
     def urls(self, storage, location):
         """Return the hosts of a storage, by the directory that it was given."""
         key = hashlib.sha256(str(settings.MEDIA_ROOT if location is None else location).encode()).hexdigest()[:12]
+        if key not in self._storages:
+            self._make_directory(key)
         self._storages[key].add(storage)
         storage.key = key
         return [f"{server.url}{key}/" for server in self._servers]
+
+    def _make_directory(self, key):
+        """A media server has its directory before there are files."""
+        for server in self._servers:
+            server.create_file(f"{key}/first", b"")
+            server.delete_file(f"{key}/first")
 
     def note(self, storage, name):
         """Remember that a test has saved or deleted a name."""

@@ -13,6 +13,7 @@ def install(make_class):
     """
     made = make_class(filesystem.FileSystemStorage)
     made.__name__ = made.__qualname__ = "FileSystemStorage"
+    made.__module__ = filesystem.__name__
     stand_in = deconstructible(made, path="django.core.files.storage.FileSystemStorage")
     package.FileSystemStorage = filesystem.FileSystemStorage = stand_in
 
