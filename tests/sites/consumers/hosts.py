@@ -57,6 +57,7 @@ class Hosts:
 
     def begin(self):
         """Let hosts forget what no directory has any more: suites remove the directories themselves, between their tests."""
+        process_lanes().wait_for_all()
         self._named.clear()
         for server in self._servers:
             server.requests.clear()
