@@ -1,4 +1,4 @@
-"""Storages in the place of Django's, with two media servers of this process, and whether those have what they should."""
+"""Storages in the place of Django's, with media servers of this process, and whether those have what they should."""
 
 import hashlib
 import weakref
@@ -10,7 +10,6 @@ from django.conf import settings
 from resto.executors.lanes import process_lanes
 from resto.names import is_temporary
 from resto.storage import AsyncStorage, DistributedStorage, HybridStorage
-from resto.testing import TestHttpServer
 from sites.django_suite.stand_in import modes
 
 
@@ -22,11 +21,12 @@ class Hosts:
 
     Args:
         kind: Which storage is in the place of Django's.
+        servers: Of `resto.testing`.
     """
 
-    def __init__(self, kind):
+    def __init__(self, kind, servers):
         self._class = CLASSES[kind]
-        self._servers = [TestHttpServer().start() for _ in range(2)]
+        self._servers = servers
         self._storages = defaultdict(weakref.WeakSet)
         self._named = set()
 

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from resto.testing import TestHttpServer
 from sites.consumers.hosts import CLASSES, Hosts
 from sites.django_suite.stand_in import install
 
 
 KIND = os.environ["CONSUMERS_STORAGE"]
-HOSTS = Hosts(KIND) if KIND in CLASSES else None
+HOSTS = Hosts(KIND, [TestHttpServer().start() for _ in range(2)]) if KIND in CLASSES else None
 COUNTED = set()
 FAILED = {}
 DIFFERENCES = {}
