@@ -2,7 +2,6 @@
 
 import pytest
 from django.core.files.base import ContentFile
-from django.core.files.storage import FileSystemStorage
 
 from sites.consumers.hosts import CLASSES, Hosts
 
@@ -19,7 +18,7 @@ def hosts(request, servers):
 
 @pytest.fixture
 def storage(hosts, media_root):
-    return hosts.make_class(FileSystemStorage)(str(media_root), "/media/")
+    return hosts.make_class()(str(media_root), "/media/")
 
 
 def test_hosts_that_have_what_was_saved_do_not_differ(hosts, storage):
@@ -41,7 +40,7 @@ def test_host_that_lacks_a_file_differs(hosts, storage, servers):
 
 def test_file_that_was_removed_by_its_path_is_gone_from_hosts_before_the_next_test(servers, media_root):
     hosts = Hosts("Hybrid", servers)
-    storage = hosts.make_class(FileSystemStorage)(str(media_root), "/media/")
+    storage = hosts.make_class()(str(media_root), "/media/")
     storage.save("a", ContentFile(b"1"))
     storage.save("b", ContentFile(b"2"))
     (media_root / "a").unlink()
@@ -54,7 +53,7 @@ def test_file_that_was_removed_by_its_path_is_gone_from_hosts_before_the_next_te
 
 def test_hosts_without_a_master_copy_are_emptied(servers):
     hosts = Hosts("Distributed", servers)
-    hosts.make_class(FileSystemStorage)("/anywhere", "/media/").save("a", ContentFile(b"1"))
+    hosts.make_class()("/anywhere", "/media/").save("a", ContentFile(b"1"))
     hosts.clear()
 
     assert [dict(server.files) for server in servers] == [{}, {}]

@@ -30,11 +30,10 @@ class Hosts:
         self._storages = defaultdict(weakref.WeakSet)
         self._named = set()
 
-    def make_class(self, _djangos):
+    def make_class(self):
         """Return the class that is in the place of Django's."""
-        return (
-            replicated(self._class, self) if issubclass(self._class, HybridStorage) else distributed(self._class, self)
-        )
+        make = replicated if issubclass(self._class, HybridStorage) else distributed
+        return make(self._class, self)
 
     def urls(self, storage, location):
         """Return the hosts of a storage, by the directory that it was given."""

@@ -23,7 +23,7 @@ FAILED = {}
 DIFFERENCES = {}
 
 if HOSTS is not None:
-    install(HOSTS.make_class)
+    install(HOSTS.make_class())
 
     # Before `tearDown`, which may remove the directory with the master copy.
     def _tear_down(self, *args, _tear_down=unittest.TestCase._callTearDown):

@@ -19,14 +19,11 @@ from resto.testing import TestHttpServer
 
 
 def over(hosts):
-    def make_class(_djangos):
-        class Replicated(HybridStorage):
-            def __init__(self, location=None, base_url=None, *args, **options):
-                super().__init__(hosts, base_url, location, transport="webdav", **modes(args), **options)
+    class Replicated(HybridStorage):
+        def __init__(self, location=None, base_url=None, *args, **options):
+            super().__init__(hosts, base_url, location, transport="webdav", **modes(args), **options)
 
-        return Replicated
-
-    return make_class
+    return Replicated
 
 
 def run(folder, root):

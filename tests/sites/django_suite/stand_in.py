@@ -5,16 +5,11 @@ from django.core.files.storage import filesystem
 from django.utils.deconstruct import deconstructible
 
 
-def install(make_class):
-    """Let everything that imports Django's class from now on have another, whose ``__init__`` takes the same arguments.
-
-    Args:
-        make_class: Called with Django's, returns the other one.
-    """
-    made = make_class(filesystem.FileSystemStorage)
-    made.__name__ = made.__qualname__ = "FileSystemStorage"
-    made.__module__ = filesystem.__name__
-    stand_in = deconstructible(made, path="django.core.files.storage.FileSystemStorage")
+def install(cls):
+    """Let everything that imports Django's class from now on have another, whose ``__init__`` takes the same arguments."""
+    cls.__name__ = cls.__qualname__ = "FileSystemStorage"
+    cls.__module__ = filesystem.__name__
+    stand_in = deconstructible(cls, path="django.core.files.storage.FileSystemStorage")
     package.FileSystemStorage = filesystem.FileSystemStorage = stand_in
 
 
