@@ -8,6 +8,7 @@
 # make explore                                  look for unknown failures, for a long time
 # make readers                                  read ten thousand files from media servers that lag, are wiped and filled
 # make fleet                                    three boxes fail and come back for minutes, while clients save, read and delete
+# make consumers                                run the suites of packages that use storages, over those of resto
 # make bench                                    compare speeds with other packages
 # make docs                                     build the site of the documentation, into build/site
 # make pictures                                 take the pictures of the docs anew, with Chromium
@@ -32,7 +33,7 @@ export SERVERS
 # Else each of the hundreds of processes of a run compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo play test long steady coverage lint explore readers fleet bench docs pictures alerts audit dist clean
+.PHONY: help demo play test long steady coverage lint explore readers fleet consumers bench docs pictures alerts audit dist clean
 .DELETE_ON_ERROR:
 
 help:
@@ -83,6 +84,9 @@ fleet: $(VENV)/.installed-test
 	scripts/install-servers $(BIN)/python
 	RESTO_BOXES=180 $(BIN)/python -m pytest --numprocesses 0 --timeout=0 -rP tests/sites/test_boxes.py
 
+consumers: $(VENV)/.installed-consumers
+	$(BIN)/python scripts/consumers
+
 bench: $(VENV)/.installed-test
 	scripts/install-servers $(BIN)/python
 	$(BIN)/python -m benchmarks --output benchmarks/results.json
@@ -122,6 +126,10 @@ $(VENV)/.installed-test: pyproject.toml $(VENV)/.made
 	$(PIP) install --quiet --editable . --group test
 	$(PIP) download --quiet --no-deps --no-binary Django --dest $(VENV)/django "Django==$$($(BIN)/python -c 'import django; print(django.__version__)')"
 	$(PIP) download --quiet --no-deps --dest $(VENV)/axe axe-playwright-python==0.1.8
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-consumers: pyproject.toml $(VENV)/.made
+	$(PIP) install --quiet --editable . --group test --group consumers
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-lint: pyproject.toml $(VENV)/.made

@@ -113,8 +113,7 @@ class HybridStorage(ReplicatingStorage):
     def _save(self, name: str, content: "File[Any]") -> str:
         name = self._clean(str(name).replace("\\", "/"))  # as Django does
         require_new(name)
-        self.require_sound_options()
-        self.reserved.require_free(name)
+        self._require_writable(name)
         replaces = self._allow_overwrite and self._master.exists(name)
         change = Change(self, present=True)
         with forgetting(change):
@@ -162,8 +161,7 @@ class HybridStorage(ReplicatingStorage):
         """
         require_given(name)
         name = self._relative(name)
-        self.require_sound_options()
-        self.reserved.require_free(name)
+        self._require_writable(name)
         if not self._is_of_hosts(name):
             self._master.delete(name)
             return
@@ -200,8 +198,7 @@ class HybridStorage(ReplicatingStorage):
         """
         name = self._clean(name)
         require_possible(name)
-        self.require_sound_options()
-        self.reserved.require_free(name)
+        self._require_writable(name)
         self._master.require_mounted(name)
         is_there = self._master.fingerprint(name) is not None
         if not is_there:
@@ -226,8 +223,7 @@ class HybridStorage(ReplicatingStorage):
 
     def _start_writing(self, name: str, mode: str) -> Writing:
         require_new(name)
-        self.require_sound_options()
-        self.reserved.require_free(name)
+        self._require_writable(name)
         if "w" not in mode:
             self._require_restored(name, mode)
         return Writing(self._master, name, mode, Change(self, present=True), self.update)

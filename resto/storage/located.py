@@ -19,7 +19,10 @@ from resto.storage.kinds import require_directory_mode, require_file_mode, requi
 __all__ = ["LocatedStorage"]
 
 # What says where files are. Subclasses of Django's `FileSystemStorage` override these, such as to give each tenant a directory.
-_LOCATING = ("base_location", "location", "path")
+_LOCATING = ("base_location", "location")
+
+# What `path` is asked for where no name is given. Who gives directories by names gives this one another.
+_SAMPLE = "resto/sample.txt"
 
 
 class LocatedStorage(ReplicatedStorage):
@@ -66,7 +69,9 @@ class LocatedStorage(ReplicatedStorage):
     def require_sound_options(self) -> None:
         super().require_sound_options()
         for attribute in _LOCATING:
-            self._require_own(attribute)
+            if not self._is_own(attribute):
+                raise self._elsewhere(attribute)
+        self._require_in_place(_SAMPLE)
         if self._assigned is not None:
             problem = (
                 f"{self.location} was assigned to the storage as its location, and hosts have the files of another one"
@@ -74,14 +79,37 @@ class LocatedStorage(ReplicatedStorage):
             hint = f"Only read from it; what is written or deleted is in {self._master.location}."
             raise ConfigurationError(problem, hint, "E022")
 
-    def _require_own(self, attribute: str) -> None:
-        if getattr(type(self), attribute) is getattr(LocatedStorage, attribute):
+    def _require_writable(self, name: str) -> None:
+        """Raise unless a file may be written or deleted: the options are sound, and the name is free for it."""
+        self.require_sound_options()
+        self._require_in_place(name)
+        self.reserved.require_free(name)
+
+    def _require_in_place(self, name: str) -> None:
+        # A subclass may override `path` and leave files where they are: to log, or to seem to be far away.
+        if self._is_own("path"):
             return
-        owner = next(kind for kind in type(self).__mro__ if attribute in vars(kind))
-        if not owner.__module__.startswith("resto."):
-            problem = f"{owner.__qualname__} overrides {attribute!r}, by which files would be in other directories; hosts get names alone"
-            hint = "Add a storage to STORAGES for each directory, with hosts or URLs of its own; or let upload_to make the directory part of the names."
-            raise ConfigurationError(problem, hint, "E022")
+        try:
+            is_here = os.path.abspath(self.path(name)) == os.path.abspath(self._reader.path(name))  # noqa: PTH100 - it follows no link
+        except NotImplementedError:
+            return
+        except Exception as error:
+            raise self._elsewhere("path") from error
+        if not is_here:
+            raise self._elsewhere("path")
+
+    def _is_own(self, attribute: str) -> bool:
+        is_own = getattr(type(self), attribute) is getattr(LocatedStorage, attribute)
+        return is_own or self._who_has(attribute).__module__.startswith("resto.")
+
+    def _who_has(self, attribute: str) -> type:
+        return next(kind for kind in type(self).__mro__ if attribute in vars(kind))
+
+    def _elsewhere(self, attribute: str) -> ConfigurationError:
+        owner = self._who_has(attribute)
+        problem = f"{owner.__qualname__} overrides {attribute!r}, by which files would be in other directories; hosts get names alone"
+        hint = "Add a storage to STORAGES for each directory, with hosts or URLs of its own; or let upload_to make the directory part of the names."
+        return ConfigurationError(problem, hint, "E022")
 
     def _directory(self) -> str | None:
         return str(self._master.location)

@@ -252,7 +252,19 @@ class TenantsByPath:
         return f"/srv/tenants/one/{name}"
 
 
-@pytest.mark.parametrize(("mixin", "attribute"), [(Tenants, "location"), (TenantsByPath, "path")])
+class TenantsThatAreNotHere:
+    def path(self, name: str) -> str:
+        raise LookupError("there is no tenant")
+
+
+class ByInitial:
+    def path(self, name: str) -> str:
+        return super().path(f"{name[0]}/{name}" if "/" not in name else name)
+
+
+@pytest.mark.parametrize(
+    ("mixin", "attribute"), [(Tenants, "location"), (TenantsByPath, "path"), (TenantsThatAreNotHere, "path")]
+)
 def test_location_of_each_tenant_is_refused(make, resto_server, media_root, mixin, attribute):
     storage = make(type("TenantStorage", (mixin, HybridStorage), {}))
 
@@ -262,6 +274,43 @@ def test_location_of_each_tenant_is_refused(make, resto_server, media_root, mixi
     assert caught.value.code == "E022"
     assert [problem.code for problem in storage.problems()] == ["E022"]
     assert (resto_server.requests, contents(media_root)) == ([], {})
+
+
+def test_path_that_is_elsewhere_for_some_names_is_refused_for_them(make, resto_server, media_root):
+    storage = make(type("Sorted", (ByInitial, HybridStorage), {}))
+
+    storage.save("b/a", ContentFile(b""))
+    with pytest.raises(ConfigurationError, match="ByInitial overrides 'path'"):
+        storage.save("a", ContentFile(b""))
+
+    assert dict(resto_server.files) == contents(media_root) == {"b/a": b""}
+
+
+class Logging:
+    def path(self, name: str) -> str:
+        return super().path(name)
+
+
+class Remote:
+    is_remote = True
+
+    def path(self, name: str) -> str:
+        if self.is_remote:
+            raise NotImplementedError
+        return super().path(name)
+
+
+@pytest.mark.parametrize("mixin", [Logging, Remote])
+def test_subclass_may_override_path_and_leave_files_where_they_are(make, resto_server, media_root, mixin):
+    """As storages do that log, or seem to be far away, to the tests of packages."""
+    storage = make(type("Overriding", (mixin, HybridStorage), {}))
+
+    assert storage.save("a", ContentFile(b"1")) == "a"
+    assert storage.problems() == []
+    assert dict(resto_server.files) == contents(media_root) == {"a": b"1"}
+    storage.delete("a")
+
+    assert (dict(resto_server.files), contents(media_root)) == ({}, {})
 
 
 def test_subclass_that_may_replace_files(make, media_root, resto_server):

@@ -11,25 +11,19 @@ from pathlib import Path
 
 import django
 from django.conf import settings
-from django.core.files import storage as package
-from django.core.files.storage import filesystem
 from django.test.runner import DiscoverRunner
-from django.utils.deconstruct import deconstructible
+from stand_in import install, modes
 
 from resto.storage import HybridStorage
 from resto.testing import TestHttpServer
 
 
-def install(hosts):
-    @deconstructible(path="django.core.files.storage.FileSystemStorage")
-    class FileSystemStorage(HybridStorage):
+def over(hosts):
+    class Replicated(HybridStorage):
         def __init__(self, location=None, base_url=None, *args, **options):
-            modes = dict(
-                zip(("file_permissions_mode", "directory_permissions_mode", "allow_overwrite"), args, strict=False)
-            )
-            super().__init__(hosts, base_url, location, transport="webdav", **modes, **options)
+            super().__init__(hosts, base_url, location, transport="webdav", **modes(args), **options)
 
-    package.FileSystemStorage = filesystem.FileSystemStorage = FileSystemStorage
+    return Replicated
 
 
 def run(folder, root):
@@ -62,6 +56,6 @@ def run(folder, root):
 if __name__ == "__main__":
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        install([stack.enter_context(TestHttpServer(webdav=True)).url for _ in range(3)])
+        install(over([stack.enter_context(TestHttpServer(webdav=True)).url for _ in range(3)]))
         report = run(sys.argv[1], root)
     sys.stdout.write(json.dumps(report))
