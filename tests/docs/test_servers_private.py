@@ -77,6 +77,17 @@ def test_url_without_a_signature_shows_nothing(server, path):
     assert server.request("GET", f"/{path}").body == b"a.pdf"  # to an application server
 
 
+def test_private_folder_is_named_as_it_is_read(server, start_server):
+    """Not as it stands in URLs, and not as a regular expression."""
+    folder = "/Verträge (2026) a+b/"
+    own = start_server(server.name, private=folder)
+    for name in (f"{folder}a.pdf", "/other/a.pdf"):
+        own.write(name.strip("/"), b"content")
+    assert own.request("GET", quote(f"{folder}a.pdf"), source=OUTSIDER).status == 403
+    assert own.request("GET", "/other/a.pdf", source=OUTSIDER).status == 200
+    assert get(own, storage_of(own, private=[folder.strip("/")]).url(f"{folder}a.pdf".strip("/"))).body == b"content"
+
+
 def test_url_expires(server, monkeypatch):
     storage = storage_of(server)
     assert get(server, storage.url("private/a.pdf", expire=60)).status == 200
