@@ -252,6 +252,7 @@ def test_directory_beside_another(check_two):
         ("NEAR", ["/srv/media"], "RESTO_NEAR must be a mapping, not of type list"),
         ("NEAR", {"http://media-1/media/": "media"}, "RESTO_NEAR maps 'http://media-1/media/' to 'media'"),
         ("NEAR", {"http://media-1/media/": None}, "RESTO_NEAR maps 'http://media-1/media/' to None"),
+        ("NEAR", {"http://media-1/media/": "/a\0"}, r"RESTO_NEAR maps 'http://media-1/media/' to '/a\x00'"),
         ("NEAR", {7: "/srv/media"}, "RESTO_NEAR maps 7 to '/srv/media'"),
         ("NEAR_LAG", -1, "RESTO_NEAR_LAG is -1"),
         ("NEAR_LAG", True, "RESTO_NEAR_LAG is True"),

@@ -269,11 +269,15 @@ def wrong_settings() -> str | None:
     if not isinstance(directories, Mapping):
         return f"RESTO_NEAR must be a mapping, not of type {type(directories).__name__}"
     for url, path in directories.items():
-        if not isinstance(url, str) or not isinstance(path, str | os.PathLike) or not Path(path).is_absolute():
+        if not isinstance(url, str) or not isinstance(path, str | os.PathLike) or not _is_absolute(Path(path)):
             return f"RESTO_NEAR maps {url!r} to {path!r}"
     if isinstance(lag, bool) or not isinstance(lag, int | float) or not 0 <= lag < inf:
         return f"RESTO_NEAR_LAG is {lag!r}"
     return None
+
+
+def _is_absolute(path: Path) -> bool:
+    return path.is_absolute() and "\0" not in str(path)  # the system takes no such path, with another error than those of files
 
 
 def near_directories(storage: Neighbour) -> Iterator[tuple[str, str]]:
