@@ -149,6 +149,8 @@ WRONG = [
     ("E004", DISTRIBUTED, {"hosts": ["media-1", "media-1"]}, "are the same"),
     ("E004", HYBRID, {"hosts": ["media-1", "http://MEDIA-1:80/media"]}, "are the same"),
     ("E004", HYBRID, {"hosts": ["media-1", {"url": "media-1", "timeout": 3}]}, "are the same"),
+    ("E004", HYBRID, {"hosts": ["http://media-1/a/b/", "http://media-1/a/"]}, "'http://media-1/a/b/' lies in"),
+    ("E004", DISTRIBUTED, {"hosts": ["file:///srv/a/", "file:///srv/a/b"], "transport": "directory"}, "lies in"),
     ("E005", DISTRIBUTED, {"hosts": HOSTS, "timeout": 0}, "timeout must be a positive number"),
     ("E005", DISTRIBUTED, {"hosts": HOSTS, "timeout": "2"}, "timeout must be a positive number"),
     ("E005", DISTRIBUTED, {"hosts": [{"url": "media-1", "timeout": -1}]}, "timeout must be a positive number"),

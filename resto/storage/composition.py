@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import permutations
 from os import PathLike
 from pathlib import PurePath
 from typing import Any, TypedDict
@@ -123,6 +124,7 @@ class Options:
                 raise ConfigurationError(problem, "List each host once.", code="E004")
             known[identified] = host.address
             transports[host.address] = transport
+        _require_no_nesting(known)
         return common, transports, {address: identified for identified, address in known.items()}
 
     @sensitive_variables()
@@ -261,6 +263,14 @@ def _in_place_of(
 def _not_waiting(storage: str, executor: str) -> ConfigurationError:
     problem = f"{storage} waits for its hosts, which {executor} cannot do"
     return ConfigurationError(problem, "Use AsyncStorage, or the executor 'thread'.", code="E009")
+
+
+def _require_no_nesting(known: Mapping[str, str]) -> None:
+    """Raise if a host lies in another one, for which its files would be extra ones, and so removed by a comparison."""
+    for outer, inner in permutations(known, 2):
+        if inner.startswith(f"{outer.rstrip('/')}/"):
+            problem = f"host {known[inner]!r} lies in host {known[outer]!r}, which would take its files for its own"
+            raise ConfigurationError(problem, "Give each host a folder of its own, inside of no other.", code="E004")
 
 
 def _mapping(options: Any, option: str) -> dict[str, Any]:

@@ -277,7 +277,7 @@ def wrong_settings() -> str | None:
 
 
 def _is_absolute(path: Path) -> bool:
-    return path.is_absolute() and "\0" not in str(path)  # the system takes no such path, with another error than those of files
+    return path.is_absolute() and "\0" not in str(path)  # for which the system has another error than those of files
 
 
 def near_directories(storage: Neighbour) -> Iterator[tuple[str, str]]:
