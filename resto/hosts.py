@@ -177,6 +177,8 @@ def _parse_host(value: str | Mapping[str, Any]) -> Host:
     if isinstance(value, Mapping):
         options = dict(value)
         address = options.pop("url", None)
+    if isinstance(value, Mapping) and not isinstance(address, str | None):
+        raise ConfigurationError(f"the url of a host must be a string, not {type(address).__name__}", code="E003")
     if not isinstance(address, str) or not address:
         hint = 'A host is an address, or {"url": address, **options}.'
         kind = (

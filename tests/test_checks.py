@@ -177,6 +177,7 @@ WRONG = [
     ),
     ("E008", DISTRIBUTED, {"hosts": [{"url": "media-1", "publsh": "put"}]}, "it has timeout, publish, auth, "),
     ("E003", DISTRIBUTED, {"hosts": [{"ulr": "media-1"}]}, "a host with the keys ulr has no address"),
+    ("E003", DISTRIBUTED, {"hosts": [{"url": 5, "timeout": 1}]}, "the url of a host must be a string, not int"),
     ("E003", DISTRIBUTED, {"hosts": ["2001:db8::1"]}, "an IPv6 address stands in brackets"),
     ("E003", DISTRIBUTED, {"hosts": ["https://2001:db8::1:8443/media/"]}, "an IPv6 address stands in brackets"),
     (
