@@ -55,7 +55,7 @@ BROKEN_OFF = "last compared 60 minutes ago: it was broken off; nothing is known 
     [
         ({}, 0, "last compared 60 minutes ago: 0 files compared."),
         ({"code": 1, "problems": '["No."]'}, 1, "not everything agrees, No; nothing is known of one after"),
-        ({"code": 130}, 1, "not everything agrees; nothing is known of one after"),
+        ({"code": 130}, 1, "ended after 0 names; nothing is known of one after"),
         ({"code": None, "ended": None}, 1, BROKEN_OFF),
     ],
 )
