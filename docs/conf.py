@@ -27,8 +27,8 @@ settings.configure(
 )
 django.setup()
 
-import resto  # noqa: E402
-from kit.public import CONSTANTS, PATHS, PUBLIC  # noqa: E402 - what it names wants settings
+import resto  # noqa: E402 - wants settings
+from kit.public import CONSTANTS, PATHS, PUBLIC  # noqa: E402 - so does what it names
 
 
 project = "resto"

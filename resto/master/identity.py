@@ -25,6 +25,7 @@ __all__ = [
     "read_identity",
     "replace_identity",
     "require_exclusive_links",
+    "seal_from",
     "seal_of",
     "text_of",
     "values_of",
@@ -32,7 +33,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-# Of the identity file: device, inode, size, and when its content and anything else of it has changed. A directory that was emptied
+# Of an identity file: device, inode, size, and when its content and anything else of it has changed. A directory that was emptied
 # and restored in place has another one.
 Seal = tuple[int, int, int, int, int]
 
@@ -128,7 +129,7 @@ def new_identity() -> Identity:
 def seal_of(root: int) -> Seal | None:
     """Return the seal of the identity file of a directory; None if there is none."""
     # Not stat: NFS serves that from a cache, and looks again when a file is opened.
-    return _opened(root, lambda descriptor: _seal(os.fstat(descriptor)))
+    return _opened(root, lambda descriptor: seal_from(os.fstat(descriptor)))
 
 
 def read_identity(root: int) -> Found | None:
@@ -144,7 +145,7 @@ def read_identity(root: int) -> Found | None:
 
 
 def _read(root: int) -> Found | None:
-    return _opened(root, lambda descriptor: _found(os.read(descriptor, MAX_SIZE), _seal(os.fstat(descriptor))))
+    return _opened(root, lambda descriptor: _found(os.read(descriptor, MAX_SIZE), seal_from(os.fstat(descriptor))))
 
 
 def _opened(root: int, look: Callable[[int], T]) -> T | None:
@@ -290,5 +291,10 @@ def _found(content: bytes, seal: Seal) -> Found:
     return Found(Identity(values.get("id", ""), values.get("mark", "")), seal, former)
 
 
-def _seal(status: os.stat_result) -> Seal:
+def seal_from(status: os.stat_result) -> Seal:
+    """Return the seal of an identity file.
+
+    Args:
+        status: Of the file.
+    """
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -55,9 +55,7 @@ def waiting(kinds: Sequence[str]) -> list[RunRow]:
         Exception: As for `resto.record.runs.find`.
     """
     begun = Q(kind__in=kinds, started__isnull=False, ended__isnull=True, begun__lt=MOST_TIMES) & ~Q(asked_by="")
-    for run in find(begun, MOST):
-        if run.is_due_again:
-            give_back(run.id, run.begun)
+    _give_back_each(begun, MOST)
     first = _first_of_each(kinds)
     return find(Q(id__in=first) & WAITS, len(first))[::-1] if first else []
 
@@ -111,13 +109,18 @@ def withdraw(numbers: Sequence[int], by: str) -> int:
     Raises:
         Exception: As for `resto.record.runs.find`.
     """
-    for run in find(Q(id__in=numbers, started__isnull=False, ended__isnull=True), len(numbers)):
-        if run.is_due_again:
-            give_back(run.id, run.begun)
+    _give_back_each(Q(id__in=numbers, started__isnull=False, ended__isnull=True), len(numbers))
     return sum(
         _change(Q(id=number) & WAITS, ended=DatabaseClock(), problems=json.dumps([f"withdrawn by {by[:200]}"]))
         for number in numbers
     )
+
+
+def _give_back_each(condition: Q, most: int) -> None:
+    """Let wait again what has been broken off, of what a condition finds."""
+    for run in find(condition, most):
+        if run.is_due_again:
+            give_back(run.id, run.begun)
 
 
 @outside_loops

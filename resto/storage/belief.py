@@ -92,6 +92,14 @@ class Belief:
         alias = alias_of_identities(self._storage)
         return [] if alias is None else [*aliases_of_location(self._storage.location)] or [alias]
 
+    def key_of_turns(self, alias: str) -> str:
+        """Return the alias under which somebody takes a turn in going through all files: storages may share the directory.
+
+        Args:
+            alias: Of the storage.
+        """
+        return min(self.aliases() or [alias])
+
     def require(self, *, anew: bool = True) -> bool:
         """Raise unless the directory proves to be the master copy, or has no identity yet; return whether it does prove it.
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from resto.exceptions import ConfigurationError
+from resto.master.identity import Seal, seal_from
 from resto.names import HOST_IDENTITY
 from resto.plugins import identity
 from resto.record import leases
@@ -34,9 +35,6 @@ from resto.transports.beneath import Beneath
 
 
 __all__ = ["Addressed", "NearHosts", "Neighbour", "hosts_named", "near_directories", "wrong_settings"]
-
-# What tells whether a file is still the one that it was: another one in its place has another inode, or another time of change.
-_Stamp = tuple[int, ...]
 
 
 class Addressed(Protocol):
@@ -142,7 +140,7 @@ class NearHosts:
     def __init__(self, storage: Neighbour) -> None:
         self._storage = storage
         self._near = _NOTHING
-        self._proven: dict[str, tuple[_Stamp, str]] = {}
+        self._proven: dict[str, tuple[Seal, str]] = {}
 
     def forget(self) -> None:
         """Look anew which hosts are near."""
@@ -252,14 +250,14 @@ class NearHosts:
         wanted = known.identities.get(host)
         if wanted is None or (known.periods and host in known.hosts(self._storage.hosts)):
             return False
-        stamp = _stamp(os.stat(HOST_IDENTITY, dir_fd=root))
+        seal = seal_from(os.stat(HOST_IDENTITY, dir_fd=root))
         proven = self._proven.get(path)
-        if proven is None or proven[0] != stamp:
+        if proven is None or proven[0] != seal:
             found = host_identity_at(root)
             if found is None:
                 return False
             # Taken before: if it has changed since, it is read again next time.
-            proven = self._proven[path] = stamp, found.id
+            proven = self._proven[path] = seal, found.id
         return proven[1] == wanted
 
 
@@ -304,10 +302,6 @@ def hosts_named(storage: Addressed, url: str) -> list[str]:
             if identity(storage.transport_for(host), url) == identities[host]:
                 found.append(host)
     return found
-
-
-def _stamp(status: os.stat_result) -> _Stamp:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _listed(root: Beneath, name: str) -> Directory | None:

@@ -50,10 +50,8 @@ def test_many_names_are_claimed_and_settled_by_few_statements(clock):
     assert recorded() == {}
 
 
-def test_what_somebody_else_has_claimed_at_the_same_moment_is_left_to_them(clock, monkeypatch):
-    for name in "abc":
-        open_lease(name, ["media-1"])
-    clock[0] += 301
+def claimed_by_another(monkeypatch):
+    """Let another drain claim two rows after the next one has looked, and before it claims; return what they are then."""
     theirs, original = [], rows.assign
 
     def assign(owners, where, **values):
@@ -62,6 +60,14 @@ def test_what_somebody_else_has_claimed_at_the_same_moment_is_left_to_them(clock
         return original(owners, where, **values)
 
     monkeypatch.setattr(rows, "assign", assign)
+    return theirs
+
+
+def test_what_somebody_else_has_claimed_at_the_same_moment_is_left_to_them(clock, monkeypatch):
+    for name in "abc":
+        open_lease(name, ["media-1"])
+    clock[0] += 301
+    theirs = claimed_by_another(monkeypatch)
     mine = claims.claim(10)
     assert [one.name for one in theirs] == ["a", "b"]
     assert [one.name for one in mine] == ["c"]
@@ -74,14 +80,7 @@ def test_drain_that_was_too_slow_takes_what_comes_next(clock, monkeypatch):
     for name in "abcd":
         open_lease(name, ["media-1"])
     clock[0] += 301
-    theirs, original = [], rows.assign
-
-    def assign(owners, where, **values):
-        monkeypatch.setattr(rows, "assign", original)
-        theirs.extend(claims.claim(2))
-        return original(owners, where, **values)
-
-    monkeypatch.setattr(rows, "assign", assign)
+    theirs = claimed_by_another(monkeypatch)
     assert [one.name for one in claims.claim(2)] == ["c", "d"]
     assert [one.name for one in theirs] == ["a", "b"]
     monkeypatch.setattr(rows, "assign", lambda owners, where, **values: 0)  # such as rows that contradict themselves

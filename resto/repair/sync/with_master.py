@@ -296,7 +296,7 @@ def _turn(storage: HybridStorage, options: SyncOptions) -> AbstractContextManage
     removes = options.delete and not options.dry_run
     if not removes or alias is None:
         return nullcontext()
-    return Turn(min(storage.belief.aliases() or [alias]), "comparison")
+    return Turn(storage.belief.key_of_turns(alias), "comparison")
 
 
 def _is_without_uploads(storage: HybridStorage, transports: Mapping[str, Transport]) -> bool:

@@ -46,7 +46,6 @@ def alone(aliases: Sequence[str]) -> Iterator[bool]:
 
 
 def _key(alias: str) -> str:
-    """Return the alias under which turns of a storage are taken: storages may share the directory of their master copy."""
+    """Return the alias under which turns of a storage are taken."""
     storage = usable_storage(alias)
-    aliases = storage.belief.aliases() if isinstance(storage, HybridStorage) else []
-    return min(aliases or [alias])
+    return storage.belief.key_of_turns(alias) if isinstance(storage, HybridStorage) else alias
