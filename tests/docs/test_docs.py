@@ -42,7 +42,7 @@ SETTINGS = (DOCS / "settings.md").read_text()
 CHECKS = (DOCS / "checks.md").read_text()
 LOG_MESSAGES = (DOCS / "log-messages.md").read_text()
 ERRORS_PAGE = (DOCS / "errors.md").read_text()
-CHOOSING = (DOCS / "choosing-a-storage.md").read_text()
+EXECUTORS = (DOCS / "executors-and-transports.md").read_text()
 WHEN_HOSTS_FAIL = (DOCS / "when-hosts-fail.md").read_text()
 FOLDER_TRANSPORT = DOCS / "write-a-transport.md"
 WRITING_FILES = (DOCS / "writing-files.md").read_text()
@@ -103,10 +103,10 @@ def s3_server():
 
 
 # Each section is about a situation of its own, which test_on_call.py brings about.
-SITUATIONS = ROOT / "docs" / "on-call.md"
+SITUATIONS = [ROOT / "docs" / "on-call.md", ROOT / "docs" / "on-call-site.md"]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != SITUATIONS], ids=page_id)
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in SITUATIONS], ids=page_id)
 def test_blocks_do_what_the_page_says(page, request, reader):
     if "resto-example-plugins" in page.read_text():
         request.getfixturevalue("example_package")
@@ -246,7 +246,7 @@ def test_observer_is_that_of_the_example():
 
 
 def test_numbers_are_those_of_the_code():
-    assert f"up to {thread.MAX_THREADS} for the process, up to {thread.MAX_THREADS_PER_HOST} for one host" in CHOOSING
+    assert f"up to {thread.MAX_THREADS} for the process, up to {thread.MAX_THREADS_PER_HOST} for one host" in EXECUTORS
     assert f"more than {names.MAX_PART_BYTES} bytes" in WRITING_FILES
     assert f"no answer, {health.MAX_FAILURES} times in a row" in WHEN_HOSTS_FAIL
     assert f"not asked for about {health.FIRST_PAUSE} second:" in WHEN_HOSTS_FAIL

@@ -1,4 +1,4 @@
-"""The page for whoever is on call helps: each section does, in the situation that it is about."""
+"""The pages for people on call help: each section does, in the situation that it is about."""
 
 import contextlib
 import os
@@ -23,6 +23,7 @@ from sites.workshop.site import Worker, held, is_own, wait_until
 
 
 PAGE = ROOT / "docs" / "on-call.md"
+PAGES = [PAGE, ROOT / "docs" / "on-call-site.md"]
 
 DJANGO = """
 import os, sys
@@ -54,18 +55,18 @@ class Section:
     consoles: list[str]
 
 
-def read_sections():
-    lines = PAGE.read_text().splitlines()
+def read_sections(page):
+    lines = page.read_text().splitlines()
     starts = [number for number, line in enumerate(lines, 1) if line.startswith("## ")]
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
-        blocks = [block for block in read_blocks(PAGE) if start < block.line < end]
+        blocks = [block for block in read_blocks(page) if start < block.line < end]
         log = "".join(block.text for block in blocks if block.language == "text")
         yield Section(
             lines[start - 1].removeprefix("## "), log, [one.text for one in blocks if one.language == "console"]
         )
 
 
-SECTIONS = {section.title: section for section in read_sections()}
+SECTIONS = {section.title: section for page in PAGES for section in read_sections(page)}
 
 
 def read_symptoms():

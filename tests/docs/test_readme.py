@@ -5,17 +5,13 @@ import tomllib
 
 import pytest
 
-from kit.documents import PAGES, ROOT, read_blocks, without_blocks
+from kit.documents import PAGES, ROOT, read_blocks, without_blocks, words
 from resto import __version__, offers, plugins
 
 
 README = ROOT / "README.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-
-
-def words(text):
-    return [word for word in text.split() if re.search(r"\w", word)]
 
 
 def test_first_command_comes_at_once():

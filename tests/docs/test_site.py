@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from kit import public
-from kit.documents import ROOT, without_blocks
+from kit.documents import ROOT, without_blocks, words
 
 
 DOCS = ROOT / "docs"
@@ -38,6 +38,11 @@ def test_each_page_is_in_the_navigation_once():
 def test_page_is_plain_markdown(page):
     """What only MyST knows is shown as it is typed by the forge."""
     assert not re.search(r"^ *(```|:::)\{|\{[\w:-]+\}`|^\(\S+\)=$", page.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "reference.md"], ids=page_id)
+def test_page_can_be_read_in_one_go(page):
+    assert len(words(page.read_text())) <= 1_500
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=page_id)

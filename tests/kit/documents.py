@@ -120,6 +120,10 @@ def without_blocks(page):
     return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
 
 
+def words(text):
+    return [word for word in text.split() if re.search(r"\w", word)]
+
+
 def read_commands(text):
     """The commands of a console, each with the output that stands below it."""
     commands = []
