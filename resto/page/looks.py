@@ -3,12 +3,13 @@
 from dataclasses import dataclass, replace
 from functools import partial
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError
 
 from resto.bounded import Bounded
 from resto.clock import monotonic
 from resto.executors import Job
 from resto.plugins import get_plugin_manager
+from resto.record.closing import close_all
 from resto.repair.status import HostStatus, MasterStatus, Stranger, master_status, storage_status
 from resto.storage.finding import replicated_aliases
 
@@ -102,7 +103,7 @@ def _look(alias: str) -> Look:
     except Exception as error:  # noqa: BLE001 - whatever a plugin raises; the hosts of others are asked
         return Look(alias, problem=str(error))
     finally:
-        connections.close_all()  # those of a thread that others use for something else
+        close_all()  # those of a thread that others use for something else
 
 
 _all = Bounded(_look_at_all, PATIENCE, KEPT)

@@ -11,6 +11,8 @@ from django.db import connections
 from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
+from resto.record.closing import close
+
 
 __all__ = ["OWN", "OwnConnection"]
 
@@ -91,8 +93,7 @@ class OwnConnection:
         """Close the connection, after the turn of whoever has it."""
         with self._turn:
             if self._connection is not None:
-                # Not as `DatabaseWrapper.close` of SQLite does, which keeps databases that are in memory: Django's is open, too.
-                BaseDatabaseWrapper.close(self._connection)
+                close(self._connection)
 
     def follow(self, caller: BaseDatabaseWrapper) -> None:
         """Let the connection be closed and checked with one of Django's: ``close_old_connections`` knows only those.

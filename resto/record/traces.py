@@ -17,6 +17,7 @@ from resto.exceptions import ConfigurationError
 from resto.life import this_life
 from resto.progress import Progress
 from resto.record import database
+from resto.record.closing import close
 from resto.record.database import connected, outside_loops
 from resto.record.runs import MOST_TIMES, WATCH, DatabaseClock, RunRow, interval, prune, runs_in
 from resto.record.wishes import give_back
@@ -240,7 +241,7 @@ class Trace:
         except (DatabaseError, ConfigurationError) as error:
             logger.debug("A sign of life is missed: %s", error)
         finally:
-            connection.close()
+            close(connection)
             del connections[alias]
 
     def _appear(self, connection: BaseDatabaseWrapper) -> None:

@@ -6,13 +6,14 @@ from dataclasses import asdict, dataclass
 from functools import cache, partial
 from typing import Any, TypeVar
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError
 from django.db.models import Q
 
 from resto.bounded import Bounded
 from resto.exceptions import ConfigurationError
 from resto.record import database, identities, leases, runs
 from resto.record.backlog import Backlog, backlog_of_host
+from resto.record.closing import close_all
 from resto.record.identities import GONE
 from resto.record.latest import Latest, latest_of
 from resto.record.runs import RunRow
@@ -229,7 +230,7 @@ def _tidily(call: Callable[[], T]) -> T:
     try:
         return call()
     finally:
-        connections.close_all()
+        close_all()
 
 
 _unusable = Bounded(partial(_tidily, unusable_storages), PATIENCE, KEPT)

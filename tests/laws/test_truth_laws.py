@@ -210,7 +210,8 @@ def play(scenario, monkeypatch):
         if "wiped" in scenario["before"]:
             writers.append(lambda: [fill(), fill()])
         world.play_out(scenario, writers, repair, rounds=12, pause=LEASE + GRACE)
-        assert not Host.objects.filter(state=identities.NEW).exists()
+        if Host.objects.filter(state=identities.NEW).exists():
+            history.wrong.append("a host is still left out")
         return history, [_files(world.hosts[host]) for host in hosts], Pending.objects.count()
 
 
@@ -341,6 +342,10 @@ def count_whoever_is_not_filled_yet(patch):
     patch.setattr(distributed.DistributedStorage, "repair_each", lambda self, differences: iter(()))
 
 
+def repair_whoever_is_filled_from_hosts_that_are_not_settled(patch):
+    patch.setattr(copying, "_is_filled", lambda rows, host, truth: False)
+
+
 def clear_what_a_fill_has_not_seen(patch):
     clear_whatever_has_followed(patch)
 
@@ -404,6 +409,15 @@ BREAKING = {
     count_whoever_is_not_filled_yet: WIPED | {"scripts": [["save"]]},
     fill_without_a_row: WIPED | {"scripts": [["delete"]], "schedule": [1] * 10},
     clear_what_a_fill_has_not_seen: WIPED | {"scripts": [["delete"]], "schedule": [0] + [1] * 9},
+    # Who deletes is killed before the rows of the save are told; the fill then deals with the one host, and a drain with the other.
+    repair_whoever_is_filled_from_hosts_that_are_not_settled: WIPED
+    | {
+        "scripts": [["save", "delete mine"]],
+        "faults": [0, 0, 3],
+        "crashes": [0] * 18 + [1],
+        "times": [310],
+        "schedule": [0] * 20 + [3] * 2,
+    },
     ask_all_if_all_have_missed_something: MISSED_DELETION
     | {"scripts": [["save"], ["save"]], "times": [310], "schedule": [2] * 6 + [0] * 2 + [4] * 4 + [2] * 8},
 }

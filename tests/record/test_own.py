@@ -24,6 +24,7 @@ from resto.executors.thread import MAX_THREADS_PER_HOST, ThreadExecutor
 from resto.models import Pending
 from resto.record import database as module
 from resto.record import opening
+from resto.record.closing import close_all
 from resto.record.own import OWN, OwnConnection
 
 
@@ -413,7 +414,7 @@ def test_transaction_in_a_thread_of_the_executor_is_as_any_other():
                 transaction.set_rollback(True)
                 return found
         finally:
-            connection.close()
+            close_all()
 
     open_lease().forget()
     is_sqlite = connection.vendor == "sqlite"

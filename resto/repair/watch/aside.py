@@ -3,9 +3,8 @@
 import threading
 from collections.abc import Callable
 
-from django.db import connections
-
 from resto.clock import monotonic
+from resto.record.closing import close_all
 
 
 __all__ = ["Aside"]
@@ -62,7 +61,7 @@ class Aside:
         except Exception as error:  # noqa: BLE001 - whatever the database or a plugin raises: the process stays
             self._tell(str(error))
         finally:
-            connections.close_all()
+            close_all()
 
     def _check(self) -> None:
         if self._is_stopped.is_set():

@@ -24,5 +24,5 @@ def test_each_promise_belongs_to_one_theme():
 
 
 def test_contract_says_where_its_themes_are():
-    told = re.findall(r"^ +- `(\w+)`: ", ExecutorContract.__doc__, re.MULTILINE)
+    told = re.findall(r"^ *- `(\w+)`: ", ExecutorContract.__doc__, re.MULTILINE)
     assert sorted(told) == sorted(theme.__module__.rpartition(".")[2] for theme in ExecutorContract.__bases__)
