@@ -13,6 +13,7 @@ from urllib.parse import quote
 from resto.exceptions import (
     ConfigurationError,
     RemoteDirectoryError,
+    RemoteFileChangedError,
     RemoteFileNotFoundError,
     TransportError,
 )
@@ -20,6 +21,7 @@ from resto.names import is_temporary, temporary_name
 from resto.transports.base import Directory, Entry, Transport
 from resto.transports.beneath import Beneath, plain_status
 from resto.transports.mounted import absent, media_root_path, opened, path_of, translated
+from resto.transports.parts import FilePart, Version
 
 
 __all__ = ["DirectoryTransport"]
@@ -45,6 +47,7 @@ class DirectoryTransport(Transport):
     supports_listdir = True
     supports_modified_time = True
     supports_scan = True
+    supports_parts = True
 
     def __init__(self, base_url: str, *, timeout: float = 2, fsync: bool = False) -> None:
         super().__init__(base_url, timeout=timeout)
@@ -66,11 +69,18 @@ class DirectoryTransport(Transport):
         return path_of(host)
 
     def open(self, host: str, name: str) -> BinaryIO:
+        return self.open_part(host, name, 0, None).stream
+
+    def open_part(self, host: str, name: str, start: int, end: int | None, version: Version | None = None) -> FilePart:
         with opened(host, name, "download") as root:
             descriptor = root.open(name)
             if descriptor is None:
                 raise absent(host, name, "download")
-            return cast("BinaryIO", io.BufferedReader(_Download(descriptor, host, name), _BLOCK_SIZE))
+            part = _Part(descriptor, host, name, start, end)
+            if version is not None and not part.version.is_same_as(version):
+                part.close()
+                raise RemoteFileChangedError(host, name, "download", "it was replaced while it was read")
+        return FilePart(cast("BinaryIO", io.BufferedReader(part, _BLOCK_SIZE)), part.version)
 
     def exists(self, host: str, name: str) -> bool:
         with opened(host, name, "exists") as root:
@@ -180,25 +190,28 @@ class _UnreadableError(Exception):
         self.reason = reason
 
 
-class _Download(io.RawIOBase):
-    """A file that is read, and raises the errors of its host."""
+class _Part(io.RawIOBase):
+    """A part of a file that is read, and raises the errors of its host."""
 
-    def __init__(self, descriptor: int, host: str, name: str) -> None:
+    def __init__(self, descriptor: int, host: str, name: str, start: int, end: int | None) -> None:
         status = os.fstat(descriptor)
         self._descriptor, self._host, self._name = descriptor, host, name
-        self._left = status.st_size
+        self._position = start
+        self._left = (status.st_size if end is None else min(end, status.st_size)) - start
         self.modified = _moment(status)
+        self.version = Version(status.st_size, f"{status.st_ino}-{status.st_mtime_ns}")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         try:
-            count = os.readv(self._descriptor, [memoryview(buffer)[: self._left]]) if self._left else 0
+            count = os.preadv(self._descriptor, [memoryview(buffer)[: self._left]], self._position) if self._left else 0
         except OSError as error:
             raise translated(error, self._host, self._name, "download") from error
         if not count and self._left and len(buffer):
             raise TransportError(self._host, self._name, "download", "it was cut short while it was read")
+        self._position += count
         self._left -= count
         return count
 
