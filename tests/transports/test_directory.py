@@ -50,35 +50,6 @@ class TestContract(TransportContract):
         return DirectoryTransport("/media/", fsync=request.param), root.as_uri()
 
 
-# Which directory a URL stands for.
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("file:///mnt/nas", "file:///mnt/nas/"),
-        ("file:///mnt/nas/", "file://localhost/mnt//./nas/"),
-        ("file:///mnt/é/", "file:///mnt/%C3%A9"),
-    ],
-)
-def test_spellings_of_a_directory_are_one_host(transport, one, other):
-    assert transport.identify(one) == transport.identify(other)
-    assert transport.local_path(one) == transport.local_path(other)
-
-
-@pytest.mark.parametrize(
-    "host",
-    [
-        *("https://media-1/", "/mnt/nas", "file://media-1/mnt", "file:mnt", "file:///", "file:///mnt/../srv/"),
-        *("file:///mnt/?a", "file:///mnt/%0A", "file:///mnt/%FF", " file:///mnt/", "file://[/"),
-    ],
-)
-def test_what_is_no_directory_is_refused(transport, host):
-    with pytest.raises(ConfigurationError) as info:
-        transport.identify(host)
-    assert info.value.code == "E003"
-
-
 def test_flag_that_is_none_is_refused():
     with pytest.raises(ConfigurationError, match="fsync must be True or False"):
         DirectoryTransport("/media/", fsync="no")
