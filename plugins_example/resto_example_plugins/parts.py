@@ -70,7 +70,7 @@ def part_of(
 def _local_part(
     storage: FileSystemStorage, name: str, file: "File[Any]", start: int, end: int | None, version: Version | None
 ) -> Part | None:
-    raw = getattr(file.file, "raw", None)
+    raw = getattr(getattr(file, "file", None), "raw", None)
     if type(raw) is not io.FileIO:
         return None  # a subclass makes something else of what is on the disk
     status = os.fstat(raw.fileno())
