@@ -18,6 +18,7 @@ PARTS = {
     "saves": ["saves"],
     "single": ["saves"],
     "threads": ["saves"],
+    "reads": ["saves", "rounds"],
     "outage": ["saves", "rounds", "timeout"],
     "large": ["megabytes", "rounds"],
     "sync": ["files", "rounds"],

@@ -17,9 +17,9 @@ from kit.documents import ROOT
 BENCHMARKS = ROOT / "benchmarks"
 # In two runs, as results of the same machine are put together.
 RUNS = {
-    "brief": [["saves", "single", "threads", "outage"], ["restore", "record"]],
+    "brief": [["saves", "single", "threads", "reads", "outage"], ["restore", "record"]],
     "whole": [
-        ["saves", "single", "threads", "outage", "large"],
+        ["saves", "single", "threads", "reads", "outage", "large"],
         ["sync", "restore", "record", "backlog", "lists", "drains", "queues"],
     ],
 }

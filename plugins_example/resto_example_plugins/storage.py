@@ -4,7 +4,7 @@ import io
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from typing import Any, BinaryIO, cast
 
@@ -12,12 +12,13 @@ from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
 from django.utils import timezone
 
-from resto.exceptions import ConfigurationError, HostUnavailableError
+from resto.exceptions import ConfigurationError, HostUnavailableError, RemoteFileChangedError
 from resto.names import is_temporary, temporary_name
 from resto.settings import storage_settings
 from resto.storage import ReplicatedStorage, is_replicated
-from resto.transports import Directory, Entry, Transport
+from resto.transports import Directory, Entry, FilePart, Transport, Version
 from resto_example_plugins.errors import StorageError, is_silence, translated
+from resto_example_plugins.parts import Source, part_of
 
 
 __all__ = ["StorageTransport"]
@@ -34,6 +35,7 @@ class StorageTransport(Transport):
     supports_listdir = True
     supports_modified_time = True
     supports_scan = True
+    supports_parts = True
 
     def identify(self, host: str) -> str:
         if host not in storage_settings():
@@ -53,7 +55,19 @@ class StorageTransport(Transport):
     def open(self, host: str, name: str) -> BinaryIO:
         storage = _storage(host, name, "download")
         with translated(host, name, "download"), _reading(storage, name):
-            return io.BufferedReader(_Download(storage.open(name, "rb"), host, name))
+            return _stream(storage.open(name, "rb"), host, name)
+
+    def open_part(self, host: str, name: str, start: int, end: int | None, version: Version | None = None) -> FilePart:
+        storage = _storage(host, name, "download")
+        with translated(host, name, "download"), _reading(storage, name), ExitStack() as unused:
+            file = storage.open(name, "rb")
+            unused.callback(file.close)
+            part = part_of(storage, name, file, start, end, version)
+            if part is not None or version is None:
+                unused.pop_all()
+                source, told = (file, None) if part is None else (part.source, part.version)
+                return FilePart(_stream(source, host, name), told)
+        raise RemoteFileChangedError(host, name, "download", "it was replaced while it was read")
 
     def exists(self, host: str, name: str) -> bool:
         storage = _storage(host, name, "exists")
@@ -155,7 +169,7 @@ class _Source(io.RawIOBase):
 class _Download(io.RawIOBase):
     """What a storage sends."""
 
-    def __init__(self, file: "File[Any]", host: str, name: str) -> None:
+    def __init__(self, file: Source, host: str, name: str) -> None:
         self._file = file
         self._host = host
         self._name = name
@@ -173,6 +187,10 @@ class _Download(io.RawIOBase):
         if not self.closed:
             super().close()
             self._file.close()
+
+
+def _stream(file: Source, host: str, name: str) -> BinaryIO:
+    return cast("BinaryIO", io.BufferedReader(_Download(file, host, name)))
 
 
 def _storage(host: str, name: str, action: str) -> Storage:

@@ -1,19 +1,21 @@
 """The transport that makes storages of Django hosts."""
 
 import io
+import os
 import pickle
 import traceback
 
 import pytest
 from django.core import checks
 from django.core.files.base import ContentFile, File
-from django.core.files.storage import InMemoryStorage, Storage, storages
+from django.core.files.storage import FileSystemStorage, InMemoryStorage, Storage, storages
 from django.test import override_settings
 
 from buckets import bucket
 from resto.exceptions import (
     ConfigurationError,
     HostUnavailableError,
+    RemoteFileChangedError,
     RemoteFileNotFoundError,
     ReplicationError,
     TransportError,
@@ -84,6 +86,97 @@ class TestStorageOfResto(TransportContract):
         add_disk("two")
         add_storage("both", "resto.storage.DistributedStorage", hosts=["one", "two"], transport=StorageTransport)
         return transport, "both"
+
+
+# Parts.
+
+LARGE = b"".join(number.to_bytes(4) for number in range(1_000_000))
+
+
+@pytest.fixture
+def fetched(buckets):
+    """How many bytes came from the bucket, for each request."""
+    events, found = storages["s3"].connection.meta.client.meta.events, []
+
+    def note(parsed, **kwargs):
+        found.append(parsed["ContentLength"])
+
+    events.register("after-call.s3.GetObject", note)
+    yield found
+    events.unregister("after-call.s3.GetObject", note)
+
+
+def test_beginning_and_end_of_a_file_in_a_bucket_are_fetched_alone(transport, fetched):
+    transport.create("s3", "video.mp4", LARGE)
+    with DistributedStorage(["s3"], "/media/", transport="storage").open("video.mp4") as file:
+        assert file.read(1000) == LARGE[:1000]
+        file.seek(-1000, os.SEEK_END)
+        assert file.read() == LARGE[-1000:]
+        assert sum(fetched) < 200_000
+
+
+def test_file_in_a_bucket_that_is_replaced_between_two_requests_has_changed(transport, buckets):
+    transport.create("s3", "a.bin", b"old" * 1000)
+    part = transport.open_part("s3", "a.bin", 0, 10)
+    part.stream.close()
+    client = storages["s3"].connection.meta.client
+
+    def replace(**kwargs):
+        client.meta.events.unregister("before-call.s3.GetObject", replace)
+        client.put_object(Bucket="media", Key="a.bin", Body=b"new" * 1000)
+
+    client.meta.events.register("before-call.s3.GetObject", replace)
+    with pytest.raises(RemoteFileChangedError):
+        transport.open_part("s3", "a.bin", 10, 20, part.version)
+    with transport.open_part("s3", "a.bin", 10, 20).stream as stream:
+        assert stream.read() == (b"new" * 1000)[10:20]
+
+
+def test_file_in_a_bucket_that_is_packed_is_asked_for_as_a_whole(settings, s3_server, transport):
+    settings.STORAGES = settings.STORAGES | {"packed": bucket(s3_server, gzip=True)}
+    transport.create("packed", "a.txt", b"content" * 1000)
+
+    def remember(parsed, **kwargs):
+        parsed["ContentEncoding"] = "gzip"  # which this server does not
+
+    storages["packed"].connection.meta.client.meta.events.register("after-call.s3.HeadObject", remember)
+    part = transport.open_part("packed", "a.txt", 5, 10)
+    part.stream.close()  # django-storages does not close all that it opens to unpack a file
+    assert part.version is None
+
+
+class Decrypting(FileSystemStorage):
+    """Makes something else of the files on its disk: beside it, or in memory."""
+
+    place = None
+
+    def _open(self, name, mode="rb"):
+        with super()._open(name, mode) as file:
+            content = file.read().swapcase()
+        if self.place is None:
+            return ContentFile(content)
+        self.place.write_bytes(content)
+        return File(self.place.open("rb"))
+
+
+@pytest.mark.parametrize("place", [None, "decrypted"])
+def test_file_on_a_disk_that_is_decrypted_is_read_as_a_whole(add_storage, transport, tmp_path, monkeypatch, place):
+    monkeypatch.setattr(Decrypting, "place", place and tmp_path / place)
+    add_storage("decrypting", f"{HERE}Decrypting", location=tmp_path)
+    (tmp_path / "a.txt").write_bytes(b"SECRET")
+    part = transport.open_part("decrypting", "a.txt", 0, 3)
+    with part.stream as stream:
+        assert (stream.read(), part.version) == (b"secret", None)
+
+
+def test_file_on_a_disk_that_is_cut_while_it_is_read_is_an_error(add_disk, transport):
+    disk = add_disk("disk")
+    (disk / "a.bin").write_bytes(bytes(1_000_000))
+    with transport.open_part("disk", "a.bin", 0, None).stream as stream:
+        stream.read(10)
+        os.truncate(disk / "a.bin", 300_000)
+        with pytest.raises(StorageError, match="cut short"):
+            stream.read()
 
 
 # Names.

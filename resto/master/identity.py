@@ -74,13 +74,15 @@ class Proof:
     Attributes:
         seal: Of the identity file; None before the first access, and where there is none.
         mark: That the file held then.
+        unknown_until: Up to when the action need not look again whether anybody knows of an identity, by the clock of the believer.
     """
 
-    __slots__ = ("mark", "seal")
+    __slots__ = ("mark", "seal", "unknown_until")
 
     def __init__(self) -> None:
         self.seal: Seal | None = None
         self.mark = ""
+        self.unknown_until = 0.0
 
 
 class ReplacedMeanwhileError(ConfigurationError):

@@ -43,6 +43,9 @@ T = TypeVar("T")
 # Seconds for which what the record has said is not asked again.
 BELIEVED_FOR = 60
 
+# Seconds for which an action does not ask it again if it knew nothing, and nor did the directory.
+UNKNOWN_FOR = 1
+
 # Seconds after which the mark is replaced.
 MARKED_FOR = 60 * 60
 
@@ -182,13 +185,14 @@ class Belief:
         believed = self._believed
         if not believed and not has_identities(self._storage):
             return
-        seal = _seen(seal_of, root, self._storage.location)
-        if seal not in believed or monotonic() >= self._until:
-            if not has_identities(self._storage):
+        seal, now = _seen(seal_of, root, self._storage.location), monotonic()
+        if seal not in believed or now >= self._until:
+            if not has_identities(self._storage) or (seal is None and now < proof.unknown_until and not is_save):
                 return
             believed = self._look(root, seal, is_save=is_save)
             seal = next(iter(believed), None)
         if seal is None:
+            proof.unknown_until = now + UNKNOWN_FOR
             return
         mark = believed[seal]
         if proof.seal is None:

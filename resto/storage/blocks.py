@@ -10,7 +10,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import IO, Any, BinaryIO, cast
 
 from resto.exceptions import RemoteFileChangedError, TransportError
@@ -18,7 +18,7 @@ from resto.executors import Job
 from resto.outcomes import Outcome
 from resto.storage.files import spool
 from resto.storage.reading import first_answer
-from resto.storage.stretches import BLOCK_SIZE, Place, Stretch
+from resto.storage.stretches import BLOCK_SIZE, Place, Stretch, require_whole
 from resto.transports import FilePart, Transport, Version
 
 
@@ -59,35 +59,55 @@ class Asking:
     all_hosts: Sequence[str]
 
 
-def open_blocks(asking: Asking, host: str, name: str) -> IO[bytes]:
+def open_blocks(
+    transport_for: Callable[[str], Transport], asking: Callable[[str], Asking], host: str, name: str
+) -> IO[bytes]:
     """Return a file of a host, to be closed. Its beginning is fetched now, and all of it if the host gives no parts.
 
     Args:
-        asking: How the file is asked for from then on.
+        transport_for: Returns the transport of a host.
+        asking: Returns how a file is asked for from then on.
         host: The host as it stands in the settings.
         name: The file's name.
 
     Raises:
         TransportError: The host does not bring it.
     """
-    transport = asking.transport_for(host)
+    transport = transport_for(host)
     if not _gives_parts(transport):
         return spool(transport.open(host, name))
     part = transport.open_part(host, name, 0, FIRST_SIZE)
     if part.version is None:
         return spool(part.stream)
-    return io.BufferedReader(BlockFile(asking, host, part), BLOCK_SIZE)
+    if part.version.size <= FIRST_SIZE:
+        return _small_file(host, name, part.stream, part.version.size)
+    return io.BufferedReader(BlockFile(asking(name), host, part), BLOCK_SIZE)
+
+
+def _small_file(host: str, name: str, stream: BinaryIO, size: int) -> IO[bytes]:
+    """Return a file of which all is there: blocks would cost what reading it does."""
+    with stream:
+        content = stream.read(size)
+    require_whole(host, name, content, size)
+    return io.BufferedReader(io.BytesIO(content))  # which cannot be written to
 
 
 def _gives_parts(transport: Transport) -> bool:
-    """Tell whether parts of files are read as whole files are.
+    """Tell whether parts of files are read as whole files are."""
+    return transport.supports_parts and _reads_parts_as_files(type(transport))
+
+
+@lru_cache(maxsize=16)
+def _reads_parts_as_files(kind: type[Transport]) -> bool:
+    """Tell whether a kind of transport makes of parts what it makes of files.
 
     A subclass that makes something else of what hosts have, such as one that decrypts it, does so in `open`, and may know nothing of
     `open_part`.
     """
-    kinds = type(transport).__mro__
-    whole, parts = (next(n for n, kind in enumerate(kinds) if name in vars(kind)) for name in ("open", "open_part"))
-    return transport.supports_parts and parts <= whole
+    whole, parts = (
+        next(n for n, one in enumerate(kind.__mro__) if name in vars(one)) for name in ("open", "open_part")
+    )
+    return parts <= whole
 
 
 class BlockFile(io.RawIOBase):
@@ -98,7 +118,7 @@ class BlockFile(io.RawIOBase):
     Args:
         asking: How the file is asked for.
         host: The host as it stands in the settings.
-        part: Its first `FIRST_SIZE` bytes, from there, or all of a smaller one.
+        part: Its first `FIRST_SIZE` bytes, from there; it has more.
 
     Raises:
         TransportError: The host does not bring its beginning.
@@ -111,7 +131,7 @@ class BlockFile(io.RawIOBase):
         self._size = cast("Version", part.version).size
         self._position = 0
         self._kept: OrderedDict[int, bytes] = OrderedDict()
-        self._length = self._next = min(FIRST_SIZE, _blocks_of(self._size) * BLOCK_SIZE) // BLOCK_SIZE
+        self._length = self._next = FIRST_SIZE // BLOCK_SIZE
         beginning = Stretch(self._place, asking.name, part.stream, self._size, 0, self._next)
         self._stretch: Stretch | None = None
         try:

@@ -182,8 +182,8 @@ class DistributedStorage(UnmasteredStorage):
     # Django's storage API: reading.
 
     def _open(self, name: str, mode: str = "rb") -> "File[Any]":
-        name = clean_name(name)
-        return RemoteFile(name, mode, partial(self._read, "download", name, partial(open_blocks, self.asking(name))))
+        name, download = clean_name(name), partial(open_blocks, self.transport_for, self.asking)
+        return RemoteFile(name, mode, partial(self._read, "download", name, download))
 
     def exists(self, name: str) -> bool:
         """Return whether any host has the file, of those that answer and have missed nothing of it.

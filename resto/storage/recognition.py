@@ -21,6 +21,7 @@ from resto.storage.host_findings import Finding, taken_finding
 from resto.storage.host_identity import HostIdentity, hashed_owner, new_host_id, write_host_identity
 from resto.storage.host_looks import Look, read_identities
 from resto.storage.identified import Identified, alias_of_identities, has_identities
+from resto.storage.reporting import log_lost
 from resto.storage.sharing import problem_of_shared, taken_hosts
 from resto.storage.trials import Trials
 
@@ -94,6 +95,8 @@ class Recognition:
     def recognize(self, hosts: Sequence[str], *, is_admitted: bool = False) -> None:
         """Look at the hosts that this process has not written to before; ask the record about the others once a minute.
 
+        The log says, as often, which of them have lost their files: what is sent there stays pending, and nothing fails.
+
         Args:
             hosts: Are about to be written to.
             is_admitted: Whether their breakers have let that happen.
@@ -115,7 +118,9 @@ class Recognition:
         self.trials.tell(known)
         due = [host for host in hosts if not self._holds(alias, host, known.get(host), hashed_owner(owner))]
         asked = due if is_admitted else [host for host in due if self._is_asked(alias, host)]
-        self._examine(alias, owner, asked, begins=True)
+        for finding in self._examine(alias, owner, asked, begins=True).values():
+            if finding.is_lost:
+                log_lost(str(finding.problem))
 
     def require(self, host: str, name: str, action: str) -> None:
         """Raise unless a host may be written to; a lease that is held for one that has lost its files is not settled.

@@ -12,6 +12,7 @@ __all__ = [
     "forget_frames",
     "log_failure",
     "log_kept_by_hosts",
+    "log_lost",
     "log_outcome",
     "log_unrecorded",
     "log_without_record",
@@ -86,6 +87,15 @@ def log_unrecorded(name: str) -> None:
 def log_kept_by_hosts(name: str) -> None:
     """Log that a file is deleted, and that hosts keep it for now."""
     logger.warning("%s is deleted, and stays on hosts until the master copy is restored.", shown(name))
+
+
+def log_lost(problem: str) -> None:
+    """Log that whatever is sent to a host stays pending, as it has lost its files.
+
+    Args:
+        problem: Which host, what is wrong with it, and what to do; a sentence fragment.
+    """
+    logger.error("Whatever is sent there stays pending: %s.", problem)
 
 
 def log_without_record() -> None:

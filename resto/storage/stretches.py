@@ -7,7 +7,7 @@ from resto.exceptions import TransportError
 from resto.transports import Version
 
 
-__all__ = ["BLOCK_SIZE", "Place", "Stretch"]
+__all__ = ["BLOCK_SIZE", "Place", "Stretch", "require_whole"]
 
 BLOCK_SIZE = 32 * 1024
 
@@ -66,15 +66,27 @@ class Stretch:
         block = self._stream.read(wanted)
         while len(block) < wanted and (more := self._stream.read(wanted - len(block))):
             block += more
-        self._require(block, wanted)
+        require_whole(self._place.host, self._name, block, wanted)
         self.number += 1
         return block
-
-    def _require(self, block: bytes, wanted: int) -> None:
-        if len(block) < wanted:
-            raise TransportError(self._place.host, self._name, "download", "what it sends ends before the file does")
 
     def close(self) -> None:
         """Leave the stream."""
         if self._stream is not self._place.whole:
             self._stream.close()
+
+
+def require_whole(host: str, name: str, block: bytes, wanted: int) -> None:
+    """Raise unless all has come that was to come.
+
+    Args:
+        host: The host as it stands in the settings.
+        name: The file's name.
+        block: What has come.
+        wanted: How many bytes were to come.
+
+    Raises:
+        TransportError: It is less.
+    """
+    if len(block) < wanted:
+        raise TransportError(host, name, "download", "what it sends ends before the file does")

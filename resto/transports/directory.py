@@ -1,51 +1,32 @@
 """The transport to directories of this machine: of a disk of its own, or of one that several machines share."""
 
-import errno
 import io
 import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
-from posixpath import normpath
 from typing import Any, BinaryIO, cast
-from urllib.parse import quote, unquote_to_bytes, urlsplit
-
-from django.core.exceptions import ImproperlyConfigured
+from urllib.parse import quote
 
 from resto.exceptions import (
     ConfigurationError,
-    HostUnavailableError,
     RemoteDirectoryError,
+    RemoteFileChangedError,
     RemoteFileNotFoundError,
     TransportError,
 )
-from resto.names import HOST_IDENTITY, is_temporary, temporary_name
-from resto.settings import media_root
+from resto.names import is_temporary, temporary_name
 from resto.transports.base import Directory, Entry, Transport
 from resto.transports.beneath import Beneath, plain_status
+from resto.transports.mounted import absent, media_root_path, opened, path_of, translated
+from resto.transports.parts import FilePart, Version
 
 
-__all__ = ["DirectoryTransport", "path_of"]
+__all__ = ["DirectoryTransport"]
 
 _BLOCK_SIZE = 256 * 1024
-
-_HINT = "Write 'file:///mnt/nas/media/': three slashes, and the path of a directory."
-
-# What a file system says that is on another machine, or on a disk that is gone.
-_SILENCE = frozenset(
-    {
-        *(errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.EREMOTEIO, errno.ENOTCONN, errno.ETIMEDOUT),
-        *(errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH, errno.ECONNREFUSED),
-        *(errno.ECONNRESET, errno.ECONNABORTED, errno.ESHUTDOWN),
-    }
-)
-
-_UNPROVEN = (
-    "the directory has no file .resto.host, by which resto knows it: is its file system mounted? If the host is new, a save makes "
-    "that file; where nothing is recorded, make it yourself, empty"
-)
 
 
 class DirectoryTransport(Transport):
@@ -66,6 +47,7 @@ class DirectoryTransport(Transport):
     supports_listdir = True
     supports_modified_time = True
     supports_scan = True
+    supports_parts = True
 
     def __init__(self, base_url: str, *, timeout: float = 2, fsync: bool = False) -> None:
         super().__init__(base_url, timeout=timeout)
@@ -75,7 +57,7 @@ class DirectoryTransport(Transport):
 
     def identify(self, host: str) -> str:
         path = path_of(host)
-        if path == _media_root():
+        if path == media_root_path():
             raise ConfigurationError(
                 f"the host {host!r} is MEDIA_ROOT, which is no place for copies",
                 "Name another directory.",
@@ -87,14 +69,21 @@ class DirectoryTransport(Transport):
         return path_of(host)
 
     def open(self, host: str, name: str) -> BinaryIO:
-        with self._root(host, name, "download") as root:
+        return self.open_part(host, name, 0, None).stream
+
+    def open_part(self, host: str, name: str, start: int, end: int | None, version: Version | None = None) -> FilePart:
+        with opened(host, name, "download") as root:
             descriptor = root.open(name)
             if descriptor is None:
-                raise _absent(host, name, "download")
-            return cast("BinaryIO", io.BufferedReader(_Download(descriptor, host, name), _BLOCK_SIZE))
+                raise absent(host, name, "download")
+            part = _Part(descriptor, host, name, start, end)
+            if version is not None and not part.version.is_same_as(version):
+                part.close()
+                raise RemoteFileChangedError(host, name, "download", "it was replaced while it was read")
+        return FilePart(cast("BinaryIO", io.BufferedReader(part, _BLOCK_SIZE)), part.version)
 
     def exists(self, host: str, name: str) -> bool:
-        with self._root(host, name, "exists") as root:
+        with opened(host, name, "exists") as root:
             status = root.status(name)
         return status is not None and stat.S_ISREG(status.st_mode)
 
@@ -108,7 +97,7 @@ class DirectoryTransport(Transport):
         parent, _, part = name.rpartition("/")
         try:
             with (
-                self._root(host, name, "upload", changes=True) as root,
+                opened(host, name, "upload", changes=True) as root,
                 root.directory(parent, makes=True, syncs=self._fsync) as directory,
             ):
                 existed = _is_file(part, directory, host, name)
@@ -140,7 +129,7 @@ class DirectoryTransport(Transport):
 
     def delete(self, host: str, name: str) -> bool:
         parent, _, part = name.rpartition("/")
-        with self._root(host, name, "delete", changes=True) as root:
+        with opened(host, name, "delete", changes=True) as root:
             if root.status(name) is None:
                 return False
             with root.directory(parent) as directory:
@@ -155,7 +144,7 @@ class DirectoryTransport(Transport):
         if not is_temporary(name):
             raise ValueError(f"{name!r} may be a directory of the site")
         parent, _, part = name.rpartition("/")
-        with self._root(host, name, "delete", changes=True) as root:
+        with opened(host, name, "delete", changes=True) as root:
             if root.status(name) is not None:
                 with root.directory(parent) as directory:
                     shutil.rmtree(part, dir_fd=directory)
@@ -163,11 +152,11 @@ class DirectoryTransport(Transport):
 
     def browse(self, host: str, name: str) -> Directory:
         # The first look at a new host finds out whether it has files, before it has its identity.
-        with self._root(host, name, "listdir", is_proven=not name) as root:
+        with opened(host, name, "listdir", is_proven=not name) as root:
             return _listed(root, host, name)
 
     def listdir(self, host: str, name: str) -> tuple[list[str], list[str]]:
-        with self._root(host, name, "listdir") as root:
+        with opened(host, name, "listdir") as root:
             found = _listed(root, host, name)
         return sorted(found.directories), sorted(found.files)
 
@@ -175,7 +164,7 @@ class DirectoryTransport(Transport):
         waiting = [prefix]
         while waiting:
             top = waiting.pop()
-            with self._root(host, top, "scan") as root:
+            with opened(host, top, "scan") as root:
                 found = _listed(root, host, top, "scan")
             start = f"{top}/" if top else ""
             waiting += [start + part for part in found.directories]
@@ -186,41 +175,11 @@ class DirectoryTransport(Transport):
                     yield Entry(start + part, status.st_size, _moment(status), None)
 
     def _file_status(self, host: str, name: str, action: str) -> os.stat_result:
-        with self._root(host, name, action) as root:
+        with opened(host, name, action) as root:
             status = root.status(name)
         if status is None or not stat.S_ISREG(status.st_mode):
-            raise _absent(host, name, action)
+            raise absent(host, name, action)
         return status
-
-    @contextmanager
-    def _root(
-        self, host: str, name: str, action: str, *, changes: bool = False, is_proven: bool = False
-    ) -> Iterator[Beneath]:
-        """Open the directory of a host, if it is the one that it was; errors of the system meanwhile become the host's.
-
-        Args:
-            host: The host as it stands in the settings.
-            name: The file's name.
-            action: For errors.
-            changes: Whether something is written or removed.
-            is_proven: Whether the directory is believed without its identity.
-        """
-        try:
-            root = Beneath(path_of(host))
-        except OSError as error:
-            problem = f"the directory cannot be opened ({_text(error)}); is its file system mounted?"
-            raise HostUnavailableError(host, name, action, problem) from error
-        try:
-            with root:
-                if not is_proven:
-                    _require_identity(root, host, name, action)
-                if changes:
-                    _require_no_media_root(root, host, name, action)
-                yield root
-        except TransportError:
-            raise
-        except OSError as error:
-            raise _translated(error, host, name, action, ambiguous=changes) from error
 
 
 class _UnreadableError(Exception):
@@ -231,25 +190,28 @@ class _UnreadableError(Exception):
         self.reason = reason
 
 
-class _Download(io.RawIOBase):
-    """A file that is read, and raises the errors of its host."""
+class _Part(io.RawIOBase):
+    """A part of a file that is read, and raises the errors of its host."""
 
-    def __init__(self, descriptor: int, host: str, name: str) -> None:
+    def __init__(self, descriptor: int, host: str, name: str, start: int, end: int | None) -> None:
         status = os.fstat(descriptor)
         self._descriptor, self._host, self._name = descriptor, host, name
-        self._left = status.st_size
+        self._position = start
+        self._left = (status.st_size if end is None else min(end, status.st_size)) - start
         self.modified = _moment(status)
+        self.version = Version(status.st_size, f"{status.st_ino}-{status.st_mtime_ns}")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         try:
-            count = os.readv(self._descriptor, [memoryview(buffer)[: self._left]]) if self._left else 0
+            count = os.preadv(self._descriptor, [memoryview(buffer)[: self._left]], self._position) if self._left else 0
         except OSError as error:
-            raise _translated(error, self._host, self._name, "download") from error
+            raise translated(error, self._host, self._name, "download") from error
         if not count and self._left and len(buffer):
             raise TransportError(self._host, self._name, "download", "it was cut short while it was read")
+        self._position += count
         self._left -= count
         return count
 
@@ -259,64 +221,6 @@ class _Download(io.RawIOBase):
             os.close(self._descriptor)
 
 
-def path_of(host: str) -> str:
-    """Return the path of the directory that a ``file:`` URL stands for.
-
-    Args:
-        host: The host as it stands in the settings.
-
-    Raises:
-        ConfigurationError: It is no such URL.
-    """
-    try:
-        url = urlsplit(host)
-        path = unquote_to_bytes(url.path).decode()
-    except ValueError:
-        raise _invalid(host, "it is not a URL") from None
-    if url.scheme != "file" or url.netloc not in ("", "localhost") or not path.startswith("/"):
-        raise _invalid(host, "the transport 'directory' needs a URL that starts with file:///")
-    if url.query or url.fragment or not path.isprintable() or host != host.strip():
-        raise _invalid(host, "'?' and '#' are %3F and %23 there, and control characters are not allowed")
-    if ".." in path.split("/"):
-        raise _invalid(host, "its path must not have a part that is '..'")
-    normal = "/" + normpath(path).lstrip("/")
-    if normal == "/":
-        raise _invalid(host, "it is the root of all directories")
-    return normal
-
-
-def _invalid(host: str, reason: str) -> ConfigurationError:
-    return ConfigurationError(f"invalid host {host!r}: {reason}", _HINT, "E003")
-
-
-def _media_root() -> str | None:
-    """Return the path of `MEDIA_ROOT`; None if it is not set."""
-    try:
-        path = os.fspath(media_root())
-    except (ImproperlyConfigured, TypeError):
-        return None
-    return os.path.abspath(path) if path else None  # noqa: PTH100 - without looking at the disk
-
-
-def _require_identity(root: Beneath, host: str, name: str, action: str) -> None:
-    """Raise unless a directory has its identity, or is asked for a file of resto's own: that, or one of the probe."""
-    if not is_temporary(name.partition("/")[0]) and root.status(HOST_IDENTITY) is None:
-        raise HostUnavailableError(host, name, action, _UNPROVEN)
-
-
-def _require_no_media_root(root: Beneath, host: str, name: str, action: str) -> None:
-    """Raise if a directory is `MEDIA_ROOT`, under whichever path."""
-    path = _media_root()
-    if path is None:
-        return
-    try:
-        is_same = os.path.samestat(os.stat(path), os.fstat(root.descriptor))  # noqa: PTH116 - beside fstat
-    except FileNotFoundError:
-        return
-    if is_same:
-        raise TransportError(host, name, action, "the directory is MEDIA_ROOT, which is no place for copies")
-
-
 def _listed(root: Beneath, host: str, name: str, action: str = "listdir") -> Directory:
     found = Directory()
     try:
@@ -324,7 +228,7 @@ def _listed(root: Beneath, host: str, name: str, action: str = "listdir") -> Dir
             for entry in entries:
                 _add(found, entry)
     except FileNotFoundError as error:
-        raise _absent(host, name, action, "directory") from error
+        raise absent(host, name, action, "directory") from error
     return found
 
 
@@ -373,20 +277,3 @@ def _write(descriptor: int, block: bytes) -> None:
 
 def _moment(status: os.stat_result) -> datetime:
     return datetime.fromtimestamp(status.st_mtime, UTC)
-
-
-def _absent(host: str, name: str, action: str, what: str = "file") -> RemoteFileNotFoundError:
-    return RemoteFileNotFoundError(host, name, action, f"there is no such {what}")
-
-
-def _translated(error: OSError, host: str, name: str, action: str, *, ambiguous: bool = False) -> TransportError:
-    """Return the error of a host that stands for one of the system."""
-    if error.errno in _SILENCE:
-        return HostUnavailableError(host, name, action, _text(error), ambiguous)
-    if isinstance(error, IsADirectoryError):
-        return RemoteDirectoryError(host, name, action, "it is a directory there")
-    return TransportError(host, name, action, _text(error))
-
-
-def _text(error: OSError) -> str:
-    return error.strerror or type(error).__name__

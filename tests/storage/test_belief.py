@@ -9,14 +9,15 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kit.record import files, pending_for
 from resto.exceptions import ConfigurationError, ReplicationError
 from resto.master import identity
-from resto.master.identity import ReplacedMeanwhileError, read_identity
+from resto.master.identity import Proof, ReplacedMeanwhileError, read_identity
 from resto.master.root import Root
 from resto.models import Host, Pending
 from resto.record import identities
@@ -26,7 +27,7 @@ from resto.repair.sync import SyncOptions, synchronize
 from resto.storage import beginning
 from resto.storage import belief as belief_module
 from resto.storage.adopting import adopt
-from resto.storage.belief import BELIEVED_FOR, MARKED_FOR
+from resto.storage.belief import BELIEVED_FOR, MARKED_FOR, UNKNOWN_FOR
 from resto.storage.verdict import problem_of
 
 
@@ -798,3 +799,22 @@ def test_commands_say_so_in_one_sentence(unreadable, capsys):
         call_command("resto_restore", no_input=True)
     captured = capsys.readouterr()
     assert (captured.out + captured.err).count(sentence) == 3
+
+
+# How often the record is asked.
+
+
+def test_record_is_asked_once_for_an_action_where_nothing_is_known(storage, media_root, time):
+    media_root.mkdir()
+    proof = Proof()
+
+    def prove():
+        with Root(str(media_root)) as root, CaptureQueriesContext(connection) as queries:
+            storage.belief.prove(root.descriptor, proof)
+        return len(queries)
+
+    assert [prove() for _ in range(4)] == [1, 0, 0, 0]
+    Host.objects.create(storage="default", host=MASTER, identity="1" * 32, mark="2" * 32, looked=1)
+    time(UNKNOWN_FOR)
+    with pytest.raises(ConfigurationError):
+        prove()

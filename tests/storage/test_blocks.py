@@ -127,9 +127,11 @@ class Hosts:
         def job(call, host):
             return Job("download", host, "a", lambda: call(host, "a"))
 
+        def asking(name):
+            return Asking(name, lambda host: transport, job, report, lambda: self.believed, ["one", "two"])
+
         report, transport = self.reported.append, self.transport
-        asking = Asking("a", lambda host: transport, job, report, lambda: self.believed, ["one", "two"])
-        return open_blocks(asking, "one", "a")
+        return open_blocks(lambda host: transport, asking, "one", "a")
 
 
 def pattern(size):
@@ -265,7 +267,8 @@ def without_a_look_at_the_other_host(patch):
 
 
 def without_a_look_whether_all_has_come(patch):
-    patch.setattr(blocks.Stretch, "_require", lambda self, block, wanted: None)
+    for module in (blocks, stretches):
+        patch.setattr(module, "require_whole", lambda host, name, block, wanted: None)
 
 
 MUTANTS = [without_a_version, without_a_look_at_the_other_host, without_a_look_whether_all_has_come]

@@ -174,6 +174,28 @@ def test_host_that_was_swapped(storage, begin, servers):
     assert states()[servers[0].url] == ""
 
 
+@pytest.mark.parametrize("kind", ["Hybrid", "Distributed"])
+def test_log_says_once_a_minute_that_a_host_is_another_one(begin, clock, tmp_path, caplog, kind):
+    directories = [tmp_path / "one", tmp_path / "other"]
+    for directory in directories:
+        directory.mkdir()
+    hosts = [directory.as_uri() for directory in directories]
+    save(begin(kind, hosts, transport="directory"), "a")
+    one, other = (directory / HOST_IDENTITY for directory in directories)
+    one.write_bytes(other.read_bytes())
+    storage = begin(kind, hosts, transport="directory")
+    for name in ("b", "c"):
+        save(storage, name)
+    [line] = caplog.messages
+    assert line.startswith(
+        f"Whatever is sent there stays pending: {hosts[0]} is another host of this site than it was "
+    )
+    clock[0] += recognition.BELIEVED_FOR + 1
+    storage.delete("b")
+    assert len(caplog.messages) == 2
+    assert {(one.host, one.name) for one in Pending.objects.all()} == {(hosts[0], "b"), (hosts[0], "c")}
+
+
 def test_host_that_is_down_is_asked_once(storage, begin, servers):
     save(storage, "a")
     storage = begin()

@@ -2,14 +2,25 @@
 
 import errno
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from resto.exceptions import ConfigurationError, HostUnavailableError, RemoteDirectoryError, TransportError
+from resto.exceptions import (
+    ConfigurationError,
+    HostUnavailableError,
+    RemoteDirectoryError,
+    RemoteFileChangedError,
+    TransportError,
+)
 from resto.names import HOST_IDENTITY
+from resto.storage import DistributedStorage
 from resto.testing import TransportContract
 from resto.transports.directory import DirectoryTransport
+
+
+GIGABYTE = 1024**3
 
 
 @pytest.fixture
@@ -37,35 +48,6 @@ class TestContract(TransportContract):
         (below / HOST_IDENTITY).write_bytes(b"")
         self.host_with_path = below.as_uri()
         return DirectoryTransport("/media/", fsync=request.param), root.as_uri()
-
-
-# Which directory a URL stands for.
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("file:///mnt/nas", "file:///mnt/nas/"),
-        ("file:///mnt/nas/", "file://localhost/mnt//./nas/"),
-        ("file:///mnt/é/", "file:///mnt/%C3%A9"),
-    ],
-)
-def test_spellings_of_a_directory_are_one_host(transport, one, other):
-    assert transport.identify(one) == transport.identify(other)
-    assert transport.local_path(one) == transport.local_path(other)
-
-
-@pytest.mark.parametrize(
-    "host",
-    [
-        *("https://media-1/", "/mnt/nas", "file://media-1/mnt", "file:mnt", "file:///", "file:///mnt/../srv/"),
-        *("file:///mnt/?a", "file:///mnt/%0A", "file:///mnt/%FF", " file:///mnt/", "file://[/"),
-    ],
-)
-def test_what_is_no_directory_is_refused(transport, host):
-    with pytest.raises(ConfigurationError) as info:
-        transport.identify(host)
-    assert info.value.code == "E003"
 
 
 def test_flag_that_is_none_is_refused():
@@ -233,6 +215,36 @@ def test_file_that_is_cut_while_it_is_read_is_an_error(transport, root):
         os.truncate(root / "a.bin", 300_000)
         with pytest.raises(TransportError, match="cut short"):
             stream.read()
+
+
+def test_file_that_is_replaced_in_its_place_has_changed(transport, root):
+    """By a program that knows nothing of resto, and keeps the size."""
+    (root / "a.bin").write_bytes(b"old")
+    first = transport.open_part(root.as_uri(), "a.bin", 0, 1)
+    first.stream.close()
+    os.utime(root / "a.bin", (1, 1))
+    with pytest.raises(RemoteFileChangedError, match="replaced"):
+        transport.open_part(root.as_uri(), "a.bin", 1, 2, first.version)
+
+
+def test_part_is_read_without_the_rest(root):
+    content = os.urandom(300_000)
+    with (root / "large.bin").open("wb") as file:
+        file.truncate(GIGABYTE)
+        file.seek(-len(content), os.SEEK_END)
+        file.write(content)
+    storage = DistributedStorage([root.as_uri()], "/media/", transport="directory")
+    before = bytes_read()
+    with storage.open("large.bin") as file:
+        assert file.read(1000) == bytes(1000)
+        file.seek(-1000, os.SEEK_END)
+        assert file.read() == content[-1000:]
+    assert bytes_read() - before < 1_000_000
+
+
+def bytes_read():
+    """How many bytes this process has read, of whatever file."""
+    return int(re.search(r"rchar: (\d+)", Path("/proc/self/io").read_text())[1])
 
 
 def test_upload_is_on_the_disk_if_that_is_asked_for(root, monkeypatch):

@@ -19,6 +19,7 @@ from resto.management.interruption import INTERRUPTED, InterruptibleCommand, tid
 from resto.management.progress import ProgressBar
 from resto.management.quiet import quiet
 from resto.names import shown
+from resto.record.compared import count_waiting
 from resto.repair.sync import Difference, Disagreement, HostReport, Notice, SyncOptions, SyncReport
 from resto.repair.traced import traced_sync
 from resto.repair.unusable import unusable_entries
@@ -86,7 +87,7 @@ class Command(InterruptibleCommand):
                 raise CommandError(f"The record cannot be reached: {error}") from error
             return
         tidy_up()
-        text = f"Interrupted: {report.done}. Run the command again for the rest."
+        text = f"Interrupted: {report.done}. {report.waiting}Run the command again for the rest."
         raise CommandError(text, returncode=INTERRUPTED)
 
     def _handle(self, options: dict[str, Any], report: "_Report") -> None:
@@ -208,6 +209,7 @@ class _Report:
     def __init__(self, command: BaseCommand, verbosity: int) -> None:
         self._command = command
         self._done: Counter[str] = Counter()
+        self._handed_over: Counter[str] = Counter()
         self.verbosity = verbosity
 
     def __enter__(self) -> None: ...
@@ -217,6 +219,7 @@ class _Report:
     def add(self, alias: str, event: Difference | Disagreement | Notice, bar: ProgressBar) -> None:
         if isinstance(event, Difference):
             self._done[_state(event)] += 1
+            self._handed_over[alias] += event.state == "handed over"
 
     def conclude(self, alias: str, report: SyncReport) -> None: ...
 
@@ -229,6 +232,15 @@ class _Report:
             if self._done[state]
         ]
         return ", ".join(parts) or "nothing was sent"
+
+    @property
+    def waiting(self) -> str:
+        """How much of what was handed over drains have not sent yet, a sentence and a space; empty if nothing was handed over."""
+        with suppress(DatabaseError):
+            left = sum(min(number, count_waiting(alias)) for alias, number in self._handed_over.items())
+            if left:
+                return f"Of these, {left:,} {'is' if left == 1 else 'are'} pending, and sent by manage.py resto_drain. "
+        return ""
 
 
 class _TextReport(_Report):

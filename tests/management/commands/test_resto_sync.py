@@ -23,6 +23,7 @@ from resto.management.interruption import UNREAD
 from resto.models import Pending
 from resto.record import opening
 from resto.repair.drain import drain
+from resto.repair.sync import handing
 
 
 @pytest.fixture
@@ -406,6 +407,23 @@ def test_interruption_tells_what_was_done(site, servers):
         interrupt(process, servers[0], lambda method: {"a", "b"} <= servers[0].files.keys())
         _, errors = process.communicate()
     assert errors == "CommandError: Interrupted: 1 sent, 1 removed. Run the command again for the rest.\n"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("drained", "left"), [(1, "are"), (2, "is"), (3, None)])
+def test_interruption_tells_what_drains_have_still_to_send(site, monkeypatch, drained, left):
+    for name in ("a", "b", "c"):
+        (site / name).write_bytes(b"1")
+
+    def interrupt(seconds):
+        drain(limit=drained)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(handing, "sleep", interrupt)
+    with pytest.raises(CommandError) as caught:
+        call_command("resto_sync", "--storage", "archive", "--hand-over", "--wait", stdout=io.StringIO())
+    waiting = left and f"Of these, {3 - drained} {left} pending, and sent by manage.py resto_drain. "
+    assert str(caught.value) == f"Interrupted: 3 handed over. {waiting or ''}Run the command again for the rest."
 
 
 def test_unfinished_uploads_are_counted_in_one_line(site, servers):

@@ -1,0 +1,163 @@
+"""The directory of this machine that is a host: which one a URL names, whether it is believed, and what its errors mean."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from posixpath import normpath
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+from resto.exceptions import (
+    ConfigurationError,
+    HostUnavailableError,
+    RemoteDirectoryError,
+    RemoteFileNotFoundError,
+    TransportError,
+)
+from resto.names import HOST_IDENTITY, is_temporary
+from resto.settings import media_root
+from resto.transports.beneath import Beneath
+
+
+__all__ = ["absent", "media_root_path", "opened", "path_of", "translated"]
+
+_HINT = "Write 'file:///mnt/nas/media/': three slashes, and the path of a directory."
+
+# What a file system says that is on another machine, or on a disk that is gone.
+_SILENCE = frozenset(
+    {
+        *(errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.EREMOTEIO, errno.ENOTCONN, errno.ETIMEDOUT),
+        *(errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH, errno.ECONNREFUSED),
+        *(errno.ECONNRESET, errno.ECONNABORTED, errno.ESHUTDOWN),
+    }
+)
+
+_UNPROVEN = (
+    "the directory has no file .resto.host, by which resto knows it: is its file system mounted? If the host is new, a save makes "
+    "that file; where nothing is recorded, make it yourself, empty"
+)
+
+
+def path_of(host: str) -> str:
+    """Return the path of the directory that a ``file:`` URL stands for.
+
+    Args:
+        host: The host as it stands in the settings.
+
+    Raises:
+        ConfigurationError: It is no such URL.
+    """
+    try:
+        url = urlsplit(host)
+        path = unquote_to_bytes(url.path).decode()
+    except ValueError:
+        raise _invalid(host, "it is not a URL") from None
+    if url.scheme != "file" or url.netloc not in ("", "localhost") or not path.startswith("/"):
+        raise _invalid(host, "the transport 'directory' needs a URL that starts with file:///")
+    if url.query or url.fragment or not path.isprintable() or host != host.strip():
+        raise _invalid(host, "'?' and '#' are %3F and %23 there, and control characters are not allowed")
+    if ".." in path.split("/"):
+        raise _invalid(host, "its path must not have a part that is '..'")
+    normal = "/" + normpath(path).lstrip("/")
+    if normal == "/":
+        raise _invalid(host, "it is the root of all directories")
+    return normal
+
+
+def _invalid(host: str, reason: str) -> ConfigurationError:
+    return ConfigurationError(f"invalid host {host!r}: {reason}", _HINT, "E003")
+
+
+def media_root_path() -> str | None:
+    """Return the path of `MEDIA_ROOT`; None if it is not set."""
+    try:
+        path = os.fspath(media_root())
+    except (ImproperlyConfigured, TypeError):
+        return None
+    return os.path.abspath(path) if path else None  # noqa: PTH100 - without looking at the disk
+
+
+@contextmanager
+def opened(host: str, name: str, action: str, *, changes: bool = False, is_proven: bool = False) -> Iterator[Beneath]:
+    """Open the directory of a host, if it is the one that it was; errors of the system meanwhile become the host's.
+
+    Args:
+        host: The host as it stands in the settings.
+        name: The file's name.
+        action: For errors.
+        changes: Whether something is written or removed.
+        is_proven: Whether the directory is believed without its identity.
+
+    Raises:
+        TransportError: It cannot be opened, or is not believed; or the system has failed meanwhile.
+    """
+    try:
+        root = Beneath(path_of(host))
+    except OSError as error:
+        problem = f"the directory cannot be opened ({_text(error)}); is its file system mounted?"
+        raise HostUnavailableError(host, name, action, problem) from error
+    try:
+        with root:
+            if not is_proven:
+                _require_identity(root, host, name, action)
+            if changes:
+                _require_no_media_root(root, host, name, action)
+            yield root
+    except TransportError:
+        raise
+    except OSError as error:
+        raise translated(error, host, name, action, ambiguous=changes) from error
+
+
+def _require_identity(root: Beneath, host: str, name: str, action: str) -> None:
+    """Raise unless a directory has its identity, or is asked for a file of resto's own: that, or one of the probe."""
+    if not is_temporary(name.partition("/")[0]) and root.status(HOST_IDENTITY) is None:
+        raise HostUnavailableError(host, name, action, _UNPROVEN)
+
+
+def _require_no_media_root(root: Beneath, host: str, name: str, action: str) -> None:
+    """Raise if a directory is `MEDIA_ROOT`, under whichever path."""
+    path = media_root_path()
+    if path is None:
+        return
+    try:
+        is_same = os.path.samestat(os.stat(path), os.fstat(root.descriptor))  # noqa: PTH116 - beside fstat
+    except FileNotFoundError:
+        return
+    if is_same:
+        raise TransportError(host, name, action, "the directory is MEDIA_ROOT, which is no place for copies")
+
+
+def absent(host: str, name: str, action: str, what: str = "file") -> RemoteFileNotFoundError:
+    """Return the error that says that a file is not there.
+
+    Args:
+        host: The host as it stands in the settings.
+        name: The file's name.
+        action: What was done.
+        what: What is not there, if it is no file.
+    """
+    return RemoteFileNotFoundError(host, name, action, f"there is no such {what}")
+
+
+def translated(error: OSError, host: str, name: str, action: str, *, ambiguous: bool = False) -> TransportError:
+    """Return the error of a host that stands for one of the system.
+
+    Args:
+        error: What the system says.
+        host: The host as it stands in the settings.
+        name: The file's name.
+        action: What was done.
+        ambiguous: Whether it may have been done nevertheless.
+    """
+    if error.errno in _SILENCE:
+        return HostUnavailableError(host, name, action, _text(error), ambiguous)
+    if isinstance(error, IsADirectoryError):
+        return RemoteDirectoryError(host, name, action, "it is a directory there")
+    return TransportError(host, name, action, _text(error))
+
+
+def _text(error: OSError) -> str:
+    return error.strerror or type(error).__name__
