@@ -23,9 +23,13 @@ class OwnConnection:
     Whoever has the turn waits for the database only, never for another thread, so that all get their turn. A fork waits for the end
     of the turn: a child that is forked while a thread is within SQLite inherits its locks for ever. Servers that load the site
     before they fork do that.
+
+    Attributes:
+        before_closing: Called before a connection of Django's is closed that could be used once more.
     """
 
     def __init__(self) -> None:
+        self.before_closing: Callable[[], None] = _nothing
         self._of_the_parent: list[BaseDatabaseWrapper] = []
         self._begin()
 
@@ -103,13 +107,17 @@ class OwnConnection:
         """
         if "close_if_unusable_or_obsolete" not in vars(caller):
             self._add(caller, "close_if_unusable_or_obsolete", self._close_if_old)
-            self._add(caller, "close", self.close)
+            self._add(caller, "close", self.close, self.before_closing)
 
-    def _add(self, caller: BaseDatabaseWrapper, name: str, call: Callable[[], None]) -> None:
+    def _add(
+        self, caller: BaseDatabaseWrapper, name: str, call: Callable[[], None], before: Callable[[], None] | None = None
+    ) -> None:
         method = getattr(caller, name)
 
         @wraps(method)
         def both() -> None:
+            if before is not None and _is_usable(caller):
+                before()
             method()
             # Somebody who uses it does the same at the end of the turn.
             if self._turn.acquire(blocking=False):
@@ -135,6 +143,14 @@ class OwnConnection:
             # Not closed: that would say goodbye in the name of the parent, whose connection it still is.
             self._of_the_parent.append(self._connection)
         self._begin()
+
+
+def _nothing() -> None:
+    pass
+
+
+def _is_usable(connection: BaseDatabaseWrapper) -> bool:
+    return connection.connection is not None and not (connection.in_atomic_block or connection.errors_occurred)
 
 
 def _own_settings(alias: str) -> dict[str, Any]:
