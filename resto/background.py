@@ -23,7 +23,7 @@ class _Timed:
     call: Callable[[], object]
     seconds: float
     due: float
-    must_end: bool
+    once_more: bool
     is_last: bool = False
     is_over: threading.Event = field(default_factory=threading.Event)
 
@@ -46,13 +46,13 @@ class Helper:
         self._calls: list[_Timed] = []
         self._thread: threading.Thread | None = None
 
-    def every(self, seconds: float, call: Callable[[], object], *, must_end: bool = False) -> Callable[[], None]:
+    def every(self, seconds: float, call: Callable[[], object], *, once_more: bool = False) -> Callable[[], None]:
         """Make a call each so many seconds, for the first time after that time.
 
         Args:
             seconds: From the end of a call to the next one.
             call: What it raises is logged, and the next one is made all the same.
-            must_end: Whether the call is made once more when that ends, at once, as far as that takes no longer than a moment.
+            once_more: Whether the call is made once more when that ends, at once, as far as that takes no longer than a moment.
 
         Returns:
             Ends that. It waits for the last call where that must be made, but not for one that is under way otherwise.
@@ -60,7 +60,7 @@ class Helper:
         Raises:
             RuntimeError: The system, or the end of the process, allows no thread.
         """
-        timed = _Timed(call, seconds, monotonic() + seconds, must_end)
+        timed = _Timed(call, seconds, monotonic() + seconds, once_more)
         with self._changed:
             self._calls.append(timed)
             if self._thread is None:
@@ -68,9 +68,12 @@ class Helper:
             self._changed.notify()
 
         def end() -> None:
+            thread = self._thread
             self._let_end([timed])
-            if timed.must_end and threading.current_thread() is not self._thread:
+            if timed.once_more and thread is not None and thread is not threading.current_thread():
                 timed.is_over.wait(LAST_WAIT)
+                if not self._calls:
+                    thread.join(LAST_WAIT)
 
         return end
 
@@ -94,7 +97,7 @@ class Helper:
     def _let_end(self, those: Sequence[_Timed]) -> None:
         with self._changed:
             for timed in those:
-                if timed.must_end:
+                if timed.once_more:
                     timed.is_last, timed.due = True, 0.0
                 elif timed in self._calls:
                     self._calls.remove(timed)

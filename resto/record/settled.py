@@ -75,7 +75,7 @@ class Settled:
             with self._changing:
                 if self._end is None:
                     try:
-                        self._end = HELPER.every(LATER, self._look, must_end=True)
+                        self._end = HELPER.every(LATER, self._look, once_more=True)
                     except RuntimeError:
                         return False
         return True
