@@ -137,7 +137,7 @@ def _may_be_late() -> bool:
     """
     if HELPER.has_ended or database.is_under_test() or _is_in_job_of_rq():
         return False
-    if database.vendor() == "sqlite" and get_setting("DATABASE") == DEFAULT_DB_ALIAS:
+    if get_setting("DATABASE") == DEFAULT_DB_ALIAS and database.vendor() == "sqlite":
         return False
     return not database.is_part_of_transaction()
 
