@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection
 from django.db import DEFAULT_DB_ALIAS, DatabaseError
 
 from resto.background import HELPER
+from resto.clock import monotonic
 from resto.exceptions import ConfigurationError
 from resto.record import database, rows
 from resto.record.own import OWN
@@ -31,6 +32,9 @@ logger = logging.getLogger("resto")
 # Seconds for which rows are left over at most, and owners of whom they are.
 LATER = 0.1
 MOST = 64
+
+# Seconds after which the helper thread is taken for held up, as in servers that let no threads run between requests.
+_OVERDUE = 1.0
 
 # Seconds for which somebody waits for whoever is removing rows.
 _PATIENCE = 1.0
@@ -47,6 +51,7 @@ class Settled:
 
     def _begin(self) -> None:
         self._waiting: list[tuple[frozenset[str], str]] = []
+        self._since = 0.0
         self._changing = threading.Lock()
         self._removing = threading.RLock()
         self._is_removing = False
@@ -62,9 +67,12 @@ class Settled:
         """
         if not _may_be_late() or not self._has_timer():
             return False
+        now = monotonic()
         with self._changing:
+            if not self._waiting:
+                self._since = now
             self._waiting.append((frozenset(hosts), owner))
-            is_enough = len(self._waiting) >= MOST
+            is_enough = len(self._waiting) >= MOST or now - self._since > _OVERDUE
         if is_enough:
             self.remove_without_waiting()
         return True

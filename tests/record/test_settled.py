@@ -5,6 +5,8 @@ import sqlite3
 import threading
 
 import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
 from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from redis import Redis
@@ -52,12 +54,25 @@ def statements(call):
 
 
 @POSTGRESQL
+@pytest.mark.parametrize("kind", ["Hybrid", "Async"])
 @pytest.mark.usefixtures("at_work")
-def test_a_change_waits_for_one_statement():
-    assert statements(lambda: settle(open_lease())) == ["INSERT"]
-    assert len(recorded()) == 3
+def test_a_change_waits_for_one_statement(kind, resto_server, media_root, settings):
+    options = {"hosts": [resto_server.url], "executor": "inline", "allow_overwrite": True}
+    settings.STORAGES = {"default": {"BACKEND": f"resto.storage.{kind}Storage", "OPTIONS": options}}
+    storage = storages["default"]
+    changes = [
+        lambda: storage.save("a", ContentFile(b"content")),
+        lambda: storage.open("a", "ab").close(),
+        lambda: storage.delete("a"),
+    ]
+    for change in changes:  # the first ones make the master copy and the host known
+        change()
     SETTLED.remove()
-    assert recorded() == {}
+    for change in changes:
+        assert statements(change) == ["INSERT"]
+    assert len(pending_for()) == 3
+    SETTLED.remove()
+    assert pending_for() == []
 
 
 @POSTGRESQL
@@ -81,6 +96,15 @@ def test_whoever_settles_as_many_as_one_statement_takes_removes_them(monkeypatch
     assert statements(lambda: settle(opened[1])) == []
     assert statements(lambda: settle(opened[2])) == ["DELETE"]
     assert recorded() == {}
+
+
+@POSTGRESQL
+@pytest.mark.usefixtures("at_work")
+def test_whoever_finds_the_helper_held_up_removes_them(monkeypatch):
+    opened = [open_lease(name) for name in "ab"]
+    assert statements(lambda: settle(opened[0])) == []
+    monkeypatch.setattr(settled, "_OVERDUE", 0)
+    assert statements(lambda: settle(opened[1])) == ["DELETE"]
 
 
 @POSTGRESQL
