@@ -107,17 +107,15 @@ class OwnConnection:
         """
         if "close_if_unusable_or_obsolete" not in vars(caller):
             self._add(caller, "close_if_unusable_or_obsolete", self._close_if_old)
-            self._add(caller, "close", self.close, self.before_closing)
+            self._add(caller, "close", self.close)
 
-    def _add(
-        self, caller: BaseDatabaseWrapper, name: str, call: Callable[[], None], before: Callable[[], None] | None = None
-    ) -> None:
+    def _add(self, caller: BaseDatabaseWrapper, name: str, call: Callable[[], None]) -> None:
         method = getattr(caller, name)
 
         @wraps(method)
         def both() -> None:
-            if before is not None and _is_usable(caller):
-                before()
+            if name == "close" and _is_usable(caller):
+                self.before_closing()
             method()
             # Somebody who uses it does the same at the end of the turn.
             if self._turn.acquire(blocking=False):

@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError
+from django.db import DEFAULT_DB_ALIAS, Error
 
 from resto.background import HELPER
 from resto.clock import monotonic
@@ -164,7 +164,7 @@ def _remove_all(settled: Collection[tuple[frozenset[str], str]]) -> None:
         for hosts, those in owners.items():
             for part in rows.in_parts(those):
                 rows.delete({"owner IN %s": [*part], "host IN %s": [*hosts]})
-    except (DatabaseError, ConfigurationError):
+    except (Error, ConfigurationError):
         logger.exception("Failed to record that hosts have followed; they get the same files once more.")
 
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from redis import Redis
 from rq import Queue
@@ -148,10 +148,11 @@ def test_connection_that_is_about_to_be_closed_is_used_once_more(close, sessions
 
 
 @POSTGRESQL
+@pytest.mark.parametrize("error", [DatabaseError, InterfaceError])
 @pytest.mark.usefixtures("at_work")
-def test_what_cannot_be_removed_is_logged_and_left(monkeypatch, caplog):
+def test_what_cannot_be_removed_is_logged_and_left(error, monkeypatch, caplog):
     def fail(where):
-        raise DatabaseError("gone")
+        raise error("gone")
 
     settle(open_lease())
     with monkeypatch.context() as patch:
