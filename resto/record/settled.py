@@ -1,12 +1,14 @@
 """What is settled: its rows are removed a moment later, many at a time, so that nobody has to wait for that.
 
-A row says that a host may differ. One that is left over, as its process was killed before it could remove it, costs one replication
-more, and nothing else. Two rules hold for those that others have to deal with:
+With a master copy, a row says that a host may differ. One that is left over costs one replication more if its process is killed, and
+nothing else, as long as three rules hold. Without any one of them a host differs in the end, and nobody knows.
 
-1. What is removed are the rows of an owner *and* a host, and only those that were settled: an owner may have other rows, of hosts that
-   have failed, and a row may have got another owner meanwhile.
-2. Only what is equal to a master copy is removed later. What has failed, or has to rest, is written at once; and where there is no
-   master copy, others read from the rows which hosts have not followed.
+1. What is removed are rows of an owner *and* a host that were settled. The owner may have others, of hosts that have failed; and rows may
+   have got another owner meanwhile.
+2. Whoever renews a lease counts the rows of hosts that are not settled, and no others: see `resto.record.leases.Lease.keep`.
+3. What has failed, or has to rest, is written at once; and each change has rows of its own, whatever is left over.
+
+Without a master copy nothing is left over: others read from the rows which hosts have not followed.
 """
 
 import logging
