@@ -160,7 +160,7 @@ class Lease:
                 for outcome in failed:
                     self._put_back(outcome)
                 if done:
-                    self._clear(done, are_all=not (self._hosts or failed))
+                    self._clear(done, has_failed=bool(failed))
             is_recorded = True
             _hasten_again(done)
         except (DatabaseError, ConfigurationError, LeaseLostError):
@@ -172,12 +172,13 @@ class Lease:
     def _is_done(self, outcome: Outcome) -> bool:
         return is_done(outcome) and outcome.host not in self.staying
 
-    def _clear(self, hosts: list[str], *, are_all: bool) -> None:
-        mine = self._mine if are_all else self._mine | {"host IN %s": hosts}
+    def _clear(self, hosts: list[str], *, has_failed: bool) -> None:
+        mine = self._mine | ({"host IN %s": hosts} if self._hosts or has_failed else {})
         if self._rests_until > clock():
             rows.update(mine, quiet_until=self._rests_until, due=self._rests_until)
         elif self._latest is None:
-            if not (self.settles_later and SETTLED.take(self.token, hosts)):
+            # Where a host has failed, the others must not look as if they were behind, too.
+            if has_failed or not self.settles_later or not SETTLED.take(self.token, hosts):
                 rows.delete(mine)
         elif rows.delete(mine | {"latest IN %s": [*self._latest]}) < len(hosts):
             _put_back_now(mine)

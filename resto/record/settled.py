@@ -8,7 +8,8 @@ nothing else, as long as three rules hold. Without any one of them a host differ
 2. Whoever renews a lease counts the rows of hosts that are not settled, and no others: see `resto.record.leases.Lease.keep`.
 3. What has failed, or has to rest, is written at once; and each change has rows of its own, whatever is left over.
 
-Without a master copy nothing is left over: others read from the rows which hosts have not followed.
+Where a host has failed, nothing is left over of the others: whoever looks for one that is up to date would take all for behind. Nor is it
+without a master copy, where the rows themselves say which hosts have not followed.
 """
 
 import logging

@@ -208,10 +208,18 @@ def test_helper_ends_after_it_has_looked_in_vain_for_long(monkeypatch):
 @pytest.mark.usefixtures("at_work")
 def test_what_has_failed_is_recorded_at_once_and_stays():
     lease = open_lease()
-    failed = statements(lambda: lease.settle([outcome("media-1", REFUSED), outcome("media-2"), outcome("media-3")]))
-    assert failed == ["UPDATE"]
+    settle(lease, "media-1")
+    assert statements(lambda: lease.settle([outcome("media-1", REFUSED)])) == ["UPDATE"]
     assert recorded()["media-1"].error == "refused"
     SETTLED.remove()
+    assert set(recorded()) == {"media-1"}
+
+
+@POSTGRESQL
+@pytest.mark.usefixtures("at_work")
+def test_others_do_not_look_as_if_they_were_behind_a_host_that_has_failed():
+    """Else a visitor of another process may be led to that host, as it seems to be no worse."""
+    open_lease().settle([outcome("media-1", REFUSED), outcome("media-2"), outcome("media-3")])
     assert set(recorded()) == {"media-1"}
 
 
