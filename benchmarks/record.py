@@ -2,11 +2,12 @@
 
 import io
 import itertools
-import os
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from django.core.files.storage import storages
 from django.core.management import call_command
@@ -14,11 +15,10 @@ from django.db import connections
 from django.test import override_settings
 
 from benchmarks.hosts import Hosts, serve
+from benchmarks.recording import Recording
 from benchmarks.results import Row
-from benchmarks.rivals import through
-from benchmarks.saves import saving
 from benchmarks.sizes import Sizes
-from benchmarks.timing import Time, in_seconds, in_turn, interleave, timed
+from benchmarks.timing import WARM_UP, Time, in_milliseconds, in_seconds, interleave, timed
 from kit.brokers import PostgreSQL
 from kit.servers import MediaServer
 from resto.record import database
@@ -36,9 +36,8 @@ def measure(sizes: Sizes) -> list[Row]:
     postgresql = PostgreSQL().start()
     try:
         with tempfile.TemporaryDirectory(prefix="resto-bench-") as folder:
-            _make_databases(Path(folder), postgresql)
-            with serve(3) as hosts:
-                rows = _measure_saves(hosts, Path(folder), sizes.saves)
+            rows = _measure_saves(Path(folder), postgresql, sizes.saves)
+            _use(_new_sqlite(Path(folder)))
             rows += _measure_catching_up(sizes.files, sizes.rounds)
             connections.close_all()
     finally:
@@ -46,32 +45,50 @@ def measure(sizes: Sizes) -> list[Row]:
     return rows
 
 
-def _make_databases(folder: Path, postgresql: PostgreSQL) -> None:
-    sqlite = {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": folder / "record.sqlite3",
-        "OPTIONS": {"init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL"},
-    }
-    plain = postgresql.new_database()
-    prepared = plain | {"OPTIONS": {"server_side_binding": True, "prepare_threshold": 0}}
-    databases = {SQLITE: sqlite, POSTGRESQL: plain, PREPARED: prepared}
-    connections.settings = connections.configure_settings(databases | {"default": sqlite})
-    for alias in databases:
-        call_command("migrate", "resto", database=alias, verbosity=0)
+def _new_sqlite(folder: Path) -> dict[str, Any]:
+    options = {"init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL"}
+    name = tempfile.mkstemp(".sqlite3", dir=folder)[1]
+    return {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": options}
 
 
-def _measure_saves(hosts: Hosts, folder: Path, rounds: int) -> list[Row]:
-    configured = {
-        "Hybrid": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": {"location": str(folder / "master")}},
-        "Distributed": {"BACKEND": "resto.storage.DistributedStorage"},
-    }
-    rows, content = [], os.urandom(1_000)
-    with override_settings(STORAGES=configured, RESTO_MEDIA_HOSTS=hosts.addresses, MEDIA_URL="/"):
-        for name in configured:
-            save = saving(through(storages[name]), content)
-            calls = {state: recorded(state, save) for state in (OFF, SQLITE, POSTGRESQL, PREPARED)}
-            rows += in_turn(f"1 KB save, 3 hosts, {name} with a record", calls, rounds)
+def _use(database: Mapping[str, Any]) -> None:
+    """Let a database be that of this process."""
+    connections.settings = connections.configure_settings({SQLITE: dict(database), "default": dict(database)})
+    call_command("migrate", "resto", database=SQLITE, verbosity=0)
+
+
+def _measure_saves(folder: Path, postgresql: PostgreSQL, rounds: int) -> list[Row]:
+    prepared = postgresql.new_database() | {"OPTIONS": {"server_side_binding": True, "prepare_threshold": 0}}
+    databases = {SQLITE: _new_sqlite(folder), POSTGRESQL: postgresql.new_database(), PREPARED: prepared}
+    rows = []
+    with ExitStack() as stack:
+        hosts = stack.enter_context(serve(3))
+        processes = {}
+        for number, state in enumerate([OFF, *databases]):
+            settings = _settings(hosts, folder, f"{number}", databases.get(state))
+            processes[state] = stack.enter_context(Recording(settings))
+        for storage in ("Hybrid", "Distributed"):
+            calls = {state: partial(process.save, storage) for state, process in processes.items()}
+            samples = interleave(calls, rounds, WARM_UP)
+            rows += in_milliseconds(f"1 KB save, 3 hosts, {storage} with a record", samples)
     return rows
+
+
+def _settings(hosts: Hosts, folder: Path, name: str, database: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return those of a site with a master copy and hosts of its own, and the record in a database of its own, if there is one."""
+    configured = {
+        kind: {
+            "BACKEND": f"resto.storage.{kind}Storage",
+            "OPTIONS": {"hosts": [f"{hosts.scheme}://{address}/{kind}-{name}/" for address in hosts.addresses]},
+        }
+        for kind in ("Hybrid", "Distributed")
+    }
+    configured["Hybrid"]["OPTIONS"]["location"] = str(folder / f"master-{name}")
+    settings: dict[str, Any] = {"STORAGES": configured, "MEDIA_URL": "/"}
+    if database is None:
+        return settings
+    site = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / f"site-{name}.sqlite3")}
+    return settings | {"DATABASES": {"default": site, "record": dict(database)}, "RESTO_DATABASE": "record"}
 
 
 def recorded(state: str, call: Callable[[], object]) -> Callable[[], object]:

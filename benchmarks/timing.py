@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 from benchmarks.results import CPU, CPU_SECONDS, SECONDS, WALL, Row
 
 
-__all__ = ["Time", "in_seconds", "in_turn", "interleave", "timed"]
+__all__ = ["Time", "in_milliseconds", "in_seconds", "in_turn", "interleave", "timed"]
 
 WARM_UP = 2  # calls that are not counted: the first ones open connections
 
@@ -54,7 +54,11 @@ def in_turn(work: str, calls: Mapping[str, Callable[[], object]], rounds: int, w
     def taking(call: Callable[[], object]) -> Callable[[], Time]:
         return lambda: timed(call)
 
-    samples = interleave({rival: taking(call) for rival, call in calls.items()}, rounds, warm_up)
+    return in_milliseconds(work, interleave({rival: taking(call) for rival, call in calls.items()}, rounds, warm_up))
+
+
+def in_milliseconds(work: str, samples: Mapping[str, Sequence[Time]]) -> list[Row]:
+    """Make rows of times that are short."""
     return [
         Row.of(work, rival, {WALL: [time.wall * 1000 for time in times], CPU: [time.cpu * 1000 for time in times]})
         for rival, times in samples.items()

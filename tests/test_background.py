@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from resto import background
 from resto.background import Helper
 
 
@@ -88,6 +89,78 @@ def test_end_waits_for_the_call_that_is_under_way(helper):
     threading.Timer(0.01, helper_waits.set).start()
     helper.end()
     assert ended.is_set()
+
+
+def test_what_once_more_is_done_once_more_at_once(helper):
+    calls = []
+    end = helper.every(600, lambda: calls.append(threading.current_thread()), once_more=True)
+    [thread] = threads()
+    end()
+    assert calls == [thread]
+    assert not thread.is_alive()
+    end()
+    assert len(calls) == 1
+
+
+def test_so_it_is_at_the_end_of_the_process_and_nothing_else(helper):
+    calls = []
+    for name, once_more in {"first": True, "second": False, "third": True}.items():
+        helper.every(600, lambda name=name: calls.append(name), once_more=once_more)
+    assert not helper.has_ended
+    helper.end()
+    assert sorted(calls) == ["first", "third"]
+    assert helper.has_ended
+
+
+def test_so_it_is_if_it_is_under_way(helper):
+    began, calls = threading.Event(), []
+
+    def call():
+        calls.append(1)
+        began.set()
+        may_go_on.wait(60)
+
+    may_go_on = threading.Event()
+    end = helper.every(0.001, call, once_more=True)
+    assert began.wait(60)
+    threading.Timer(0.01, may_go_on.set).start()
+    end()
+    assert len(calls) == 2
+
+
+def test_what_is_called_may_end_itself(helper):
+    calls, ended = [], threading.Event()
+
+    def call():
+        calls.append(1)
+        end() if len(calls) == 1 else ended.set()
+
+    end = helper.every(0.1, call, once_more=True)
+    assert ended.wait(60)
+
+
+def test_nobody_waits_for_a_last_call_for_ever(helper, monkeypatch):
+    monkeypatch.setattr(background, "LAST_WAIT", 0.01)
+    may_go_on = threading.Event()
+    end = helper.every(600, lambda: may_go_on.wait(60), once_more=True)
+    [thread] = threads()
+    end()
+    assert thread.is_alive()
+    may_go_on.set()
+    thread.join(60)
+
+
+def test_where_there_can_be_no_thread_nothing_is_called(helper, monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    called = threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="new thread"):
+            helper.every(0.001, pytest.fail)
+    helper.every(0.001, called.set)
+    assert called.wait(60)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")

@@ -10,6 +10,8 @@ the master copy keeps these rules, each of which was found necessary by trying o
 4. Whoever writes to a host holds a lease, a drainer too. Else somebody else clears the row while a request is in flight.
 5. Grace: after a failure that may have been none, a row is left alone until the old request cannot arrive any more.
 
+Rows of hosts that have followed are removed a moment later (`resto.record.settled`).
+
 Without a master copy, a row does not say "may differ" but "has not followed this change", and which one it knows to be the last
 of the name. Hosts are then compared with each other, and seven more rules hold: see `resto.record.truth`.
 

@@ -9,6 +9,7 @@ from resto.record import leases, rows
 from resto.record.database import connected, outside_loops
 from resto.record.queries import OF_COMPARISONS, not_under_way, rows_in, under_way
 from resto.record.rows import Row, digest_of, in_parts
+from resto.record.settled import SETTLED
 
 
 __all__ = ["NOTHING", "Backlog", "backlog_of", "backlog_of_host", "rows_below", "rows_of_name", "rows_of_names"]
@@ -65,6 +66,7 @@ def backlog_of_host(storage: str, host: str) -> Backlog:
         storage: Alias of the storage in ``STORAGES``.
         host: The host as it stands in the settings of whoever has recorded it.
     """
+    SETTLED.remove()
     now = leases.clock()
     is_under_way = under_way(now)
     with connected() as connection:

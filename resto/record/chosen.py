@@ -11,6 +11,7 @@ from resto.record import leases, rests, rows
 from resto.record.database import connected, outside_loops
 from resto.record.queries import is_under_way, rows_in, under_way
 from resto.record.rests import delete_by_parts
+from resto.record.settled import SETTLED
 
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ def rows_of_file(storage: str, name: str) -> list[PendingFile]:
         storage: Alias of the storage.
         name: The file's name.
     """
+    SETTLED.remove()
     now = leases.clock()
     with connected() as connection:
         of_name = rows_in(connection).filter(key__in=[rows.digest_of(storage, name), ""])
@@ -154,6 +156,7 @@ def rows_of_file(storage: str, name: str) -> list[PendingFile]:
 
 
 def _pairs(storages: Sequence[str], hosts: Sequence[str]) -> list[tuple[str, str]]:
+    SETTLED.remove()
     return [(storage, host) for storage, host in rows.pairs(storages) if not hosts or host in hosts]
 
 

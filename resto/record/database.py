@@ -191,12 +191,8 @@ def outside_loops(function: Callable[P, T]) -> Callable[P, T]:
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
     """Return the event loop that runs in this thread; None if there is none, or Django blocks it."""
-    if os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
-        return None
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
+    loop = asyncio._get_running_loop()  # noqa: SLF001 - as `get_running_loop`, without an exception where there is none
+    return None if loop is None or os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE") else loop
 
 
 def in_thread_of_transaction(call: Callable[[], T]) -> T:

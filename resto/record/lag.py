@@ -8,6 +8,7 @@ from django.db.backends.utils import CursorWrapper
 from resto.record.database import execute
 from resto.record.identities import GONE, NEW
 from resto.record.rows import names_of_hosts
+from resto.record.settled import SETTLED
 
 
 __all__ = ["MOST", "Lag", "lag_of"]
@@ -47,6 +48,7 @@ def lag_of(storage: str, hosts: Sequence[str]) -> Lag:
         ConfigurationError: A table is missing.
         DatabaseError: It cannot be read.
     """
+    SETTLED.remove()
     statement, parameters = names_of_hosts(storage, hosts, MOST + 1)
     found = execute(f"{statement} UNION ALL {_LOST}", [*parameters, storage, GONE, NEW], _pairs)
     names: dict[str, list[str]] = {}

@@ -21,6 +21,7 @@ from resto.record import rows
 from resto.record.meaning import cause_of_refusal, is_done, may_still_land, problem_of, wanted_rest
 from resto.record.rests import MAX_DOUBLINGS, Reached, durations, hasten, lease_seconds
 from resto.record.rows import Row, in_parts
+from resto.record.settled import SETTLED
 
 
 __all__ = [
@@ -70,6 +71,7 @@ class Lease:
         created: When its rows were opened, as they say.
         in_doubt: Whether hosts may have carried out what was sent to them before, although they gave no answer in time.
         staying: Hosts whose rows stay even if they have followed, as they have lost their files, and may get them back; and why.
+        settles_later: Whether rows of hosts that have followed may stay for a moment; see `resto.record.settled`.
     """
 
     def __init__(self, token: str, hosts: Iterable[str], attempts: int = 0, rests_until: float = 0.0) -> None:
@@ -86,6 +88,7 @@ class Lease:
         self.created = 0.0
         self.in_doubt = False
         self.staying: dict[str, str] = {}
+        self.settles_later = False
         self._lock = threading.Lock()
         self.seconds = lease_seconds()
         self._renewed = monotonic()
@@ -121,8 +124,10 @@ class Lease:
         passed = began - self._renewed
         if passed <= self.seconds / 3:
             return
+        # Those of hosts that have followed may be left over, and say nothing of the others.
+        mine = self._mine if self._taken else self._mine | {"host IN %s": [*self._hosts]}
         try:
-            held = rows.update(self._mine, quiet_until=now + self.seconds, due=now + self.seconds)
+            held = rows.update(mine, quiet_until=now + self.seconds, due=now + self.seconds)
         except DatabaseError as error:
             if passed > self.seconds * 2 / 3:
                 raise LeaseLostError("the record cannot be reached to renew the lease") from error
@@ -155,8 +160,7 @@ class Lease:
                 for outcome in failed:
                     self._put_back(outcome)
                 if done:
-                    mine = self._mine | ({"host IN %s": done} if self._hosts or failed else {})
-                    self._clear(mine, len(done))
+                    self._clear(done, has_failed=bool(failed))
             is_recorded = True
             _hasten_again(done)
         except (DatabaseError, ConfigurationError, LeaseLostError):
@@ -168,12 +172,15 @@ class Lease:
     def _is_done(self, outcome: Outcome) -> bool:
         return is_done(outcome) and outcome.host not in self.staying
 
-    def _clear(self, mine: dict[str, Any], hosts: int) -> None:
+    def _clear(self, hosts: list[str], *, has_failed: bool) -> None:
+        mine = self._mine | ({"host IN %s": hosts} if self._hosts or has_failed else {})
         if self._rests_until > clock():
             rows.update(mine, quiet_until=self._rests_until, due=self._rests_until)
         elif self._latest is None:
-            rows.delete(mine)
-        elif rows.delete(mine | {"latest IN %s": [*self._latest]}) < hosts:
+            # Where a host has failed, the others must not look as if they were behind, too.
+            if has_failed or not self.settles_later or not SETTLED.take(self.token, hosts):
+                rows.delete(mine)
+        elif rows.delete(mine | {"latest IN %s": [*self._latest]}) < len(hosts):
             _put_back_now(mine)
 
     def _put_back(self, outcome: Outcome) -> None:

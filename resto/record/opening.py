@@ -26,6 +26,7 @@ def open_lease(storage: str, hosts: Sequence[str], name: str, *, present: bool) 
         DatabaseError: It could not be recorded, and nothing must be changed.
     """
     lease = Lease(secrets.token_hex(16), hosts)
+    lease.settles_later = True
     insert_rows(lease, storage, hosts, name, present=present)
     return lease
 

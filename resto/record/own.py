@@ -23,9 +23,13 @@ class OwnConnection:
     Whoever has the turn waits for the database only, never for another thread, so that all get their turn. A fork waits for the end
     of the turn: a child that is forked while a thread is within SQLite inherits its locks for ever. Servers that load the site
     before they fork do that.
+
+    Attributes:
+        before_closing: Called before a connection of Django's is closed that could be used once more.
     """
 
     def __init__(self) -> None:
+        self.before_closing: Callable[[], None] = _nothing
         self._of_the_parent: list[BaseDatabaseWrapper] = []
         self._begin()
 
@@ -110,6 +114,8 @@ class OwnConnection:
 
         @wraps(method)
         def both() -> None:
+            if name == "close" and _is_usable(caller):
+                self.before_closing()
             method()
             # Somebody who uses it does the same at the end of the turn.
             if self._turn.acquire(blocking=False):
@@ -135,6 +141,14 @@ class OwnConnection:
             # Not closed: that would say goodbye in the name of the parent, whose connection it still is.
             self._of_the_parent.append(self._connection)
         self._begin()
+
+
+def _nothing() -> None:
+    pass
+
+
+def _is_usable(connection: BaseDatabaseWrapper) -> bool:
+    return connection.connection is not None and not (connection.in_atomic_block or connection.errors_occurred)
 
 
 def _own_settings(alias: str) -> dict[str, Any]:

@@ -5,28 +5,17 @@ host, or in the database. Without any one of the rules of `resto.record.leases`,
 """
 
 import logging
-import tempfile
-from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from unittest.mock import ANY
 
 import pytest
-from django.core.files.base import ContentFile
-from django.core.files.storage import storages
-from django.test import override_settings
 from hypothesis import HealthCheck, Phase, example, find, given, settings
 from hypothesis import strategies as st
 
-from kit.staging import UnorderedExecutor
-from kit.world import (
-    World,
-    WorldTransport,
-    live_in,
-    pause_at_the_master_copy,
-)
+from kit.mastered import GRACE, LEASE, opened, write
 from resto.courses import course_of
-from resto.exceptions import RemoteFileNotFoundError, ReplicationError
+from resto.exceptions import RemoteFileNotFoundError
 from resto.master.copy import MasterCopy
 from resto.models import Pending
 from resto.record import changes, database, leases, rows
@@ -44,9 +33,6 @@ def _quiet(caplog):
 
 BUDGET = settings.default.max_examples
 
-LEASE, GRACE = 300, 60
-
-
 SCRIPTS = st.lists(st.sampled_from(["save", "delete", "append"]), min_size=1, max_size=2)
 SCENARIOS = st.fixed_dictionaries(
     {
@@ -62,57 +48,9 @@ SCENARIOS = st.fixed_dictionaries(
 )
 
 
-@contextmanager
-def opened(scenario, monkeypatch):
-    """Open the world of a scenario."""
-    world = World(scenario)
-    with ExitStack() as stack:
-        location = stack.enter_context(tempfile.TemporaryDirectory())
-        (Path(location) / "other").touch()  # else it could be a mount point
-        options = {
-            "location": location,
-            "transport": WorldTransport,
-            "transport_options": {"world": world},
-            "executor": UnorderedExecutor,
-            "allow_overwrite": True,
-            "fatal_exceptions": scenario["fatal"],
-        }
-        storage_settings = {"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": options}}
-        stack.enter_context(
-            override_settings(
-                RESTO_MEDIA_HOSTS=["host"], STORAGES=storage_settings, RESTO_LEASE=LEASE, RESTO_GRACE=GRACE
-            )
-        )
-        patch = stack.enter_context(monkeypatch.context())
-        live_in(world, patch)
-        pause_at_the_master_copy(patch, world)
-        storage = storages["default"]
-        assert storage.problems() == []
-        if scenario["behind"]:  # the host has missed something, and that is due
-            (Path(location) / "a").write_bytes(b"old")
-            storage.open_lease("a", ("host",), present=True).release(0)
-        yield world, location
-
-
 def play(scenario, monkeypatch):
     """Play a scenario until all is quiet; return the master copy, the host, and how many rows are left."""
     with opened(scenario, monkeypatch) as (world, location):
-
-        def write(number, script):
-            storage = storages["default"]
-            for step, action in enumerate(script):
-                content = b"%d%d" % (number, step)
-                try:
-                    if action == "save":
-                        storage.save("a", ContentFile(content))
-                    elif action == "delete":
-                        storage.delete("a")
-                    else:
-                        with storage.open("a", "ab") as file:
-                            file.write(content)
-                except (ReplicationError, OSError):
-                    pass  # the caller knows
-
         first, second = scenario["scripts"]
         world.play_out(
             scenario, [partial(write, 1, first), partial(write, 2, second)], drain, rounds=6, pause=LEASE + GRACE

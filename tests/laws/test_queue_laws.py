@@ -184,6 +184,16 @@ def believe_a_size_although_something_is_pending(patch):
     patch.setattr(claims, "adopt_lease", adopt)
 
 
+def remove_rows_that_must_rest(patch):
+    clear = leases.Lease._clear
+
+    def clear_at_once(self, *args, **options):
+        self._rests_until = 0
+        clear(self, *args, **options)
+
+    patch.setattr(leases.Lease, "_clear", clear_at_once)
+
+
 QUIET = {
     "script": ["save", "delete"],
     "queue": [],
@@ -219,6 +229,11 @@ BREAKING = {
     ),
     believe_a_size_although_something_is_pending: (
         QUIET | {"script": ["save", "save"], "deliveries": ([0, 1], [])},
+        (WRITER, WORKER),
+        (4, 12),
+    ),
+    remove_rows_that_must_rest: (
+        QUIET | {"deliveries": ([0, 1, 2], []), "faults": [2]},
         (WRITER, WORKER),
         (4, 12),
     ),

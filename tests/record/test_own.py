@@ -195,6 +195,20 @@ def test_thread_of_the_site_keeps_its_connection_until_it_closes_it(sessions, ag
 
 
 @SERVERS
+def test_connection_that_is_about_to_be_closed_can_be_used_once_more(sessions, monkeypatch):
+    usable = []
+    monkeypatch.setattr(OWN, "before_closing", lambda: usable.append(Pending.objects.count()))
+    open_lease("a", ("media-1",))
+    connection.close()
+    connection.close()
+    assert usable == [1]
+    open_lease("b", ("media-1",))
+    connection.errors_occurred = True  # it may not be usable
+    connection.close()
+    assert usable == [1]
+
+
+@SERVERS
 @pytest.mark.parametrize("seconds", [0, 3600])
 def test_restarted_database_costs_no_file_if_connections_are_checked(sessions, age, seconds):
     age(seconds, CONN_HEALTH_CHECKS=True)
