@@ -1,8 +1,8 @@
 """Python processes that are forks of one which has imported what most of them need: else that is most of what they do.
 
 `start` takes what stands after ``python`` on a command line, and returns what `subprocess.Popen` would, as far as tests need
-it; `write_python` writes a program that does the same for shells. What Python itself reads from its environment when it starts
-does not count, but for ``PYTHONPATH``.
+it; `write_python` writes a program that does the same for shells, and `python` is such a program. What Python itself reads from
+its environment when it starts does not count, but for ``PYTHONPATH``; nor do its options, but for ``-W`` and one word.
 """
 
 import atexit
@@ -10,19 +10,22 @@ import contextlib
 import functools
 import gc
 import importlib
+import io
 import json
 import os
 import runpy
 import secrets
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from kit.servers import clean_environment
 
@@ -184,22 +187,36 @@ def run(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], 
 
 
 PYTHON = """#!{python} -IS
-import json, os, socket, sys
-if sys.argv[1:2] not in (["-c"], ["-m"]) and not os.path.isfile(sys.argv[1]):
+import json, os, signal, socket, sys
+if sys.argv[1] not in ("-c", "-m", "-W") and not os.path.isfile(sys.argv[1]):
     os.execv({python!r}, sys.argv)
 request = {{"arguments": sys.argv[1:], "folder": os.getcwd(), "environment": dict(os.environ)}}
 with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
     channel.connect({address!r})
     socket.send_fds(channel, [json.dumps(request).encode()], [0, 1, 2])
-    channel.recv(100)
-    sys.exit(int(channel.recv(100)))
+    number = int(channel.recv(100))
+    for passed_on in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(passed_on, lambda signum, frame: os.kill(number, signum))
+    status = int(channel.recv(100))
+    for passed_on in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(passed_on, signal.SIG_IGN)
+    sys.exit(status)
 """
 
 
 def write_python(path: Path) -> None:
-    """Write a program that does what ``python`` does, in a fork; one that is killed does not outlive it."""
+    """Write a program that does what ``python`` does, in a fork: it passes signals on, and one that is killed takes it along."""
     path.write_text(PYTHON.format(python=sys.executable, address=_address()))
     path.chmod(0o755)
+
+
+@functools.cache
+def python() -> str:
+    """Return the path of such a program, which stays as long as this process."""
+    folder = Path(tempfile.mkdtemp(prefix="resto-python-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    write_python(folder / "python")
+    return str(folder / "python")
 
 
 @functools.cache
@@ -305,11 +322,22 @@ def _become(request: dict[str, Any], files: list[int]) -> list[str]:
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
+    # These may be pipes where those before were files.
+    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8")
+    sys.stdout, sys.stderr = _unbuffered(1, "strict"), _unbuffered(2, "backslashreplace")
     return list(request["arguments"])
+
+
+def _unbuffered(number: int, errors: str) -> io.TextIOWrapper:
+    file = cast("BinaryIO", io.FileIO(number, "w", closefd=False))
+    return io.TextIOWrapper(file, encoding="utf-8", errors=errors, write_through=True)
 
 
 def _run(arguments: list[str]) -> None:
     """Do what ``python`` does with these arguments."""
+    if arguments[0] == "-W":
+        warnings.simplefilter(arguments[1])  # type: ignore[arg-type]
+        arguments = arguments[2:]
     if arguments[0] == "-m":
         sys.argv[1:] = arguments[2:]
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)

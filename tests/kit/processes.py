@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from kit import forks
 from kit.documents import ROOT
 
 
@@ -52,7 +53,8 @@ def start(
     """
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     environment.pop("DJANGO_SETTINGS_MODULE", None)
-    command = [*within, sys.executable, "-c", SITE + program, url, str(media), *arguments]
+    python = [*within, sys.executable] if within else [forks.python()]
+    command = [*python, "-c", SITE + program, url, str(media), *arguments]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, **options)
 
 
