@@ -7,6 +7,7 @@ its environment when it starts does not count, but for ``PYTHONPATH``; nor do it
 
 import atexit
 import contextlib
+import errno
 import functools
 import gc
 import importlib
@@ -113,6 +114,7 @@ IMPORTED = (
     "tracemalloc",
 )
 LARGEST = 100_000  # bytes of a request
+STAY = b"stay"  # as long as the connection over which this comes
 
 
 class Fork:
@@ -221,20 +223,43 @@ def python() -> str:
 
 @functools.cache
 def _address() -> str:
-    """Start the process that forks; return where it takes requests. It ends when this process does."""
-    address = f"\0resto-forks-{secrets.token_hex(8)}"  # no file
+    """Return where a process that forks takes requests: one for all processes of xdist, which ends when they have."""
+    address = f"\0resto-forks-{os.environ.get('PYTEST_XDIST_TESTRUNUID') or secrets.token_hex(8)}"  # no file
+    user = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    while True:
+        process = _start_at(address)
+        with contextlib.suppress(ConnectionRefusedError):  # it has just ended
+            user.connect(address)
+            user.send(STAY)
+            break
+    atexit.register(_leave, user, process)
+    return address
+
+
+def _start_at(address: str) -> subprocess.Popen[bytes] | None:
+    """Start the process that forks; return None if there is one."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        listener.bind(address)
+        try:
+            listener.bind(address)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return None
         listener.listen()
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "kit.forks", str(listener.fileno())],
-            stdin=subprocess.PIPE,  # its end tells that ours has come
+            stdin=subprocess.DEVNULL,
             env=clean_environment() | {"PYTHONPATH": str(TESTS), "PYTHONUNBUFFERED": "1"},
             pass_fds=[listener.fileno()],
             start_new_session=True,
         )
-    atexit.register(process.communicate)
-    return address
+
+
+def _leave(user: socket.socket, process: subprocess.Popen[bytes] | None) -> None:
+    """Use it no more; whoever has started it waits until nobody else does either."""
+    user.close()
+    if process is not None:
+        process.wait()
 
 
 # In the process that forks.
@@ -285,21 +310,27 @@ class _Children:
 
 def _serve(listener: socket.socket) -> list[str]:
     """Fork until nobody can ask for it any more; return in the fork, with what it has to do."""
-    children = _Children()
+    children, users = _Children(), set[socket.socket]()
     while True:
-        ready, _, _ = select.select([sys.stdin, listener, *children.readable()], [], [])
-        if sys.stdin in ready:
-            raise SystemExit
+        ready, _, _ = select.select([listener, *users, *children.readable()], [], [])
         for found in ready:
-            if found is not listener:
+            if found in users:
+                users.remove(found)
+                found.close()
+                if not users:
+                    raise SystemExit
+            elif found is not listener:
                 children.look(found)
-            elif (arguments := _fork(listener.accept()[0], children)) is not None:
+            elif (arguments := _fork(listener.accept()[0], children, users)) is not None:
                 return arguments
 
 
-def _fork(channel: socket.socket, children: _Children) -> list[str] | None:
+def _fork(channel: socket.socket, children: _Children, users: set[socket.socket]) -> list[str] | None:
     """Read a request, and fork; return the arguments in the fork."""
     message, files, _, _ = socket.recv_fds(channel, LARGEST, 3)
+    if message == STAY:
+        users.add(channel)
+        return None
     pid = os.fork()
     if pid:
         children.add(pid, channel)
@@ -307,6 +338,8 @@ def _fork(channel: socket.socket, children: _Children) -> list[str] | None:
             os.close(file)
         return None
     children.close()
+    for user in users:
+        user.close()
     with channel:
         os.setsid()
         channel.send(str(os.getpid()).encode())  # not before one can kill it with its children
