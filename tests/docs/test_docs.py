@@ -67,7 +67,7 @@ def python(tmp_path_factory):
     """A folder with a Python, and programs in it, whose processes need not import Django first."""
     folder = tmp_path_factory.mktemp("python")
     forks.write_python(folder / "python")
-    for name in ("celery", "rq"):
+    for name in ("celery", "django-admin", "rq"):
         (folder / name).write_text(f'#!/bin/sh\nexec {folder}/python {VENV_PROGRAMS}/{name} "$@"\n')
         (folder / name).chmod(0o755)
     return folder
