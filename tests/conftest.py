@@ -102,7 +102,8 @@ def pytest_collection_modifyitems(items):
 
 # What takes seconds to start, by what is in the identifiers of the tests that share it: one process runs them all.
 BROWSER = ["test_live_site.py", "test_servers_browser.py", "test_live_page.py", "play/test_views.py"]
-SHARED = {"rabbitmq": "RabbitMQ", **dict.fromkeys(BROWSER, "browser")}
+DATABASES = ["postgresql", "mariadb"]
+SHARED = {"rabbitmq": "RabbitMQ", **dict.fromkeys(DATABASES, "databases"), **dict.fromkeys(BROWSER, "browser")}
 
 
 class Scheduling(LoadFileScheduling):
