@@ -45,7 +45,7 @@ def start(resto_server_factory, media):
     server, started = resto_server_factory(), []
 
     def start_one(*arguments):
-        process = processes.start(PROGRAM, server.url, media, *arguments, stderr=subprocess.PIPE)
+        process = processes.start(PROGRAM, server.url, media, *arguments, forked=True, stderr=subprocess.PIPE)
         started.append(process)
         assert process.stdout.readline() == "Watching the record.\n", process.communicate()
         return process
