@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from _pytest.runner import runtestprotocol
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
@@ -33,55 +34,76 @@ pytest_plugins = ["kit.servers", "kit.brokers", "kit.browser", "kit.recognized",
 
 # `make explore` has thousands of examples of each.
 settings.register_profile(
-    "default", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    "default", deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 settings.register_profile("explore", settings.get_profile("default"), max_examples=5_000, deadline=timedelta(minutes=1))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 # Those that take longest come first, the longest before all: what begins last is what everybody waits for in the end.
+TESTS = Path(__file__).parent
 LONG = [
-    "test_live_queues",
-    "test_docs",
-    "test_failures",
-    "test_live_site",
-    "test_live_record",
-    "test_limits",
-    "test_benchmarks",
-    "test_plugins_example",
-    "test_on_call",
-    "test_database",
-    "test_servers_outside",
-    "test_storage",
-    "test_servers_browser",
-    "test_sync",
-    "test_capabilities",
-    "test_contract",
-    "test_probe",
-    "test_two_versions",
-    "test_truth_laws",
-    "test_known_users",
-    "test_connection",
-    "test_sensitive",
-    "test_laws",
-    "test_requests_wire",
-    "test_plans",
-    "test_own",
-    "test_rq",
-    "test_background",
-    "test_plugins",
-    "test_demo",
+    "docs/test_docs.py",
+    "workers/test_live_queues.py",
+    "sites/test_live_site.py",
+    "transports/test_contract.py",
+    "storage/test_failures.py",
+    "testing/play/test_views.py",
+    "test_plugins_example.py",
+    "management/test_watching.py",
+    "sites/test_live_record.py",
+    "test_benchmarks.py",
+    "sites/test_boxes.py",
+    "transports/test_limits.py",
+    "storage/test_belief.py",
+    "transports/test_chunks.py",
+    "storage/test_instructions.py",
+    "record/test_database.py",
+    "sites/test_own_suite.py",
+    "sites/test_two_versions.py",
+    "sites/test_django_suite.py",
+    "transports/test_http.py",
+    "storage/test_distributed.py",
+    "testing/test_demo.py",
+    "testing/play/test_main.py",
+    "storage/test_adopting.py",
+    "docs/test_on_call.py",
+    "sites/test_known_users.py",
+    "laws/test_torture.py",
+    "laws/test_identity_laws.py",
+    "laws/test_pending_laws.py",
+    "laws/test_truth_laws.py",
+    "docs/test_capabilities.py",
+    "management/commands/test_resto_sync.py",
+    "record/test_plans.py",
+    "page/test_live_page.py",
+    "docs/test_servers_browser.py",
+    "docs/test_servers_outside.py",
+    "metrics/test_apps.py",
+    "workers/test_jobs_record.py",
+    "record/test_wishes.py",
+    "storage/test_storage.py",
+    "record/test_runs.py",
+    "record/test_own.py",
+    "test_sensitive.py",
+    "transports/test_requests_wire.py",
+    "docs/test_reference.py",
+    "testing/test_plugin.py",
+    "test_start.py",
+    "test_misconfigurations.py",
 ]
+assert [name for name in LONG if not (TESTS / name).exists()] == [], "these have other names now"
 
 
 def pytest_collection_modifyitems(items):
-    order = {stem: number for number, stem in enumerate(LONG)}
-    items.sort(key=lambda item: order.get(item.path.stem, len(LONG)))
+    order = {TESTS / name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path, len(LONG)))
 
 
 # What takes seconds to start, by what is in the identifiers of the tests that share it: one process runs them all.
-BROWSER = ["test_live_site.py", "test_servers_browser.py", "test_live_page.py"]
-SHARED = {"rabbitmq": "RabbitMQ", **dict.fromkeys(BROWSER, "browser")}
+BROWSER = ["test_live_site.py", "test_servers_browser.py", "test_live_page.py", "play/test_views.py"]
+DATABASES = ["postgresql", "mariadb"]
+SHARED = {"rabbitmq": "RabbitMQ", **dict.fromkeys(DATABASES, "databases"), **dict.fromkeys(BROWSER, "browser")}
 
 
 class Scheduling(LoadFileScheduling):
@@ -95,6 +117,17 @@ class Scheduling(LoadFileScheduling):
 @pytest.hookimpl(optionalhook=True)  # of xdist
 def pytest_xdist_make_scheduler(config, log):
     return Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    """Let a process of xdist report once of a test that has passed, and not five times: there are more than ten thousand."""
+    if not hasattr(item.config, "workerinput") or item.config.option.durations is not None:
+        return None
+    for report in runtestprotocol(item, log=False, nextitem=nextitem):
+        if report.when == "call" or not report.passed:
+            item.ihook.pytest_runtest_logreport(report=report)
+    return True
 
 
 @pytest.hookimpl(wrapper=True)

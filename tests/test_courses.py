@@ -115,17 +115,22 @@ def test_interrupted_course_is_closed(line):
 
     def course():
         try:
-            timer.start()
-            yield soon(near)
+            yield soon(near, 60)
         except GeneratorExit:
             log.append("closed")
             raise
 
-    timer = threading.Timer(0.05, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT])
+    def interrupt():
+        while inspect.getgeneratorstate(begun) != inspect.GEN_SUSPENDED:
+            time.sleep(0.01)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
     begun = course()
+    thread = threading.Thread(target=interrupt)
+    thread.start()
     with pytest.raises(KeyboardInterrupt):
         finish(begun)
-    timer.join()
+    thread.join()
     assert log == ["closed"]
     assert inspect.getgeneratorstate(begun) == inspect.GEN_CLOSED
 

@@ -51,11 +51,15 @@ IMMEDIATE = f"{tasks.task_backends.__module__}.backends.immediate.ImmediateBacke
 
 
 def combinations():
-    """Yield storage, executor, transport and kind of server; the record, and what is not in STORAGES, with one kind."""
+    """Yield storage, executor, transport and kind of server; the record, and what is not in STORAGES, with one kind.
+
+    Each executor is always tried with one kind of server, and each kind of server with one executor.
+    """
     for storage, executor, transport, kind in itertools.product(STORAGES, EXECUTORS, TRANSPORTS, KINDS):
         name = "-".join([storage.replace(", ", "-").replace(" ", "-"), executor, transport, kind])
+        marks = () if kind == "nginx-dav" or executor == "thread" else pytest.mark.long
         if "," not in storage or kind == "nginx-dav":
-            yield pytest.param(storage, executor, transport, kind, id=name)
+            yield pytest.param(storage, executor, transport, kind, id=name, marks=marks)
         if "," not in storage and kind == "nginx-dav":
             yield pytest.param(storage, executor, transport, kind, id=f"{name}-recorded", marks=RECORDED)
 

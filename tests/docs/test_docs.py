@@ -27,6 +27,7 @@ from kit.documents import (
     start_servers,
     without_blocks,
 )
+from kit.servers import VENV_PROGRAMS
 from resto import exceptions, health, names
 from resto.executors import thread
 from resto.settings import DEFAULTS
@@ -63,9 +64,12 @@ pytest_plugins = ["kit.packages"]
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory):
-    """A folder with a Python whose processes need not import Django first."""
+    """A folder with a Python, and programs in it, whose processes need not import Django first."""
     folder = tmp_path_factory.mktemp("python")
     forks.write_python(folder / "python")
+    for name in ("celery", "django-admin", "rq"):
+        (folder / name).write_text(f'#!/bin/sh\nexec {folder}/python {VENV_PROGRAMS}/{name} "$@"\n')
+        (folder / name).chmod(0o755)
     return folder
 
 

@@ -37,6 +37,7 @@ FLAGS = (
     "--disable-breakpad",  # its crash handler outlives it
 )
 DEADLINE = 50  # seconds
+WINDOW = 1000, 700  # pixels
 
 
 def require_browser() -> None:
@@ -83,7 +84,8 @@ def session_browser() -> Iterator[Chrome]:
 
 @pytest.fixture
 def browser(session_browser: Chrome) -> Chrome:
-    """The session's browser; it has forgotten who was logged in."""
+    """The session's browser; it has forgotten who was logged in, and how large it was."""
+    session_browser.set_window_size(*WINDOW)
     session_browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
     return session_browser
 

@@ -330,7 +330,11 @@ class Reader:
         assert not expected
         self.stop_workers()
         self.workers.append(
-            Worker(["bash", "-c", f"exec env {self.substitute(command)}"], self.directory, self.environment())
+            Worker(
+                ["bash", "-c", f"exec env {self.substitute(command)}"],
+                self.directory,
+                self.environment(programs=self.programs),
+            )
         )
         self.workers[-1].wait_for(next(ready for name, ready in READY.items() if name in command))
 

@@ -1,28 +1,32 @@
 """Python processes that are forks of one which has imported what most of them need: else that is most of what they do.
 
 `start` takes what stands after ``python`` on a command line, and returns what `subprocess.Popen` would, as far as tests need
-it; `write_python` writes a program that does the same for shells. What Python itself reads from its environment when it starts
-does not count, but for ``PYTHONPATH``.
+it; `write_python` writes a program that does the same for shells, and `python` is such a program. What Python itself reads from
+its environment when it starts does not count, but for ``PYTHONPATH``; nor do its options, but for ``-W`` and one word.
 """
 
 import atexit
 import contextlib
+import errno
 import functools
 import gc
 import importlib
+import io
 import json
 import os
 import runpy
 import secrets
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from kit.servers import clean_environment
 
@@ -110,6 +114,7 @@ IMPORTED = (
     "tracemalloc",
 )
 LARGEST = 100_000  # bytes of a request
+STAY = b"stay"  # as long as the connection over which this comes
 
 
 class Fork:
@@ -184,40 +189,77 @@ def run(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], 
 
 
 PYTHON = """#!{python} -IS
-import json, os, socket, sys
-if sys.argv[1:2] not in (["-c"], ["-m"]) and not os.path.isfile(sys.argv[1]):
+import json, os, signal, socket, sys
+if sys.argv[1] not in ("-c", "-m", "-W") and not os.path.isfile(sys.argv[1]):
     os.execv({python!r}, sys.argv)
 request = {{"arguments": sys.argv[1:], "folder": os.getcwd(), "environment": dict(os.environ)}}
 with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
     channel.connect({address!r})
     socket.send_fds(channel, [json.dumps(request).encode()], [0, 1, 2])
-    channel.recv(100)
-    sys.exit(int(channel.recv(100)))
+    number = int(channel.recv(100))
+    for passed_on in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(passed_on, lambda signum, frame: os.kill(number, signum))
+    status = int(channel.recv(100))
+    for passed_on in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(passed_on, signal.SIG_IGN)
+    sys.exit(status)
 """
 
 
 def write_python(path: Path) -> None:
-    """Write a program that does what ``python`` does, in a fork; one that is killed does not outlive it."""
+    """Write a program that does what ``python`` does, in a fork: it passes signals on, and one that is killed takes it along."""
     path.write_text(PYTHON.format(python=sys.executable, address=_address()))
     path.chmod(0o755)
 
 
 @functools.cache
+def python() -> str:
+    """Return the path of such a program, which stays as long as this process."""
+    folder = Path(tempfile.mkdtemp(prefix="resto-python-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    write_python(folder / "python")
+    return str(folder / "python")
+
+
+@functools.cache
 def _address() -> str:
-    """Start the process that forks; return where it takes requests. It ends when this process does."""
-    address = f"\0resto-forks-{secrets.token_hex(8)}"  # no file
+    """Return where a process that forks takes requests: one for all processes of xdist, which ends when they have."""
+    address = f"\0resto-forks-{os.environ.get('PYTEST_XDIST_TESTRUNUID') or secrets.token_hex(8)}"  # no file
+    user = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    while True:
+        process = _start_at(address)
+        with contextlib.suppress(ConnectionRefusedError):  # it has just ended
+            user.connect(address)
+            user.send(STAY)
+            break
+    atexit.register(_leave, user, process)
+    return address
+
+
+def _start_at(address: str) -> subprocess.Popen[bytes] | None:
+    """Start the process that forks; return None if there is one."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        listener.bind(address)
+        try:
+            listener.bind(address)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return None
         listener.listen()
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "kit.forks", str(listener.fileno())],
-            stdin=subprocess.PIPE,  # its end tells that ours has come
+            stdin=subprocess.DEVNULL,
             env=clean_environment() | {"PYTHONPATH": str(TESTS), "PYTHONUNBUFFERED": "1"},
             pass_fds=[listener.fileno()],
             start_new_session=True,
         )
-    atexit.register(process.communicate)
-    return address
+
+
+def _leave(user: socket.socket, process: subprocess.Popen[bytes] | None) -> None:
+    """Use it no more; whoever has started it waits until nobody else does either."""
+    user.close()
+    if process is not None:
+        process.wait()
 
 
 # In the process that forks.
@@ -268,21 +310,27 @@ class _Children:
 
 def _serve(listener: socket.socket) -> list[str]:
     """Fork until nobody can ask for it any more; return in the fork, with what it has to do."""
-    children = _Children()
+    children, users = _Children(), set[socket.socket]()
     while True:
-        ready, _, _ = select.select([sys.stdin, listener, *children.readable()], [], [])
-        if sys.stdin in ready:
-            raise SystemExit
+        ready, _, _ = select.select([listener, *users, *children.readable()], [], [])
         for found in ready:
-            if found is not listener:
+            if found in users:
+                users.remove(found)
+                found.close()
+                if not users:
+                    raise SystemExit
+            elif found is not listener:
                 children.look(found)
-            elif (arguments := _fork(listener.accept()[0], children)) is not None:
+            elif (arguments := _fork(listener.accept()[0], children, users)) is not None:
                 return arguments
 
 
-def _fork(channel: socket.socket, children: _Children) -> list[str] | None:
+def _fork(channel: socket.socket, children: _Children, users: set[socket.socket]) -> list[str] | None:
     """Read a request, and fork; return the arguments in the fork."""
     message, files, _, _ = socket.recv_fds(channel, LARGEST, 3)
+    if message == STAY:
+        users.add(channel)
+        return None
     pid = os.fork()
     if pid:
         children.add(pid, channel)
@@ -290,6 +338,8 @@ def _fork(channel: socket.socket, children: _Children) -> list[str] | None:
             os.close(file)
         return None
     children.close()
+    for user in users:
+        user.close()
     with channel:
         os.setsid()
         channel.send(str(os.getpid()).encode())  # not before one can kill it with its children
@@ -305,11 +355,22 @@ def _become(request: dict[str, Any], files: list[int]) -> list[str]:
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
+    # These may be pipes where those before were files.
+    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8")
+    sys.stdout, sys.stderr = _unbuffered(1, "strict"), _unbuffered(2, "backslashreplace")
     return list(request["arguments"])
+
+
+def _unbuffered(number: int, errors: str) -> io.TextIOWrapper:
+    file = cast("BinaryIO", io.FileIO(number, "w", closefd=False))
+    return io.TextIOWrapper(file, encoding="utf-8", errors=errors, write_through=True)
 
 
 def _run(arguments: list[str]) -> None:
     """Do what ``python`` does with these arguments."""
+    if arguments[0] == "-W":
+        warnings.simplefilter(arguments[1])  # type: ignore[arg-type]
+        arguments = arguments[2:]
     if arguments[0] == "-m":
         sys.argv[1:] = arguments[2:]
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from kit import forks
 from kit.documents import ROOT
 
 
@@ -38,7 +39,13 @@ execute_from_command_line(["manage.py", "migrate", "--verbosity", "0"])
 
 
 def start(
-    program: str, url: str, media: Path, *arguments: str, within: Sequence[str] = (), **options: Any
+    program: str,
+    url: str,
+    media: Path,
+    *arguments: str,
+    within: Sequence[str] = (),
+    forked: bool = False,
+    **options: Any,
 ) -> "subprocess.Popen[str]":
     """Start a program on a site with one host; it finds ``url``, ``media`` and ``arguments`` under these names.
 
@@ -48,11 +55,12 @@ def start(
         media: The directory of the master copy.
         *arguments: For the program.
         within: The command that starts the command that it is given.
+        forked: Whether the program runs in a fork, to which signals come a moment later.
         **options: Of the process.
     """
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     environment.pop("DJANGO_SETTINGS_MODULE", None)
-    command = [*within, sys.executable, "-c", SITE + program, url, str(media), *arguments]
+    command = [*within, forks.python() if forked else sys.executable, "-c", SITE + program, url, str(media), *arguments]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, **options)
 
 

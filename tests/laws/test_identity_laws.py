@@ -312,8 +312,8 @@ BREAKING = {
     keep_the_directory_open: SAVE | {"script": ["save", "move", "save"], "operator": [], "schedule": [0]},
     forget_what_may_have_been_written: SAVE
     | {"script": ["delete", "save"], "operator": ["empty", "restore"], "schedule": [0] * 20 + [1] * 3 + [0] * 3 + [1]},
-    take_the_same_content_for_the_same_file: DRAIN | {"schedule": [0] + [1] * 30 + [0] * 3 + [1] + [0] * 3},
-    prove_before_looking: DRAIN | {"schedule": [0] + [1] * 26 + [0] * 3 + [1] + [0] * 3},
+    take_the_same_content_for_the_same_file: DRAIN | {"schedule": [0] + [1] * 32 + [0] * 3 + [1] + [0] * 3},
+    prove_before_looking: DRAIN | {"schedule": [0] + [1] * 28 + [0] * 3 + [1] + [0] * 3},
 }
 
 

@@ -148,7 +148,9 @@ BREAKING = {
     | {"behind": True, "scripts": (["save"], ["save"]), "times": [5], "arrives": [False, False, True, False]}
     | {"faults": [2, 2], "schedule": [2] * 9 + [3] * 11 + [2] * 11 + [0] * 5},
     leave_no_grace: QUIET | ONE_EACH | {"faults": [2]},
-    believe_the_size: QUIET | ONE_EACH | {"faults": [0, 2]},
+    believe_the_size: QUIET
+    | {"scripts": (["save", "save"], ["save", "save"]), "faults": [0, 3]}
+    | {"schedule": [0] * 9 + [1] * 2 + [2] * 2 + [4] * 3 + [0] * 3 + [3]},
 }
 
 

@@ -2,10 +2,10 @@
 
 import json
 import subprocess
-import sys
 
 import pytest
 
+from kit import forks
 from resto.exceptions import ConfigurationError
 from resto.metrics import without_package
 
@@ -56,7 +56,7 @@ def run(tmp_path, resto_server_factory):
     server = resto_server_factory(webdav=False)
 
     def run(apps, program):
-        command = [sys.executable, "-c", SITE + program, json.dumps(apps), tmp_path / "media", server.url]
+        command = [forks.python(), "-c", SITE + program, json.dumps(apps), tmp_path / "media", server.url]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)

@@ -507,8 +507,14 @@ def check(world, row, failure, change, clock, caplog):
 
 
 def each_of(cells):
-    names = [" - ".join(cell[1:]) for cell in cells]
-    return pytest.mark.parametrize(("row", "failure", "storage", "change"), cells, ids=names)
+    """One test of each; to Async it should be the same whether exceptions are fatal, which is for `make long`."""
+    return pytest.mark.parametrize(
+        ("row", "failure", "storage", "change"),
+        [
+            pytest.param(*cell, id=" - ".join(cell[1:]), marks=pytest.mark.long if cell[2] == "lenient Async" else ())
+            for cell in cells
+        ],
+    )
 
 
 @each_of(CELLS)

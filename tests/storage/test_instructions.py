@@ -25,7 +25,9 @@ settings.configure(INSTALLED_APPS=["resto"], RESTO_TIMEOUT=60)
 import django
 django.setup()
 from resto.storage import HybridStorage
+from resto.transports import idle
 
+idle.MAX_IDLE = 600  # a busy machine may take seconds between two saves
 location, *hosts = sys.argv[1:]
 numbers = itertools.count()
 
@@ -35,9 +37,10 @@ def saving(storage):
 gc.disable()
 for some in (hosts[:3], hosts):
     save = saving(HybridStorage(some, "http://media.example.com/", location))
-    for _ in range(3):
+    for _ in range(12):
         save()
-    counting(len(some), 40, save)
+    for number in range(4):
+        counting(f"{len(some)} hosts, {number}", 5, save)
 """
 
 SITE = """
@@ -101,7 +104,9 @@ def instructions(media_servers, tmp_path_factory):
     require_callgrind()
     server = media_servers("nginx")
     hosts = [server.new_folder()[0] for _ in range(12)]
-    return count(SAVING, str(tmp_path_factory.mktemp("master")), *hosts)
+    counted = count(SAVING, str(tmp_path_factory.mktemp("master")), *hosts)
+    # The fewest of four times: on a busy machine, threads take turns more often, which takes instructions, too.
+    return {few: min(number for label, number in counted.items() if label.startswith(f"{few} ")) for few in ("3", "12")}
 
 
 def test_save_to_3_hosts(instructions):

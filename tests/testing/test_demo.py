@@ -9,14 +9,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from kit import forks
+
 
 PATIENCE = 300  # seconds
 HOSTS = ("media-1", "media-2", "media-3")
 BIG = "a photo of Köln.jpg"
 
 
-def run_demo(directory, *arguments, **variables):
-    command = [sys.executable, "-W", "error", "-m", "resto.testing.demo", *arguments]
+def run_demo(directory, *arguments, python=None, **variables):
+    command = [python or forks.python(), "-W", "error", "-m", "resto.testing.demo", *arguments]
     env = os.environ | variables
     return subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, timeout=PATIENCE)
 
@@ -31,7 +33,7 @@ def own_files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def demo(own_files):
-    return run_demo(own_files, "--keep", "paper.txt", BIG)
+    return run_demo(own_files, "--keep", "paper.txt", BIG, python=sys.executable)
 
 
 @pytest.fixture(scope="module")

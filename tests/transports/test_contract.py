@@ -13,6 +13,20 @@ from resto.transports.webdav import WebDAVTransport
 
 TRANSPORTS = {"http": HttpTransport, "webdav": WebDAVTransport}
 
+# What speaks to one of each family of servers, and to those that want TLS or Digest; the others are for `make long`.
+WITH_REQUESTS = ("nginx", "nginx-no-parents", "nginx-https", "apache-digest", "lighttpd", "rclone")
+WAYS = [
+    *(pytest.param((kind, "webdav", "connections"), id=f"{kind}-webdav-connections") for kind in KINDS),
+    *(
+        pytest.param(
+            (kind, "http", "requests"),
+            id=f"{kind}-http-requests",
+            marks=() if kind in WITH_REQUESTS else pytest.mark.long,
+        )
+        for kind in KINDS
+    ),
+]
+
 # Servers that show an upload under its final name only when it is whole.
 PUBLISH_ATOMICALLY = {"nginx", "apache2", "lighttpd"}
 
@@ -56,13 +70,10 @@ class TestOnEveryServer(TransportContract):
     secret = PASSWORD
     max_examples = 4
 
-    @pytest.fixture(params=[("http", "requests"), ("webdav", "connections")], ids="-".join)
-    def way(self, request):
-        return request.param
-
-    @pytest.fixture(params=KINDS)
-    def transport_and_host(self, request, media_servers, build, way):
-        server = media_servers(request.param)
+    @pytest.fixture(params=WAYS)
+    def transport_and_host(self, request, media_servers, build):
+        kind, *way = request.param
+        server = media_servers(kind)
         self.makes_directories = way[0] == "webdav" or server.kind.makes_parents
         self.replaces_at_once = server.kind.program in PUBLISH_ATOMICALLY
         options = {"auth_scheme": server.kind.auth}
@@ -82,14 +93,14 @@ class TestWhereHeadDoesNotTell(TestOnEveryServer):
     test_any_name_is_a_name = None
     test_names_are_taken_literally = None
 
-    @pytest.fixture(params=[("webdav", "connections"), ("webdav", "requests")], ids="-".join)
-    def way(self, request):
+    @pytest.fixture(params=["connections", pytest.param("requests", marks=pytest.mark.long)])
+    def wire(self, request):
         return request.param
 
     @pytest.fixture(params=["apache-sabredav", "asgiwebdav"])
-    def transport_and_host(self, request, media_servers, build, way):
+    def transport_and_host(self, request, media_servers, build, wire):
         self.makes_directories, self.replaces_at_once = True, False
-        return build(*way, auth=None), media_servers(request.param).new_folder()[0]
+        return build("webdav", wire, auth=None), media_servers(request.param).new_folder()[0]
 
 
 class TestOnTheTestServer(TransportContract):

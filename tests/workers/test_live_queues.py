@@ -29,13 +29,16 @@ RQ_WORKERS = {
     "rq, Django loaded": ("-w", "resto.workers.rq.DjangoWorker"),
     "rq, no fork": ("-w", "rq.SimpleWorker"),
 }
-# One of each; the others differ in how they start jobs.
-THOROUGH = ("rq, Django loaded", "celery prefork, redis", "celery prefork, rabbitmq", "tasks")
-# These are always tested, in all ways.
-BRIEF = ("rq, Django loaded", "celery prefork, redis", "tasks")
-SLOW = ("rq",)  # loads Django for each job
-
 long = partial(pytest.param, marks=pytest.mark.long)
+
+# How many files are saved. A few are always saved, through one queue of each kind; the others differ in how they start jobs,
+# of which "rq" loads Django for each.
+SAVES = [
+    *[(kind, 20) for kind in ("rq, Django loaded", "celery prefork, redis", "tasks")],
+    *[long(kind, 100) for kind in ("rq, Django loaded", "celery prefork, redis", "celery prefork, rabbitmq", "tasks")],
+    *[long(kind, 20) for kind in ("rq, no fork", "celery solo, redis")],
+    long("rq", 8),
+]
 
 # Of Celery on Redis, which by default hands out again after an hour what a worker has not finished.
 IMPATIENT = {
@@ -117,15 +120,13 @@ def open_site(request, queue, database):
         yield open_one
 
 
-@pytest.mark.parametrize(
-    "kind", [kind if kind in BRIEF else long(kind) for kind in KINDS if kind != "celery solo, rabbitmq"]
-)
-def test_two_workers_leave_the_hosts_equal_to_the_master_copy(open_site, hosts, kind):
+@pytest.mark.parametrize(("kind", "saves"), SAVES)
+def test_two_workers_leave_the_hosts_equal_to_the_master_copy(open_site, hosts, kind, saves):
     """After saves and deletes, of which many are of names that are saved again. The workers import all by themselves."""
     site, choice = open_site(kind, hosts.urls), random.Random(3)
     with ThreadPoolExecutor() as threads:
         list(threads.map(lambda _: site.start_worker(forked=False), range(2)))
-    saves, deletes = (100, 25) if kind in THOROUGH else (8, 2) if kind in SLOW else (20, 5)
+    deletes = saves // 4
     calls = [*["save"] * saves, *["delete"] * deletes]
     choice.shuffle(calls)
     names = [f"{number % 20}/{number}.bin" for number in range(saves // 4)]

@@ -381,7 +381,7 @@ def start(url, media, *arguments, **options):
 def test_the_exit_code_tells_whether_everything_agrees(site, servers):
     (site / "a").write_bytes(b"1")
     for arguments, code in ((["--dry-run"], 1), ([], 0), (["--dry-run"], 0)):
-        with start(servers[0].url, site, *arguments, stderr=subprocess.PIPE) as process:
+        with start(servers[0].url, site, *arguments, forked=True, stderr=subprocess.PIPE) as process:
             printed, errors = process.communicate()
         assert process.returncode == code
         assert errors == ("CommandError: Not everything agrees.\n" if code else "")
@@ -450,7 +450,7 @@ def test_progress_is_shown_on_a_terminal_only(site, servers):
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 100))
     shown = []
-    with start(servers[0].url, site, stderr=slave) as process:
+    with start(servers[0].url, site, forked=True, stderr=slave) as process:
         os.close(slave)
         reader = threading.Thread(target=read_terminal, args=(master, shown))
         reader.start()
