@@ -69,7 +69,7 @@ def replicated_aliases(aliases: Sequence[str] = ()) -> list[str]:
     return [
         alias
         for alias, parameters in storage_settings().items()
-        if is_replicated(parameters.get("BACKEND")) and (not aliases or alias in aliases)
+        if (not aliases or alias in aliases) and is_replicated(parameters.get("BACKEND"))
     ]
 
 
