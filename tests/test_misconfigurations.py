@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
 from types import SimpleNamespace
 
 import pytest
@@ -169,6 +170,26 @@ CASES = [
         "hosts is a string",
         option(hosts="media-1"),
         r"E003.*hosts must be a list, not of type str.*Did you mean \['media-1'\]\?",
+    ),
+    Case(
+        "hosts is a string of several",
+        option(hosts="http://a/,http://b/ ; c"),
+        r"E003.*hosts must be a list, not of type str.*Did you mean \['http://a/', 'http://b/', 'c'\]\?",
+    ),
+    Case(
+        "they hold a secret",
+        option(hosts="http://me:se,cret@a/,http://b/"),
+        r"E003.*Did you mean \['\*\*\*@a/,http://b/'\]\?",
+    ),
+    Case(
+        "the directory stands where the hosts should, as with Django's storage",
+        option(hosts="/srv/p,q"),
+        "E003.*hosts must be a list, not of type str.*Did you mean location='/srv/p,q'\\? The first argument is a list of hosts",
+    ),
+    Case(
+        "so it does as a path",
+        option(hosts=PurePosixPath("/srv/p")),
+        "E003.*hosts must be a list, not of type PurePosixPath.*Did you mean location='/srv/p'",
     ),
     Case("hosts is 'None'", option(hosts="None"), "E003.*hosts must be a list.*Did you mean 'none'"),
     Case(
