@@ -234,6 +234,12 @@ CASES = [
         "E027.*directory_permissions_mode, or .* is 2755, which is the mode 0o5303.*such as 0o2755",
     ),
     Case("location is a number", option(location=3), "E027.*location must be a path, not 3.*such as '/srv/media'"),
+    Case(
+        "MEDIA_ROOT is the root", setting(MEDIA_ROOT="/tmp/.."), "E024.*is '/', whose files would all be sent.*one of"
+    ),
+    Case(
+        "MEDIA_ROOT is a URL", setting(MEDIA_ROOT="http://media-1/"), "E024.*'http://media-1/' is a URL, and should be"
+    ),
     Case("MEDIA_ROOT is a number", setting(MEDIA_ROOT=3), "E027.*MEDIA_ROOT must be a path, not 3", "not int"),
     Case(
         "the lease has no end",

@@ -246,9 +246,9 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def imported_backend(backend: Any) -> Any:
-    """Return what a ``BACKEND`` names, or is; None if it cannot be imported, of which Django says what is wrong."""
+    """Return what a ``BACKEND`` names; None if it is no path, or cannot be imported, of which Django says what is wrong."""
     try:
-        return import_string(backend) if isinstance(backend, str) else backend
+        return import_string(backend) if isinstance(backend, str) else None
     except Exception:  # noqa: BLE001 - whatever the module raises
         return None
 

@@ -47,21 +47,18 @@ class Layout:
     """The storages of resto in ``STORAGES``, with their directories and hosts.
 
     Args:
-        made: Each storage by its alias.
+        places: Each storage by its alias, with the real path of its master copy, or its alias if it has none.
 
     Attributes:
-        places: Of each storage, by its alias: itself, and the real path of its master copy, or its alias if it has none.
+        places: The same.
     """
 
-    def __init__(self, made: Mapping[str, Any]) -> None:
-        self.places: dict[str, tuple[Any, str]] = {}
+    def __init__(self, places: dict[str, tuple[Any, str]]) -> None:
+        self.places = places
         self._at: dict[str, dict[str, Any]] = defaultdict(dict)
         self._below: dict[str, dict[str, str]] = defaultdict(dict)
-        for alias, storage in made.items():
-            master = getattr(storage, "master", None)
-            place = alias if master is None else os.path.realpath(master.location)
-            self.places[alias] = storage, place
-            if master is not None:
+        for alias, (storage, place) in places.items():
+            if place != alias:
                 self._at[place][alias] = storage
                 for above in PurePath(place).parents:
                     self._below[str(above)][alias] = place
@@ -124,17 +121,20 @@ def layout() -> Layout:
 
 
 def _found() -> Layout:
-    made: dict[str, Any] = {}
+    places: dict[str, tuple[Any, str]] = {}
     for alias, parameters in storage_settings().items():
-        if not hasattr(imported_backend(parameters.get("BACKEND")), "record_alias"):  # it is not one of resto's
+        backend = imported_backend(parameters.get("BACKEND"))
+        if not (hasattr(backend, "record_alias") and hasattr(backend, "deconstruct")):  # it is not one of resto's
             continue
         try:
-            made[alias] = storages[alias]
+            storage = storages[alias]
+            master = getattr(storage, "master", None)
+            places[alias] = storage, alias if master is None else os.path.realpath(master.location)
         except KeyboardInterrupt:
             raise
         except BaseException:  # noqa: BLE001, S112 - whatever its options raise, SystemExit too: `manage.py check` says it
             continue
-    return Layout(made)
+    return Layout(places)
 
 
 _remembered = remembered(_found)

@@ -58,6 +58,12 @@ class LocatedStorage(ReplicatedStorage):
         ]
 
     def _require_directory(self) -> None:
+        if "://" in str(self._master.base_location):
+            problem = f"{str(self._master.base_location)!r} is a URL, and should be the directory of the master copy"
+            raise ConfigurationError(problem, "Set MEDIA_ROOT, or the option 'location', to a directory.", "E024")
+        if os.path.realpath(self._master.location) == "/":
+            problem = "the directory of the master copy is '/', whose files would all be sent"
+            raise ConfigurationError(problem, "Set MEDIA_ROOT, or the option 'location', to one of its own.", "E024")
         place, file = Path(self._master.location), None
         with suppress(PermissionError):  # of a directory above it: whoever saves is told
             file = next((one for one in (place, *place.parents) if one.is_file()), None)
