@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from os import PathLike
 from typing import Any, Protocol
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -38,6 +39,9 @@ _IPV6 = re.compile(r"[0-9A-Fa-f:.]*(?:::|[A-Fa-f])[0-9A-Fa-f:.]*")
 
 # As other programs write a socket of the file system; a server of this name has a port, or no colon.
 _SOCKET = re.compile(r"(?:http\+|https?://)?unix:(?![0-9]|/?$)", re.IGNORECASE)
+
+# Between hosts that are written as one text, and what comes before or after a secret in an address.
+_SEPARATOR, _SECRET = re.compile(r"[\s,;]+"), re.compile("[@?#]")
 
 _HALF_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
@@ -164,8 +168,12 @@ def parse_hosts(values: str | Iterable[str | Mapping[str, Any]]) -> tuple[Host, 
 def _hint_of_list(values: object) -> str:
     if isinstance(values, str) and values.strip().lower() == NO_HOSTS:
         return f"Did you mean {NO_HOSTS!r}?"
-    if isinstance(values, str) and values:
-        return f"Did you mean [{shown_address(values)}]? One host stands in a list, too; {NO_HOSTS!r} says that there are none on purpose."
+    if isinstance(values, PathLike) or (isinstance(values, str) and values.startswith("/")):
+        return f"Did you mean location={str(values)!r}? The first argument is a list of hosts, and not the directory, as with Django's storage."
+    if isinstance(values, str) and values.strip():
+        # What holds a secret is not taken apart: a part of it would not be known for one.
+        listed = [values] if _SECRET.search(values) else [one for one in _SEPARATOR.split(values) if one]
+        return f"Did you mean [{', '.join(map(shown_address, listed))}]? One host stands in a list, too; {NO_HOSTS!r} says that there are none on purpose."
     if isinstance(values, Iterator):
         return "It is looked at more than once: make it a list."
     return f"Set RESTO_MEDIA_HOSTS, or the option 'hosts', to a list of addresses, or to {NO_HOSTS!r}."

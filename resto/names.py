@@ -25,8 +25,10 @@ __all__ = [
     "is_impossible",
     "is_left_over",
     "is_ordinary",
+    "is_possible",
     "is_temporary",
     "is_unfinished",
+    "path_text",
     "problem_of_part",
     "problems_of_parts",
     "quote_name",
@@ -80,6 +82,18 @@ def is_ordinary(name: object) -> bool:
     return type(name) is str and _ALL_ORDINARY.fullmatch(f"{name}/") is not None
 
 
+def path_text(name: object) -> str:
+    """Return what is given as a name, a string or a path, as a string.
+
+    Raises:
+        TypeError: It is something else, as Django has it: the text of a number may be the name of another file.
+    """
+    text = os.fspath(name)  # type: ignore[call-overload]  # it is asked because it may be anything
+    if not isinstance(text, str):
+        raise TypeError(f"the name of a file must be a string or a path, not {type(name).__name__}")
+    return text
+
+
 def clean_name(name: str) -> str:
     """Return the canonical form of a file's name: relative, ``/`` between parts, no empty or dot parts.
 
@@ -87,13 +101,14 @@ def clean_name(name: str) -> str:
         name: A name as Django's storage API takes it. A backslash is a character like others, as in a path of the system.
 
     Raises:
-        ValueError: The name is empty.
-        SuspiciousFileOperation: The name is absolute, leads out of its directory by ``..``, contains a control character or text
+        TypeError: The name is neither a string nor a path.
+        ValueError: It is empty.
+        SuspiciousFileOperation: It is absolute, leads out of its directory by ``..``, contains a control character or text
             that UTF-8 cannot express, is that of the root, or of resto's own files.
     """
     if is_ordinary(name):
         return name
-    name = str(name or "")  # a null field has the name None, not a file of that name
+    name = path_text(name)
     if not name:
         raise ValueError("the name of a file must not be empty")
     cleaned = clean_directory(name)
@@ -110,11 +125,11 @@ def canonical_name(name: str | None) -> str | None:
     """Return the canonical form of a file's name; None if it has none, as it is that of no file.
 
     Args:
-        name: As for `clean_name`.
+        name: As for `clean_name`; or whatever else Django makes a URL of.
     """
     try:
         return clean_name(name or "")
-    except (ValueError, SuspiciousFileOperation):
+    except (TypeError, ValueError, SuspiciousFileOperation):
         return None
 
 
@@ -122,6 +137,7 @@ def clean_directory(name: str) -> str:
     """Return the canonical form of a directory's name; ``""`` is the root of the storage.
 
     Raises:
+        TypeError: As in `clean_name`.
         SuspiciousFileOperation: As in `clean_name`, except that a name may be empty.
     """
     cleaned = relative_name(name)
@@ -134,8 +150,10 @@ def relative_name(name: str) -> str:
     """Return a name without empty and dot parts, whatever else it may contain; ``""`` for the root of the storage.
 
     Raises:
+        TypeError: As in `clean_name`.
         SuspiciousFileOperation: It is absolute, or leads out of its directory by ``..``.
     """
+    name = path_text(name)
     if name.startswith("/"):
         raise SuspiciousFileOperation(f"{name!r} is an absolute path, a relative one is needed")
     parts: list[str] = []
@@ -184,14 +202,19 @@ def require_possible(name: str) -> None:
     Raises:
         OSError: It is too long, as Django's `FileSystemStorage` says it.
     """
+    if not is_possible(name):
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), name)
+
+
+def is_possible(name: str) -> bool:
+    """Tell whether any file can have a name, as it is not too long.
+
+    Args:
+        name: A canonical name.
+    """
     if len(name) * 4 > _LONGEST_PATH and len(name.encode()) > _LONGEST_PATH:
-        raise _too_long(name)
-    if len(name) * 4 > MAX_PART_BYTES and max(len(part.encode()) for part in name.split("/")) > MAX_PART_BYTES:
-        raise _too_long(name)
-
-
-def _too_long(name: str) -> OSError:
-    return OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), name)
+        return False
+    return len(name) * 4 <= MAX_PART_BYTES or all(len(part.encode()) <= MAX_PART_BYTES for part in name.split("/"))
 
 
 def require_new(name: str) -> None:

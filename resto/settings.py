@@ -223,10 +223,10 @@ def storage_settings() -> dict[str, Any]:
 
     What is not like that is left out; `misshapen_storages` tells of it.
     """
-    found = _storages()
-    if not isinstance(found, Mapping):
-        return {}
-    return {alias: entry for alias, entry in found.items() if not _is_misshapen(alias, entry)}
+    try:
+        return {**_well_shaped_storages()}
+    except ImproperlyConfigured:
+        return {}  # as in `get_setting`
 
 
 def misshapen_storages() -> dict[Any, str]:
@@ -244,6 +244,13 @@ def misshapen_storages() -> dict[Any, str]:
         for alias, entry in found.items()
         if _is_misshapen(alias, entry)
     }
+
+
+@remembered
+def _well_shaped_storages() -> dict[str, Any]:
+    found = settings.STORAGES
+    is_mapping = isinstance(found, Mapping)
+    return {alias: entry for alias, entry in found.items() if not _is_misshapen(alias, entry)} if is_mapping else {}
 
 
 def _storages() -> Any:

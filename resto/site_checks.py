@@ -56,13 +56,20 @@ def check_backends(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 def _unusable(alias: Any, problem: str) -> CheckMessage:
     backend = None if alias in misshapen_storages() else storage_settings()[alias].get("BACKEND")
     if not isinstance(backend, str):
-        return Error(f"{name_in_storages(alias)}: {problem}", hint=_SHAPE, id="resto.E033")
+        hint = f"Write {{'BACKEND': {_path_of(backend)!r}}}." if isinstance(backend, type) else _SHAPE
+        return Error(f"{name_in_storages(alias)}: {problem}", hint=hint, id="resto.E033")
     question = _question(backend)
     if question or backend.startswith("resto."):
         hint = question or f"Those of resto are {', '.join(_BACKENDS)}."
         return Error(f"{name_in_storages(alias)}: {problem}", hint=hint, id="resto.E023")
     # It may be that nobody needs it on this machine.
     return checks.Warning(f"{name_in_storages(alias)}: {problem}", hint="Correct it, or install it.", id="resto.W020")
+
+
+def _path_of(found: type) -> str:
+    """Return the dotted path of a class, as a site should write it."""
+    ours = next((path for path in _BACKENDS if imported_backend(path) is found), None)
+    return ours or f"{found.__module__}.{found.__qualname__}"
 
 
 def _question(backend: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
 from types import SimpleNamespace
 
 import pytest
@@ -170,6 +171,26 @@ CASES = [
         option(hosts="media-1"),
         r"E003.*hosts must be a list, not of type str.*Did you mean \['media-1'\]\?",
     ),
+    Case(
+        "hosts is a string of several",
+        option(hosts="http://a/,http://b/ ; c"),
+        r"E003.*hosts must be a list, not of type str.*Did you mean \['http://a/', 'http://b/', 'c'\]\?",
+    ),
+    Case(
+        "they hold a secret",
+        option(hosts="http://me:se,cret@a/,http://b/"),
+        r"E003.*Did you mean \['\*\*\*@a/,http://b/'\]\?",
+    ),
+    Case(
+        "the directory stands where the hosts should, as with Django's storage",
+        option(hosts="/srv/p,q"),
+        "E003.*hosts must be a list, not of type str.*Did you mean location='/srv/p,q'\\? The first argument is a list of hosts",
+    ),
+    Case(
+        "so it does as a path",
+        option(hosts=PurePosixPath("/srv/p")),
+        "E003.*hosts must be a list, not of type PurePosixPath.*Did you mean location='/srv/p'",
+    ),
     Case("hosts is 'None'", option(hosts="None"), "E003.*hosts must be a list.*Did you mean 'none'"),
     Case(
         "'none' is in the list",
@@ -213,6 +234,12 @@ CASES = [
         "E027.*directory_permissions_mode, or .* is 2755, which is the mode 0o5303.*such as 0o2755",
     ),
     Case("location is a number", option(location=3), "E027.*location must be a path, not 3.*such as '/srv/media'"),
+    Case(
+        "MEDIA_ROOT is the root", setting(MEDIA_ROOT="/tmp/.."), "E024.*is '/', whose files would all be sent.*one of"
+    ),
+    Case(
+        "MEDIA_ROOT is a URL", setting(MEDIA_ROOT="http://media-1/"), "E024.*'http://media-1/' is a URL, and should be"
+    ),
     Case("MEDIA_ROOT is a number", setting(MEDIA_ROOT=3), "E027.*MEDIA_ROOT must be a path, not 3", "not int"),
     Case(
         "the lease has no end",

@@ -1,5 +1,6 @@
 import errno
 from contextlib import nullcontext
+from pathlib import PurePosixPath
 
 import pytest
 from django.core.exceptions import SuspiciousFileOperation
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from resto.names import (
     MAX_PART_BYTES,
     TEMPORARY_PREFIX,
+    canonical_name,
     clean_directory,
     clean_name,
     is_canonical,
@@ -90,10 +92,21 @@ def test_clean_name(name, cleaned):
     assert clean_name(name) == cleaned
 
 
-@pytest.mark.parametrize("name", ["", None])
-def test_empty_name_is_refused(name):
+def test_empty_name_is_refused():
     with pytest.raises(ValueError, match="must not be empty"):
-        clean_name(name)
+        clean_name("")
+
+
+def test_path_is_the_name_that_it_spells():
+    assert [clean(PurePosixPath("d/a.txt")) for clean in (clean_name, clean_directory)] == ["d/a.txt"] * 2
+
+
+@pytest.mark.parametrize("name", [None, 5, 0, 1.5, b"a", b"", object, ["a"]])
+def test_what_is_no_name_at_all_is_refused(name):
+    for clean in (clean_name, clean_directory):
+        with pytest.raises(TypeError):
+            clean(name)
+    assert canonical_name(name) is None
 
 
 @pytest.mark.parametrize(

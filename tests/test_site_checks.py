@@ -2,8 +2,10 @@
 
 import pytest
 from django.core import checks
+from django.core.files.storage import FileSystemStorage
 
 from kit.checking import run
+from resto.storage import HybridStorage
 
 
 pytest_plugins = ["kit.packages"]
@@ -67,6 +69,27 @@ def test_entry_that_is_no_storage(settings, entry, problem):
     assert (message.id, message.level) == ("resto.E033", checks.ERROR)
     assert message.msg == f"STORAGES['media']: {problem}"
     assert message.hint.startswith("Write STORAGES as {alias: {'BACKEND': 'path.of.a.Class'")
+
+
+@pytest.mark.parametrize(
+    ("backend", "path"),
+    [
+        (HybridStorage, "resto.storage.HybridStorage"),
+        (FileSystemStorage, "django.core.files.storage.filesystem.FileSystemStorage"),
+    ],
+)
+def test_backend_that_is_a_class(check, backend, path):
+    [message] = check(backend, hosts=HOSTS)
+    problem = f"its BACKEND is the class {backend.__name__}, and must be its dotted path, in a string"
+    assert (message.id, message.msg) == ("resto.E033", f"STORAGES['media']: {problem}")
+    assert message.hint == f"Write {{'BACKEND': {path!r}}}."
+
+
+@pytest.mark.parametrize("backend", ["resto.storage.ReplicatedStorage", "resto.storage.located.LocatedStorage"])
+def test_backend_that_is_a_base_class(check, backend):
+    [message] = check(backend, hosts=HOSTS)
+    problem = f"its BACKEND {backend!r} is the base class of storages, and none itself"
+    assert (message.id, message.msg) == ("resto.E023", f"STORAGES['media']: {problem}")
 
 
 def test_storages_that_are_no_mapping(settings):

@@ -3,14 +3,17 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from django.contrib import messages
 from django.forms.utils import ErrorDict
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 
 from resto.exceptions import RestoError
 from resto.forms.errors import Errors
+from resto.forms.words import not_deleted
 from resto.record.attempts import Attempt, attempting
 from resto.storage.reporting import forget_frames
 
@@ -32,7 +35,9 @@ class ReplicatedAdminMixin(_Admin):
 
     If a file cannot be stored, be it one of the object, of an inline, or of a row of the list, nothing is saved: Django rolls its
     transaction back, what was stored meanwhile is deleted, and the page is shown again, as it was typed, with the error beside the
-    field. ``get_form``, ``get_formsets_with_inlines`` and ``get_changelist_formset`` that are overridden call those of their bases.
+    field. If a file cannot be deleted along with an object, the list of objects says so in a message.
+
+    ``get_form``, ``get_formsets_with_inlines`` and ``get_changelist_formset`` that are overridden call those of their bases.
     """
 
     def changeform_view(
@@ -50,6 +55,47 @@ class ReplicatedAdminMixin(_Admin):
         if request.method != "POST" or "_save" not in request.POST:  # else an action would be done twice
             return view(request, extra_context)
         return _saved_or_shown(lambda: view(request, extra_context))
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        """Delete an object, or tell in the list of objects which host does not follow."""
+        from django.contrib.admin.utils import unquote  # only a site with the admin gets here
+
+        view = super().delete_view
+        if request.method != "POST":
+            return view(request, object_id, extra_context)
+        return self._deleted_or_told(
+            request,
+            lambda: view(request, object_id, extra_context),
+            lambda: self.get_object(request, unquote(object_id)) is None,
+        )
+
+    def response_action(self, request: HttpRequest, queryset: Any, *args: Any, **kwargs: Any) -> Any:
+        """Do an action; if it is the deletion of objects, do as `delete_view` does."""
+        from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME  # as above
+
+        action = super().response_action
+        if "delete_selected" not in request.POST.getlist("action"):
+            return action(request, queryset, *args, **kwargs)
+        selected = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        return self._deleted_or_told(
+            request,
+            lambda: action(request, queryset, *args, **kwargs),
+            lambda: not queryset.filter(pk__in=selected).exists(),
+        )
+
+    def _deleted_or_told(
+        self, request: HttpRequest, delete: Callable[[], Any], is_deleted: Callable[[], bool]
+    ) -> HttpResponseBase:
+        try:
+            return cast("HttpResponseBase", delete())
+        except RestoError as error:
+            failure = error
+        # The transaction is over, and rolled back, unless files were deleted after its commit.
+        self.message_user(request, not_deleted(failure, is_deleted=is_deleted()), messages.ERROR)
+        forget_frames(failure)
+        page = f"{self.opts.app_label}_{self.opts.model_name}_changelist"
+        name = page if self.has_view_or_change_permission(request) else "index"
+        return HttpResponseRedirect(reverse(f"admin:{name}", current_app=self.admin_site.name))
 
     def get_form(self, *args: Any, **kwargs: Any) -> Any:
         """Return the class of the form, whose errors may be what could not be stored."""

@@ -18,7 +18,7 @@ from resto.exceptions import (
 from resto.names import shown
 
 
-__all__ = ["lost_with_it", "not_stored", "of_file"]
+__all__ = ["lost_with_it", "not_deleted", "not_stored", "of_file"]
 
 logger = logging.getLogger("resto")
 
@@ -42,6 +42,19 @@ def not_stored(error: RestoError, replaced: Sequence[str]) -> str:
     return _("not stored: %(reason)s; nothing was saved. Choose the file again, and try again.") % values
 
 
+def not_deleted(error: RestoError, *, is_deleted: bool) -> str:
+    """Return the sentences that tell of a deletion of objects during which a file could not be deleted.
+
+    Args:
+        error: Why.
+        is_deleted: Whether the objects are gone all the same.
+    """
+    values = {"reason": _reason(error)}
+    if is_deleted:
+        return _("Deleted, but not every file of it: %(reason)s.") % values
+    return _("Not deleted: %(reason)s. Files may be gone already. Delete it again.") % values
+
+
 def lost_with_it() -> str:
     """Return the sentences that stand beside the fields of the other files that were sent with the form."""
     return _("not stored either, as nothing was saved. Choose the file again.")
@@ -61,7 +74,7 @@ def _reason(error: RestoError) -> str:
     if isinstance(error, ReplicationError) and error.failures:
         return _of_hosts(error.failures)
     # Paths and commands are for the operators of the site.
-    logger.error("Failed to store a file of a form. %s", error)
+    logger.error("Failed to store or delete a file of a form. %s", error)
     reason = _("the site cannot take files at the moment")
     return f"{reason} (resto.{error.code})" if isinstance(error, ConfigurationError) else reason
 

@@ -3,10 +3,8 @@
 import errno
 import os
 import shutil
-import stat
-from collections.abc import Callable
 from contextlib import suppress
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, Protocol
 
 from resto.master.root import Root
 from resto.master.snapshots import Snapshot, SnapshotReader, fingerprint_at, snapshot_at
@@ -18,8 +16,12 @@ __all__ = ["Became", "Beside", "open_beside"]
 # What becomes of what was written. Nothing is to be published if nothing would be lost without it.
 Became = Literal["published", "deleted", "replaced", "unchanged"]
 
-# Makes an empty temporary file for a name, whose permissions are at most those given, and returns its name and a descriptor.
-Create = Callable[[Root, str, int], tuple[str, int]]
+
+class Create(Protocol):
+    """Makes an empty temporary file for a name, which nobody else may open if it is private; returns its name, and a descriptor."""
+
+    def __call__(self, root: Root, name: str, *, is_private: bool) -> tuple[str, int]: ...
+
 
 _BLOCK_SIZE = 256 * 1024
 
@@ -59,7 +61,7 @@ class Beside:
 
         Args:
             root: The directory of the master copy.
-            permissions: Permission bits of files there; None to leave them.
+            permissions: Permission bits of new files there; None to leave them. One that is replaced has its own.
             create: Makes an empty temporary file.
 
         Returns:
@@ -76,13 +78,14 @@ class Beside:
         return "replaced"
 
     def _published(self, root: Root, permissions: int | None) -> Became:
-        root.set_permissions(self._temporary, root.status(self._temporary), permissions)
         if self._opened is None:
+            root.set_permissions(self._temporary, root.status(self._temporary), permissions)
             is_published = root.publish(self._temporary, self._name, replace=False)
             return "published" if is_published else "replaced"
         state = fingerprint_at(root, self._name)
         if state != self._opened.fingerprint:
             return "deleted" if state is None else "replaced"
+        root.keep_permissions(self._temporary, self._opened.present_status())
         # A rename cannot be made to depend on what it replaces. What another process does between that look and this rename, some
         # microseconds, is undone. Its rows in the record, and those of this change, see to it that hosts follow all the same.
         return "published" if root.publish(self._temporary, self._name, replace=True) else "replaced"
@@ -110,7 +113,7 @@ class Beside:
                 return False
             appended = SnapshotReader(written)
             appended.seek(self._size)
-            temporary, descriptor = create(root, self._name, stat.S_IMODE(present.status.st_mode))
+            temporary, descriptor = create(root, self._name, is_private=True)
             self.discard(root)
             self._opened, self._temporary = present, temporary
             with os.fdopen(descriptor, "wb") as file:
@@ -156,7 +159,7 @@ def open_beside(root: Root, name: str, mode: str, create: Create) -> Beside:
     """
     opened = _opened(root, name, mode)
     try:
-        temporary, descriptor = create(root, name, 0o666 if opened is None else stat.S_IMODE(opened.status.st_mode))
+        temporary, descriptor = create(root, name, is_private=opened is not None)
         try:
             with os.fdopen(descriptor, "wb") as empty:
                 if opened is not None and "w" not in mode:

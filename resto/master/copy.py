@@ -80,12 +80,16 @@ class MasterCopy(FileSystemStorage):
         try:
             with (
                 self.proven.changing(name, proof, makes=True) as root,
-                self._temporary(root, name) as (temporary, descriptor),
+                self._temporary(root, name, kept := self._kept(root, name, content)) as (temporary, descriptor),
             ):
                 write_content(root, temporary, descriptor, content)
                 # Now: once the file has its name, somebody else may replace it.
                 written = Snapshot(root.open(temporary, os.O_RDONLY), proof)
-                root.set_permissions(temporary, written.status, self.file_permissions_mode)
+                status = written.status
+                if kept is not None:
+                    root.keep_permissions(temporary, kept)
+                    status = written.present_status()
+                root.set_permissions(temporary, status, self.file_permissions_mode)
                 name = announced(name)
                 while not root.publish(temporary, name, replace=self._replaces):
                     name = announced(alternative(name))
@@ -95,24 +99,32 @@ class MasterCopy(FileSystemStorage):
             raise
         return name, written
 
+    def _kept(self, root: Root, name: str, content: "File[Any]") -> os.stat_result | None:
+        """Return what the system says of a file that Django would write into, so that it kept its permissions; None if it would not."""
+        is_moved = hasattr(content, "temporary_file_path")
+        if self._replaces and self.file_permissions_mode is None and not is_moved:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                return root.status(name)
+        return None
+
     @contextlib.contextmanager
-    def _temporary(self, root: Root, name: str) -> Iterator[tuple[str, int]]:
-        temporary, descriptor = self._create_temporary(root, name)
+    def _temporary(self, root: Root, name: str, kept: os.stat_result | None) -> Iterator[tuple[str, int]]:
+        temporary, descriptor = self._create_temporary(root, name, is_private=kept is not None)
         try:
             yield temporary, descriptor
         finally:
             root.remove(temporary)
 
-    def _create_temporary(self, root: Root, name: str, was: int = 0o666) -> tuple[str, int]:
+    def _create_temporary(self, root: Root, name: str, *, is_private: bool) -> tuple[str, int]:
         """Create an empty temporary file beside where a name's file is, and the directories for it; return its name, and a descriptor.
 
         Args:
             root: The directory.
             name: In canonical form.
-            was: The mode of the file that it is about to replace: nobody else may read the temporary one.
+            is_private: Whether nobody else may open it, until it has the permissions of a file that it is about to replace.
         """
-        will = self.file_permissions_mode
-        mode = (0o666 if will is None else will) & was & 0o666 | 0o600
+        will = 0o666 if self.file_permissions_mode is None else self.file_permissions_mode
+        mode = 0o600 if is_private else will & 0o666 | 0o600
         temporary = temporary_name(name)
         directory = temporary.rpartition("/")[0]
         self._sweep.of(root, directory)

@@ -134,6 +134,27 @@ class Root:
             with contextlib.suppress(PermissionError):
                 os.chown(name, -1, group, dir_fd=self.descriptor)
 
+    def keep_permissions(self, name: str, status: os.stat_result) -> None:
+        """Give a temporary file the owner, the group and the permissions of the file that it is about to replace.
+
+        Where it cannot have the group, what that may do is what everybody may do.
+
+        Args:
+            name: Of the temporary file.
+            status: What the system says of the file.
+        """
+        mode, has = stat.S_IMODE(status.st_mode), self.status(name)
+        if status.st_uid != has.st_uid:
+            with contextlib.suppress(PermissionError):
+                os.chown(name, status.st_uid, -1, dir_fd=self.descriptor)
+        if status.st_gid != has.st_gid:
+            try:
+                os.chown(name, -1, status.st_gid, dir_fd=self.descriptor)
+            except PermissionError:
+                mode &= ~stat.S_IRWXG | (mode & stat.S_IRWXO) << 3
+        if mode != stat.S_IMODE(has.st_mode):  # not every file system takes any
+            os.chmod(name, mode, dir_fd=self.descriptor)
+
     def make_directory(self, name: str, mode: int | None) -> None:
         """Create a directory and those above it, each with this mode, or as the umask wants.
 

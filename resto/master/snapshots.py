@@ -80,6 +80,10 @@ class Snapshot:
             raise ValueError("the snapshot is closed")
         return os.pread(self._descriptors[0], size, position)
 
+    def present_status(self) -> os.stat_result:
+        """Return what the system says of it now: its permissions may have changed, and its state not."""
+        return os.fstat(self._descriptors[0])
+
     def share(self) -> Self:
         """Return this for another holder, who closes it too."""
         self._holders.append(None)

@@ -32,6 +32,7 @@ __all__ = [
     "is_broken",
     "is_in_loop",
     "is_installed",
+    "is_part_of_test",
     "is_part_of_transaction",
     "is_under_test",
     "note_start",
@@ -138,6 +139,11 @@ def is_part_of_transaction() -> bool:
     """Return whether a rollback of the caller's transaction would take along what is recorded now."""
     caller = _callers()
     return _is_in_transaction(caller) and _must_share(caller)
+
+
+def is_part_of_test() -> bool:
+    """Return whether what is recorded now is part of the transaction of a test, which no other connection sees."""
+    return is_under_test() and any(getattr(block, "_from_testcase", False) for block in _callers().atomic_blocks)
 
 
 def is_in_loop() -> bool:

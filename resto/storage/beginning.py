@@ -21,7 +21,7 @@ from resto.storage.verdict import CODE, matching
 from resto.transports import Transport
 
 
-__all__ = ["Mastered", "begin", "begin_anew", "complete", "is_nothing_lost"]
+__all__ = ["Mastered", "begin", "begin_anew", "complete", "is_nothing_lost", "is_untouched"]
 
 
 class Mastered(Identified, Protocol):
@@ -96,6 +96,17 @@ def is_nothing_lost(storage: Mastered, aliases: Sequence[str], root: int | None 
         return False
     are_known = any(host in identities.find_all(alias) for alias in aliases for host in storage.hosts)
     return not are_known and are_empty(_transports(storage))
+
+
+def is_untouched(storage: Mastered, aliases: Sequence[str]) -> bool:
+    """Return whether a storage whose directory is missing has never had files, as far as the record and the hosts know.
+
+    Args:
+        storage: As for `begin`.
+        aliases: As for `begin`.
+    """
+    is_known = any(known.identity for alias in aliases for known in identities.find_all(alias).values())
+    return not is_known and not rows.pairs(aliases) and occupied_host(_transports(storage)) is None
 
 
 def begin_anew(

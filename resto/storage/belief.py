@@ -30,7 +30,7 @@ from resto.master.places import find_places, missing_places
 from resto.master.root import Root
 from resto.record import identities, leases
 from resto.record.identities import Known
-from resto.storage.beginning import Mastered, begin, begin_anew, complete, is_nothing_lost
+from resto.storage.beginning import Mastered, begin, begin_anew, complete, is_nothing_lost, is_untouched
 from resto.storage.identified import alias_of_identities, has_identities
 from resto.storage.occupancy import aliases_of_location, naming_storage
 from resto.storage.verdict import CODE, is_made, matching, problem_of, problem_of_place, problem_of_reading
@@ -264,6 +264,17 @@ class Belief:
         )
         if problem is not None and not (is_save and is_nothing_lost(self._storage, aliases)):
             raise self._named(problem)
+
+    def is_new(self) -> bool:
+        """Return whether a site that has no directory is new: nothing is known of one, nothing is pending, and no host has files.
+
+        Nobody knows it where nothing is recorded.
+
+        Raises:
+            DatabaseError: The record cannot be read.
+        """
+        alias = self._storage.record_alias()
+        return alias is not None and is_untouched(self._storage, self.aliases() or [alias])
 
     def check_place(self, root: int, directory: str) -> None:
         """Raise unless what was mounted on the way to a directory is; see `Believer.check_place`.

@@ -88,7 +88,12 @@ class ComposedStorage(Storage):
     @property
     def base_url(self) -> str | None:
         """Where files are served from; ends with ``/``. What is assigned says so for `url` alone: hosts stay what they are."""
-        return self._assigned_base_url[0] if self._assigned_base_url else _with_slash(str(self._configured_base_url()))
+        if self._assigned_base_url:
+            return self._assigned_base_url[0]
+        configured: object = self._configured_base_url()
+        if not isinstance(configured, str):
+            require_base_url(configured)
+        return _with_slash(str(configured))
 
     @base_url.setter
     def base_url(self, value: str | None) -> None:

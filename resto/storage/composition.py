@@ -1,7 +1,7 @@
 """What the options of a storage amount to: a transport for each host, and an executor."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import permutations
 from os import PathLike
@@ -16,7 +16,7 @@ from resto.hosts import Host, parse_hosts, parse_timeout, stand_in
 from resto.offers import HANDING_OVER
 from resto.plugins import get_plugin_manager, identity
 from resto.sensitive import sensitive_variables
-from resto.settings import get_setting, storage_settings
+from resto.settings import get_setting, remembered, storage_settings
 from resto.storage.signing import Signing, signing_of
 from resto.transports import Transport
 
@@ -207,19 +207,48 @@ def find_alias(storage_class: type, args: tuple[Any, ...], kwargs: Mapping[str, 
         args: That it was constructed with.
         kwargs: That it was constructed with.
     """
+    if args:
+        return None
+    # By its options, not by identity: two threads that ask for an alias at once get two storages.
     options = _without_tuples(kwargs)
-    for alias, parameters in storage_settings().items():
-        # By its options, not by identity: two threads that ask for an alias at once get two storages.
-        same = _without_tuples(parameters.get("OPTIONS") or {}) == options
-        if same and not args and imported_backend(parameters.get("BACKEND")) is storage_class:
+    known = _options_by_place() if storage_settings() else {}
+    for alias, of_alias, backend in known.get(_place(options), ()):
+        if of_alias == options and imported_backend(backend) is storage_class:
             return alias
     return None
 
 
+@remembered
+def _options_by_place() -> dict[str, list[tuple[str, Any, Any]]]:
+    """Return the options in ``STORAGES``, each with its alias and ``BACKEND``, by what tells storages from each other as a rule."""
+    known: dict[str, list[tuple[str, Any, Any]]] = {}
+    for alias, parameters in storage_settings().items():
+        options = _without_tuples(parameters.get("OPTIONS") or {})
+        known.setdefault(_place(options), []).append((alias, options, parameters.get("BACKEND")))
+    return known
+
+
+def _place(options: Any) -> str:
+    """Return the same text for the same options; without looking into what is lazy, which is perhaps not to be known yet."""
+    places = (options.get("location"), options.get("hosts")) if isinstance(options, dict) else ()
+    return "".join(_texts(places))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, list | tuple):
+        yield "["
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, dict):
+        yield from _texts(value.get("url"))
+    elif type(value) is str:
+        yield f"{value}\n"
+
+
 def imported_backend(backend: Any) -> Any:
-    """Return what a ``BACKEND`` names, or is; None if it cannot be imported, of which Django says what is wrong."""
+    """Return what a ``BACKEND`` names; None if it is no path, or cannot be imported, of which Django says what is wrong."""
     try:
-        return import_string(backend) if isinstance(backend, str) else backend
+        return import_string(backend) if isinstance(backend, str) else None
     except Exception:  # noqa: BLE001 - whatever the module raises
         return None
 

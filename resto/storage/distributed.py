@@ -1,5 +1,7 @@
 """The storage that keeps files on the hosts only."""
 
+import errno
+import os
 import random
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -11,7 +13,7 @@ from django.utils.deconstruct import deconstructible
 
 from resto.courses import Course, as_method, course_of
 from resto.exceptions import ConfigurationError, ReplicationError
-from resto.names import clean_directory, clean_name, require_canonical, require_new, require_possible
+from resto.names import clean_directory, clean_name, is_possible, require_canonical, require_new, require_possible
 from resto.outcomes import Outcome
 from resto.record import backlog
 from resto.record.attempts import note_stored, noting_failure
@@ -118,6 +120,8 @@ class DistributedStorage(UnmasteredStorage):
 
     def is_name_available(self, name: str, max_length: int | None = None) -> bool:
         """Return whether a name can be used for a new file: no host has it, and no request for it may be under way."""
+        if max_length and len(name) > max_length:
+            return False
         with self._reservation.looking_at(self, name) as may_be_free:
             is_free = may_be_free and super().is_name_available(name, max_length) and not _is_hidden(self, name)
         self._reservation.note(name, is_free=is_free)
@@ -194,6 +198,8 @@ class DistributedStorage(UnmasteredStorage):
         name = clean_directory(name)
         if not name:
             return True
+        if not is_possible(name):
+            return False
         truth = self.truth(name)
         if truth.is_gone:
             return False
@@ -207,6 +213,7 @@ class DistributedStorage(UnmasteredStorage):
         Raises:
             NotImplementedError: The transport cannot list.
             FileNotFoundError: No host has the directory.
+            NotADirectoryError: A host has a file of that name.
             ReplicationError: No host answers.
         """
         listing = able_hosts(self.hosts, self.transport_for, "supports_listdir")
@@ -217,7 +224,12 @@ class DistributedStorage(UnmasteredStorage):
         listed = partial(listed_by, self.transport_for)
         told = least_behind({host: names for host, names in missed.items() if host in listing})
         near = self.near.listing(told, name)
-        host, (directories, files) = near or self._read("listdir", name, listed, told)
+        try:
+            host, (directories, files) = near or self._read("listdir", name, listed, told)
+        except (FileNotFoundError, ReplicationError) as error:
+            if name and _is_file(self, name):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name) from error
+            raise
         return corrected(name, directories, files, missed[host], self.exists)
 
     def size(self, name: str) -> int:
@@ -256,6 +268,8 @@ class DistributedStorage(UnmasteredStorage):
         able: Sequence[str] | None = None,
     ) -> T:
         """Read from a near host; else ask those that tell the truth, and are able to, in a random order, until one has the answer."""
+        if not is_possible(name):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
         if hosts is None:
             near = self.near.read(action, name)
             if near is not None:
@@ -266,6 +280,14 @@ class DistributedStorage(UnmasteredStorage):
         self.require_sound_options()
         jobs = (self._guarded_job(action, call, host, name) for host in random.sample(hosts, len(hosts)))
         return cast("T", first_answer(action, name, jobs, self.report, self.hosts))
+
+
+def _is_file(storage: DistributedStorage, name: str) -> bool:
+    """Tell whether a host has a file of a name; not if none answers."""
+    try:
+        return storage.exists(name)
+    except ReplicationError:
+        return False
 
 
 def _is_hidden(storage: DistributedStorage, name: str) -> bool:

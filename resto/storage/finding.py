@@ -11,6 +11,7 @@ from resto.exceptions import ConfigurationError
 from resto.plugins import identity
 from resto.settings import misshapen_storages, storage_settings
 from resto.storage.base import ReplicatedStorage
+from resto.storage.composed import ComposedStorage
 from resto.storage.composition import imported_backend
 
 
@@ -31,7 +32,12 @@ __all__ = [
 def is_replicated(backend: Any) -> bool:
     """Return whether a ``BACKEND`` of ``STORAGES`` is a storage of resto, without making one."""
     found = imported_backend(backend)
-    return isinstance(found, type) and issubclass(found, ReplicatedStorage)
+    return isinstance(found, type) and issubclass(found, ReplicatedStorage) and not _is_base(found)
+
+
+def _is_base(backend: Any) -> bool:
+    """Tell whether a backend is one of the classes that storages of resto have in common; those that can be used can be deconstructed."""
+    return isinstance(backend, type) and issubclass(backend, ComposedStorage) and not hasattr(backend, "deconstruct")
 
 
 def replicated_storages(aliases: Sequence[str] = ()) -> dict[str, ReplicatedStorage]:
@@ -69,7 +75,7 @@ def replicated_aliases(aliases: Sequence[str] = ()) -> list[str]:
     return [
         alias
         for alias, parameters in storage_settings().items()
-        if is_replicated(parameters.get("BACKEND")) and (not aliases or alias in aliases)
+        if (not aliases or alias in aliases) and is_replicated(parameters.get("BACKEND"))
     ]
 
 
@@ -124,7 +130,8 @@ def unusable_backends(aliases: Sequence[str] = ()) -> dict[Any, str]:
     found = misshapen_storages()
     for alias, parameters in storage_settings().items():
         backend = parameters.get("BACKEND")
-        if not callable(imported_backend(backend)):
+        imported = imported_backend(backend)
+        if not callable(imported) or _is_base(imported):
             found[alias] = problem_of_backend(backend)
     return {alias: problem for alias, problem in found.items() if not aliases or alias is None or alias in aliases}
 
@@ -142,12 +149,16 @@ def problem_of_backend(backend: Any) -> str:
     """
     if backend is None:
         return "it has no BACKEND"
+    if isinstance(backend, type):
+        return f"its BACKEND is the class {backend.__name__}, and must be its dotted path, in a string"
     if not isinstance(backend, str):
         return f"its BACKEND is of type {type(backend).__name__}, and must be the path of a class, in a string"
     try:
         found = import_string(backend)
     except Exception as error:  # noqa: BLE001 - whatever the module raises
         return f"its BACKEND {backend!r} cannot be imported: {type(error).__name__}: {error}"
+    if _is_base(found):
+        return f"its BACKEND {backend!r} is the base class of storages, and none itself"
     return f"its BACKEND {backend!r} is {'None' if found is None else 'no class'}"
 
 

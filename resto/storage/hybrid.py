@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 from django.core.files.storage import Storage
 from django.utils.deconstruct import deconstructible
 
-from resto.exceptions import ReplicationError
+from resto.exceptions import ReplicationError, os_error
 from resto.master.copy import MasterCopy
 from resto.master.snapshots import sharing_snapshots
 from resto.master.writing import remove_upload
@@ -156,6 +156,7 @@ class HybridStorage(ReplicatingStorage):
         While the master copy is being restored, hosts keep the file: that it is to be removed is recorded, and drains do it afterwards.
 
         Raises:
+            FileNotFoundError: The directory of the master copy is missing, and the site may have had files there.
             IsADirectoryError: The name is that of a directory which is not empty.
             ReplicationError: It failed on a host, and ``fatal_exceptions`` is set. The master copy is deleted.
         """
@@ -164,6 +165,8 @@ class HybridStorage(ReplicatingStorage):
         self._require_writable(name)
         if not self._is_of_hosts(name):
             self._master.delete(name)
+            return
+        if self._has_no_directory_yet():
             return
         change = Change(self, present=False)
         change.announce(name)
@@ -177,6 +180,22 @@ class HybridStorage(ReplicatingStorage):
             log_kept_by_hosts(name)
             return
         follow(change, self.remove, name, "the master copy is deleted, and was not undone")
+
+    def _has_no_directory_yet(self) -> bool:
+        """Return whether there is no master copy, and never was one; raise if its directory is missing, and may have held files."""
+        try:
+            Path(self._master.location).stat()
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return False  # whoever opens it says what is the matter
+        else:
+            return False
+        self.belief.require_unknown()
+        if self.belief.is_new():
+            return True
+        problem = f"{self._master.location} is missing; is it mounted? Mount it, or make it, if the site is new. Nothing was deleted"
+        raise os_error(FileNotFoundError, errno.ENOENT, problem)
 
     def _is_of_hosts(self, name: str) -> bool:
         """Return whether hosts may have a file of a name; what a site had before may be called as no host calls a file."""

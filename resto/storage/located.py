@@ -10,7 +10,7 @@ from django.core.files.storage import FileSystemStorage
 
 from resto.exceptions import ConfigurationError
 from resto.master.copy import MasterCopy
-from resto.names import clean_name, is_ordinary, relative_name
+from resto.names import clean_name, is_ordinary, path_text, relative_name
 from resto.storage.base import ReplicatedStorage
 from resto.storage.composition import require_apart
 from resto.storage.kinds import require_directory_mode, require_file_mode, require_path
@@ -58,6 +58,12 @@ class LocatedStorage(ReplicatedStorage):
         ]
 
     def _require_directory(self) -> None:
+        if "://" in str(self._master.base_location):
+            problem = f"{str(self._master.base_location)!r} is a URL, and should be the directory of the master copy"
+            raise ConfigurationError(problem, "Set MEDIA_ROOT, or the option 'location', to a directory.", "E024")
+        if os.path.realpath(self._master.location) == "/":
+            problem = "the directory of the master copy is '/', whose files would all be sent"
+            raise ConfigurationError(problem, "Set MEDIA_ROOT, or the option 'location', to one of its own.", "E024")
         place, file = Path(self._master.location), None
         with suppress(PermissionError):  # of a directory above it: whoever saves is told
             file = next((one for one in (place, *place.parents) if one.is_file()), None)
@@ -120,16 +126,17 @@ class LocatedStorage(ReplicatedStorage):
         """Return a name as it is below the master copy, where `path` finds its file; ``""`` for the directory itself.
 
         Raises:
+            TypeError: As for `resto.names.clean_name`.
             SuspiciousFileOperation: It is outside of the master copy.
         """
-        name = str(name)
+        name = path_text(name)
         if name.startswith("/"):
             name = os.path.relpath(self._master.path(name), self._master.location)
         return relative_name(name)
 
     def _clean(self, name: str) -> str:
         """Return the canonical form of a name that hosts can have; see `resto.names.clean_name`."""
-        return name if is_ordinary(name) else clean_name(self._relative(name or "") or name)
+        return name if is_ordinary(name) else clean_name(self._relative(name) or name)
 
     # What Django's `FileSystemStorage` has, too.
 

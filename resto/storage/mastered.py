@@ -13,6 +13,7 @@ from django.db import DatabaseError
 
 from resto.exceptions import ConfigurationError
 from resto.master.sweep import sweep_all
+from resto.names import is_possible
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
 from resto.record.restores import pending_of
@@ -179,6 +180,8 @@ class MasteredStorage(LocatedStorage):
         if not self._may_lack_files(is_asked_often=True):
             return False
         name = self._clean(name)
+        if not is_possible(name):
+            return False
         return any(outcome.ok and outcome.value for outcome in self._asked(self._truthful_hosts(name), name))
 
     def is_name_available(self, name: str, max_length: int | None = None) -> bool:

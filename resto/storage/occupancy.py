@@ -7,9 +7,6 @@ from contextlib import suppress
 from functools import partial
 from queue import Empty, Queue
 from time import monotonic
-from typing import Any
-
-from django.core.files.storage import storages
 
 from resto.courses import course_of, finish
 from resto.exceptions import ConfigurationError, HostUnavailableError, RemoteFileNotFoundError, TransportError
@@ -17,12 +14,11 @@ from resto.executors import Job
 from resto.names import HOST_IDENTITY, is_temporary
 from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
-from resto.settings import storage_settings
-from resto.storage.composition import imported_backend
+from resto.storage.layout import layout
 from resto.transports import Directory, Transport
 
 
-__all__ = ["aliases_of_location", "are_empty", "naming_storage", "occupied_host", "places", "show_no_files"]
+__all__ = ["aliases_of_location", "are_empty", "naming_storage", "occupied_host", "show_no_files"]
 
 # The commands that want to know which storage is meant.
 _COMMANDS = re.compile(r"manage\.py resto_(restore|adopt)")
@@ -40,8 +36,7 @@ def aliases_of_location(location: str) -> dict[str, object]:
     Args:
         location: Its path.
     """
-    real = os.path.realpath(location)
-    return {alias: storage for alias, (storage, place) in places().items() if place == real}
+    return layout().at(os.path.realpath(location))
 
 
 def naming_storage(problem: ConfigurationError, location: str) -> ConfigurationError:
@@ -51,29 +46,11 @@ def naming_storage(problem: ConfigurationError, location: str) -> ConfigurationE
         problem: What is wrong with the directory.
         location: Its path.
     """
-    found, real = places(), os.path.realpath(location)
-    alias = next((alias for alias, (_, place) in found.items() if place == real), None)
-    if alias is None or len({place for _, place in found.values()}) == 1:
+    alias = next(iter(aliases_of_location(location)), None)
+    if alias is None or len({place for _, place in layout().places.values()}) == 1:
         return problem
     hint = _COMMANDS.sub(lambda command: f"{command[0]} --storage {alias}", problem.hint)
     return ConfigurationError(problem.problem, hint, problem.code)
-
-
-def places() -> dict[str, tuple[Any, str]]:
-    """Return the storages of resto in ``STORAGES``, by their aliases, each with the real path of its master copy, or its alias."""
-    found: dict[str, tuple[Any, str]] = {}
-    for alias, parameters in storage_settings().items():
-        if not hasattr(imported_backend(parameters.get("BACKEND")), "record_alias"):  # it is not one of resto's
-            continue
-        try:
-            storage = storages[alias]
-            master = getattr(storage, "master", None)
-            found[alias] = storage, alias if master is None else os.path.realpath(master.location)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:  # noqa: BLE001, S112 - whatever its options raise, SystemExit too: `manage.py check` says it
-            continue
-    return found
 
 
 def occupied_host(transports: Mapping[str, Transport]) -> str | None:

@@ -4,18 +4,15 @@ What one of them saves would replace, on the hosts, what another one has saved; 
 """
 
 import os
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 from urllib.parse import unquote
 
 from resto.exceptions import ConfigurationError
 from resto.hosts import stand_in
 from resto.record import identities
-from resto.storage.composed import ComposedStorage
-from resto.storage.occupancy import places
+from resto.storage.layout import layout
 from resto.transports import Directory
 
 
@@ -63,24 +60,18 @@ def shared_hosts(alias: str) -> list[SharedHost]:
     """
     if stand_in() is not None:  # all hosts are what a test has put there
         return []
-    found = places()
-    if alias not in found:
+    found = layout()
+    if alias not in found.places:
         return []
-    storage, place = found[alias]
-    mine = _identities(storage)
-    shared = []
-    for other, (beside, elsewhere) in found.items():
-        if elsewhere != place and beside.alias != storage.alias:
-            pairs = product(mine.items(), _identities(beside).items())
-            shared += [_compared(SharedHost(alias, one[0], other, two[0]), one[1], two[1]) for one, two in pairs]
-    return [one for one in shared if one is not None]
-
-
-def _identities(storage: ComposedStorage) -> Mapping[str, str]:
-    try:
-        return storage.host_identities()
-    except Exception:  # noqa: BLE001 - whatever its options raise: `manage.py check` says it
-        return {}
+    _, place = found.places[alias]
+    shared = [
+        _compared(SharedHost(alias, one.host, other.alias, other.host), one.identity, other.identity)
+        for one in found.hosts(alias)
+        for other in found.beside(one)
+        if found.places[other.alias][1] != place
+    ]
+    order = {alias: number for number, alias in enumerate(found.places)}
+    return sorted((one for one in shared if one is not None), key=lambda one: order[one.other])
 
 
 def _compared(shared: SharedHost, identity: str, other: str) -> SharedHost | None:
@@ -123,7 +114,7 @@ def place_of(alias: str) -> str | None:
     Args:
         alias: Of the storage.
     """
-    _, place = places().get(alias, (None, alias))
+    _, place = layout().places.get(alias, (None, alias))
     return None if place == alias else place
 
 
@@ -133,13 +124,8 @@ def nested_directories(location: str) -> dict[str, str]:
     Args:
         location: The path of the directory around them.
     """
-    place = Path(os.path.realpath(location))
-    inner = {alias: Path(elsewhere) for alias, (_, elsewhere) in places().items()}
-    return {
-        str(path.relative_to(place)): alias
-        for alias, path in inner.items()
-        if path != place and path.is_relative_to(place)
-    }
+    place = os.path.realpath(location)
+    return {os.path.relpath(inner, place): alias for alias, inner in layout().below(place).items()}
 
 
 class Reserved:
@@ -159,7 +145,9 @@ class Reserved:
             self._aliases |= nested_directories(location)
             real = os.path.realpath(location)
             # Those without a directory have their alias in its place.
-            self._elsewhere = {place: other for other, (_, place) in places().items() if place not in (real, other)}
+            self._elsewhere = {
+                place: other for other, (_, place) in layout().places.items() if place not in (real, other)
+            }
 
     def require_free(self, name: str) -> None:
         """Raise if a name is in one of them.

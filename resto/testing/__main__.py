@@ -55,7 +55,11 @@ def main(arguments: list[str] | None = None) -> None:
             servers = _several(options) if options.hosts else [_one(options, stack)]
             for server in servers:
                 stack.enter_context(server)
-            lines = _settings(servers, options.directory) if options.hosts else [servers[0].url]
+            lines = (
+                _settings(servers, options.directory, has_new_ports=options.port == 0)
+                if options.hosts
+                else [servers[0].url]
+            )
             sys.stdout.write("".join(f"{line}\n" for line in lines))
             sys.stdout.flush()
             signal.sigwait(signals)
@@ -94,11 +98,12 @@ def _webdav(options: argparse.Namespace) -> bool | None:
     return False if options.plain else None
 
 
-def _settings(servers: Sequence[TestHttpServer], directory: str | None) -> Iterator[str]:
+def _settings(servers: Sequence[TestHttpServer], directory: str | None, *, has_new_ports: bool) -> Iterator[str]:
     """Yield settings of a site, and what is to be known of them as comments."""
-    where = (
-        f"in {directory}; they are the same the next time" if directory else "in memory; they are others the next time"
-    )
+    where = "in memory; they are others the next time"
+    if directory:
+        ports = "their ports are others" if has_new_ports else "they are the same"
+        where = f"in {directory}; {ports} the next time"
     yield f"# Throwaway media servers, with their files {where}. Ctrl-C ends them."
     yield "RESTO_MEDIA_HOSTS = ["
     for server in servers:

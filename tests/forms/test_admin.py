@@ -1,8 +1,13 @@
 """The admin shows a form again whose file could not be stored, and nothing is left of the attempt."""
 
+from functools import partial
+
 import pytest
+from django.contrib.contenttypes.models import ContentType
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models.signals import post_delete
 
 from kit import albums
 from kit.albums import (
@@ -20,6 +25,7 @@ from kit.albums import (
     stored,
     upload,
 )
+from resto import health
 from resto.exceptions import ReplicationError
 
 
@@ -125,6 +131,52 @@ def test_form_that_is_not_valid_stores_nothing(editor, servers, media_root):
     response = editor.post(ADD, {"title": "", "cover": upload("c.txt"), **inlines()})
     assert errors_of(response) == {"title": ["This field is required."]}
     assert [server.requests for server in servers] == [[], [], []]
+
+
+@pytest.fixture(params=["at once", "after the commit"])
+def deletes_files(request):
+    """When the site deletes the files of an album that is deleted."""
+
+    def delete(sender, instance, **kwargs):
+        act = partial(instance.cover.delete, save=False)
+        act() if request.param == "at once" else transaction.on_commit(act)
+
+    post_delete.connect(delete, Album)
+    yield request.param
+    post_delete.disconnect(delete, Album)
+    Album.objects.all().delete()  # the end of a test does not know the table
+
+
+@pytest.fixture(params=["one", "selected"])
+def delete(request, editor, album):
+    """A function that deletes an album in the admin, and returns the messages."""
+    ContentType.objects.get_for_model(Album)  # as after `migrate`; one that is rolled back would be remembered
+    Picture.objects.all().delete()  # as no registry knows these models, nothing cascades to them
+    url, sent = f"/admin/resto/album/{album.pk}/delete/", {"post": "yes"}
+    if request.param == "selected":
+        url, sent = "/admin/resto/album/", {**sent, "action": "delete_selected", "_selected_action": [album.pk]}
+
+    def delete():
+        response = editor.post(url, sent, follow=True)
+        assert response.redirect_chain == [("/admin/resto/album/", 302)]
+        return [str(message) for message in response.context["messages"]]
+
+    return delete
+
+
+@pytest.mark.django_db(transaction=True)
+def test_host_that_does_not_follow_a_deletion_is_told_of(delete, deletes_files, servers, album):
+    servers[1].refuse = True
+    reason = f"{servers[1].address} does not answer"
+    if deletes_files == "at once":
+        assert delete() == [f"Not deleted: {reason}. Files may be gone already. Delete it again."]
+        servers[1].refuse = False
+        health.forget()
+        [message] = delete()
+        assert message.startswith(("The album", "Successfully deleted"))
+    else:
+        assert delete()[-1] == f"Deleted, but not every file of it: {reason}."
+    assert not Album.objects.filter(pk=album.pk).exists()
 
 
 def test_what_else_fails_in_the_admin_is_not_hidden(editor, album, servers, monkeypatch):

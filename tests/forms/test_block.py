@@ -147,7 +147,7 @@ def test_wrong_settings_are_told_to_operators(caplog):
     form = album_form(cover=upload("c.txt"))
     assert not save(form)
     assert re.fullmatch(sentence(rf"{UNAVAILABLE} \(resto[.]E\d{{3}}\)"), form.errors["cover"][0])
-    assert "Failed to store a file of a form. " in caplog.text
+    assert "Failed to store or delete a file of a form. " in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["Hybrid"])

@@ -35,6 +35,15 @@ def test_hosts_are_named_without_what_is_between_us(outcomes, reason):
     assert words.not_stored(ReplicationError("upload", "a.txt", outcomes), []) == sentence(reason)
 
 
+def test_deletions_are_told_by_what_became_of_the_object():
+    error = ReplicationError("delete", "a.txt", [silent(B)])
+    told = [words.not_deleted(error, is_deleted=is_deleted) for is_deleted in (False, True)]
+    assert told == [
+        "Not deleted: media-2.example.com does not answer. Files may be gone already. Delete it again.",
+        "Deleted, but not every file of it: media-2.example.com does not answer.",
+    ]
+
+
 def test_lease_that_was_lost(caplog):
     assert words.not_stored(LeaseLostError("too late"), []) == sentence(UNAVAILABLE)
-    assert "Failed to store a file of a form. too late" in caplog.text
+    assert "Failed to store or delete a file of a form. too late" in caplog.text

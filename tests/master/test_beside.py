@@ -119,10 +119,10 @@ def test_appending_ends_where_others_are_always_faster(master, media_root, publi
     (media_root / "a").write_bytes(b"")
     replace = MasterCopy._create_temporary
 
-    def create(self, *args):
+    def create(self, *args, **kwargs):
         with (media_root / "a").open("ab") as file:
             file.write(b".")
-        return replace(self, *args)
+        return replace(self, *args, **kwargs)
 
     monkeypatch.setattr(MasterCopy, "_create_temporary", create)
     assert publish(beside) == "replaced"

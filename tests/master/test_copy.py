@@ -4,12 +4,14 @@ import errno
 import os
 import stat
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
 from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage
 from django.core.files.uploadedfile import TemporaryUploadedFile
 
 from kit.disk import fail_with, mode_of, store
@@ -320,6 +322,36 @@ def test_pipes_and_devices_are_not_waited_for(master, media_root, act):
 
 
 @pytest.mark.parametrize("links", [True, False], ids=["links", "no links"], indirect=True)
+def temporary_upload(content):
+    upload = TemporaryUploadedFile("a", "text/plain", len(content), None)
+    upload.write(content)
+    upload.seek(0)
+    return upload
+
+
+@pytest.mark.parametrize("setting", [None, 0o600, 0o644])
+@pytest.mark.parametrize("was", [None, 0o600, 0o640, 0o666])
+@pytest.mark.parametrize("kind", [ContentFile, temporary_upload])
+def test_file_that_is_replaced_has_the_mode_that_it_has_with_django(tmp_path, settings, umask, kind, was, setting):
+    settings.FILE_UPLOAD_PERMISSIONS = setting
+    modes = []
+    for storage_class in (FileSystemStorage, MasterCopy):
+        storage = storage_class(tmp_path / storage_class.__name__, allow_overwrite=True)
+        path = Path(storage.path("a"))
+        if was is not None:
+            path.parent.mkdir()
+            path.write_bytes(b"old")
+            path.chmod(was)
+        content = kind(b"new")
+        with closing(content):
+            if storage_class is MasterCopy:
+                store_upload(storage, content)
+            else:
+                storage.save("a", content)
+        modes.append(mode_of(path))
+    assert modes[0] == modes[1]
+
+
 @pytest.mark.parametrize("mode", [None, 0o600, 0o640, 0o644, 0o666, 0o444])
 def test_nobody_reads_a_temporary_file_who_may_not_read_the_file(media_root, settings, umask, links, mode, monkeypatch):
     settings.FILE_UPLOAD_PERMISSIONS = mode

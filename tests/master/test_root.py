@@ -1,10 +1,24 @@
 """The directory of the master copy, as it is written to through its descriptor."""
 
+import errno
 import os
 
 import pytest
 
-from kit.disk import mode_of, store
+from kit.disk import fail_with, mode_of, store
+from resto.master.root import Root
+
+
+@pytest.mark.parametrize(("was", "becomes"), [(0o660, 0o600), (0o664, 0o644), (0o700, 0o700)])
+def test_group_that_cannot_be_kept_may_do_what_everybody_may(tmp_path, monkeypatch, was, becomes):
+    (tmp_path / "new").write_bytes(b"")
+    of_others = os.stat_result((was, 0, 0, 1, os.getuid() + 1, os.getgid() + 1, 0, 0, 0, 0))
+    monkeypatch.setattr(os, "chown", fail_with(errno.EPERM))
+
+    with Root(str(tmp_path)) as root:
+        root.keep_permissions("new", of_others)
+
+    assert mode_of(tmp_path / "new") == becomes
 
 
 def test_directories_get_the_mode_of_the_setting_on_each_level(master, media_root, settings, umask):

@@ -20,11 +20,11 @@ from resto.master import identity
 from resto.master.identity import Proof, ReplacedMeanwhileError, read_identity
 from resto.master.root import Root
 from resto.models import Host, Pending
-from resto.record import identities
+from resto.record import identities, opening
 from resto.record.identities import MASTER
 from resto.repair.drain import drain
 from resto.repair.sync import SyncOptions, synchronize
-from resto.storage import beginning
+from resto.storage import HybridStorage, beginning
 from resto.storage import belief as belief_module
 from resto.storage.adopting import adopt
 from resto.storage.belief import BELIEVED_FOR, MARKED_FOR, UNKNOWN_FOR
@@ -95,6 +95,48 @@ def test_first_save_of_a_new_site_gives_the_directory_an_identity(storage, media
     assert len(found.id) == len(found.mark) == 32
     assert storage.listdir("") == ([], ["a"])
     assert files(servers) == [{"a": b"content"}] * 2
+
+
+class Overwriting(HybridStorage):
+    def get_available_name(self, name, max_length=None):
+        self.delete(name)
+        return name
+
+
+def test_new_site_has_nothing_to_delete(storage, media_root, servers):
+    storage.delete("a")
+
+    assert not media_root.exists()
+    assert {request.method for server in servers for request in server.requests}.isdisjoint({"PUT", "DELETE"})
+    assert (pending_for(), Host.objects.count()) == ([], 0)
+
+
+def test_storage_that_deletes_before_each_save_can_save_on_a_new_site(storage, settings, servers):
+    backend = f"{__name__}.Overwriting"
+    settings.STORAGES = {"default": settings.STORAGES["default"] | {"BACKEND": backend}}
+    overwriting = storages["default"]
+
+    assert [overwriting.save("a", ContentFile(content)) for content in (b"1", b"2")] == ["a", "a"]
+    assert files(servers) == [{"a": b"2"}] * 2
+
+
+@pytest.mark.parametrize("known", ["file", "host", "pending", "identity"])
+def test_nothing_is_deleted_where_a_directory_is_missing_that_may_have_had_files(storage, media_root, servers, known):
+    if known == "file":
+        servers[1].create_file("a", b"old")
+    elif known == "host":
+        identities.put("default", servers[0].url, "id", "")
+    elif known == "pending":
+        opening.open_lease("default", [servers[0].url], "b", present=True)
+    else:
+        save(storage)
+        shutil.rmtree(media_root)
+    before, rows = files(servers), pending_for()
+
+    with pytest.raises((FileNotFoundError, ConfigurationError), match=f"^{media_root} is .*[Ii]s it mounted"):
+        storage.delete("a")
+
+    assert (files(servers), pending_for()) == (before, rows)
 
 
 def test_first_save_of_a_site_of_before_does_so_though_hosts_have_files(storage, media_root, servers):

@@ -3,6 +3,7 @@
 import gc
 import threading
 import weakref
+from pathlib import PurePosixPath
 from urllib.parse import unquote
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.hosts import MemoryTransport, make
+from resto.exceptions import ConfigurationError
 from resto.storage import DistributedStorage
 
 
@@ -97,6 +99,12 @@ def test_file_is_served_below_the_base_url_whatever_its_name(name, base_url):
     assert url.isascii()
     assert unquote(url) == storage.base_url + name
     assert not {*url.removeprefix(storage.base_url)} & {*"?#; "}
+
+
+@pytest.mark.parametrize("base_url", [5, PurePosixPath("/media"), ["/media/"]])
+def test_base_url_that_is_no_string_makes_no_urls(base_url):
+    with pytest.raises(ConfigurationError, match="base_url must be a string, not of type"):
+        DistributedStorage(["one"], base_url).url("a")
 
 
 def test_base_url_follows_the_setting_unless_it_is_given(settings):

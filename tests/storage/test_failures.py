@@ -164,8 +164,8 @@ def fill_master_disk(world):
     """What is written to a temporary file goes to a full disk."""
     create = MasterCopy._create_temporary
 
-    def create_on_full_disk(master, root, name):
-        path, descriptor = create(master, root, name)
+    def create_on_full_disk(*args, **kwargs):
+        path, descriptor = create(*args, **kwargs)
         os.close(descriptor)
         return path, os.open("/dev/full", os.O_WRONLY)
 

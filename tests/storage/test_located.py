@@ -1,7 +1,9 @@
 """Which file a name means, and where: as with Django's `FileSystemStorage`, whose answers are compared with those of resto."""
 
+import copy
 import errno
 import os
+import pickle
 import tempfile
 from pathlib import Path
 
@@ -320,6 +322,77 @@ def test_subclass_that_may_replace_files(make, media_root, resto_server):
 
     assert [storage.save("a", ContentFile(content)) for content in (b"1", b"2")] == ["a", "a"]
     assert (contents(media_root), resto_server.get_file("a")) == ({"a": b"2"}, b"2")
+
+
+# What stays different.
+
+
+@pytest.mark.parametrize("clone", [copy.copy, copy.deepcopy, lambda storage: pickle.loads(pickle.dumps(storage))])
+def test_copy_is_made_anew_of_the_options(make, clone):
+    storage = make(base_url="/media/")
+    storage.base_url, storage.tenant = "https://elsewhere/", "acme"
+
+    assert clone(storage).url("a") == "/media/a"
+    assert not hasattr(clone(storage), "tenant")
+
+
+def test_file_with_two_names_has_one_of_them_after_it_is_written(storage, resto_server, media_root):
+    (media_root / "a").write_bytes(b"1")
+    (media_root / "hard").hardlink_to(media_root / "a")
+    (media_root / "soft").symlink_to("a")
+
+    for name in ("hard", "soft"):
+        with storage.open(name, "ab") as file:
+            file.write(b"2")
+
+    assert contents(media_root) == {"a": b"1", "hard": b"12", "soft": b"12"}
+    assert not (media_root / "soft").is_symlink()
+    assert dict(resto_server.files) == {"hard": b"12", "soft": b"12"}
+
+
+def test_link_that_leads_nowhere_is_not_written_through(storage, resto_server, media_root):
+    (media_root / "link").symlink_to("a")
+
+    with pytest.raises(FileNotFoundError, match="'link' is a link to what is not there"):
+        storage.open("link", "wb")
+
+    assert contents(media_root) == dict(resto_server.files) == {}
+
+
+def test_loop_of_links_is_not_deleted(storage, media_root):
+    (media_root / "loop").symlink_to("loop")
+
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        storage.delete("loop")
+
+    assert (media_root / "loop").is_symlink()
+
+
+def test_first_argument_is_the_hosts(media_root):
+    with pytest.raises(ConfigurationError, match=f"location='{media_root}'"):
+        HybridStorage(str(media_root), "/media/").save("a", ContentFile(b""))
+
+
+def test_new_file_that_is_opened_for_writing_has_the_mode_of_the_setting(storage, media_root, settings):
+    settings.FILE_UPLOAD_PERMISSIONS = 0o604
+    storage.open("a", "wb").close()
+
+    assert (media_root / "a").stat().st_mode & 0o777 == 0o604
+
+
+def test_storage_is_none_of_django(storage):
+    assert not isinstance(storage, FileSystemStorage)
+
+
+@pytest.mark.django_db
+def test_another_directory_alone_leaves_files_on_the_hosts_of_the_settings(storage, resto_server, settings, tmp_path):
+    """As in a test that changes nothing else: it replaces files of the site."""
+    storage.save("a", ContentFile(b"of the site"))
+    settings.MEDIA_ROOT = tmp_path / "of a test"
+
+    storage.save("a", ContentFile(b"of a test"))
+
+    assert dict(resto_server.files) == {"a": b"of a test"}
 
 
 # How long names are.

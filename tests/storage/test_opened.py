@@ -194,7 +194,29 @@ def test_nobody_reads_a_file_meanwhile_who_might_not_read_it_before(
     final = (media_root / "a").stat().st_mode
     assert during & readers & ~was == 0
     assert during & readers & ~final == 0
-    assert final & 0o777 == (was if setting is None else setting)
+    assert final & 0o777 == was
+
+
+def test_file_that_is_made_private_while_it_is_open_stays_so(open_file, media_root):
+    (media_root / "a").write_bytes(b"salary list")
+    with open_file("a", "ab") as file:
+        file.write(b", and more")
+        (media_root / "a").chmod(0o600)
+
+    assert (media_root / "a").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_file_that_is_written_keeps_its_owner_and_group(open_file, media_root):
+    (media_root / "a").write_bytes(b"")
+    os.chown(media_root / "a", 1234, 4321)
+
+    open_file("a", "ab").close()
+    with open_file("a", "ab") as file:
+        file.write(b"more")
+
+    status = (media_root / "a").stat()
+    assert (status.st_uid, status.st_gid) == (1234, 4321)
 
 
 # A file of the master copy that is not written to its end.

@@ -8,13 +8,14 @@ import pickletools
 import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
 
 import pytest
 from django.contrib.staticfiles.storage import ManifestFilesMixin
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
 from django.core.files.base import ContentFile
-from django.core.files.storage import storages
+from django.core.files.storage import FileSystemStorage, storages
 from django.core.files.uploadedfile import InMemoryUploadedFile, SimpleUploadedFile, TemporaryUploadedFile
 from django.core.management import call_command
 from django.db import migrations, models
@@ -304,6 +305,66 @@ def test_what_is_missing_is_a_file_not_found_error(storage, caplog, read):
         read(storage)
 
     assert caplog.records == []
+
+
+NO_NAMES = [None, 0, 5, 1.5, True, b"", b"a", object, ["a"], {}]
+WITH_A_NAME = ["delete", "exists", "open", "size", "listdir", "get_modified_time"]
+
+
+@pytest.mark.parametrize("action", WITH_A_NAME)
+@pytest.mark.parametrize("name", NO_NAMES, ids=repr)
+def test_what_is_no_name_is_refused_as_by_django(storage, servers, tmp_path, action, name):
+    """It may read as that of a file: 5 as "5", and None as "None"."""
+    with pytest.raises((TypeError, ValueError)) as wanted:
+        getattr(FileSystemStorage(tmp_path), action)(name)
+    with pytest.raises(wanted.type):
+        getattr(storage, action)(name)
+
+    assert [server.requests for server in servers] == [[], []]
+
+
+@pytest.mark.parametrize("name", [PurePosixPath("d/5"), PurePosixPath("5")])
+def test_path_is_a_name(storage, name):
+    assert storage.save(name, ContentFile(b"content")) == str(name)
+    assert storage.exists(name)
+    with storage.open(name) as file:
+        assert file.read() == b"content"
+    storage.delete(name)
+    assert not storage.exists(name)
+
+
+def test_listdir_of_a_file(storage):
+    storage.save("d/a.txt", ContentFile(b""))
+
+    with pytest.raises(NotADirectoryError):
+        storage.listdir("d/a.txt")
+
+
+def test_listing_that_no_host_gives_is_none_of_a_file(servers):
+    for server in servers:
+        server.refuse = True
+    with pytest.raises(ReplicationError, match=r"listdir of 'd/a\.txt'"):
+        DistributedStorage(urls(servers), BASE_URL, transport="webdav").listdir("d/a.txt")
+
+
+@pytest.mark.parametrize("name", ["d/" + "x" * 256, "x" * 300 + "/a", "d/" + "日本語" * 30])
+def test_no_file_has_a_name_that_is_too_long(storage, servers, name):
+    assert not storage.exists(name)
+    for read in (storage.size, storage.open, storage.get_modified_time):
+        with pytest.raises(OSError, match=r"File name too long|No such file"):
+            read(name)
+    with pytest.raises(OSError, match="File name too long"):
+        storage.save(name, ContentFile(b""))
+    assert [server.requests for server in servers] == [[], []]
+
+
+@pytest.mark.parametrize("name", ["d/" + "x" * 300 + ".txt", "d/" + "日本語" * 30 + ".txt"])
+def test_name_that_is_too_long_is_made_shorter(storage, servers, name):
+    saved = storage.save(name, ContentFile(b"1"), max_length=60)
+
+    assert (len(saved) <= 60, saved[:3], saved[-4:]) == (True, name[:3], ".txt")
+    assert [list(server.files) for server in servers] == [[saved], [saved]]
+    assert not any(name[:70] in request.path for server in servers for request in server.requests)
 
 
 def test_exists_follows_save_and_delete(storage):

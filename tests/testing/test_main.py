@@ -81,7 +81,7 @@ def test_several_hosts_that_keep_their_files(use, tmp_path):
     for number in range(2):
         with running("--hosts", "2", "--directory", str(tmp_path / "hosts"), "--port", "0", until="}\n") as printed:
             use(printed).save(f"d/{number}", ContentFile(b""))
-    assert f"in {tmp_path}/hosts; they are the same the next time" in printed
+    assert f"in {tmp_path}/hosts; their ports are others the next time" in printed
     names = {str(path.relative_to(tmp_path / "hosts")) for path in (tmp_path / "hosts").rglob("[0-9]")}
     assert names == {f"media-{host}/media/d/{number}" for host in (1, 2) for number in (0, 1)}
 

@@ -278,6 +278,16 @@ class TransactionalTests(Common, TestCase):
         self.resto_hosts.wait()
         assert self.names() == [{"media/class.txt"}] * 2
 
+    def test_background_has_nothing_to_complain_of(self):
+        """Rows are part of the transaction of the test, in which no other thread can take note of anything."""
+        with self.assertNoLogs("resto", "WARNING"):
+            with self.captureOnCommitCallbacks(execute=True):
+                for number in range(3):
+                    save(storages["async"], f"{number}.txt")
+            save(storages["default"], "waits.txt")
+            self.resto_hosts.wait()
+        assert {row.name for row in Pending.objects.all()} == {"0.txt", "1.txt", "2.txt"}
+
 
 class CommittingTests(Common, TransactionTestCase):
     def test_background(self):

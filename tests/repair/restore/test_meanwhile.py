@@ -30,6 +30,7 @@ def test_files_are_read_from_hosts(restoring):
         assert file.read() == b"d/b"
     assert (restoring.exists("d/b"), restoring.size("d/b")) == (True, 3)
     assert not restoring.exists("none")
+    assert not restoring.exists("x" * 256)  # for which hosts have no answer
     with pytest.raises(FileNotFoundError):
         restoring.open("none")
 
