@@ -76,6 +76,7 @@ class Lease:
 
     def __init__(self, token: str, hosts: Iterable[str], attempts: int = 0, rests_until: float = 0.0) -> None:
         self.token = token
+        self._mine: dict[str, Any] = {"owner = %s": token}
         self._hosts = set(hosts)
         self._attempts = attempts
         self._latest: frozenset[str] | None = None
@@ -102,10 +103,6 @@ class Lease:
     def hosts(self) -> frozenset[str]:
         """Whose rows are still to be settled."""
         return frozenset(self._hosts)
-
-    @property
-    def _mine(self) -> dict[str, Any]:
-        return {"owner = %s": self.token}
 
     def keep(self) -> None:
         """Make sure that the rows still belong to this, before something is written.
@@ -185,19 +182,16 @@ class Lease:
 
     def _put_back(self, outcome: Outcome) -> None:
         now, mine = clock(), self._mine | {"host = %s": outcome.host}
-        quiet_until = self._rests_until
-        if may_still_land(outcome.error):
-            quiet_until = max(now + durations()[1], quiet_until)
+        quiet_until = max(self._rests_until, now + durations()[1] if may_still_land(outcome.error) else 0.0)
         self._left_alone = wanted_rest(outcome.error)
         delay = self.delay()
         if isinstance(outcome.error, UndecidedError):
             delay = min(delay, _UNDECIDED_DELAY)  # it is not this host that is waited for
         times = {"quiet_until": quiet_until, "due": max(quiet_until, now + delay)}
         cause = cause_of_refusal(outcome.error)
-        if outcome.error is None:
-            rows.update(mine, "attempts = attempts + 1", **times, error=self.staying[outcome.host][:_MAX_ERROR])
-        elif cause is None:
-            rows.update(mine, "attempts = attempts + 1", **times, error=problem_of(outcome.error)[:_MAX_ERROR])
+        if cause is None:
+            problem = self.staying[outcome.host] if outcome.error is None else problem_of(outcome.error)
+            rows.update(mine, "attempts = attempts + 1", **times, error=problem[:_MAX_ERROR])
         else:
             rows.update(mine, "attempts = attempts + 1", **times)
             rows.update(mine | {"error = %s": ""}, error=problem_of(cause)[:_MAX_ERROR])
