@@ -29,6 +29,7 @@ from resto.transports.bodies import Body
 from resto.transports.failures import STALE, broken, endless, too_late
 from resto.transports.heads import Heads, is_announced
 from resto.transports.idle import IdlePool
+from resto.transports.keeping import kept_for
 from resto.transports.limits import MAX_UNWANTED, AtWorkError, last_deadline
 from resto.transports.messages import Request, Response
 from resto.transports.streams import AnswerStream
@@ -42,8 +43,8 @@ JOIN_SIZE = 16 * 1024
 # Seconds to wait for permission to send an announced body; servers may not give it.
 EXPECT_WAIT = 1
 
-# TLS writes all that it is given within one timeout; more than this would ask for a minimum speed.
-TLS_SEND_SIZE = 16 * 1024
+# TLS writes all that it is given within one timeout, so that this asks for a minimum speed. Less costs more of the processor.
+TLS_SEND_SIZE = 64 * 1024
 
 # What a socket says where somebody else would wait.
 WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -63,15 +64,17 @@ class Connection:
         sock: As given.
         descriptor: That of the socket.
         timeout: As given.
+        lasts: For how many seconds it can be idle; 0 before the first answer.
         largest: How many bytes are sent at a time; None for any number.
     """
 
-    __slots__ = ("_heads", "_poller", "descriptor", "largest", "sock", "timeout")
+    __slots__ = ("_heads", "_poller", "descriptor", "largest", "lasts", "sock", "timeout")
 
     def __init__(self, sock: socket.socket, heads: Heads, timeout: float) -> None:
         self.sock = sock
         self._heads = heads
         self.timeout = timeout
+        self.lasts: float = 0
         self.largest = TLS_SEND_SIZE if isinstance(sock, ssl.SSLSocket) else None
         self.descriptor = sock.fileno()
         self._poller = select.poll()
@@ -82,13 +85,16 @@ class Connection:
         self.sock.close()
 
     def is_silent(self) -> bool:
-        """Tell whether the connection is alive, and nothing has arrived over it; it does not wait from then on.
+        """Tell whether the connection is alive, and nothing has arrived over it.
 
         This takes a tenth of the time of urllib3's ``is_connected``.
         """
-        if self.sock.gettimeout() != 0:
-            self.sock.settimeout(0)
         return not self._poller.poll(0)
+
+    def rest(self, idle: IdlePool["Connection"]) -> None:
+        """Wait among others for the next request."""
+        self.sock.settimeout(0)
+        idle.give(self)
 
     def exchange(
         self, request: Request, idle: IdlePool["Connection"], begun: "Begun | None" = None
@@ -121,12 +127,13 @@ class Connection:
                 source = Received(self.sock, received, deadline, self.timeout, last)
                 return self._answered_at_length(request, source, idle if is_sent else None)
         except BaseException as error:
-            self._give_up(error)
+            self._give_up(error, idle)
             raise
         response, body, will_close = plain
+        self.lasts = self.lasts or kept_for(response.headers)
         response.stream = io.BytesIO(body) if request.stream else None
         if is_sent and not will_close:
-            idle.give(self)
+            self.rest(idle)
         else:
             self.close()
         return response
@@ -182,6 +189,7 @@ class Connection:
             raise
         except Exception as error:
             raise broken(error) from error
+        self.lasts = self.lasts or kept_for(answer.headers)
         stream = AnswerStream(answer, source, self.timeout, self, None if answer.will_close else idle)
         if not (request.stream and answer.status in (200, 206, 207)):
             stream.drain()
@@ -198,14 +206,19 @@ class Connection:
             return itertools.chain((head,), body.blocks())
         return iter((head + b"".join(body.blocks()),))
 
-    def _give_up(self, error: BaseException) -> None:
+    def _give_up(self, error: BaseException, idle: IdlePool["Connection"]) -> None:
         """Close after something went wrong, and tell what, unless it was stale or not the connection's fault.
+
+        Args:
+            error: What it was.
+            idle: Connections of which others may wait as long for nothing, where all have died in silence.
 
         Raises:
             NoAnswerError: What went wrong.
         """
         self.close()
         if isinstance(error, TimeoutError):
+            idle.clear()
             raise too_late(self.timeout, error) from error
         if isinstance(error, OSError | HTTPException) and not isinstance(error, STALE):
             raise broken(error) from error

@@ -18,6 +18,7 @@ from resto.transports.credentials import Authenticator
 from resto.transports.failures import STALE, broken, connect_problem
 from resto.transports.heads import Heads, is_large
 from resto.transports.idle import IdlePool
+from resto.transports.keeping import keep_alive
 from resto.transports.messages import NoAnswerError, Request, Response
 
 
@@ -116,6 +117,7 @@ class ConnectionWire:
             opened = HTTPConnection(url.peer, url.port, timeout=self._timeout)
         try:
             opened.connect()
+            keep_alive(opened.sock)
             opened.sock.settimeout(0)  # as those that were idle: who wants to wait says so
         except (OSError, HTTPError) as error:
             opened.close()
