@@ -60,26 +60,23 @@ class IdlePool(Generic[T]):
         """Keep something for later."""
         now, waiting = monotonic(), self._waiting
         try:
-            if waiting and waiting[0][0] < now:
-                self._close_expired(now)
-        except IndexError:
-            pass  # another thread has just taken the only one
-        try:
             _places.pop()
         except IndexError:
             _make_room()
         waiting.append((now + item.lasts, item))
-        if len(waiting) > MOST_OF_A_HOST:
-            _close_first(waiting)
+        if len(waiting) > 1:
+            self._close_some(now)
 
     def clear(self) -> None:
         """Close everything."""
         _close_all(self._waiting)
 
-    def _close_expired(self, now: float) -> None:
+    def _close_some(self, now: float) -> None:
+        """Close those that have waited for too long, or are too many."""
+        waiting = self._waiting
         with suppress(IndexError):  # another thread may have taken the last one
-            while self._waiting[0][0] < now:
-                _close_first(self._waiting)  # a younger one, if another thread has just taken this one
+            while waiting[0][0] < now or len(waiting) > MOST_OF_A_HOST:
+                _close_first(waiting)  # a younger one, if another thread has just taken this one
 
 
 # What waits in all pools that are in use, by its identity.

@@ -7,13 +7,15 @@ verification of certificates. What goes over a connection is the affair of `rest
 import ssl
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from resto.courses import Course
 from resto.hosts import HostURL
-from resto.transports.connection import Begun, Connection, joined
+from resto.transports.begun import Begun
+from resto.transports.connection import Connection, joined
 from resto.transports.credentials import Authenticator
 from resto.transports.failures import STALE, broken, connect_problem
 from resto.transports.heads import Heads, is_large
@@ -37,6 +39,7 @@ class ConnectionWire:
     Attributes:
         path: Where the host keeps its files.
         idle: Connections that wait for their next use.
+        is_ordinary: Whether `begin` can send requests.
     """
 
     def __init__(
@@ -45,19 +48,20 @@ class ConnectionWire:
         self._url = url
         self._timeout = timeout
         self._heads = Heads(url, authenticator)
+        self.is_ordinary = self._heads.are_ordinary
         self._ssl_context = ssl_context
         self.path = url.path
         self.idle: IdlePool[Connection] = IdlePool()
+        self._may_follow = (
+            True  # that one request comes behind another one, which some host, or proxy, may not understand
+        )
 
     def close(self) -> None:
         self.idle.clear()
 
-    @property
-    def is_ordinary(self) -> bool:
-        """Whether `begin` can send requests."""
-        return self._heads.are_ordinary
-
-    def begin(self, method: str, target: str, headers: Mapping[str, str], content: bytes | None) -> Begun | None:
+    def begin(
+        self, method: str, target: str, headers: Mapping[str, str], content: bytes | None
+    ) -> Begun[Connection] | None:
         """Return what sends a request over an idle connection; None if there is none. Nothing is sent yet.
 
         Args:
@@ -72,7 +76,7 @@ class ConnectionWire:
         head = self._heads.ordinary(method, target, headers, None if content is None else len(content))
         return Begun(connection, iter((head,) if content is None else joined(head, content)), (method, target))
 
-    def exchange(self, request: Request, begun: Begun | None = None) -> Course[Response]:
+    def exchange(self, request: Request, begun: Begun[Connection] | None = None) -> Course[Response]:
         """Send a request and return the answer.
 
         It begins without waiting if a connection is idle and the body is not large.
@@ -84,6 +88,8 @@ class ConnectionWire:
         Raises:
             NoAnswerError: There was none.
         """
+        if not self._may_follow and request.followed_by is not None:
+            request = replace(request, followed_by=None)
         if request.delay or is_large(request.body):
             yield None
             time.sleep(request.delay)  # the host said that it is busy, and will not say when it no longer is
@@ -95,6 +101,10 @@ class ConnectionWire:
                 # It was closed, before anything was answered: servers do so to idle connections.
                 if not request.idempotent:
                     raise broken(error) from error
+            except NoAnswerError:
+                if begun is None or not begun.is_follower:
+                    raise
+            self._may_follow = self._may_follow and (begun is None or not begun.is_follower)
         yield None
         connection = self._connect()
         try:

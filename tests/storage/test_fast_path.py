@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.management import call_command
 
 from resto.executors import thread
@@ -104,6 +105,38 @@ def test_saves_and_deletions(hosts, storage_class, kind, media_root, monkeypatch
             storage.delete(label)
 
     assert threading.active_count() == threads
+
+
+@pytest.fixture
+def unread(monkeypatch):
+    """How many bytes have gone from files to sockets, each time some did, without being read here."""
+    sent, own = [], os.sendfile
+
+    def send(*args):
+        sent.append(own(*args))
+        return sent[-1]
+
+    monkeypatch.setattr(os, "sendfile", send)
+    return sent
+
+
+LARGE = 3 * heads.EXPECT_SIZE
+
+
+@pytest.mark.parametrize("kind", [*SERVERS, "rclone"])
+@pytest.mark.parametrize("storage_class", [HybridStorage, DistributedStorage])
+def test_large_files_are_not_read_and_hosts_not_waited_for(hosts, storage_class, kind, media_root, unread):
+    storage = make(storage_class, *hosts(kind), media_root)
+    contents = [os.urandom(LARGE), os.urandom(LARGE + 1)]
+    for number, content in enumerate(contents):
+        with TemporaryUploadedFile("large", "", len(content), None) as file:
+            file.write(content)
+            storage.save(str(number), file)
+    for host in storage.hosts:
+        assert [storage.transport_for(host).content(host, str(number)) for number in (0, 1)] == contents
+        [(_, wire)] = [found for found in storage.transport_for(host)._wires.items() if found[0] == host]
+        assert wire[1]._may_follow  # the second one was looked for without waiting, if it was not moved into place
+    assert sum(unread) == (0 if kind == "nginx-https" else 3 * (2 * LARGE + 1))
 
 
 @pytest.fixture
