@@ -1,17 +1,18 @@
 """A flow: many jobs, some of each host at a time, without a thread for each.
 
 As many requests as the window allows are on their way to every host, over as many connections. Whenever an answer
-arrives, the next job of that host begins, so that a slow host holds up nobody but itself, until so many of its jobs
+arrives, the next job of that host begins, over the same connection, so that a slow host holds up nobody but itself, until so many of its jobs
 wait that no more are taken.
 """
 
 import socket
 import threading
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import cast
 
+from resto.clock import monotonic
 from resto.courses import Arrival
 from resto.executors.base import Job
 from resto.executors.lanes import Caller, Lanes, Task
@@ -19,11 +20,17 @@ from resto.executors.watch import Watch
 from resto.outcomes import Outcome
 
 
-__all__ = ["BACKLOG", "WINDOW", "flow"]
+__all__ = ["BACKLOG", "WIDEST", "WINDOW", "flow"]
 
-# How many jobs are under way on one host at a time. Fewer leave a server idle while this process does something else;
-# more gain nothing.
+# How many jobs are under way on one host at a time. Fewer leave a server idle while this process does something else, and
+# more gain nothing, if it is near.
 WINDOW = 16
+
+# How many if it is far: then all wait for answers, and this process with them. Each time it has, there are some more of them.
+WIDEST, WIDENED_BY = 64, 8
+
+# Seconds for which this process has waited for an answer in vain, as no more jobs were under way.
+SLOW = 0.002
 
 # How many jobs wait for their turn, of all hosts together; no more are taken from whoever has them.
 BACKLOG = 64
@@ -53,7 +60,9 @@ class _Flow:
         self._waiting: dict[str, deque[Job]] = {}
         self._backlog = 0
         self._under_way: Counter[str] = Counter()
+        self._windows: defaultdict[str, int] = defaultdict(lambda: WINDOW)
         self._tasks: dict[Task, None] = {}  # in the order in which they were taken
+        self._gone: deque[Task] = deque()  # from their lanes, and others may have their places
         self._done: deque[Task] = deque()
         self._bell, self._ringer = socket.socketpair()
         self._watch: Watch[Task] = Watch(self._bell.fileno())
@@ -61,10 +70,11 @@ class _Flow:
     def outcomes(self) -> Iterator[Outcome]:
         self._take_jobs()
         while self._tasks:
+            self._replace()
             while self._done:
                 yield self._finish(self._done.popleft())
             self._take_jobs()
-            if self._tasks and not self._done:
+            if self._tasks and not self._gone:
                 self._go_on()
 
     def _take_jobs(self) -> None:
@@ -72,7 +82,7 @@ class _Flow:
             job = next(self._jobs, None)
             if job is None:
                 return
-            if self._under_way[job.host] < WINDOW:
+            if self._under_way[job.host] < self._windows[job.host]:
                 self._start(job)
             else:
                 self._waiting.setdefault(job.host, deque()).append(job)
@@ -94,27 +104,52 @@ class _Flow:
 
     def _go_on(self) -> None:
         """Wait until something happens, and do what can be done about it."""
-        for task in self._watch.wait():
+        began = monotonic()
+        ready = self._watch.wait()
+        is_slow = monotonic() - began > SLOW
+        for task in ready:
             self._put(task, self._lanes.go_on(task))
+            if is_slow and task.outcome is not None and task.outcome.ok:
+                self._widen(task.job.host)
+                is_slow = False
+            self._replace()  # before the next answer: what has brought this one can be used again, and need not wait
+            self._take_jobs()
         if self._watch.was_woken:
             self._bell.recv(BACKLOG)
 
+    def _widen(self, host: str) -> None:
+        """Let more jobs be under way on a host, if there would have been more."""
+        if self._under_way[host] >= self._windows[host]:
+            self._windows[host] = min(self._windows[host] + WIDENED_BY, WIDEST)
+        while self._under_way[host] < self._windows[host] and self._start_next(host):
+            pass
+
     def _left(self, task: Task) -> None:
         """Take note that a task has left its lane; called in whichever thread has run it."""
-        self._done.append(task)
+        self._gone.append(task)
         if threading.get_ident() != self._thread:
             with suppress(OSError):  # nobody listens any more
                 self._ringer.send(b"!")
 
-    def _finish(self, task: Task) -> Outcome:
-        """Give the place of a task to the next one of its host."""
-        host = task.job.host
-        del self._tasks[task]
-        self._under_way[host] -= 1
+    def _replace(self) -> None:
+        """Give the places of tasks that have left their lanes to the next ones of their hosts; these may leave theirs at once."""
+        for _ in range(len(self._gone)):
+            task = self._gone.popleft()
+            self._done.append(task)
+            self._under_way[task.job.host] -= 1
+            self._start_next(task.job.host)
+
+    def _start_next(self, host: str) -> bool:
+        """Start a job that waits for its turn, and return whether there was one."""
         waiting = self._waiting.get(host)
-        if waiting:
-            self._backlog -= 1
-            self._start(waiting.popleft())
+        if not waiting:
+            return False
+        self._backlog -= 1
+        self._start(waiting.popleft())
+        return True
+
+    def _finish(self, task: Task) -> Outcome:
+        del self._tasks[task]
         if task.raised is not None:
             raise task.raised
         return cast("Outcome", task.outcome)

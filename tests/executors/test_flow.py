@@ -4,18 +4,20 @@ import itertools
 import socket
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.clock import Clock, stop_clock
 from resto.courses import Arrival
 from resto.executors import Job
-from resto.executors.flow import BACKLOG, WINDOW
+from resto.executors.flow import BACKLOG, SLOW, WIDEST, WINDOW
 from resto.executors.lanes import process_lanes
 from resto.executors.thread import ThreadExecutor
+from resto.executors.watch import Watch
 
 
 class Host:
@@ -127,6 +129,63 @@ def test_no_more_than_the_window_is_under_way_and_the_next_begins_with_each_answ
     assert host.most == WINDOW
     assert host.begun == [str(number) for number in range(total)]
     assert {outcome.name for outcome in outcomes[-WINDOW:]} >= {"0"}
+
+
+def passing(clock, seconds, monkeypatch):
+    """Let each wait for answers take so long."""
+    wait = Watch.wait
+
+    def wait_for(watch):
+        clock.pass_(seconds)
+        return wait(watch)
+
+    monkeypatch.setattr(Watch, "wait", wait_for)
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(0, WINDOW), (SLOW, WINDOW), (2 * SLOW, WIDEST)])
+@pytest.mark.parametrize("fails", [False, True])
+def test_more_is_under_way_on_hosts_that_are_far_away(hosts, monkeypatch, seconds, most, fails):
+    """But not on those that are not reached."""
+    clock, host = Clock(), hosts["media-1"]
+    stop_clock(monkeypatch, clock)
+    passing(clock, seconds, monkeypatch)
+    total, unanswered = 10 * WIDEST, deque()
+
+    def react(number):
+        unanswered.append(str(number))
+        while len(unanswered) >= WINDOW or (unanswered and number == total - 1):
+            host.answer(unanswered.popleft())
+
+    def course(number):
+        yield from host.course(str(number), partial(react, number))
+        if fails:
+            raise TimeoutError
+
+    jobs = [Job("upload", "media-1", str(number), list, course=partial(course, number)) for number in range(total)]
+    outcomes = list(run_each(jobs))
+    assert {outcome.ok for outcome in outcomes} == {not fails}
+    assert sorted(int(outcome.name) for outcome in outcomes) == list(range(total))
+    assert host.most == (WINDOW if fails else most)
+
+
+def test_each_job_begins_where_the_last_one_has_ended(hosts):
+    """Before another one ends: it can use the connection of that one, and none is left over."""
+    host, events = hosts["media-1"], []
+
+    def course(number):
+        is_last = number == WINDOW - 1
+        yield from host.course(str(number), lambda: is_last and [host.answer(name) for name in host.lines])
+        events.append("ends")
+
+    def follow():
+        events.append("follows")
+        yield from ()
+
+    jobs = [Job("upload", "media-1", str(number), list, course=partial(course, number)) for number in range(WINDOW)]
+    jobs += [Job("upload", "media-1", f"after {number}", list, course=follow) for number in range(3 * WINDOW)]
+    list(run_each(jobs))
+    assert Counter(events) == {"ends": WINDOW, "follows": 3 * WINDOW}
+    assert ("ends", "ends") not in itertools.pairwise(events)
 
 
 def test_slow_host_holds_up_only_itself_as_long_as_there_is_room(hosts):
