@@ -7,7 +7,7 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import BinaryIO, cast
+from typing import BinaryIO, cast, final
 
 from resto.counts import counted
 
@@ -108,6 +108,7 @@ class Body:
             self._spool.close()
 
 
+@final
 class Straight:
     """A body on its way to a socket straight from its file, as far as the system can do so: this process reads nothing of it.
 
