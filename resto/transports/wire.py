@@ -1,7 +1,7 @@
 """The default wire: requests over connections that are kept alive.
 
-urllib3's own request path costs several times the CPU; its documented connection classes do the connecting, TLS and the
-verification of certificates. What goes over a connection is the affair of `resto.transports.connection`.
+urllib3 costs several times the CPU, and a thread for each connection that is made. How one is made is the affair of
+`resto.transports.connecting`, and what goes over it that of `resto.transports.connection`.
 """
 
 import ssl
@@ -9,18 +9,15 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
-
 from resto.courses import Course
 from resto.hosts import HostURL
 from resto.transports.begun import Begun
+from resto.transports.connecting import Connector
 from resto.transports.connection import Connection, joined
 from resto.transports.credentials import Authenticator
-from resto.transports.failures import STALE, broken, connect_problem
+from resto.transports.failures import STALE, broken
 from resto.transports.heads import Heads, is_large
 from resto.transports.idle import IdlePool
-from resto.transports.keeping import keep_alive
 from resto.transports.messages import NoAnswerError, Request, Response
 
 
@@ -45,11 +42,10 @@ class ConnectionWire:
     def __init__(
         self, url: HostURL, timeout: float, authenticator: Authenticator | None, ssl_context: ssl.SSLContext | None
     ) -> None:
-        self._url = url
         self._timeout = timeout
         self._heads = Heads(url, authenticator)
         self.is_ordinary = self._heads.are_ordinary
-        self._ssl_context = ssl_context
+        self._connector = Connector(url, timeout, ssl_context)
         self.path = url.path
         self.idle: IdlePool[Connection] = IdlePool()
         self._may_follow = (
@@ -79,7 +75,7 @@ class ConnectionWire:
     def exchange(self, request: Request, begun: Begun[Connection] | None = None) -> Course[Response]:
         """Send a request and return the answer.
 
-        It begins without waiting if a connection is idle and the body is not large.
+        It begins without waiting if the body is not large, and a connection is idle or the address of the host is known.
 
         Args:
             request: What to send.
@@ -105,8 +101,7 @@ class ConnectionWire:
                 if begun is None or not begun.is_follower:
                     raise
             self._may_follow = self._may_follow and (begun is None or not begun.is_follower)
-        yield None
-        connection = self._connect()
+        connection = Connection((yield from self._connector.connect()), self._heads, self._timeout)
         try:
             return (yield from connection.exchange(request, self.idle))
         except STALE as error:
@@ -117,19 +112,3 @@ class ConnectionWire:
         while (connection := self.idle.take()) is not None and not connection.is_silent():
             connection.close()
         return connection
-
-    def _connect(self) -> Connection:
-        url = self._url
-        opened: HTTPConnection
-        if url.scheme == "https":
-            opened = HTTPSConnection(url.peer, url.port, timeout=self._timeout, ssl_context=self._ssl_context)
-        else:
-            opened = HTTPConnection(url.peer, url.port, timeout=self._timeout)
-        try:
-            opened.connect()
-            keep_alive(opened.sock)
-            opened.sock.settimeout(0)  # as those that were idle: who wants to wait says so
-        except (OSError, HTTPError) as error:
-            opened.close()
-            raise NoAnswerError(connect_problem(error, self._timeout), ambiguous=False) from error
-        return Connection(opened.sock, self._heads, self._timeout)

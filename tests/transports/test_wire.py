@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from kit.clock import Clock, stop_clock
-from kit.wires import GET, HEAD, LARGE, OK, answering, connections, put, read, watched
+from kit.wires import GET, HEAD, LARGE, OK, TLS, answering, connections, put, read, watched
 from resto.courses import finish
 from resto.testing import TestHttpServer
 from resto.transports.keeping import LEAST
@@ -248,15 +248,6 @@ def test_ipv6_addresses_may_have_certificates(any_wire, resto_server_factory, au
 # Courses
 
 
-def test_a_course_without_a_connection_has_done_nothing_yet(connection_wire, resto_server):
-    sender = connection_wire(resto_server.url)
-    course = sender.exchange(HEAD)
-    assert next(course) is None
-    course.close()
-    finish(sender.exchange(HEAD))
-    assert connections(resto_server) == [1]
-
-
 @pytest.mark.parametrize("request_", [put(LARGE), Request("HEAD", "/a", delay=60)], ids=["large", "delayed"])
 def test_a_course_that_may_take_its_time_has_done_nothing_yet(connection_wire, resto_server, request_):
     sender = connection_wire(resto_server.url)
@@ -268,14 +259,18 @@ def test_a_course_that_may_take_its_time_has_done_nothing_yet(connection_wire, r
     assert connections(resto_server) == [1, 1]
 
 
-def test_a_new_connection_is_left_to_whoever_may_wait(connection_wire, resto_server):
-    sender = connection_wire(resto_server.url)
-    finish(sender.exchange(HEAD))
-    resto_server.drop_idle = True
+@TLS
+def test_a_new_connection_needs_nobody_who_may_wait(
+    connection_wire, resto_server_factory, server_context, client_context, tls
+):
+    server = resto_server_factory(ssl_context=server_context if tls else None)
+    sender = connection_wire(server.url, context=client_context)
     arrivals = []
+    finish(watched(sender.exchange(HEAD), arrivals.append))
+    server.drop_idle = True
     assert finish(watched(sender.exchange(put()), arrivals.append)).status == 201
-    assert [arrival is None for arrival in arrivals] == [False, True, False]
-    assert connections(resto_server) == [1, 2]
+    assert None not in arrivals
+    assert connections(server) == [1, 2]
 
 
 def test_connections_that_were_closed_are_not_tried(connection_wire):
@@ -283,4 +278,4 @@ def test_connections_that_were_closed_are_not_tried(connection_wire):
         sender = connection_wire(server.url)
         finish(sender.exchange(HEAD))
         server.stop()
-        assert next(sender.exchange(HEAD)) is None
+        assert sender._take() is None
