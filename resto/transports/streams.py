@@ -15,7 +15,7 @@ from resto.transports.messages import NoAnswerError, Stream
 __all__ = ["AnswerStream"]
 
 
-class Restful(Protocol):
+class Line(Protocol):
     """What an answer arrives over."""
 
     def rest(self, idle: IdlePool[Any], /) -> None: ...
@@ -30,7 +30,7 @@ class AnswerStream(Stream):
         answer: HTTPResponse,
         source: Received,
         timeout: float,
-        connection: Restful,
+        connection: Line,
         idle: IdlePool[Any] | None,
     ) -> None:
         self._answer = answer

@@ -100,7 +100,8 @@ class ConnectionWire:
             except NoAnswerError:
                 if begun is None or not begun.is_follower:
                     raise
-            self._may_follow = self._may_follow and (begun is None or not begun.is_follower)
+            if begun is not None and begun.is_follower:
+                self._may_follow = False
         connection = Connection((yield from self._connector.connect()), self._heads, self._timeout)
         try:
             return (yield from connection.exchange(request, self.idle))
