@@ -5,6 +5,7 @@ arrives, the next job of that host begins, over the same connection, so that a s
 wait that no more are taken.
 """
 
+import math
 import socket
 import threading
 from collections import Counter, defaultdict, deque
@@ -26,11 +27,14 @@ __all__ = ["BACKLOG", "WIDEST", "WINDOW", "flow"]
 # more gain nothing, if it is near.
 WINDOW = 16
 
-# How many if it is far: then all wait for answers, and this process with them. Each time it has, there are some more of them.
+# How many if it is far: then all wait for answers, and this process with them. As long as it does, there are some more of them.
 WIDEST, WIDENED_BY = 64, 8
 
 # Seconds for which this process has waited for an answer in vain, as no more jobs were under way.
 SLOW = 0.002
+
+# How many times as long as the quickest answer of a host another one takes that has had to wait there for others: it is busy.
+BUSY = 3
 
 # How many jobs wait for their turn, of all hosts together; no more are taken from whoever has them.
 BACKLOG = 64
@@ -61,7 +65,9 @@ class _Flow:
         self._backlog = 0
         self._under_way: Counter[str] = Counter()
         self._windows: defaultdict[str, int] = defaultdict(lambda: WINDOW)
-        self._tasks: dict[Task, None] = {}  # in the order in which they were taken
+        self._answered: Counter[str] = Counter()  # since the window has that width
+        self._quickest: defaultdict[str, float] = defaultdict(lambda: math.inf)
+        self._tasks: dict[Task, float] = {}  # when each was begun; in the order in which they were taken
         self._gone: deque[Task] = deque()  # from their lanes, and others may have their places
         self._done: deque[Task] = deque()
         self._bell, self._ringer = socket.socketpair()
@@ -91,7 +97,7 @@ class _Flow:
     def _start(self, job: Job) -> None:
         task = Task(job, self._caller)
         self._under_way[job.host] += 1
-        self._tasks[task] = None
+        self._tasks[task] = monotonic()
         if not self._lanes.enter([task], claim=True):
             return  # it is offered when its turn comes
         self._put(task, self._lanes.begin(task))
@@ -106,23 +112,34 @@ class _Flow:
         """Wait until something happens, and do what can be done about it."""
         began = monotonic()
         ready = self._watch.wait()
-        is_slow = monotonic() - began > SLOW
+        now = monotonic()
         for task in ready:
             self._put(task, self._lanes.go_on(task))
-            if is_slow and task.outcome is not None and task.outcome.ok:
-                self._widen(task.job.host)
-                is_slow = False
+            if task.outcome is not None:
+                self._learn(task.job.host, now - self._tasks[task], is_idle=now - began > SLOW)
             self._replace()  # before the next answer: what has brought this one can be used again, and need not wait
             self._take_jobs()
         if self._watch.was_woken:
             self._bell.recv(BACKLOG)
 
-    def _widen(self, host: str) -> None:
-        """Let more jobs be under way on a host, if there would have been more."""
-        if self._under_way[host] >= self._windows[host]:
-            self._windows[host] = min(self._windows[host] + WIDENED_BY, WIDEST)
-        while self._under_way[host] < self._windows[host] and self._start_next(host):
-            pass
+    def _learn(self, host: str, took: float, *, is_idle: bool) -> None:
+        """Let more jobs be under way on a host that is far away, and not busy.
+
+        Args:
+            host: Has answered.
+            took: For how many seconds the job was under way.
+            is_idle: Whether this process has had nothing else to do.
+        """
+        width, quickest = self._windows[host], min(self._quickest[host], took)
+        self._quickest[host] = quickest
+        self._answered[host] += 1
+        if is_idle and took <= BUSY * quickest and self._answered[host] > width <= self._under_way[host]:
+            self._set_width(host, min(width + WIDENED_BY, WIDEST))
+
+    def _set_width(self, host: str, width: int) -> None:
+        if self._windows[host] != width:
+            self._windows[host] = width
+            self._answered[host] = 0
 
     def _left(self, task: Task) -> None:
         """Take note that a task has left its lane; called in whichever thread has run it."""
@@ -136,17 +153,14 @@ class _Flow:
         for _ in range(len(self._gone)):
             task = self._gone.popleft()
             self._done.append(task)
-            self._under_way[task.job.host] -= 1
-            self._start_next(task.job.host)
-
-    def _start_next(self, host: str) -> bool:
-        """Start a job that waits for its turn, and return whether there was one."""
-        waiting = self._waiting.get(host)
-        if not waiting:
-            return False
-        self._backlog -= 1
-        self._start(waiting.popleft())
-        return True
+            host, waiting = task.job.host, self._waiting.get(task.job.host)
+            self._under_way[host] -= 1
+            if task.outcome is None or not task.outcome.ok:
+                self._set_width(host, WINDOW)
+            for _ in range(self._windows[host] - self._under_way[host]):
+                if waiting:
+                    self._backlog -= 1
+                    self._start(waiting.popleft())
 
     def _finish(self, task: Task) -> Outcome:
         del self._tasks[task]

@@ -5,7 +5,7 @@ import math
 import socket
 import threading
 import time
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from functools import partial
 
 import pytest
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kit.clock import Clock, stop_clock
 from resto.courses import Arrival
 from resto.executors import Job, flow
-from resto.executors.flow import BACKLOG, SLOW, WIDEST, WINDOW
+from resto.executors.flow import BACKLOG, SLOW, WIDENED_BY, WIDEST, WINDOW
 from resto.executors.lanes import process_lanes
 from resto.executors.thread import ThreadExecutor
 from resto.executors.watch import Watch
@@ -138,42 +138,66 @@ def test_no_more_than_the_window_is_under_way_and_the_next_begins_with_each_answ
     assert {outcome.name for outcome in outcomes[-WINDOW:]} >= {"0"}
 
 
-def passing(clock, seconds, monkeypatch):
-    """Let each wait for answers take so long."""
-    wait = Watch.wait
-
-    def wait_for(watch):
-        clock.pass_(seconds)
-        return wait(watch)
-
-    monkeypatch.setattr(Watch, "wait", wait_for)
-
-
-@pytest.mark.parametrize(("seconds", "most"), [(0, WINDOW), (SLOW, WINDOW), (2 * SLOW, WIDEST)])
-@pytest.mark.parametrize("fails", [False, True])
-def test_more_is_under_way_on_hosts_that_are_far_away(hosts, monkeypatch, seconds, most, fails):
-    """But not on those that are not reached."""
-    clock, host = Clock(), hosts["media-1"]
+@pytest.fixture
+def far(hosts, monkeypatch):
+    """A host for which each wait for answers takes some seconds, and then some of those to be answered are."""
+    clock, host, wait = Clock(), hosts["media-1"], Watch.wait
     stop_clock(monkeypatch, clock)
     monkeypatch.setattr(flow, "SLOW", SLOW)
-    passing(clock, seconds, monkeypatch)
-    total, unanswered = 10 * WIDEST, deque()
+    host.sizes = []  # how many were under way at each wait
 
-    def react(number):
-        unanswered.append(str(number))
-        while len(unanswered) >= WINDOW or (unanswered and number == total - 1):
-            host.answer(unanswered.popleft())
+    def make(seconds, at_a_time):
+        def wait_for(watch):
+            clock.pass_(seconds)
+            host.sizes.append(len(host.lines))
+            for name in [*host.lines][:at_a_time]:
+                host.answer(name)
+            return wait(watch)
 
+        monkeypatch.setattr(Watch, "wait", wait_for)
+        return host
+
+    return make
+
+
+def jobs_of(host, fails):
     def course(number):
-        yield from host.course(str(number), partial(react, number))
-        if fails:
+        yield from host.course(str(number))
+        if fails(number):
             raise TimeoutError
 
-    jobs = [Job("upload", "media-1", str(number), list, course=partial(course, number)) for number in range(total)]
-    outcomes = list(run_each(jobs))
+    return [
+        Job("upload", "media-1", str(number), list, course=partial(course, number)) for number in range(10 * WIDEST)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "at_a_time", "fails", "most"),
+    [
+        (0, None, False, WINDOW),
+        (SLOW, None, False, WINDOW),
+        (2 * SLOW, None, False, WIDEST),
+        (2 * SLOW, 1, False, WINDOW),
+        (2 * SLOW, None, True, WINDOW),
+    ],
+    ids=["here", "near", "far", "busy", "fails"],
+)
+def test_more_is_under_way_on_hosts_that_are_far_away(far, seconds, at_a_time, fails, most):
+    host = far(seconds, at_a_time)
+    outcomes = list(run_each(jobs_of(host, lambda number: fails)))
     assert {outcome.ok for outcome in outcomes} == {not fails}
-    assert sorted(int(outcome.name) for outcome in outcomes) == list(range(total))
-    assert host.most == (WINDOW if fails else most)
+    assert sorted(int(outcome.name) for outcome in outcomes) == list(range(len(outcomes)))
+    assert host.most == most
+
+
+def test_less_is_under_way_on_a_host_that_has_failed(far):
+    host, last = far(1, None), 5 * WIDEST
+    for outcome in run_each(jobs_of(host, lambda number: number == last)):
+        if not outcome.ok:
+            break
+        waits = len(host.sizes)
+    assert host.sizes[waits - 1] == WIDEST
+    assert len(host.lines) <= WINDOW + WIDENED_BY  # as the other answers have come
 
 
 def test_each_job_begins_where_the_last_one_has_ended(hosts):
