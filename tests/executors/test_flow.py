@@ -166,9 +166,7 @@ def jobs_of(host, fails):
         if fails(number):
             raise TimeoutError
 
-    return [
-        Job("upload", "media-1", str(number), list, course=partial(course, number)) for number in range(10 * WIDEST)
-    ]
+    return [Job("upload", "media-1", str(number), list, course=partial(course, number)) for number in range(7 * WIDEST)]
 
 
 @pytest.mark.parametrize(
