@@ -16,14 +16,12 @@ MOST_OF_A_HOST, MOST_IN_ALL = 8, 64
 
 
 class Reusable(Protocol):
-    """What a pool can hold.
-
-    Attributes:
-        lasts: For how many seconds it may wait for its next use.
-    """
+    """What a pool can hold."""
 
     @property
-    def lasts(self) -> float: ...
+    def lasts(self) -> float:
+        """For how many seconds it may wait for its next use."""
+        ...
 
     def close(self) -> None: ...
 
