@@ -1,8 +1,8 @@
 """A flow: many jobs, some of each host at a time, without a thread for each.
 
 As many requests as the window allows are on their way to every host, over as many connections. Whenever an answer
-arrives, the next job of that host begins, over the same connection, so that a slow host holds up nobody but itself, until so many of its jobs
-wait that no more are taken.
+arrives, the next job of that host begins, over the same connection, so that a slow host holds up nobody but itself,
+until so many of its jobs wait that no more are taken.
 """
 
 import math
