@@ -5,7 +5,9 @@ import time
 
 __all__ = ["monotonic"]
 
+_KIND = time.CLOCK_MONOTONIC
+
 
 def monotonic() -> float:
     """Return seconds since some moment; never less than before."""
-    return time.clock_gettime(time.CLOCK_MONOTONIC)
+    return time.clock_gettime(_KIND)

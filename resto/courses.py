@@ -50,7 +50,7 @@ class Arrival:
 
 
 # Yields an arrival wherever the action can go on only when something arrives; it may be resumed earlier, has to look for
-# itself, and yields again. Yields None where its next step may take its time, such as to connect: whoever has others under
+# itself, and yields again. Yields None where its next step may take its time, such as to look up a name: whoever has others under
 # way leaves that to a thread. One that yields None before anything else has done nothing yet, and may be closed and begun anew.
 Course = Generator[Arrival | None, None, T]
 

@@ -1,6 +1,7 @@
 """What Django tells of an exception holds no secret, whatever is wrong."""
 
 import inspect
+import socket
 import ssl
 import traceback
 from base64 import b64encode
@@ -17,18 +18,26 @@ from django.views.decorators.debug import sensitive_variables as of_django
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from kit.reports import debug_page, report, send_mail
+from resto.courses import finish
 from resto.exceptions import ConfigurationError
 from resto.executors import rq
 from resto.executors.rq import RqExecutor
+from resto.hosts import parse_url
 from resto.plugins import get_plugin_manager
 from resto.sensitive import sensitive_variables
 from resto.settings import get_credential
 from resto.storage import DistributedStorage
 from resto.storage.signing import signing_of
-from resto.transports import connection, credentials
+from resto.transports import credentials
 from resto.transports.base import Transport
+from resto.transports.begun import Begun
+from resto.transports.bodies import Body
+from resto.transports.connection import Connection
 from resto.transports.credentials import HeaderAuthenticator, authenticator
+from resto.transports.heads import EXPECT_SIZE, Heads
 from resto.transports.http import HttpTransport
+from resto.transports.idle import IdlePool
+from resto.transports.messages import Request
 from resto.transports.webdav import WebDAVTransport
 
 
@@ -285,11 +294,24 @@ class Trap:
     def send(self, data):
         raise ssl.SSLError(len(data))
 
+    sendall = send
+
+    def settimeout(self, timeout):
+        pass
+
+    close = settimeout
+
 
 def test_head_that_cannot_be_sent_is_not_reported():
     heads = [f"Authorization: Bearer {SECRET}".encode()]
-    assert SECRET not in report(failure_of(connection._send, Trap(), heads, None))
-    assert SECRET not in report(failure_of(connection.Begun(Trap(), iter(heads), ("PUT", "/a")).send))
+    assert SECRET not in report(failure_of(Begun(Trap(), iter(heads), ("PUT", "/a")).send))
+    url = parse_url("http://media-1/", "")
+    with socket.socket() as sock:
+        secretive = Heads(url, authenticator({"Authorization": f"Bearer {SECRET}"}, None))
+        sender = Connection(sock, secretive, 1)
+        sender.sock = Trap()
+        large = Request("PUT", "/a", body=Body(bytes(EXPECT_SIZE + 1)))
+        assert SECRET not in report(failure_of(finish, sender.exchange(large, IdlePool())))
 
 
 class LateAuth(AuthBase):

@@ -42,7 +42,7 @@ class ThreadExecutor(Executor):
         return lanes.run(jobs, lambda task: _pool.offer(lanes, task))
 
     def run_each(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
-        """Do so, with up to 16 jobs under way on one host at a time; see `Executor.run_each`."""
+        """Do so, with up to 16 jobs under way on one host at a time, and 64 on one that is far away; see `Executor.run_each`."""
         lanes = process_lanes()
         return flow(lanes, jobs, lambda task: _pool.offer(lanes, task))
 

@@ -84,6 +84,16 @@ class Snapshot:
         """Return what the system says of it now: its permissions may have changed, and its state not."""
         return os.fstat(self._descriptors[0])
 
+    def send_to(self, descriptor: int, position: int, size: int) -> int:
+        """Send bytes from a position on to a socket, as `os.sendfile` does, and return how many: none at the end.
+
+        Raises:
+            ValueError: The file is closed.
+        """
+        if not self._descriptors:
+            raise ValueError("the snapshot is closed")
+        return os.sendfile(descriptor, self._descriptors[0], position, size)
+
     def share(self) -> Self:
         """Return this for another holder, who closes it too."""
         self._holders.append(None)
@@ -209,6 +219,10 @@ class SnapshotReader(io.RawIOBase):
 
     def tell(self) -> int:
         return self._position
+
+    def send_to(self, descriptor: int, position: int, size: int) -> int:
+        """Send bytes to a socket, as `Snapshot.send_to` does."""
+        return self._snapshot.send_to(descriptor, position, size)
 
     def read(self, size: int = -1, /) -> bytes:
         if size < 0:

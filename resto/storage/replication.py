@@ -8,7 +8,7 @@ have got the two states in either order, and the present one is sent once more.
 import os
 import time
 from collections.abc import Callable
-from io import BytesIO, RawIOBase
+from io import BytesIO, RawIOBase, UnsupportedOperation
 from typing import IO, BinaryIO, cast
 
 from resto.courses import WITH_OTHERS, Course, are_in_one_pass, course_of, finish
@@ -20,6 +20,7 @@ from resto.record.changes import Change, holding
 from resto.record.leases import Lease
 from resto.traffic import WATCHERS, counted
 from resto.transports import Transport
+from resto.transports.bodies import sender_of
 from resto.transports.comparison import holds
 from resto.transports.late import log_late
 
@@ -232,6 +233,13 @@ class _LeasedContent:
     def read(self, size: int = -1) -> bytes:
         self._lease.keep()
         return self._file.read(size)
+
+    def send_to(self, descriptor: int, position: int, size: int) -> int:
+        self._lease.keep()
+        send = sender_of(self._file)
+        if send is None:
+            raise UnsupportedOperation("it can only be read")
+        return send(descriptor, position, size)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         return self._file.seek(offset, whence)

@@ -78,15 +78,18 @@ class Connection:
             while self._serve_one(stream):
                 # Seen before it is read: enough to know its method.
                 head = stream.peek(1).partition(b" ")[0].decode("latin-1")
-                if head and self._service.faults_for(head).drop_idle:
+                faults = self._service.faults_for(head)
+                if head and faults.drop_idle:
                     raise HangUpError
+                if head and faults.forget_idle:
+                    _discard(stream)
+                    return
         except BadRequestError as error:
             self._send(Answer.text(400, str(error)), 400, {"Connection": "close"})
         # Closing at once would reset the connection if the client is still sending, and the answer
         # could be lost: wait until it has seen the end.
         socket.socket.shutdown(self._socket, socket.SHUT_WR)
-        while stream.read1(PIECE_SIZE):
-            pass
+        _discard(stream)
 
     def _serve_one(self, stream: BufferedReader) -> bool:
         """Serve one request; return whether another one may follow."""
@@ -207,6 +210,12 @@ class Connection:
             self._socket.sendall(data[sent : sent + 1])
             sent += 1
         return data[sent:]
+
+
+def _discard(stream: BufferedReader) -> None:
+    """Wait until the client leaves, whatever it sends."""
+    while stream.read1(PIECE_SIZE):
+        pass
 
 
 def _read_line(stream: BufferedReader) -> bytes:

@@ -51,6 +51,12 @@ class Faults:
     drop_idle: bool
     """Close a kept-alive connection when a further request arrives on it; that request is not recorded."""
 
+    forget_idle: bool
+    """Answer nothing on a kept-alive connection when a further request arrives on it, as if a firewall had forgotten it.
+
+    Those requests are not recorded. Other connections are made as ever.
+    """
+
     wrong_length: int
     """Bytes added to the Content-Length of answers to GET and HEAD; the connection is closed after the real body."""
 
@@ -101,6 +107,7 @@ class Faults:
             self.delay = 0.0
             self.drop_answer = False
             self.drop_idle = False
+            self.forget_idle = False
             self.wrong_length = 0
             self.endless = False
             self.drip_head = 0.0

@@ -27,6 +27,7 @@ __all__ = [
     "missing_of_short",
     "parse_plain",
     "read_answer",
+    "split_plain",
     "usual_answer",
     "without_interim",
 ]
@@ -152,6 +153,20 @@ def missing_of_short(received: bytes) -> int:
         return 0
     size = _body_size(b"\n" + head[3].lower())
     return 0 if size is None or size > SHORT_SIZE else max(head.end() + size - len(received), 0)
+
+
+def split_plain(received: bytes) -> tuple[bytes, bytes]:
+    """Return an answer that would be a plain one, and what has arrived behind it: nothing of any other.
+
+    Args:
+        received: What has arrived of both.
+    """
+    head = _HEAD.match(received)
+    if head is None:
+        return received, b""
+    size = 0 if int(head[1]) in _WITHOUT_BODY else _body_size(b"\n" + head[3].lower())
+    end = len(received) if size is None else head.end() + size
+    return received[:end], received[end:]
 
 
 def _body_size(fields: bytes) -> int | None:

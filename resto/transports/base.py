@@ -266,7 +266,9 @@ class Transport(ABC):
             name: The file's name.
             content: Bytes, or a file open for reading, which is sent from its start to its end and not closed, without
                 ever being in memory as a whole; one that cannot be rewound is sent from where it is. The bytes that a file
-                has in an attribute ``at_hand`` are all of it: they may be sent instead, at once and no later.
+                has in an attribute ``at_hand`` are all of it: they may be sent instead, at once and no later. A method
+                ``send_to`` of a file sends a part of it to a socket, as `os.sendfile` does, and may be used instead of reading:
+                it is told the descriptor of the socket, where the part begins, and how many bytes it has.
 
         Returns:
             True if the host says that the file existed, False otherwise.

@@ -3,17 +3,22 @@
 import io
 import os
 import shutil
+import socket
 import tempfile
-from collections.abc import Iterator
-from typing import BinaryIO, cast
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import BinaryIO, cast, final
 
 from resto.counts import counted
 
 
-__all__ = ["BLOCK_SIZE", "Body", "BodyFile", "is_rewindable"]
+__all__ = ["BLOCK_SIZE", "Body", "BodyFile", "Straight", "is_rewindable", "sender_of"]
 
 # Bytes read and sent at a time. Smaller blocks cost CPU, larger ones only memory.
 BLOCK_SIZE = 256 * 1024
+
+# Bytes that go straight from a file to a socket at a time.
+STRAIGHT_SIZE = 1024 * 1024
 
 _SPOOL_SIZE = 1024 * 1024
 
@@ -103,6 +108,50 @@ class Body:
             self._spool.close()
 
 
+@final
+class Straight:
+    """A body on its way to a socket straight from its file, as far as the system can do so: this process reads nothing of it.
+
+    It is false once all of it is sent.
+
+    Args:
+        body: Is not in memory.
+    """
+
+    __slots__ = ("_body", "_position", "_send")
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+        self._position = 0
+        self._send = None if isinstance(body.content, bytes) else sender_of(body.content)
+
+    def __bool__(self) -> bool:
+        return self._position < self._body.size
+
+    def send_to(self, sock: socket.socket) -> None:
+        """Send as much as a socket that does not wait takes at once.
+
+        Raises:
+            OSError: The socket takes nothing, or never will again.
+            UnreadableBodyError: The file has become shorter, or reading it failed.
+        """
+        self._position += self._sent_straight(sock) or sock.send(self._body.read(self._position, BLOCK_SIZE))
+
+    def _sent_straight(self, sock: socket.socket) -> int:
+        if self._send is None:
+            return 0
+        size = min(self._body.size - self._position, STRAIGHT_SIZE)
+        try:
+            return self._send(sock.fileno(), self._position, size)
+        except (BlockingIOError, ConnectionError, TimeoutError):
+            raise
+        except (OSError, ValueError):
+            self._send = (
+                None  # the file cannot be sent so; if it cannot be read either, or it is the socket, that will be seen
+            )
+            return 0
+
+
 class BodyFile(io.RawIOBase):
     """A body as a file object, for libraries that want one."""
 
@@ -133,6 +182,25 @@ class BodyFile(io.RawIOBase):
         buffer[: len(block)] = block
         self._position += len(block)
         return len(block)
+
+
+def sender_of(content: object) -> Callable[[int, int, int], int] | None:
+    """Return what sends a part of a file to a socket, as `os.sendfile` does; None if the file can only be read.
+
+    It is told the descriptor of the socket, where the part begins, and how many bytes it has, and returns how many it has sent.
+
+    Args:
+        content: A file. It has a method ``send_to`` that does so, or is one of Python's own: what others call their descriptor
+            may be that of something else, as with `gzip.GzipFile`.
+    """
+    own: Callable[[int, int, int], int] | None = getattr(content, "send_to", None)
+    is_file = type(content) is io.FileIO or (type(content) is io.BufferedReader and type(content.raw) is io.FileIO)
+    return partial(_send_part, cast("BinaryIO", content)) if own is None and is_file else own
+
+
+def _send_part(file: BinaryIO, descriptor: int, position: int, size: int) -> int:
+    # The descriptor is asked for each time: that of a closed file may be another file's by now.
+    return os.sendfile(descriptor, file.fileno(), position, size)
 
 
 def is_rewindable(content: bytes | BinaryIO) -> bool:

@@ -9,32 +9,36 @@ import itertools
 import select
 import socket
 import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from http.client import HTTPException, RemoteDisconnected
+from typing import cast
 
 from resto.clock import monotonic
 from resto.courses import Arrival, Course
 from resto.sensitive import sensitive_variables
 from resto.transports.answers import (
     FIRST_SIZE,
-    LAST_CHANCE,
     Received,
-    is_head,
     missing_of_short,
     parse_plain,
     read_answer,
+    split_plain,
     without_interim,
 )
-from resto.transports.bodies import Body
-from resto.transports.failures import STALE, broken, endless, too_late
-from resto.transports.heads import Heads, is_announced
+from resto.transports.begun import WOULD_BLOCK, Begun
+from resto.transports.bodies import Body, Straight
+from resto.transports.failures import STALE, broken, too_late
+from resto.transports.heads import Heads, is_announced, is_large
 from resto.transports.idle import IdlePool
-from resto.transports.limits import MAX_UNWANTED, AtWorkError, last_deadline
+from resto.transports.keeping import kept_for
 from resto.transports.messages import Request, Response
+from resto.transports.steps import STORED
 from resto.transports.streams import AnswerStream
 
 
-__all__ = ["Begun", "Connection", "joined"]
+__all__ = ["Connection", "joined"]
 
 # A body up to this size leaves in one piece with the headers; joining larger ones costs more than it saves.
 JOIN_SIZE = 16 * 1024
@@ -42,13 +46,8 @@ JOIN_SIZE = 16 * 1024
 # Seconds to wait for permission to send an announced body; servers may not give it.
 EXPECT_WAIT = 1
 
-# TLS writes all that it is given within one timeout; more than this would ask for a minimum speed.
-TLS_SEND_SIZE = 16 * 1024
-
-# What a socket says where somebody else would wait.
-WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-
-_GO_ON = b"HTTP/1.1 100"
+# TLS writes all that it is given within one timeout, so that this asks for a minimum speed. Less costs more of the processor.
+TLS_SEND_SIZE = 64 * 1024
 
 
 class Connection:
@@ -63,15 +62,18 @@ class Connection:
         sock: As given.
         descriptor: That of the socket.
         timeout: As given.
+        lasts: For how many seconds it can be idle; 0 before the first answer.
         largest: How many bytes are sent at a time; None for any number.
     """
 
-    __slots__ = ("_heads", "_poller", "descriptor", "largest", "sock", "timeout")
+    __slots__ = ("_heads", "_is_proven", "_poller", "descriptor", "largest", "lasts", "sock", "timeout")
 
     def __init__(self, sock: socket.socket, heads: Heads, timeout: float) -> None:
         self.sock = sock
         self._heads = heads
         self.timeout = timeout
+        self.lasts: float = 0
+        self._is_proven = False  # that the host stores large bodies that come over it
         self.largest = TLS_SEND_SIZE if isinstance(sock, ssl.SSLSocket) else None
         self.descriptor = sock.fileno()
         self._poller = select.poll()
@@ -82,18 +84,21 @@ class Connection:
         self.sock.close()
 
     def is_silent(self) -> bool:
-        """Tell whether the connection is alive, and nothing has arrived over it; it does not wait from then on.
+        """Tell whether the connection is alive, and nothing has arrived over it.
 
         This takes a tenth of the time of urllib3's ``is_connected``.
         """
-        if self.sock.gettimeout() != 0:
-            self.sock.settimeout(0)
         return not self._poller.poll(0)
 
+    def rest(self, idle: IdlePool["Connection"]) -> None:
+        """Wait among others for the next request."""
+        self.sock.settimeout(0)
+        idle.give(self)
+
     def exchange(
-        self, request: Request, idle: IdlePool["Connection"], begun: "Begun | None" = None
+        self, request: Request, idle: IdlePool["Connection"], begun: "Begun[Connection] | None" = None
     ) -> Course[Response]:
-        """Send a request and return the answer; close the connection, unless it can be used again.
+        """Send a request and return the answer; close the connection, unless it can be used again, or something follows.
 
         Args:
             request: What to send.
@@ -105,31 +110,65 @@ class Connection:
             NoAnswerError: There was no answer for another reason.
         """
         try:
-            if request.body is not None and is_announced(request):
-                received, is_sent, deadline = self._send_announced(request, request.body)
-                last = None
-            else:
-                begun = begun or Begun(self, self._pieces(request), (request.method, request.target))
-                while not begun.has_head():
-                    yield begun.arrival()
-                received, is_sent, deadline, last = begun.heard, begun.is_sent, begun.deadline, begun.last
-            if request.stream and is_sent:
-                received = yield from self._receive_short(received, deadline)
+            begun = begun or self._begin(request)
+            while not begun.has_head():
+                yield begun.arrival()
+            received, rest, is_sent, follower = begun.heard, b"", begun.is_sent, begun.follower
+            if is_sent and (request.stream or follower):
+                received = yield from self._receive_short(received, begun.deadline)
+            if follower:
+                received, rest = split_plain(received)
             plain = parse_plain(received, request.method)
             if plain is None:
                 yield None  # the rest may not have arrived
-                source = Received(self.sock, received, deadline, self.timeout, last)
-                return self._answered_at_length(request, source, idle if is_sent else None)
+                source = Received(self.sock, received + rest, begun.deadline, self.timeout, begun.last)
+                return self._answered_at_length(request, source, idle if is_sent and not follower else None)
         except BaseException as error:
-            self._give_up(error)
+            self._give_up(error, idle)
             raise
         response, body, will_close = plain
+        self._learn(request, response)
         response.stream = io.BytesIO(body) if request.stream else None
-        if is_sent and not will_close:
-            idle.give(self)
-        else:
+        if will_close or not is_sent:
             self.close()
+        elif follower is None:
+            self.rest(idle)
+        else:
+            response.behind = Begun.of_sent(self, follower, rest)
         return response
+
+    def _begin(self, request: Request) -> "Begun[Connection]":
+        """Return a request that can be sent; if its body is to be announced, the host was asked."""
+        follower = None
+        if self._is_proven:
+            # The host takes large bodies, and keeps connections: it is neither asked, nor waited for.
+            request, follower = replace(request, is_announced=False), request.followed_by
+        elif is_announced(request):
+            return self._announced(request)
+        pieces = itertools.chain(self._pieces(request), () if follower is None else self._pieces(follower))
+        return Begun(self, pieces, (request.method, request.target), follower)
+
+    @sensitive_variables()  # the head
+    def _announced(self, request: Request) -> "Begun[Connection]":
+        """Announce a body that the host may refuse to receive, and wait for what it says, if it does; return what is left to be done."""
+        sock, asked = self.sock, (request.method, request.target)
+        sock.settimeout(self.timeout)
+        with suppress(*STALE):  # it may have answered all the same
+            sock.sendall(self._heads.of(request))
+        sock.settimeout(min(self.timeout, EXPECT_WAIT))
+        try:
+            first = sock.recv(FIRST_SIZE)
+        except TimeoutError:
+            first = None
+        finally:
+            sock.settimeout(0)
+        if first == b"":
+            raise RemoteDisconnected("closed without an answer")
+        heard = without_interim(first or b"")
+        # Of a status that has not arrived as a whole nothing is known: it may be an interim one.
+        if heard[9:10] not in (b"", b"1"):
+            return Begun.of_sent(self, request, heard, is_whole=False)
+        return Begun(self, self._body(cast("Body", request.body)), asked).after(first)
 
     def _receive_short(self, received: bytes, deadline: float) -> Course[bytes]:
         """Return what has arrived of an answer with the rest of it, if that is short and comes in time.
@@ -152,26 +191,6 @@ class Connection:
             received, missing = received + more, missing - len(more)
         return received
 
-    def _send_announced(self, request: Request, body: Body) -> tuple[bytes, bool, float]:
-        """Do so with a body that the host may refuse to receive, and wait for it."""
-        sock = self.sock
-        sock.settimeout(self.timeout)
-        _send(sock, [self._heads.of(request)], self.largest)
-        sock.settimeout(min(self.timeout, EXPECT_WAIT))
-        try:
-            first = sock.recv(FIRST_SIZE)
-        except TimeoutError:
-            first = None
-        finally:
-            sock.settimeout(self.timeout)
-        # Of a status that has not arrived as a whole nothing is known: it may be an interim one.
-        may_send = first != b"" and (first or _GO_ON)[9:10] in (b"", b"1")
-        is_sent = may_send and _send(sock, body.blocks(), self.largest)
-        answer = sock.recv(FIRST_SIZE) if first is None else first
-        if not answer:
-            raise RemoteDisconnected("closed without an answer")
-        return answer, is_sent, monotonic() + self.timeout
-
     def _answered_at_length(self, request: Request, source: Received, idle: IdlePool["Connection"] | None) -> Response:
         try:
             answer = read_answer(source, request.method)
@@ -183,11 +202,13 @@ class Connection:
         except Exception as error:
             raise broken(error) from error
         stream = AnswerStream(answer, source, self.timeout, self, None if answer.will_close else idle)
+        response = Response(answer.status, answer.reason, answer.headers, stream if request.stream else None)
+        self._learn(request, response)
         if not (request.stream and answer.status in (200, 206, 207)):
             stream.drain()
-        return Response(answer.status, answer.reason, answer.headers, stream if request.stream else None)
+        return response
 
-    def _pieces(self, request: Request) -> Iterator[bytes]:
+    def _pieces(self, request: Request) -> Iterator[bytes | Straight]:
         """Return what is to be sent: head and body in one piece, if the body is small."""
         head, body = self._heads.of(request), request.body
         if body is None:
@@ -195,159 +216,36 @@ class Connection:
         if isinstance(body.content, bytes):
             return iter(joined(head, body.content))
         if body.size > JOIN_SIZE:
-            return itertools.chain((head,), body.blocks())
+            return itertools.chain((head,), self._body(body))
         return iter((head + b"".join(body.blocks()),))
 
-    def _give_up(self, error: BaseException) -> None:
+    def _body(self, body: Body) -> Iterator[bytes | Straight]:
+        """Return what is to be sent of a large body: TLS has to read it."""
+        return body.blocks() if self.largest or isinstance(body.content, bytes) else iter((Straight(body),))
+
+    def _learn(self, request: Request, response: Response) -> None:
+        self.lasts = self.lasts or kept_for(response.headers)
+        if is_large(request.body):
+            self._is_proven = response.status in STORED
+
+    def _give_up(self, error: BaseException, idle: IdlePool["Connection"]) -> None:
         """Close after something went wrong, and tell what, unless it was stale or not the connection's fault.
+
+        Args:
+            error: What it was.
+            idle: Connections of which others may wait as long for nothing, where all have died in silence.
 
         Raises:
             NoAnswerError: What went wrong.
         """
         self.close()
         if isinstance(error, TimeoutError):
+            idle.clear()
             raise too_late(self.timeout, error) from error
         if isinstance(error, OSError | HTTPException) and not isinstance(error, STALE):
             raise broken(error) from error
 
 
-class Begun:
-    """A request on its way over a connection, bit by bit, as the host takes it; and what has come of the answer.
-
-    Args:
-        connection: Serves nothing else meanwhile.
-        pieces: What to send.
-        asked: The method and the target.
-
-    Attributes:
-        connection: As given.
-        asked: As given.
-        heard: What has arrived of the answer.
-        is_sent: Whether the host has taken the whole request.
-        deadline: Until when to wait for the rest of the answer, by `resto.clock.monotonic`.
-        last: Until when, if there were interim answers; None if there were none.
-        error: What went wrong, if whoever goes on with this is to deal with it.
-    """
-
-    __slots__ = (
-        "_has_answered",
-        "_interim_size",
-        "_is_left",
-        "_pieces",
-        "_rest",
-        "asked",
-        "connection",
-        "deadline",
-        "error",
-        "heard",
-        "is_sent",
-        "last",
-    )
-
-    def __init__(self, connection: Connection, pieces: Iterator[bytes], asked: tuple[str, str]) -> None:
-        self.connection = connection
-        self.asked = asked
-        self._pieces = pieces
-        self._rest: bytes | memoryview = b""
-        self._is_left = True  # that the host may still take
-        self._has_answered = self.is_sent = False
-        self.heard = b""
-        self._interim_size = 0
-        self.deadline: float = 0
-        self.last: float | None = None
-        self.error: Exception | None = None
-
-    def arrival(self) -> Arrival:
-        """Return what is waited for, with more to be sent or without."""
-        return Arrival(self.connection.descriptor, self.deadline, self._is_left)
-
-    @sensitive_variables()  # heads are sent, too
-    def send(self) -> bool:
-        """Send as much as the host takes at once; return whether that was anything."""
-        any_sent, sock, largest = False, self.connection.sock, self.connection.largest
-        try:
-            while rest := self._rest or next(self._pieces, b""):
-                self._rest = rest
-                sent = sock.send(rest if largest is None else rest[:largest])
-                any_sent = True
-                self._rest = b"" if sent == len(rest) else memoryview(rest)[sent:]
-            self._is_left, self.is_sent = False, True
-        except WOULD_BLOCK:
-            pass
-        except STALE:
-            self._is_left = False  # it may have answered all the same
-        return any_sent
-
-    def has_head(self) -> bool:
-        """Send and receive what can be without waiting; return whether the head of the answer is there, and perhaps more.
-
-        Raises:
-            OSError: Nothing comes any more. It is one of `STALE` if nothing has come before.
-            NoAnswerError: It broke off.
-        """
-        if self.error is not None:
-            raise self.error
-        if not self.deadline:
-            self.send()
-            # Whoever collects the answers of several hosts may come late to this one: they all share the time.
-            self.deadline = monotonic() + self.connection.timeout
-            return False
-        try:
-            while not (self._has_answered and is_head(self.heard)):
-                if self._has_answered and monotonic() > self.deadline + LAST_CHANCE:
-                    raise self._late()  # although it talks and talks
-                received = self.connection.sock.recv(FIRST_SIZE)  # a host may refuse what has not arrived as a whole
-                if not received:
-                    break
-                self._has_answered, self.heard = True, self.heard + received
-                if self.heard[9:10] == b"1":
-                    self._skip_interim()
-        except WOULD_BLOCK:
-            if self._is_left and self.send():
-                self.deadline = monotonic() + self.connection.timeout
-            elif monotonic() >= self.deadline:
-                raise self._late() from None
-            return False
-        except STALE as error:
-            if self._has_answered:
-                raise broken(error) from error
-            raise
-        if not self.heard:
-            closed = RemoteDisconnected("closed without an answer")
-            raise broken(closed) if self._has_answered else closed  # an interim answer is one
-        return True
-
-    def _skip_interim(self) -> None:
-        """Wait a while longer, if the host has given interim answers."""
-        final = without_interim(self.heard)
-        if final == self.heard:
-            return
-        self._interim_size += len(self.heard) - len(final)
-        if self._interim_size > MAX_UNWANTED:
-            raise endless()
-        self.heard, timeout = final, self.connection.timeout
-        if self.last is None:
-            self.last = last_deadline(self.deadline, timeout)
-        self.deadline = max(self.deadline, min(monotonic() + timeout, self.last))
-
-    def _late(self) -> TimeoutError:
-        return AtWorkError() if self.deadline == self.last else TimeoutError()
-
-
 def joined(head: bytes, content: bytes) -> tuple[bytes, ...]:
     """Return head and body in one piece, if the body is small; else in two."""
     return (head + content,) if len(content) <= JOIN_SIZE else (head, content)
-
-
-@sensitive_variables()
-def _send(sock: socket.socket, blocks: Iterable[bytes], largest: int | None) -> bool:
-    """Send blocks; return False if the host stopped listening, in which case it may have answered all the same."""
-    for block in blocks:
-        rest = memoryview(block)
-        while rest:
-            try:
-                # Not sendall: that one counts the timeout from the first byte to the last.
-                rest = rest[sock.send(rest[:largest]) :]
-            except STALE:
-                return False
-    return True

@@ -13,7 +13,17 @@ from resto.transports.limits import AT_WORK, MAX_UNWANTED, AtWorkError, SlowAnsw
 from resto.transports.messages import NoAnswerError
 
 
-__all__ = ["STALE", "broke_off", "broken", "cannot_prepare", "connect_problem", "endless", "no_session", "too_late"]
+__all__ = [
+    "STALE",
+    "broke_off",
+    "broken",
+    "cannot_prepare",
+    "connect_problem",
+    "endless",
+    "no_session",
+    "refused",
+    "too_late",
+]
 
 # What a connection does that was closed by the host.
 STALE = (RemoteDisconnected, BrokenPipeError, ConnectionResetError, ConnectionAbortedError, ssl.SSLEOFError)
@@ -43,6 +53,13 @@ def connect_problem(error: Exception, timeout: float) -> str:
     if isinstance(error, NewConnectionError) and isinstance(cause, OSError):
         return (cause.strerror or str(cause)).lower()
     return f"no connection: {cause}"
+
+
+def refused(error: OSError, timeout: float) -> NoAnswerError:
+    """Return the error for a host to which no connection was made, although its address is known."""
+    is_late = isinstance(error, TimeoutError)
+    problem = connect_problem(error, timeout) if is_late else (error.strerror or str(error)).lower()
+    return NoAnswerError(problem, ambiguous=False)
 
 
 def too_late(timeout: float, error: BaseException) -> NoAnswerError:

@@ -23,8 +23,9 @@ from resto.sensitive import sensitive_variables
 from resto.transports import deletion, looks, steps
 from resto.transports.acquaintance import Acquaintance, AttentiveWire, try_directories
 from resto.transports.base import Directory, Transport, Trial
+from resto.transports.begun import Begun
 from resto.transports.bodies import BLOCK_SIZE, Body, UnreadableBodyError, is_rewindable
-from resto.transports.connection import Begun
+from resto.transports.connection import Connection
 from resto.transports.credentials import Authenticator, ReactiveAuthenticator, authenticator
 from resto.transports.downloads import Download, download, download_part, unavailable
 from resto.transports.limits import MAX_DOWNLOAD, MAX_LISTING, LongAnswerError, checked_limit
@@ -204,7 +205,7 @@ class HttpTransport(Transport):
             return self._plainly(host, name, "PUT", steps.STORED, ordinary, {}, at_hand)
         return ordinary(None)
 
-    def _create(self, host: str, name: str, content: bytes | BinaryIO, begun: Begun | None) -> Course[bool]:
+    def _create(self, host: str, name: str, content: bytes | BinaryIO, begun: Begun[Connection] | None) -> Course[bool]:
         action = self._action(host, name, "upload")
         if not is_rewindable(content):
             yield None  # it is read to its end first
@@ -213,7 +214,8 @@ class HttpTransport(Transport):
         except UnreadableBodyError as error:
             raise action.failed(str(error)) from error
         try:
-            return (yield from self._perform(action, self._upload(action, body), begun))
+            is_followed = body.size > steps.VERIFY_SIZE
+            return (yield from self._perform(action, self._upload(action, body), begun, is_followed=is_followed))
         finally:
             body.close()
 
@@ -224,7 +226,7 @@ class HttpTransport(Transport):
             return ordinary(None)  # it looks first whether that is a file
         return self._plainly(host, name, "DELETE", deletion.DELETED, ordinary, steps.OF_ONE_FILE)
 
-    def _delete(self, host: str, name: str, begun: Begun | None) -> Course[bool]:
+    def _delete(self, host: str, name: str, begun: Begun[Connection] | None) -> Course[bool]:
         action = self._action(host, name, "delete")
         sequence = deletion.delete(
             action, self._acquaintance(host), has_propfind=self._has_propfind, is_on_its_way=begun is not None
@@ -258,7 +260,7 @@ class HttpTransport(Transport):
         self._acquaintance(host).hear(trial)
 
     def _upload(self, action: Action, body: Body) -> Steps[bool]:
-        response = yield from steps.put(action.target, body)
+        response = yield from steps.put(action.target, body, is_checked=True)
         return (yield from looks.settle(action, response, body, has_propfind=self._has_propfind))
 
     def _acquaintance(self, host: str) -> Acquaintance:
@@ -280,15 +282,21 @@ class HttpTransport(Transport):
         _, wire = self._wires.get(host) or self._wire(host)
         return plainly(wire, self._acquaintance(host), *request)
 
-    def _perform(self, action: Action, sequence: Steps[T], begun: Begun | None = None) -> Course[T]:
+    def _perform(
+        self, action: Action, sequence: Steps[T], begun: Begun[Connection] | None = None, *, is_followed: bool = False
+    ) -> Course[T]:
         _, wire = self._wires[action.host]
-        wire = wire if begun is None else GoingOn(cast("ConnectionWire", wire), begun)
+        if begun is not None or (is_followed and isinstance(wire, ConnectionWire)):
+            wire = GoingOn(cast("ConnectionWire", wire), begun)
         try:
             return (yield from run_steps(sequence, AttentiveWire(wire, self._acquaintance(action.host))))
         except NoAnswerError as error:
             raise unavailable(action, error) from error
         except UnreadableBodyError as error:
             raise action.failed(str(error)) from error
+        finally:
+            if isinstance(wire, GoingOn):
+                wire.end()
 
     def _wire(self, host: str) -> tuple[HostURL, Wire]:
         url = parse_url(host, self.base_url)

@@ -6,7 +6,7 @@ Nothing here or in a step touches the network; a wire (`resto.transports.wire`) 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from resto.courses import Course
 from resto.transports.bodies import Body
@@ -31,6 +31,7 @@ class Request:
         delay: Seconds to wait before sending.
         is_fresh: Whether to send it over a new connection.
         is_announced: Whether the host is asked before a large body is sent (``Expect: 100-continue``).
+        followed_by: What will be asked next if this succeeds; a wire may send it right behind the body, over the same connection.
     """
 
     method: str
@@ -42,6 +43,7 @@ class Request:
     delay: float = 0
     is_fresh: bool = False
     is_announced: bool = True
+    followed_by: "Request | None" = None
 
 
 class Stream(Protocol):
@@ -60,12 +62,14 @@ class Response:
         reason: What the server says beside it.
         headers: Looked up without regard to case.
         stream: The body, if the request wanted it and the status is a success; else it was read and dropped.
+        behind: What followed the request, if it is on its way; of a kind that the wire knows.
     """
 
     status: int
     reason: str
     headers: Message | Mapping[str, str]
     stream: Stream | None = None
+    behind: Any = None
 
 
 Steps = Generator[Request, Response, T]

@@ -10,7 +10,8 @@ from typing import TypeVar
 from resto.courses import Course
 from resto.transports.acquaintance import Acquaintance
 from resto.transports.answers import usual_answer
-from resto.transports.connection import Begun
+from resto.transports.begun import Begun
+from resto.transports.connection import Connection
 from resto.transports.messages import Request, Response, Wire
 from resto.transports.steps import path_of
 from resto.transports.wire import ConnectionWire
@@ -32,7 +33,7 @@ def plainly(
     name: str,
     method: str,
     meanings: Mapping[int, T],
-    ordinary: Callable[[Begun | None], Course[T]],
+    ordinary: Callable[[Begun[Connection] | None], Course[T]],
     headers: Mapping[str, str] = _NO_HEADERS,
     content: bytes | None = None,
 ) -> Course[T]:
@@ -72,24 +73,32 @@ def plainly(
 
 
 class GoingOn:
-    """A wire whose first request is on its way.
+    """A wire over which a request may be on its way before it is asked for.
 
     Args:
         wire: Sends the others.
-        begun: The first one.
+        begun: The first one, if it is on its way.
     """
 
-    def __init__(self, wire: ConnectionWire, begun: Begun) -> None:
+    def __init__(self, wire: ConnectionWire, begun: Begun[Connection] | None) -> None:
         self._wire = wire
-        self._begun: Begun | None = begun
+        self._begun = begun
 
     def exchange(self, request: Request) -> Course[Response]:
         """Send a request and return the answer, or raise `NoAnswerError`: see `Wire`."""
         begun, self._begun = self._begun, None
         if begun is not None and begun.asked != (request.method, request.target):
-            begun.connection.close()  # what was known of the host has changed since, and with it what is asked first
+            # What was known of the host has changed since, and with it what is asked first; or what was asked before has failed.
+            begun.connection.close()
             begun = None
-        return self._wire.exchange(request, begun)
+        response = yield from self._wire.exchange(request, begun)
+        self._begun = response.behind
+        return response
+
+    def end(self) -> None:
+        """Drop what is on its way: nobody has asked for it."""
+        if self._begun is not None:
+            self._begun.connection.close()
 
     def close(self) -> None:
         """Close idle connections."""

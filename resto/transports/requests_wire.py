@@ -38,6 +38,7 @@ from resto.transports.failures import (
 )
 from resto.transports.heads import checked_headers
 from resto.transports.idle import IdlePool
+from resto.transports.keeping import LEAST
 from resto.transports.limits import PIECE_SIZE
 from resto.transports.messages import NoAnswerError, Request, Response
 from resto.transports.requests_answers import EndlessAnswerError, LimitedAnswer, limit_answers
@@ -60,6 +61,7 @@ class _Client:
 
     session: requests.Session
     auth: Auth | None
+    lasts: float = LEAST  # what hosts say of their connections is not looked at
 
     def close(self) -> None:
         self.session.close()

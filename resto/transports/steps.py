@@ -222,9 +222,16 @@ def is_of_directory(action: Action, response: Response) -> bool:
     return (response.status, server_product(response)) in ((405, "rclone"), (207, "caddy"))
 
 
-def put(target: str, body: Body) -> Steps[Response]:
-    """Send a file, again if it is locked, and return the last answer."""
-    request = Request("PUT", target, body=body)
+def put(target: str, body: Body, *, is_checked: bool = False) -> Steps[Response]:
+    """Send a file, again if it is locked, and return the last answer.
+
+    Args:
+        target: The request target.
+        body: What to send.
+        is_checked: Whether HEAD is asked next, if it is large.
+    """
+    follower = Request("HEAD", target) if is_checked and body.size > VERIFY_SIZE else None
+    request = Request("PUT", target, body=body, followed_by=follower)
     response = yield from unlocked(request)
     if response.status == EXPECTATION_FAILED:  # the host, or a proxy, does not know what an announcement is
         response = yield from unlocked(replace(request, is_announced=False))

@@ -3,16 +3,23 @@
 from contextlib import suppress
 from functools import partial
 from http.client import HTTPResponse
-from typing import Any
+from typing import Any, Protocol
 
 from resto.transports.answers import DRAIN_SIZE, Received
 from resto.transports.failures import broke_off
-from resto.transports.idle import Closable, IdlePool
+from resto.transports.idle import IdlePool
 from resto.transports.limits import PIECE_SIZE
 from resto.transports.messages import NoAnswerError, Stream
 
 
 __all__ = ["AnswerStream"]
+
+
+class Line(Protocol):
+    """What an answer arrives over."""
+
+    def rest(self, idle: IdlePool[Any], /) -> None: ...
+    def close(self) -> None: ...
 
 
 class AnswerStream(Stream):
@@ -23,7 +30,7 @@ class AnswerStream(Stream):
         answer: HTTPResponse,
         source: Received,
         timeout: float,
-        connection: Closable,
+        connection: Line,
         idle: IdlePool[Any] | None,
     ) -> None:
         self._answer = answer
@@ -67,7 +74,7 @@ class AnswerStream(Stream):
         # At the end of its body, `http.client` closes an answer by itself.
         if self._idle is not None and (self._answer.isclosed() or self._answer.length == 0):
             self._answer.close()
-            self._idle.give(self._connection)
+            self._connection.rest(self._idle)
         else:
             self._answer.close()
             self._connection.close()

@@ -171,7 +171,7 @@ class WebDAVTransport(HttpTransport):
         moves = yield from self._moves(action)
         if moves:
             return (yield from self._upload_and_move(action, body))
-        response = yield from self._put(action, action.target, body)
+        response = yield from self._put(action, action.target, body, is_checked=True)
         return (yield from looks.settle(action, response, body))
 
     def _moves(self, action: Action) -> Steps[bool]:
@@ -233,18 +233,18 @@ class WebDAVTransport(HttpTransport):
         else:
             yield from looks.was_stored(action, upload.target, response, upload.body)
 
-    def _put(self, action: Action, target: str, body: Body) -> Steps[Response]:
+    def _put(self, action: Action, target: str, body: Body, *, is_checked: bool = False) -> Steps[Response]:
         """PUT, and if that fails for want of a parent, make the parents and PUT again."""
         parents = _parents(action.name)
         known = self._collections[action.host]
         tried = bool(parents) and body.size > ASK_FIRST_SIZE and parents[-1] not in known
         if tried:
             yield from self._make_collections(action, [parent for parent in parents if parent not in known])
-        response = yield from steps.put(target, body)
+        response = yield from steps.put(target, body, is_checked=is_checked)
         if response.status in PARENT_MAYBE_MISSING and parents:
             known.difference_update(parents)
             yield from self._make_collections(action, parents)
-            response = yield from steps.put(target, body)
+            response = yield from steps.put(target, body, is_checked=is_checked)
         if response.status in (200, 201, 204):
             self._remember(action.host, parents)
         return response

@@ -1,21 +1,21 @@
 """The default wire: requests over connections that are kept alive.
 
-urllib3's own request path costs several times the CPU; its documented connection classes do the connecting, TLS and the
-verification of certificates. What goes over a connection is the affair of `resto.transports.connection`.
+urllib3 costs several times the CPU, and a thread for each connection that is made. How one is made is the affair of
+`resto.transports.connecting`, and what goes over it that of `resto.transports.connection`.
 """
 
 import ssl
 import time
 from collections.abc import Mapping
-
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
+from dataclasses import replace
 
 from resto.courses import Course
 from resto.hosts import HostURL
-from resto.transports.connection import Begun, Connection, joined
+from resto.transports.begun import Begun
+from resto.transports.connecting import Connector
+from resto.transports.connection import Connection, joined
 from resto.transports.credentials import Authenticator
-from resto.transports.failures import STALE, broken, connect_problem
+from resto.transports.failures import STALE, broken
 from resto.transports.heads import Heads, is_large
 from resto.transports.idle import IdlePool
 from resto.transports.messages import NoAnswerError, Request, Response
@@ -36,27 +36,28 @@ class ConnectionWire:
     Attributes:
         path: Where the host keeps its files.
         idle: Connections that wait for their next use.
+        is_ordinary: Whether `begin` can send requests.
     """
 
     def __init__(
         self, url: HostURL, timeout: float, authenticator: Authenticator | None, ssl_context: ssl.SSLContext | None
     ) -> None:
-        self._url = url
         self._timeout = timeout
         self._heads = Heads(url, authenticator)
-        self._ssl_context = ssl_context
+        self.is_ordinary = self._heads.are_ordinary
+        self._connector = Connector(url, timeout, ssl_context)
         self.path = url.path
         self.idle: IdlePool[Connection] = IdlePool()
+        self._may_follow = (
+            True  # that one request comes behind another one, which some host, or proxy, may not understand
+        )
 
     def close(self) -> None:
         self.idle.clear()
 
-    @property
-    def is_ordinary(self) -> bool:
-        """Whether `begin` can send requests."""
-        return self._heads.are_ordinary
-
-    def begin(self, method: str, target: str, headers: Mapping[str, str], content: bytes | None) -> Begun | None:
+    def begin(
+        self, method: str, target: str, headers: Mapping[str, str], content: bytes | None
+    ) -> Begun[Connection] | None:
         """Return what sends a request over an idle connection; None if there is none. Nothing is sent yet.
 
         Args:
@@ -71,10 +72,10 @@ class ConnectionWire:
         head = self._heads.ordinary(method, target, headers, None if content is None else len(content))
         return Begun(connection, iter((head,) if content is None else joined(head, content)), (method, target))
 
-    def exchange(self, request: Request, begun: Begun | None = None) -> Course[Response]:
+    def exchange(self, request: Request, begun: Begun[Connection] | None = None) -> Course[Response]:
         """Send a request and return the answer.
 
-        It begins without waiting if a connection is idle and the body is not large.
+        It begins without waiting if the body is not large, and a connection is idle or the address of the host is known.
 
         Args:
             request: What to send.
@@ -83,6 +84,8 @@ class ConnectionWire:
         Raises:
             NoAnswerError: There was none.
         """
+        if not self._may_follow and request.followed_by is not None:
+            request = replace(request, followed_by=None)
         if request.delay or is_large(request.body):
             yield None
             time.sleep(request.delay)  # the host said that it is busy, and will not say when it no longer is
@@ -94,8 +97,12 @@ class ConnectionWire:
                 # It was closed, before anything was answered: servers do so to idle connections.
                 if not request.idempotent:
                     raise broken(error) from error
-        yield None
-        connection = self._connect()
+            except NoAnswerError:
+                if begun is None or not begun.is_follower:
+                    raise
+            if begun is not None and begun.is_follower:
+                self._may_follow = False
+        connection = Connection((yield from self._connector.connect()), self._heads, self._timeout)
         try:
             return (yield from connection.exchange(request, self.idle))
         except STALE as error:
@@ -106,18 +113,3 @@ class ConnectionWire:
         while (connection := self.idle.take()) is not None and not connection.is_silent():
             connection.close()
         return connection
-
-    def _connect(self) -> Connection:
-        url = self._url
-        opened: HTTPConnection
-        if url.scheme == "https":
-            opened = HTTPSConnection(url.peer, url.port, timeout=self._timeout, ssl_context=self._ssl_context)
-        else:
-            opened = HTTPConnection(url.peer, url.port, timeout=self._timeout)
-        try:
-            opened.connect()
-            opened.sock.settimeout(0)  # as those that were idle: who wants to wait says so
-        except (OSError, HTTPError) as error:
-            opened.close()
-            raise NoAnswerError(connect_problem(error, self._timeout), ambiguous=False) from error
-        return Connection(opened.sock, self._heads, self._timeout)

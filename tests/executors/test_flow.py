@@ -1,6 +1,7 @@
 """A flow of many jobs: what is under way at a time, and what becomes of whom."""
 
 import itertools
+import math
 import socket
 import threading
 import time
@@ -11,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.clock import Clock, stop_clock
 from resto.courses import Arrival
-from resto.executors import Job
-from resto.executors.flow import BACKLOG, WINDOW
+from resto.executors import Job, flow
+from resto.executors.flow import BACKLOG, SLOW, WIDENED_BY, WIDEST, WINDOW
 from resto.executors.lanes import process_lanes
 from resto.executors.thread import ThreadExecutor
+from resto.executors.watch import Watch
 
 
 class Host:
@@ -54,6 +57,12 @@ def hosts():
     for host in hosts.values():
         for line in itertools.chain(*host.lines.values()):
             line.close()
+
+
+@pytest.fixture(autouse=True)
+def _near(monkeypatch):
+    """Let no host seem far away, as it would be for a busy machine."""
+    monkeypatch.setattr(flow, "SLOW", math.inf)
 
 
 def run_each(jobs):
@@ -127,6 +136,86 @@ def test_no_more_than_the_window_is_under_way_and_the_next_begins_with_each_answ
     assert host.most == WINDOW
     assert host.begun == [str(number) for number in range(total)]
     assert {outcome.name for outcome in outcomes[-WINDOW:]} >= {"0"}
+
+
+@pytest.fixture
+def far(hosts, monkeypatch):
+    """A host for which each wait for answers takes some seconds, and then some of those to be answered are."""
+    clock, host, wait = Clock(), hosts["media-1"], Watch.wait
+    stop_clock(monkeypatch, clock)
+    monkeypatch.setattr(flow, "SLOW", SLOW)
+    host.sizes = []  # how many were under way at each wait
+
+    def make(seconds, at_a_time):
+        def wait_for(watch):
+            clock.pass_(seconds)
+            host.sizes.append(len(host.lines))
+            for name in [*host.lines][:at_a_time]:
+                host.answer(name)
+            return wait(watch)
+
+        monkeypatch.setattr(Watch, "wait", wait_for)
+        return host
+
+    return make
+
+
+def jobs_of(host, fails):
+    def course(number):
+        yield from host.course(str(number))
+        if fails(number):
+            raise TimeoutError
+
+    return [Job("upload", "media-1", str(number), list, course=partial(course, number)) for number in range(7 * WIDEST)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "at_a_time", "fails", "most"),
+    [
+        (0, None, False, WINDOW),
+        (SLOW, None, False, WINDOW),
+        (2 * SLOW, None, False, WIDEST),
+        (2 * SLOW, 1, False, WINDOW),
+        (2 * SLOW, None, True, WINDOW),
+    ],
+    ids=["here", "near", "far", "busy", "fails"],
+)
+def test_more_is_under_way_on_hosts_that_are_far_away(far, seconds, at_a_time, fails, most):
+    host = far(seconds, at_a_time)
+    outcomes = list(run_each(jobs_of(host, lambda number: fails)))
+    assert {outcome.ok for outcome in outcomes} == {not fails}
+    assert sorted(int(outcome.name) for outcome in outcomes) == list(range(len(outcomes)))
+    assert host.most == most
+
+
+def test_less_is_under_way_on_a_host_that_has_failed(far):
+    host, last = far(1, None), 5 * WIDEST
+    for outcome in run_each(jobs_of(host, lambda number: number == last)):
+        if not outcome.ok:
+            break
+        waits = len(host.sizes)
+    assert host.sizes[waits - 1] == WIDEST
+    assert len(host.lines) <= WINDOW + WIDENED_BY  # as the other answers have come
+
+
+def test_each_job_begins_where_the_last_one_has_ended(hosts):
+    """Before another one ends: it can use the connection of that one, and none is left over."""
+    host, events = hosts["media-1"], []
+
+    def course(number):
+        is_last = number == WINDOW - 1
+        yield from host.course(str(number), lambda: is_last and [host.answer(name) for name in host.lines])
+        events.append("ends")
+
+    def follow():
+        events.append("follows")
+        yield from ()
+
+    jobs = [Job("upload", "media-1", str(number), list, course=partial(course, number)) for number in range(WINDOW)]
+    jobs += [Job("upload", "media-1", f"after {number}", list, course=follow) for number in range(WINDOW**2)]
+    list(run_each(jobs))
+    assert Counter(events) == {"ends": WINDOW, "follows": WINDOW**2}
+    assert ("ends", "ends") not in itertools.pairwise(events)
 
 
 def test_slow_host_holds_up_only_itself_as_long_as_there_is_room(hosts):

@@ -1,11 +1,13 @@
 """One host's copy is made equal to the master copy."""
 
+import os
+
 import pytest
 from django.core.files.base import ContentFile
 
 from kit.memory import collecting_left
 from resto.courses import finish
-from resto.exceptions import HostUnavailableError, TransportError, UnexpectedStatusCode
+from resto.exceptions import HostUnavailableError, LeaseLostError, TransportError, UnexpectedStatusCode
 from resto.master.copy import MasterCopy
 from resto.master.snapshots import Snapshot
 from resto.storage.replication import MAX_ROUNDS, replicate
@@ -234,6 +236,53 @@ def test_host_that_another_process_overwrites_meanwhile_is_sent_the_file_again(m
 
     assert server.get_file("a") == LARGE
     assert methods(server) == ["PUT", "PUT"]
+
+
+@pytest.fixture
+def between_pieces(monkeypatch):
+    """Let something happen after each piece of a file that is sent unread."""
+    own = os.sendfile
+
+    def during(act):
+        def send(socket, file, position, size):
+            sent = own(socket, file, position, min(size, 100_000))
+            act()
+            return sent
+
+        monkeypatch.setattr(os, "sendfile", send)
+
+    return during
+
+
+def test_file_that_is_overwritten_in_place_while_it_is_sent_is_sent_again(
+    master, server, run, media_root, between_pieces
+):
+    store(master, LARGE)
+    newer = iter([LARGE[::-1]])
+    between_pieces(lambda: [(media_root / "a").write_bytes(one) for one in newer])
+
+    run()
+
+    assert server.get_file("a") == LARGE[::-1]
+    assert methods(server) == ["PUT", "PUT"]
+
+
+def test_lease_is_kept_between_the_pieces_of_a_file_that_is_sent(master, server, between_pieces):
+    class Lease:
+        in_doubt = False
+        kept = 0
+
+        def keep(self):
+            self.kept += 1
+            if self.kept > 5:
+                raise LeaseLostError("somebody else has taken over")
+
+    store(master, LARGE)
+    between_pieces(list)
+    with pytest.raises(LeaseLostError):
+        finish(replicate(HttpTransport("", timeout=10), master, server.url, "a", "upload", Lease()))
+    assert server.files == {}
+    assert server.requests[0].body_size < 600_000
 
 
 def test_host_that_never_keeps_what_it_gets_is_an_error(master, server, run):

@@ -23,6 +23,7 @@ KNOBS = {
     "delay": 5.0,
     "drop_answer": True,
     "drop_idle": True,
+    "forget_idle": True,
     "wrong_length": 1,
     "truncate_upload": 1,
     "endless": True,
@@ -177,6 +178,21 @@ def test_drop_idle(stocked, connect):
     assert client.getresponse().read() == b"0123456789"
     client.request("DELETE", "/a")
     with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+        client.getresponse()
+    client.close()
+    client.request("GET", "/a")
+    assert client.getresponse().status == 200
+    assert [(request.method, request.connection) for request in stocked.requests] == [("GET", 1), ("GET", 2)]
+
+
+def test_forget_idle(stocked, connect):
+    stocked.forget_idle = True
+    client = connect(stocked)
+    client.request("GET", "/a")
+    assert client.getresponse().read() == b"0123456789"
+    client.request("DELETE", "/a")
+    client.sock.settimeout(0.05)
+    with pytest.raises(TimeoutError):
         client.getresponse()
     client.close()
     client.request("GET", "/a")

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from resto.hosts import parse_url
-from resto.transports import wire
+from resto.transports import connecting
 from resto.transports.credentials import authenticator
 from resto.transports.http import HttpTransport
 from resto.transports.requests_wire import RequestsWire, create_session_factory
@@ -161,9 +161,7 @@ def connection_wire(make_wire):
 @pytest.fixture
 def narrow_wire(connection_wire, monkeypatch):
     """Make wires whose sockets do not hold much."""
-    small = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)]
-    for kind in ("HTTPConnection", "HTTPSConnection"):
-        monkeypatch.setattr(wire, kind, partial(getattr(wire, kind), socket_options=small))
+    monkeypatch.setattr(connecting, "OPTIONS", [(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)])
     return connection_wire
 
 

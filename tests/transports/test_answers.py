@@ -17,6 +17,7 @@ from resto.transports.answers import (
     missing_of_short,
     parse_plain,
     read_answer,
+    split_plain,
     usual_answer,
 )
 
@@ -209,3 +210,25 @@ def test_who_wants_the_rest_of_an_answer_waits_for_each_piece():
 
 def test_first_piece_has_room_for_a_head():
     assert FIRST_SIZE >= 4096
+
+
+PAGE = b"HTTP/1.1 201 Created\r\nContent-Length: 5\r\n\r\nthere"
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_split"),
+    [
+        (PAGE, True),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", True),
+        (b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", True),
+        (b"HTTP/1.1 201 Created\r\n\r\n", False),
+        (b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", False),
+        (b"HTTP/1.0 201 Created\r\nContent-Length: 0\r\n\r\n", False),
+        (PAGE[:-1], False),
+        (PAGE[:30], False),
+    ],
+)
+def test_what_comes_behind_an_answer_is_no_part_of_it(answer, is_split):
+    if is_split:
+        assert split_plain(answer + PAGE) == (answer, PAGE)
+    assert split_plain(answer) == (answer, b"")

@@ -1,4 +1,8 @@
+import errno
+import gzip
 import io
+import os
+import socket
 import tempfile
 
 import pytest
@@ -6,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resto.transports import bodies
-from resto.transports.bodies import Body, BodyFile, UnreadableBodyError, is_rewindable
+from resto.transports.bodies import Body, BodyFile, Straight, UnreadableBodyError, is_rewindable, sender_of
 
 
 class Pipe(io.RawIOBase):
@@ -110,6 +114,112 @@ def test_a_file_that_became_shorter_is_an_error(read, tmp_path):
         path.write_bytes(bytes(400))
         with pytest.raises(UnreadableBodyError, match="600 bytes are missing"):
             read(body)
+
+
+def straight(body, sock):
+    """Send a body, which the socket can take at once."""
+    going = Straight(body)
+    while going:
+        going.send_to(sock)
+
+
+@pytest.fixture
+def pair():
+    ours, theirs = socket.socketpair()
+    ours.settimeout(0)
+    with ours, theirs:
+        yield ours, theirs
+
+
+@pytest.fixture
+def sendfile(monkeypatch):
+    """Count the bytes that go straight from a file to a socket."""
+    sent = []
+    own = os.sendfile
+
+    def send(*args):
+        sent.append(own(*args))
+        return sent[-1]
+
+    monkeypatch.setattr(os, "sendfile", send)
+    return sent
+
+
+class Doubled(io.BytesIO):
+    """A file that is another one to whoever uses its descriptor."""
+
+    def fileno(self):
+        return 0
+
+
+OPENED = {
+    "buffered": (lambda path: path.open("rb"), 1000),
+    "unbuffered": (lambda path: path.open("rb", buffering=0), 1000),
+    "for writing, too": (lambda path: path.open("r+b"), 0),
+    "compressed": (lambda path: gzip.GzipFile(path), 0),
+    "another one": (lambda path: Doubled(bytes(1000)), 0),
+}
+
+
+@pytest.mark.parametrize(("opened", "unread"), OPENED.values(), ids=OPENED)
+def test_a_file_of_the_system_goes_to_a_socket_unread(pair, sendfile, tmp_path, opened, unread):
+    path = tmp_path / "file"
+    path.write_bytes(gzip.compress(bytes(1000)) if opened is OPENED["compressed"][0] else bytes(1000))
+    with opened(path) as file:
+        file.seek(10)  # which does not matter, and stays
+        straight(Body(file), pair[0])
+    assert pair[1].recv(2000) == bytes(1000)
+    assert sum(sendfile) == unread
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EIO])
+def test_a_file_that_cannot_be_sent_unread_is_read(pair, tmp_path, monkeypatch, number):
+    def fail(*args):
+        raise OSError(number, os.strerror(number))
+
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    monkeypatch.setattr(os, "sendfile", fail)
+    with path.open("rb") as file:
+        straight(Body(file), pair[0])
+    assert pair[1].recv(100) == b"content"
+
+
+def test_a_socket_that_takes_no_more_is_to_be_waited_for(pair, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(bytes(10_000_000))
+    with path.open("rb") as file:
+        body = Body(file)
+        with pytest.raises(BlockingIOError):
+            straight(body, pair[0])
+        pair[1].close()
+        with pytest.raises(ConnectionError):
+            straight(body, pair[0])
+
+
+@pytest.mark.parametrize("size", [0, 400])
+def test_a_file_that_became_shorter_is_an_error_halfway(pair, tmp_path, size):
+    path = tmp_path / "file"
+    path.write_bytes(bytes(1000))
+    with path.open("rb") as file:
+        body = Body(file)
+        path.write_bytes(bytes(size))
+        with pytest.raises(UnreadableBodyError, match=f"{1000 - size:,} bytes are missing"):
+            straight(body, pair[0])
+
+
+def test_a_file_that_is_closed_halfway_is_an_error(pair, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(bytes(1000))
+    with path.open("rb") as file:
+        body = Body(file)
+    with pytest.raises(UnreadableBodyError, match="closed file"):
+        straight(body, pair[0])
+
+
+def test_only_what_says_so_can_be_sent_unread():
+    assert sender_of(io.BytesIO()) is None
+    assert sender_of(b"") is None
 
 
 def test_a_file_that_became_longer_is_sent_as_announced(tmp_path):

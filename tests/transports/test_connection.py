@@ -34,6 +34,7 @@ from resto.courses import finish
 from resto.transports import answers, connection, heads
 from resto.transports.bodies import Body, UnreadableBodyError
 from resto.transports.messages import NoAnswerError, Request
+from resto.transports.plain import GoingOn
 
 
 # Its end
@@ -235,6 +236,176 @@ def test_a_body_that_is_refused_is_not_sent(connection_wire, resto_server):
     resto_server.heal()
     assert finish(sender.exchange(put(LARGE))).status == 201
     assert connections(resto_server) == [1, 2]  # a body that was announced, and not sent, would confuse the server
+
+
+def heads_of(received):
+    lines = [line.lstrip(b"\0") for line in bytes(received).split(b"\r\n")]
+    return [line for line in lines if line.endswith(b" HTTP/1.1") or b"Expect" in line]
+
+
+@pytest.fixture
+def _no_permission(monkeypatch):
+    """Do not wait for that of a script, which gives none."""
+    monkeypatch.setattr(connection, "EXPECT_WAIT", 0.01)
+
+
+@pytest.mark.usefixtures("_no_permission")
+@TLS
+def test_a_connection_that_has_brought_a_large_body_is_not_asked_again(
+    connection_wire, script, server_context, client_context, tls
+):
+    server = script(answering(*[CREATED] * 3), ssl_context=server_context if tls else None)
+    sender = connection_wire(server.url, context=client_context)
+    for _ in range(2):
+        assert finish(sender.exchange(put(LARGE))).status == 201
+    assert heads_of(server.received[0]) == [b"PUT /a HTTP/1.1", b"Expect: 100-continue", b"PUT /a HTTP/1.1"]
+
+
+@pytest.mark.usefixtures("_no_permission")
+def test_a_connection_over_which_a_body_was_refused_is_asked_again(connection_wire, script):
+    refused = b"HTTP/1.1 507 Full\r\nContent-Length: 0\r\n\r\n"
+    server = script(answering(CREATED, refused, CREATED))
+    sender = connection_wire(server.url)
+    statuses = [finish(sender.exchange(put(LARGE))).status for _ in range(3)]
+    assert statuses == [201, 507, 201]
+    assert [line for line in heads_of(server.received[0]) if b"Expect" in line] == [b"Expect: 100-continue"] * 2
+
+
+@pytest.mark.usefixtures("_no_permission")
+@TLS
+def test_an_answer_that_comes_within_a_body_that_was_not_announced_ends_it(
+    narrow_wire, script, server_context, client_context, tls
+):
+    done = threading.Event()
+
+    def handle(peer):
+        if peer.number == 1:
+            peer.head()
+            peer.body(LARGE)
+            peer.say(CREATED)
+            peer.head()
+            peer.body(1000)
+            peer.say(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+            done.wait(10)
+
+    context = server_context if tls else None
+    sender = narrow_wire(script(handle, ssl_context=context, receive_buffer=65_536).url, context=client_context)
+    assert [finish(sender.exchange(put(size))).status for size in (LARGE, 20_000_000)] == [201, 413]
+    assert sender.idle.take() is None
+    done.set()
+
+
+def followed(size=LARGE):
+    return put(size, followed_by=HEAD)
+
+
+STORED_PAGE = b"HTTP/1.1 201 Created\r\nContent-Length: 5\r\n\r\nthere"
+HEADED = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % LARGE
+
+
+@pytest.mark.usefixtures("_no_permission")
+@TLS
+@pytest.mark.parametrize("stored", [[CREATED], [STORED_PAGE[:-3], STORED_PAGE[-3:]]], ids=["no page", "page"])
+@pytest.mark.parametrize("together", [False, True], ids=["apart", "in one piece"])
+def test_a_question_follows_a_body_over_a_connection_that_has_brought_one(
+    connection_wire, script, server_context, client_context, tls, stored, together
+):
+    """It does not wait for the answer to the body."""
+    asked = []
+
+    def handle(peer):
+        peer.head()
+        peer.body(LARGE)
+        peer.say(CREATED)
+        peer.head()
+        peer.body(LARGE)
+        asked.append(peer.head()[0])
+        if together:
+            peer.say(b"".join(stored) + HEADED)
+        else:
+            peer.say(*stored)
+            time.sleep(0.02)  # so that it is another segment
+            peer.say(HEADED)
+        peer.head()
+        peer.say(HEADED)
+
+    server = script(handle, ssl_context=server_context if tls else None)
+    sender = connection_wire(server.url, context=client_context)
+    finish(sender.exchange(put(LARGE)))
+    going_on = GoingOn(sender, None)
+    assert finish(going_on.exchange(followed())).status == 201
+    told = finish(going_on.exchange(HEAD))
+    assert (told.status, told.headers["Content-Length"], asked) == (200, str(LARGE), ["HEAD /a HTTP/1.1"])
+    going_on.end()
+    assert finish(sender.exchange(HEAD)).status == 200
+    assert len(server.received) == 1
+
+
+def test_no_question_follows_the_first_body_over_a_connection(connection_wire, resto_server):
+    sender = connection_wire(resto_server.url)
+    assert finish(sender.exchange(followed())).behind is None
+    assert [request.method for request in resto_server.requests] == ["PUT"]
+
+
+@pytest.mark.usefixtures("_no_permission")
+@pytest.mark.parametrize(
+    ("said", "again"),
+    [
+        (CREATED, True),
+        (b"HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", True),
+        (b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + HEADED, True),
+        (CREATED + b"HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n", False),
+    ],
+    ids=["closed", "closes", "no plain answer", "another answer"],
+)
+def test_a_question_that_follows_a_body_and_is_not_answered_is_asked_again(connection_wire, script, said, again):
+    def handle(peer):
+        if peer.number == 1:
+            peer.head()
+            peer.body(LARGE)
+            peer.say(CREATED)
+            peer.head()
+            peer.body(LARGE)
+            peer.say(said)
+        elif peer.head():
+            peer.say(HEADED)
+
+    server = script(handle)
+    sender = connection_wire(server.url)
+    finish(sender.exchange(put(LARGE)))
+    going_on = GoingOn(sender, None)
+    assert finish(going_on.exchange(followed())).status == 201
+    assert finish(going_on.exchange(HEAD)).status == (200 if again else 400)
+
+
+@pytest.mark.usefixtures("_no_permission")
+def test_a_host_that_does_not_answer_what_follows_a_body_is_asked_in_turn_from_then_on(connection_wire, script):
+    """As a proxy that reads one request at a time."""
+
+    def handle(peer):
+        for answer in [CREATED, CREATED] if peer.number == 1 else [HEADED, CREATED, CREATED]:
+            if peer.head()[0].startswith("PUT"):
+                peer.body(LARGE)
+            peer.say(answer)
+        while peer.head():
+            pass  # until the client leaves
+
+    sender = connection_wire(script(handle).url, 0.3)
+    finish(sender.exchange(put(LARGE)))
+    going_on = GoingOn(sender, None)
+    finish(going_on.exchange(followed()))
+    assert finish(going_on.exchange(HEAD)).status == 200
+    finish(sender.exchange(put(LARGE)))
+    assert finish(sender.exchange(followed())).behind is None
+
+
+def test_a_question_that_nobody_asks_any_more_ends_its_connection(connection_wire, resto_server):
+    sender = connection_wire(resto_server.url)
+    finish(sender.exchange(put(LARGE)))
+    going_on = GoingOn(sender, None)
+    finish(going_on.exchange(followed()))
+    going_on.end()
+    assert sender.idle.take() is None
 
 
 def test_servers_that_give_no_permission_get_the_body_too(connection_wire, script, monkeypatch):
@@ -625,7 +796,7 @@ def test_a_body_that_is_refused_half_way_has_its_answer(narrow_wire, script, war
 
     sender = warmed(narrow_wire(script(after(handle), receive_buffer=65_536).url), warm=warm)
     assert finish(sender.exchange(put(1_000_000))).status == 413
-    assert next(sender.exchange(HEAD)) is None  # the host still waits for the rest
+    assert sender.idle.take() is None  # the host still waits for the rest
     done.set()
 
 
@@ -680,7 +851,7 @@ def test_an_interrupted_request_ends_its_connection(
     course.close()
     interrupted.set()
     assert ended.wait(5)
-    assert next(sender.exchange(HEAD)) is None
+    assert sender.idle.take() is None
     assert len(server.received) == 1
 
 
@@ -699,7 +870,7 @@ def test_who_waits_may_be_interrupted(connection_wire, resto_server, warm):
     with pytest.raises(KeyboardInterrupt):
         finish(watched(course, interrupt))
     course.close()
-    assert next(sender.exchange(HEAD)) is None
+    assert sender.idle.take() is None
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
@@ -723,7 +894,7 @@ def test_the_rest_of_an_answer_is_left_to_whoever_may_wait(connection_wire, scri
     more.set()
     if not interrupted:
         assert finish(course).status == 507
-    assert (next(sender.exchange(HEAD)) is None) is interrupted  # whether another connection is needed
+    assert len(sender.idle._waiting) == (not interrupted)
 
 
 def test_http_client_still_has_what_the_wire_relies_on():

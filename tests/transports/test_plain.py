@@ -12,7 +12,6 @@ from resto.testing.transport_contract.tools import AtHand
 from resto.transports import acquaintance, http
 from resto.transports.base import Trial
 from resto.transports.plain import PLAIN_SIZE
-from resto.transports.wire import ConnectionWire
 
 
 SERVER = b"Server: nginx\r\n"
@@ -132,7 +131,8 @@ def test_what_is_sent_is_what_steps_send(known, kind, method):
     one, url, log = known(ANSWERS[method], *look, ANSWERS[method], kind=kind, auth=("user", "secret"))
     act(one, method, url)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ConnectionWire, "is_ordinary", False)
+        [(_, wire)] = one._wires.values()
+        patch.setattr(wire, "is_ordinary", False)
         act(one, method, url)
     assert log[0] == log[-1]
     assert "authorization" in log[0][1]

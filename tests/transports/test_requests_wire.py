@@ -13,13 +13,14 @@ from requests.adapters import HTTPAdapter
 from requests.auth import HTTPDigestAuth
 from urllib3.response import HTTPResponse
 
+from kit.clock import Clock, stop_clock
 from kit.wires import GET, HEAD, chain, connections, put, read
 from resto.courses import finish
 from resto.exceptions import HostUnavailableError, TransportError
 from resto.hosts import parse_url
-from resto.transports import idle
 from resto.transports.bodies import Body, UnreadableBodyError
 from resto.transports.credentials import ReactiveAuthenticator
+from resto.transports.keeping import LEAST
 from resto.transports.messages import NoAnswerError, Request
 from resto.transports.requests_wire import RequestsWire
 
@@ -71,9 +72,11 @@ def test_requests_at_the_same_time_have_sessions_of_their_own(requests_wire, res
 
 
 def test_connections_are_not_used_after_being_idle_for_long(requests_wire, resto_server, monkeypatch):
+    clock = Clock()
+    stop_clock(monkeypatch, clock)
     sender = requests_wire(resto_server.url)
     finish(sender.exchange(put()))
-    monkeypatch.setattr(idle, "MAX_IDLE", -1)
+    clock.pass_(LEAST + 1)
     finish(sender.exchange(HEAD))
     assert connections(resto_server) == [1, 2]
 

@@ -294,12 +294,12 @@ def test_what_was_interrupted_is_tidied_up(transport, in_place):
 
 
 def test_what_had_done_nothing_is_not_tidied_up(transport, in_place):
-    """An executor hands over what has to wait for a connection."""
-    dav = transport("webdav", publish="move")
-    course = course_of(dav.create, in_place.url, "a.txt", SMALL)
+    """An executor hands over what has to wait until a name is looked up."""
+    dav, url = transport("webdav", publish="move"), in_place.url.replace("127.0.0.1", "localhost")
+    course = course_of(dav.create, url, "a.txt", SMALL)
     assert next(course) is None
     course.close()
-    dav.create(in_place.url, "a.txt", SMALL)
+    dav.create(url, "a.txt", SMALL)
     in_place.log.clear()
     dav.tidy_up()
     assert in_place.log == []
@@ -545,11 +545,11 @@ def test_scan_does_not_leave_out_what_the_server_does_not_tell_of(transport, scr
 
 def test_a_listing_begins_once_a_connection_is_there(transport, resto_server):
     resto_server.create_file("d/b.txt", b"1")
-    dav = transport("webdav")
-    assert next(course_of(dav.browse, resto_server.url, "")) is None
-    dav.exists(resto_server.url, "d/b.txt")
+    dav, url = transport("webdav"), resto_server.url.replace("127.0.0.1", "localhost")  # which has to be looked up
+    assert next(course_of(dav.browse, url, "")) is None
+    dav.exists(url, "d/b.txt")
     for name in ("d", "missing"):
-        course = course_of(dav.browse, resto_server.url, name)
+        course = course_of(dav.browse, url, name)
         assert next(course) is not None
         if name == "d":
             assert finish(course) == Directory(set(), {"b.txt": 1})

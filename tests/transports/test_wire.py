@@ -1,16 +1,19 @@
 """Which connection a request goes over, and when it goes over another one."""
 
+import socket
 import ssl
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
-from kit.wires import GET, HEAD, LARGE, OK, connections, put, watched
+from kit.clock import Clock, stop_clock
+from kit.wires import GET, HEAD, LARGE, OK, TLS, answering, connections, put, read, watched
 from resto.courses import finish
 from resto.testing import TestHttpServer
-from resto.transports import idle
+from resto.transports.keeping import LEAST
 from resto.transports.messages import NoAnswerError, Request
 
 
@@ -34,12 +37,77 @@ def test_tls_connections_are_kept_alive(connection_wire, resto_server_factory, s
     assert connections(server) == [1, 1, 1]
 
 
-def test_connections_are_not_used_after_being_idle_for_long(connection_wire, resto_server, monkeypatch):
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    stop_clock(monkeypatch, clock)
+    return clock
+
+
+@pytest.mark.parametrize(
+    ("software", "seconds"), [("resto-testing", LEAST), ("nginx/1.22.1", 60)], ids=["any server", "nginx"]
+)
+@pytest.mark.parametrize("large", [False, True])
+def test_connections_are_used_again_within_the_time_for_which_a_server_keeps_them(
+    connection_wire, resto_server, clock, software, seconds, large
+):
+    resto_server.software = software
     sender = connection_wire(resto_server.url)
-    finish(sender.exchange(put()))
-    monkeypatch.setattr(idle, "MAX_IDLE", -1)
+    finish(sender.exchange(put(LARGE if large else 1)))
+    clock.pass_(seconds)
     finish(sender.exchange(HEAD))
-    assert connections(resto_server) == [1, 2]
+    clock.pass_(seconds + 15)
+    finish(sender.exchange(HEAD))
+    assert connections(resto_server) == [1, 1, 2]
+
+
+@pytest.mark.parametrize(("kind", "seconds"), [("nginx", 64), ("apache", 4), ("lighttpd", 4)])
+def test_real_servers_keep_connections_for_as_long(connection_wire, media_servers, clock, kind, seconds):
+    sender = connection_wire(media_servers(kind).new_folder()[0])
+
+    def asked_over():
+        finish(sender.exchange(HEAD))
+        [(_, connection)] = sender.idle._waiting
+        return connection
+
+    connection = asked_over()
+    clock.pass_(seconds)
+    assert asked_over() is connection
+    clock.pass_(seconds + 1)
+    assert asked_over() is not connection
+
+
+@pytest.mark.parametrize("body", [b"ok", bytes(100_000)], ids=["short", "long"])
+def test_what_a_server_says_of_its_connections_is_believed(connection_wire, script, clock, body):
+    head = b"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=20, max=100\r\nContent-Length: %d\r\n\r\n" % len(body)
+    server = script(answering(*[head + body] * 3))
+    sender = connection_wire(server.url)
+    for pause in (19, 19.5, 0):
+        assert read(finish(sender.exchange(GET))) == body
+        clock.pass_(pause)
+    assert [received.count(b"GET") for received in server.received] == [2, 1]
+
+
+def test_all_connections_that_have_died_in_silence_cost_one_timeout(connection_wire, resto_server):
+    """As behind a firewall that has forgotten them."""
+    sender, all_under_way = connection_wire(resto_server.url, 0.2), threading.Barrier(3)
+    resto_server.on_request = lambda method, path: all_under_way.wait(5)
+    threads = [threading.Thread(target=finish, args=[sender.exchange(HEAD)]) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    resto_server.on_request, resto_server.forget_idle = None, True
+    with pytest.raises(NoAnswerError, match="no answer within"):
+        finish(sender.exchange(put()))
+    assert [finish(sender.exchange(HEAD)).status, len(resto_server.requests)] == [404, 4]
+
+
+def test_the_system_looks_after_idle_connections(connection_wire, resto_server):
+    sender = connection_wire(resto_server.url)
+    finish(sender.exchange(HEAD))
+    with closing(sender.idle.take()) as connection:
+        assert connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
 def test_a_closed_wire_can_be_used_again(connection_wire, resto_server):
@@ -180,15 +248,6 @@ def test_ipv6_addresses_may_have_certificates(any_wire, resto_server_factory, au
 # Courses
 
 
-def test_a_course_without_a_connection_has_done_nothing_yet(connection_wire, resto_server):
-    sender = connection_wire(resto_server.url)
-    course = sender.exchange(HEAD)
-    assert next(course) is None
-    course.close()
-    finish(sender.exchange(HEAD))
-    assert connections(resto_server) == [1]
-
-
 @pytest.mark.parametrize("request_", [put(LARGE), Request("HEAD", "/a", delay=60)], ids=["large", "delayed"])
 def test_a_course_that_may_take_its_time_has_done_nothing_yet(connection_wire, resto_server, request_):
     sender = connection_wire(resto_server.url)
@@ -200,14 +259,18 @@ def test_a_course_that_may_take_its_time_has_done_nothing_yet(connection_wire, r
     assert connections(resto_server) == [1, 1]
 
 
-def test_a_new_connection_is_left_to_whoever_may_wait(connection_wire, resto_server):
-    sender = connection_wire(resto_server.url)
-    finish(sender.exchange(HEAD))
-    resto_server.drop_idle = True
+@TLS
+def test_a_new_connection_needs_nobody_who_may_wait(
+    connection_wire, resto_server_factory, server_context, client_context, tls
+):
+    server = resto_server_factory(ssl_context=server_context if tls else None)
+    sender = connection_wire(server.url, context=client_context)
     arrivals = []
+    finish(watched(sender.exchange(HEAD), arrivals.append))
+    server.drop_idle = True
     assert finish(watched(sender.exchange(put()), arrivals.append)).status == 201
-    assert [arrival is None for arrival in arrivals] == [False, True, False]
-    assert connections(resto_server) == [1, 2]
+    assert None not in arrivals
+    assert connections(server) == [1, 2]
 
 
 def test_connections_that_were_closed_are_not_tried(connection_wire):
@@ -215,4 +278,4 @@ def test_connections_that_were_closed_are_not_tried(connection_wire):
         sender = connection_wire(server.url)
         finish(sender.exchange(HEAD))
         server.stop()
-        assert next(sender.exchange(HEAD)) is None
+        assert sender._take() is None

@@ -18,7 +18,7 @@ from django.db import InterfaceError, InternalError, OperationalError, Programmi
 from kit import processes
 from kit.processes import interrupt
 from resto import health
-from resto.executors.flow import BACKLOG, WINDOW
+from resto.executors.flow import BACKLOG, WIDEST
 from resto.management import watching
 from resto.management.commands import resto_drain
 from resto.models import Pending
@@ -410,4 +410,4 @@ def test_interruption_says_what_was_done_and_leaves_the_rest(tmp_path, resto_ser
         printed, errors = process.communicate()
     assert (process.returncode, errors) == (0, "")
     later = int(re.fullmatch(r"(\d+) sent\.\n", printed)[1])
-    assert 150 - done - WINDOW - BACKLOG <= later <= 150 - done
+    assert 150 - done - WIDEST - BACKLOG <= later <= 150 - done
