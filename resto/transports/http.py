@@ -131,9 +131,8 @@ class HttpTransport(Transport):
         return other
 
     def exposes_credentials(self, host: str) -> bool:
-        url = parse_url(host, self.base_url)
-        shows_secret = self._authenticator is not None and self._authenticator.shows_secret
-        return shows_secret and url.scheme == "http" and not url.is_loopback
+        url, authenticator = parse_url(host, self.base_url), self._authenticator
+        return authenticator is not None and authenticator.shows_secret and url.scheme == "http" and not url.is_loopback
 
     @as_method
     def open(self, host: str, name: str) -> Course[BinaryIO]:
@@ -146,8 +145,7 @@ class HttpTransport(Transport):
         self, host: str, name: str, start: int, end: int | None, version: Version | None = None
     ) -> Course[FilePart]:
         action = self._action(host, name, "download")
-        sequence = download_part(action, start, end, version, self._max_download)
-        stream, told = yield from self._perform(action, sequence)
+        stream, told = yield from self._perform(action, download_part(action, start, end, version, self._max_download))
         return FilePart(io.BufferedReader(Download(action, stream), BLOCK_SIZE), told)
 
     @as_method
@@ -188,10 +186,10 @@ class HttpTransport(Transport):
             return directory
         steps.close_stream(response)
         # Of a host that has never listed anything, Apache for example, this says nothing about the directory.
-        if response.status in steps.ABSENT:
-            if known:
-                raise action.missing()
+        if response.status in steps.ABSENT and not known:
             return None
+        if response.status in steps.ABSENT:
+            raise action.missing()
         if known or response.status not in steps.LISTS_NOT:
             raise action.unexpected(response, "GET")
         self._lists[action.host] = False
@@ -214,8 +212,8 @@ class HttpTransport(Transport):
         except UnreadableBodyError as error:
             raise action.failed(str(error)) from error
         try:
-            is_followed = body.size > steps.VERIFY_SIZE
-            return (yield from self._perform(action, self._upload(action, body), begun, is_followed=is_followed))
+            sequence, is_followed = self._upload(action, body), body.size > steps.VERIFY_SIZE
+            return (yield from self._perform(action, sequence, begun, is_followed=is_followed))
         finally:
             body.close()
 
@@ -228,9 +226,8 @@ class HttpTransport(Transport):
 
     def _delete(self, host: str, name: str, begun: Begun[Connection] | None) -> Course[bool]:
         action = self._action(host, name, "delete")
-        sequence = deletion.delete(
-            action, self._acquaintance(host), has_propfind=self._has_propfind, is_on_its_way=begun is not None
-        )
+        known, is_begun = self._acquaintance(host), begun is not None
+        sequence = deletion.delete(action, known, has_propfind=self._has_propfind, is_on_its_way=is_begun)
         return self._perform(action, sequence, begun)
 
     def remove_directory(self, host: str, name: str) -> bool:
@@ -246,8 +243,7 @@ class HttpTransport(Transport):
         return True
 
     def try_directories(self, host: str) -> Trial | None:
-        action = deletion.trial_of(self._action(host, "", "delete"))
-        known = self._acquaintance(host)
+        action, known = deletion.trial_of(self._action(host, "", "delete")), self._acquaintance(host)
         finish(self._perform(action, try_directories(action, known)))
         if known.trial is None:
             raise action.failed(known.problem)
@@ -285,7 +281,7 @@ class HttpTransport(Transport):
     def _perform(
         self, action: Action, sequence: Steps[T], begun: Begun[Connection] | None = None, *, is_followed: bool = False
     ) -> Course[T]:
-        _, wire = self._wires[action.host]
+        wire = self._wires[action.host][1]
         if begun is not None or (is_followed and isinstance(wire, ConnectionWire)):
             wire = GoingOn(cast("ConnectionWire", wire), begun)
         try:
@@ -300,12 +296,10 @@ class HttpTransport(Transport):
 
     def _wire(self, host: str) -> tuple[HostURL, Wire]:
         url = parse_url(host, self.base_url)
-        # Two threads may do so at the same time, and one wire is kept. A lock could be held at a fork.
-        return self._wires.setdefault(host, (url, self._create_wire(url)))
-
-    def _create_wire(self, url: HostURL) -> Wire:
         context = self._ssl_context() if url.scheme == "https" else None
-        return _created_wire(url, self.timeout, self._authenticator, self._session, context)
+        wire = _created_wire(url, self.timeout, self._authenticator, self._session, context)
+        # Two threads may do so at the same time, and one wire is kept. A lock could be held at a fork.
+        return self._wires.setdefault(host, (url, wire))
 
     def _ssl_context(self) -> ssl.SSLContext:
         self._context = self._context or _created_context(self._ca_bundle, self._client_cert)
