@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.documents import ROOT, load_module
-from kit.servers import KINDS, PASSWORD, USERNAME
+from kit.kinds import KINDS
+from kit.servers import PASSWORD, USERNAME
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError, UnexpectedStatusCode
 from resto.names import TEMPORARY_PREFIX
 from resto.repair import probe
