@@ -65,7 +65,7 @@ class Site:
 
     @contextmanager
     def outage(self):
-        self.server.stop()
+        self.server.kill()  # some wait for their clients before they stop
         yield
         self.server.start()
         health.forget()
