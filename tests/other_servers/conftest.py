@@ -26,7 +26,7 @@ TRANSPORTS = {"http": HttpTransport, "webdav": WebDAVTransport}
 REPORT = os.environ.get("RESTO_OTHER_REPORT")
 FOUND = {}
 
-collect_ignore = [] if KIND else ["test_whole_contract.py"]
+collect_ignore = ["test_page.py"] if KIND else ["test_whole_contract.py"]
 
 
 def pytest_generate_tests(metafunc):
