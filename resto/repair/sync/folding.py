@@ -112,7 +112,12 @@ def _merged(missing: Iterable[str], there: Iterable[str], key: Callable[[str], s
 
 
 # By whether a host folds case, and forms.
-_KEYS = {(True, True): _folded, (True, False): str.casefold, (False, True): _composed, (False, False): str}
+_KEYS: dict[tuple[bool, bool], Callable[[str], str]] = {
+    (True, True): _folded,
+    (True, False): str.casefold,
+    (False, True): _composed,
+    (False, False): str,
+}
 
 
 def _by_form(names: Iterable[str]) -> dict[str, list[str]]:
