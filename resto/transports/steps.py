@@ -69,8 +69,8 @@ STORED = {201: False, 204: True}
 # The headers of a DELETE that shall not be that of a tree.
 OF_ONE_FILE = {"Depth": "0"}
 
-# What servers answer to the GET of a directory that they do not list, or not as JSON: Caddy has 207 for it.
-LISTS_NOT = frozenset({207, 301, 302, 307, 308, 400, 403, 405, 406, 501})
+# What servers answer to the GET of a directory that they do not list, or not as JSON: nephele has 204 for it, Caddy 207.
+LISTS_NOT = frozenset({204, 207, 301, 302, 307, 308, 400, 403, 405, 406, 501})
 
 # Seconds to wait before each new try when a file is locked: rclone and Caddy say so while another upload of it runs.
 LOCK_DELAYS = (0.05, 0.1, 0.2, 0.4, 0.8)

@@ -50,7 +50,7 @@ def server(case, media_servers):
 def site(settings, case, server, media_root, identities_apply, monkeypatch, caplog):
     """A site with a host on the server, which waits for nothing before it tries again."""
     caplog.set_level(logging.CRITICAL + 1, logger="resto")
-    monkeypatch.setattr(leases, "retry_delay", lambda retries: 0.0)
+    monkeypatch.setattr(leases, "retry_delay", lambda retries: 0.0 if retries < 5 else 60.0)
 
     def make(kind, hosts, **options):
         options = {"hosts": hosts, "transport": case[1], "fatal_exceptions": False} | options
