@@ -196,7 +196,8 @@ def _measured(action: Action, target: str, claimed: int | None, *, has_propfind:
         length = _length_of(response)
     finally:
         steps.close_stream(response)
-    return claimed if length is None else length
+    # What has a first byte is not empty, whatever HEAD claims.
+    return claimed if length is None and response.status != 206 else length
 
 
 def _length_of(response: Response) -> int | None:

@@ -127,6 +127,7 @@ _METHOD_HINTS: Mapping[tuple[str, int], str] = {
     ("DELETE", 308): _DIRECTORY_HINT,
     ("DELETE", 400): _DIRECTORY_HINT,
     ("DELETE", 409): _DIRECTORY_HINT,
+    ("MOVE", 400): "if the server moves no file over another one, set the option 'publish' to 'put'",
     ("MOVE", 403): f"the server does not allow this from here or with these credentials; {_DESTINATION_HINT}",
     ("MOVE", 409): _DESTINATION_HINT,
     ("MOVE", 500): f"see its error log; {_DESTINATION_HINT}",

@@ -50,6 +50,7 @@ ORIGINS = {
         command=("-m", "copyparty", "-c", "@CONFIG@"),
         wheel="copyparty",
         package="the wheel copyparty",
+        makes_parents=True,
         changes_user=False,
         configs=MORE_CONFIGS,
     ),

@@ -21,6 +21,8 @@ from resto.transports.webdav import WebDAVTransport
 KIND = os.environ.get("RESTO_OTHER_SERVER")
 BRIEF = [("nginx", "http"), ("apache", "webdav"), ("wsgidav", "webdav")]
 CASES = BRIEF if KIND is None else [(KIND, "http"), (KIND, "webdav")]
+# What the transport "webdav" has to be told; the table says so.
+OPTIONS = {"copyparty": {"publish": "put"}}
 TRANSPORTS = {"http": HttpTransport, "webdav": WebDAVTransport}
 
 REPORT = os.environ.get("RESTO_OTHER_REPORT")
@@ -41,20 +43,27 @@ def case(request):
 
 
 @pytest.fixture
+def options(case):
+    """What the transport has to be told of this kind."""
+    return OPTIONS.get(case[0], {}) if case[1] == "webdav" else {}
+
+
+@pytest.fixture
 def server(case, media_servers):
     """The server of all tests, with a directory for each."""
     return media_servers(case[0])
 
 
 @pytest.fixture
-def site(settings, case, server, media_root, identities_apply, monkeypatch, caplog):
+def site(settings, case, options, server, media_root, identities_apply, monkeypatch, caplog):
     """A site with a host on the server, which waits for nothing before it tries again."""
     caplog.set_level(logging.CRITICAL + 1, logger="resto")
     monkeypatch.setattr(leases, "retry_delay", lambda retries: 0.0 if retries < 5 else 60.0)
 
-    def make(kind, hosts, **options):
-        options = {"hosts": hosts, "transport": case[1], "fatal_exceptions": False} | options
-        settings.STORAGES = {"default": {"BACKEND": f"resto.storage.{kind}Storage", "OPTIONS": options}}
+    def make(kind, hosts, **others):
+        of_transport = {"transport": case[1], "transport_options": options}
+        all_options = {"hosts": hosts, "fatal_exceptions": False, **of_transport, **others}
+        settings.STORAGES = {"default": {"BACKEND": f"resto.storage.{kind}Storage", "OPTIONS": all_options}}
         return storages["default"]
 
     return Site(make, server, case[1], media_root)

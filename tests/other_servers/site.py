@@ -73,7 +73,7 @@ class Site:
     def drain(self):
         """Drain, and insist that nothing is left."""
         done = drain()
-        assert not Pending.objects.exists(), [*Pending.objects.values_list("name", "reason")]
+        assert not Pending.objects.exists(), [*Pending.objects.values_list("name", "error")]
         return done.done
 
     def compare(self, storage, **options):

@@ -4,7 +4,6 @@ import contextlib
 
 import pytest
 
-from kit.servers import PASSWORD, USERNAME
 from other_servers.conftest import TRANSPORTS
 from resto.testing import TransportContract
 
@@ -23,10 +22,7 @@ class TestContract(TransportContract):
     max_examples = 6
 
     @pytest.fixture
-    def transport_and_host(self, case, server):
-        options = {"auth": (USERNAME, PASSWORD), "auth_scheme": server.kind.auth} if server.kind.auth else {}
-        if server.kind.tls:
-            options["ca_bundle"] = str(server.ca)
+    def transport_and_host(self, case, server, options):
         self.makes_directories = case[1] == "webdav" or server.kind.makes_parents
         with contextlib.closing(TRANSPORTS[case[1]]("/", timeout=10, **options)) as transport:
             if not server.kind.propfind:
