@@ -68,6 +68,7 @@ ROWS = {
         npm,
         "webdav-server",
         why={
+            "HEAD does not say how large": "it promises the first byte of an empty file, and does not send it",
             "HEAD does not say when": "it does not tell when a file was modified",
             "&amp;": "it lists `&amp;` in a name as `&`",
         },
