@@ -54,15 +54,6 @@ ORIGINS = {
         changes_user=False,
         configs=MORE_CONFIGS,
     ),
-    "pywebdav": Kind(
-        config="pywebdav.sh",
-        program="davserver",
-        path=VENV_PROGRAMS,
-        shell=True,
-        package="the wheel PyWebDAV3",
-        changes_user=False,
-        configs=MORE_CONFIGS,
-    ),
 }
 
 # Before an nginx that takes uploads.

@@ -327,7 +327,6 @@ class MediaServer:
         values = self._values | {
             "@PORT@": str(self.port),
             "@RCLONE@": program,
-            "@PROGRAM@": program,
             "@CONFIG@": str(config),
             "@BEHIND@": f"{ADDRESS}:{behind}",
             "@BEHIND_PORT@": behind,

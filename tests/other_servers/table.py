@@ -89,12 +89,6 @@ ROWS = {
         '`"webdav"` needs [`publish`](settings.md#options-of-transports) `"put"`, as it moves no file over another one',
         {"names_are_taken": "it cuts spaces off the ends of names"},
     ),
-    "pywebdav": Row(
-        "PyWebDAV3",
-        metadata.version,
-        "PyWebDAV3",
-        why={"http: ": "it says that each file has 0 bytes"},
-    ),
     "haproxy-nginx": Row("HAProxy before nginx", debian, "haproxy"),
     "varnish-nginx": Row("Varnish before nginx", debian, "varnish"),
     "squid-nginx": Row("Squid before nginx", debian, "squid"),

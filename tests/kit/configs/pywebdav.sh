@@ -1,3 +1,0 @@
-#!/bin/sh
-# PyWebDAV3.
-exec "@PROGRAM@" --directory "@ROOT@" --host "@ADDRESS@" --port "@PORT@" --noauth
