@@ -35,6 +35,9 @@ class _Shown:
         shown = ", ".join(f"{one.name}={_SHORT.repr(getattr(self, one.name))}" for one in fields(self))
         return f"{type(self).__name__}({shown})"
 
+    def _repr_pretty_(self, printer, cycle) -> None:
+        printer.text(repr(self))
+
 
 @dataclass(frozen=True, repr=False)
 class Harm(_Shown):
