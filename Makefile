@@ -8,6 +8,7 @@
 # make explore                                  look for unknown failures, for a long time
 # make readers                                  read ten thousand files from media servers that lag, are wiped and filled
 # make fleet                                    three boxes fail and come back for minutes, while clients save, read and delete
+# make servers                                  try many more media servers and proxies, of which it installs those that are missing
 # make consumers                                run the suites of packages that use storages, over those of resto
 # make bench                                    compare speeds with other packages
 # make docs                                     build the site of the documentation, into build/site
@@ -27,13 +28,14 @@ SERVERS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
+NODE_SERVERS := nephele@1.0.0-alpha.67 @nephele/adapter-file-system@1.0.0-alpha.61 @nephele/authenticator-none@1.0.0-alpha.61 express@5.1.0 webdav-server@2.6.3
 PARALLEL := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 export SERVERS
 # Else each of the hundreds of processes of a run compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo play test long steady coverage lint explore readers fleet consumers bench docs pictures alerts audit dist clean
+.PHONY: help demo play test long steady coverage lint explore readers fleet servers consumers bench docs pictures alerts audit dist clean
 .DELETE_ON_ERROR:
 
 help:
@@ -84,6 +86,11 @@ fleet: $(VENV)/.installed-test
 	scripts/install-servers $(BIN)/python
 	RESTO_BOXES=180 $(BIN)/python -m pytest --numprocesses 0 --timeout=0 -rP tests/sites/test_boxes.py
 
+servers: $(VENV)/.installed-servers
+	scripts/install-servers --more $(BIN)/python
+	npm install --silent --no-audit --no-fund --prefix $(VENV)/servers $(NODE_SERVERS)
+	$(BIN)/python scripts/servers
+
 consumers: $(VENV)/.installed-consumers
 	$(BIN)/python scripts/consumers
 
@@ -126,6 +133,11 @@ $(VENV)/.installed-test: pyproject.toml $(VENV)/.made
 	$(PIP) install --quiet --editable . --group test
 	$(PIP) download --quiet --no-deps --no-binary Django --dest $(VENV)/django "Django==$$($(BIN)/python -c 'import django; print(django.__version__)')"
 	$(PIP) download --quiet --no-deps --dest $(VENV)/axe axe-playwright-python==0.1.8
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-servers: pyproject.toml $(VENV)/.made
+	$(PIP) install --quiet --editable . --group test --group servers
+	@mkdir -p $(VENV)/servers
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-consumers: pyproject.toml $(VENV)/.made

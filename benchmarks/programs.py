@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from benchmarks import ROOT
-from kit.servers import SYSTEM_PROGRAMS, VENV_PROGRAMS
+from kit.kinds import SYSTEM_PROGRAMS, VENV_PROGRAMS
 
 
 __all__ = ["Finished", "find_program", "run", "run_together"]

@@ -44,7 +44,8 @@ __all__ = [
 ]
 
 TEMPORARY_PREFIX = ".resto-"
-_UNFINISHED = re.compile(re.escape(TEMPORARY_PREFIX) + "[0-9a-f]{16}")
+_COMPOSED, _DECOMPOSED = "\u00e9", "e\u0301"  # a letter with an accent, in both forms of Unicode
+_UNFINISHED = re.compile(f"{re.escape(TEMPORARY_PREFIX)}[0-9a-f]{{16}}({_COMPOSED}|{_DECOMPOSED})?")
 _UNRESTORED = re.compile(re.escape(TEMPORARY_PREFIX) + "restore-[0-9a-f]{32}")
 
 # What says which directory is the master copy, and which server is which host. They do not begin as temporary names do, since
@@ -332,6 +333,12 @@ def restored_name(name: str) -> str:
 def temporary_name(name: str) -> str:
     """Return a new temporary name in the same directory as ``name``."""
     return posixpath.join(posixpath.dirname(name), TEMPORARY_PREFIX + secrets.token_hex(8))
+
+
+def accented_names() -> tuple[str, str]:
+    """Return a new temporary name at the top, as Unicode composes it, and as it decomposes it."""
+    name = temporary_name("")
+    return name + _COMPOSED, name + _DECOMPOSED
 
 
 @lru_cache(1024)  # the same name goes to all hosts

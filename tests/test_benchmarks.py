@@ -12,6 +12,7 @@ import pytest
 
 from kit import brokers, servers
 from kit.documents import ROOT
+from kit.kinds import SYSTEM_PROGRAMS
 
 
 BENCHMARKS = ROOT / "benchmarks"
@@ -39,7 +40,7 @@ def measured(request, tmp_path_factory):
         servers.require(kind)
     for kind in (brokers.RedisServer, brokers.PostgreSQL, brokers.MariaDB):
         brokers.require(kind)
-    missing = [program for program in ("curl", "rsync") if not shutil.which(program, path=servers.SYSTEM_PROGRAMS)]
+    missing = [program for program in ("curl", "rsync") if not shutil.which(program, path=SYSTEM_PROGRAMS)]
     if missing and os.environ.get(servers.REQUIRED) != "1":
         pytest.skip(f"needs Debian's {' and '.join(missing)}")
     path = tmp_path_factory.mktemp("benchmarks") / "results.json"

@@ -55,8 +55,8 @@ _ADVICE_FOR_ALL: Mapping[int, str] = {
 
 _FREE = "or free its disk (rclone and Caddy say so when it is full)"
 
-# What a MOVE is answered behind a proxy that does not change its Destination.
-_MISDIRECTED = frozenset({403, 409, 500, 502})
+# What a MOVE is answered behind a proxy that does not change its Destination, or by copyparty where there is a file already.
+_MISDIRECTED = frozenset({400, 403, 409, 500, 502})
 
 # For hosts that give no answer.
 _ADVICE_FOR_SILENCE: Mapping[str, str] = {

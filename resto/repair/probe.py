@@ -5,13 +5,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from secrets import token_bytes, token_hex
 
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError
 from resto.executors import Job
-from resto.names import TEMPORARY_PREFIX, temporary_name
+from resto.names import TEMPORARY_PREFIX, accented_names, temporary_name
 from resto.plugins import get_plugin_manager
 from resto.repair.advice import DELETE, LIST, READ, REPLACE, WRITE, WRITE_BELOW, explained
+from resto.repair.spellings import shows_as_well
 from resto.storage.finding import replicated_storages
 from resto.transports import Transport
 from resto.transports.http import HttpTransport
@@ -48,6 +50,11 @@ _DELETES_DIRECTORIES = (
 _FOLDS_CASE = (
     "Names that differ by upper and lower case only are one file there: of two such files the host keeps the one that was written "
     "last; serve a disk that tells them apart."
+)
+
+_FOLDS_FORMS = (
+    "Names that differ by the form of Unicode only, in which letters with accents are one character or two, are one file there: of two "
+    "such files the host keeps the one that was written last."
 )
 
 _SUSPICION = "; does a cache, a proxy or an application answer in the place of the media server?"
@@ -162,6 +169,7 @@ class _Probe:
         self._replace(below)
         self._delete(below)
         self._try_directories()
+        self._look_for_other_form()  # now that it is known that files can be deleted
         self._write_without_credentials()
 
     def _write(self, step: str, name: str, content: bytes | io.BytesIO) -> None:
@@ -183,9 +191,18 @@ class _Probe:
             raise _MisconfiguredError(f"{READ}: the host answers something else{self._suspicion()}")
 
     def _look_for_other_case(self, name: str) -> None:
-        exists = self._transport.exists
-        if self._succeeds(exists, name.swapcase()) and not self._succeeds(exists, temporary_name("")):
+        if self._succeeds(partial(shows_as_well, self._transport), name.swapcase()):
             self._remarks.append(_FOLDS_CASE)
+
+    def _look_for_other_form(self) -> None:
+        name, other = accented_names()
+        self._left[name] = False
+        if self._succeeds(lambda host, name: self._transport.create(host, name, self._content) or True, name):
+            self._left[name] = True
+            if self._succeeds(partial(shows_as_well, self._transport), other):
+                self._remarks.append(_FOLDS_FORMS)
+        if self._is_removed(name):
+            del self._left[name]
 
     def _look_elsewhere(self, name: str) -> None:
         """Ask all other hosts for a file that only this one should have."""

@@ -1,8 +1,9 @@
-"""The store of a disk that does not tell upper from lower case, as those of macOS and Windows."""
+"""The store of a disk that takes some spellings of a name for one, as those of macOS and Windows."""
 
 from __future__ import annotations
 
 import threading
+import unicodedata
 from typing import BinaryIO
 
 from resto.testing.files import Entry, FileStore, Upload
@@ -13,10 +14,14 @@ class FoldingFiles(FileStore):
 
     Args:
         files: The other store.
+        case: Whether upper and lower case are one.
+        forms: Whether both forms of Unicode are one, those of letters with accents.
     """
 
-    def __init__(self, files: FileStore) -> None:
+    def __init__(self, files: FileStore, *, case: bool, forms: bool) -> None:
         self._files = files
+        self._case = case
+        self._forms = forms
         self._lock = threading.RLock()
 
     def find(self, name: str) -> Entry | None:
@@ -51,6 +56,12 @@ class FoldingFiles(FileStore):
         for part in name.split("/") if name else ():
             above = self._files.find(spelled)
             known = self._files.children(spelled) if above is not None and above.is_directory else []
-            same = [base for base, _ in known if base.casefold() == part.casefold()]
+            same = [base for base, _ in known if self._key(base) == self._key(part)]
             spelled = "/".join([*filter(None, [spelled]), same[0] if same else part])
         return spelled
+
+    def _key(self, part: str) -> str:
+        """Return what spellings have in common that are one."""
+        if self._forms:
+            part = unicodedata.normalize("NFC", part)
+        return part.casefold() if self._case else part

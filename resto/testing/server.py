@@ -42,6 +42,8 @@ class TestHttpServer(Service):
             and let MOVE replace it, as rclone and SabreDAV do. Otherwise DELETE with a slash removes an empty directory.
         dates_directories: Answer HEAD and GET of a directory as if it were an empty file, with a date, as ASGIWebDAV does.
         folds_case: Take names that differ by upper and lower case only for one, as the disks of macOS and Windows do.
+        folds_forms: Take names for one that differ by the form of Unicode only, in which letters with accents are one character or
+            two, as the disks of macOS do.
 
     Raises:
         OSError: The port is taken.
@@ -62,6 +64,7 @@ class TestHttpServer(Service):
         deletes_trees: bool = False,
         dates_directories: bool = False,
         folds_case: bool = False,
+        folds_forms: bool = False,
     ) -> None:
         # First, because a service heals itself when it is made, which ends a refusal.
         self._refusing = threading.Lock()
@@ -74,6 +77,7 @@ class TestHttpServer(Service):
             deletes_trees=deletes_trees,
             dates_directories=dates_directories,
             folds_case=folds_case,
+            folds_forms=folds_forms,
         )
         self._lock = threading.Condition()
         self._watches = False

@@ -29,6 +29,7 @@ class Service(Faults):
         deletes_trees: Whether what is done to the name of a directory is done to all that is in it.
         dates_directories: Whether directories are answered for as if they were files.
         folds_case: Whether names that differ by upper and lower case only are one.
+        folds_forms: Whether names that differ by the form of Unicode only are one.
     """
 
     log: list[tuple[str, str, int]]
@@ -56,9 +57,11 @@ class Service(Faults):
         deletes_trees: bool = False,
         dates_directories: bool = False,
         folds_case: bool = False,
+        folds_forms: bool = False,
     ) -> None:
         store: FileStore = MemoryFiles() if root is None else FolderFiles(root)
-        self._store = FoldingFiles(store) if folds_case else store
+        is_folding = folds_case or folds_forms
+        self._store = FoldingFiles(store, case=folds_case, forms=folds_forms) if is_folding else store
         # For the modules beside this one, not for tests.
         self.site = Site(
             self._store,

@@ -134,7 +134,8 @@ def parse_plain(received: bytes, method: str) -> tuple[Response, bytes, bool] | 
     if head is None:
         return None
     status, fields = int(head[1]), b"\n" + head[3].lower()
-    size = 0 if method == "HEAD" or status in _WITHOUT_BODY else _body_size(fields)
+    has_lengths = fields.count(b"\ncontent-length") > 1
+    size = 0 if not has_lengths and (method == "HEAD" or status in _WITHOUT_BODY) else _body_size(fields)
     if size is None or len(received) != head.end() + size:
         return None
     connection = _CONNECTION.search(fields)

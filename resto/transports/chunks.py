@@ -2,7 +2,7 @@
 
 Of bodies that come in chunks (RFC 9112, section 7.1) that is the size of each chunk.
 http.client and urllib3 take for a size what `int` does. Of one that is negative they read to the end of the connection at
-once, past all limits; and for one that is huge they ask for the memory before anything has come.
+once, past all limits; and for one that is huge they ask for the memory before anything has come. Of the head, it is the length of the body.
 """
 
 import io
@@ -14,7 +14,7 @@ from http.client import HTTPException, HTTPResponse
 from resto.transports.limits import PIECE_SIZE
 
 
-__all__ = ["AnswerReader", "ChunkSizeError", "CutHeadError", "begin_final", "end_head"]
+__all__ = ["AnswerReader", "ChunkSizeError", "CutHeadError", "LengthsError", "begin_final", "end_head"]
 
 # Zeros apart, no size has more digits than a file could. The space before an extension is allowed, if not liked.
 _SIZE = re.compile(rb"0*([0-9A-Fa-f]{1,15})(?:[ \t]*;[^\r\n]*)?\r?\n")
@@ -29,6 +29,10 @@ class CutHeadError(HTTPException):
 
 class ChunkSizeError(HTTPException):
     """Where the size of a chunk should be, there is something else."""
+
+
+class LengthsError(HTTPException):
+    """A body has one length, and the head of an answer announces several (RFC 9112, section 6.3)."""
 
 
 class AnswerReader(io.BufferedReader):
@@ -105,7 +109,12 @@ def end_head(answer: HTTPResponse) -> None:
 
     Args:
         answer: Of which the head was read.
+
+    Raises:
+        LengthsError: It announces several lengths, of which `http.client` believes the first.
     """
+    if len({length.strip(" \t") for length in answer.headers.get_all("Content-Length", ())}) > 1:
+        raise LengthsError
     codings = ",".join(answer.headers.get_all("Transfer-Encoding", ()))
     if isinstance(answer.fp, AnswerReader):
         answer.fp.end_head(has_chunks="chunked" in codings.lower())

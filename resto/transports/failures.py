@@ -8,7 +8,7 @@ from http.client import RemoteDisconnected
 
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
-from resto.transports.chunks import CutHeadError
+from resto.transports.chunks import CutHeadError, LengthsError
 from resto.transports.limits import AT_WORK, MAX_UNWANTED, AtWorkError, SlowAnswerError
 from resto.transports.messages import NoAnswerError
 
@@ -76,6 +76,8 @@ def broken(error: Exception) -> NoAnswerError:
         return NoAnswerError("the connection broke before an answer", ambiguous=True)
     if isinstance(error, CutHeadError):
         return broke_off(error)
+    if isinstance(error, LengthsError):
+        return NoAnswerError("its answer announces several lengths", ambiguous=True)
     if isinstance(error, ssl.SSLError):
         return NoAnswerError(f"TLS failed: {error.reason or error}", ambiguous=True)
     if isinstance(error, OSError):

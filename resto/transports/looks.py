@@ -193,22 +193,26 @@ def _measured(action: Action, target: str, claimed: int | None, *, has_propfind:
     # The size of the whole file stands beside its first byte (RFC 9110, section 14.4).
     response = yield Request("GET", target, {"Range": "bytes=0-0"}, stream=True)
     try:
-        length = _length_of(response)
+        return _length_of(response, claimed)
     finally:
         steps.close_stream(response)
-    return claimed if length is None else length
 
 
-def _length_of(response: Response) -> int | None:
-    """Return the size of a file, as the answer to a GET of its first byte tells it; None if it does not."""
+def _length_of(response: Response, claimed: int | None) -> int | None:
+    """Return the size of a file, as the answer to a GET of its first byte tells it, and else what HEAD claims; None if neither does."""
     if response.status == 206:
+        first = None
         if response.stream is not None:
             with suppress(NoAnswerError):
-                response.stream.read(1)  # so that the connection is of further use
-        return steps.natural((response.headers.get("Content-Range") or "").rpartition("/")[2])
+                first = response.stream.read(1)  # also so that the connection is of further use
+        total = steps.natural((response.headers.get("Content-Range") or "").rpartition("/")[2])
+        # What has a first byte is not empty, whatever HEAD claims.
+        return claimed if total is None and first == b"" else total
     if response.status == 416:
         return 0  # it has no first byte
     if response.status != 200 or response.stream is None:
-        return None
+        return claimed
     length = steps.content_length(response)
-    return 0 if length is None and steps.is_chunked(response) and not response.stream.read(1) else length
+    if length is None and steps.is_chunked(response) and not response.stream.read(1):
+        return 0
+    return claimed if length is None else length

@@ -375,9 +375,9 @@ def _is_usable(name: str) -> bool:
 
 
 def _full(href: str) -> _Path:
-    url = urlsplit(href) if "://" in href else None
-    path = posixpath.normpath(href if url is None else url.path)
-    host = "" if url is None else url.netloc.lower()
+    host = urlsplit(href).netloc.lower() if "://" in href else ""
+    # Not its path as a URL: names in listings have "?" and "#" in them, which some servers do not encode.
+    path = posixpath.normpath(href.partition("://")[2].partition("/")[2] if host else href)
     return (host, *(unquote_name(part) for part in path.split("/") if part not in ("", ".")))
 
 

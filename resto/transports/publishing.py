@@ -109,16 +109,17 @@ class Unpublished:
         if response is None or response.status in (201, 204):
             yield from self._settle(response, host, is_new=True)
             return False
-        if response.status != 412:
+        refusal = response
+        if refusal.status not in (412, 207):  # nephele says 412 within 207
             with suppress(NoAnswerError):
                 yield from deletion.forbid_directory(action)
-            raise action.unexpected(response, "MOVE")
-        if not self.is_whole:
+            raise action.unexpected(refusal, "MOVE")
+        if not self.is_whole or refusal.status == 207:
             # Elsewhere it could take the place of another file; rclone and Caddy delete the destination of a MOVE whose source
             # is missing; and what is there is whole.
             yield from self.rehearse()
         if not (yield from deletion.replaces_file(action, host)):
-            raise self._moved_elsewhere()
+            raise self._moved_elsewhere() if refusal.status == 412 else action.unexpected(refusal, "MOVE")
         response = yield from self._move(action.target, "T")
         if response is not None and response.status not in (201, 204):
             raise action.unexpected(response, "MOVE")

@@ -69,8 +69,8 @@ STORED = {201: False, 204: True}
 # The headers of a DELETE that shall not be that of a tree.
 OF_ONE_FILE = {"Depth": "0"}
 
-# What servers answer to the GET of a directory that they do not list.
-LISTS_NOT = frozenset({301, 302, 307, 308, 400, 403, 405, 406, 501})
+# What servers answer to the GET of a directory that they do not list, or not as JSON: nephele has 204 for it, Caddy 207.
+LISTS_NOT = frozenset({204, 207, 301, 302, 307, 308, 400, 403, 405, 406, 501})
 
 # Seconds to wait before each new try when a file is locked: rclone and Caddy say so while another upload of it runs.
 LOCK_DELAYS = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -127,6 +127,7 @@ _METHOD_HINTS: Mapping[tuple[str, int], str] = {
     ("DELETE", 308): _DIRECTORY_HINT,
     ("DELETE", 400): _DIRECTORY_HINT,
     ("DELETE", 409): _DIRECTORY_HINT,
+    ("MOVE", 400): "if the server moves no file over another one, set the option 'publish' to 'put'",
     ("MOVE", 403): f"the server does not allow this from here or with these credentials; {_DESTINATION_HINT}",
     ("MOVE", 409): _DESTINATION_HINT,
     ("MOVE", 500): f"see its error log; {_DESTINATION_HINT}",

@@ -38,8 +38,8 @@ T = TypeVar("T")
 # file itself, so that a broken upload leaves a broken file under the final name.
 PUBLISH_ATOMICALLY = frozenset({"nginx", "apache", "lighttpd", "resto-testing"})
 
-# What servers answer to a PUT whose parent is missing: 409 says the standard, 404 rclone 1.60, 500 nginx.
-PARENT_MAYBE_MISSING = frozenset({403, 404, 409, 500})
+# What servers answer to a PUT whose parent is missing: 409 says the standard, 404 rclone 1.60, 424 PyWebDAV3, 500 nginx.
+PARENT_MAYBE_MISSING = frozenset({403, 404, 409, 424, 500})
 
 # What servers answer to an MKCOL whose collection is there, or is being made by somebody else. Whether it can be used
 # is for the PUT to find out.

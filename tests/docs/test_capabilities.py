@@ -18,7 +18,7 @@ from django.utils.module_loading import import_string
 from redis import Redis
 
 from kit import reference
-from kit.servers import KINDS
+from kit.kinds import KINDS
 from resto.exceptions import ConfigurationError, ReplicationError, TransportError
 from resto.executors import Job, tasks
 from resto.names import HOST_IDENTITY

@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 from selenium.common.exceptions import WebDriverException
 
-from kit.servers import ADDRESS, CONFIGS
-from kit.servers import KINDS as ALL_KINDS
+from kit.kinds import CONFIGS
+from kit.kinds import KINDS as ALL_KINDS
+from kit.servers import ADDRESS
 
 
 KINDS = ["nginx", "nginx-dav", "apache", "lighttpd"]

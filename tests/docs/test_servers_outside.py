@@ -19,8 +19,9 @@ import pytest
 import requests
 from requests.auth import HTTPBasicAuth
 
-import kit.servers
-from kit.servers import ADDRESS, CONFIGS, server_user
+import kit.kinds
+from kit.kinds import CONFIGS
+from kit.servers import ADDRESS, server_user
 from resto.names import is_temporary
 from sites.workshop.site import wait_until
 
@@ -394,5 +395,5 @@ def test_passwords_of_openssl(kind, start_server):
 
 
 def test_kinds_are_all_that_tell_writers_from_readers():
-    elsewhere = {kind.config for kind in kit.servers.BESIDES.values()}  # with tests of their own
-    assert {kit.servers.KINDS[kind].config for kind in KINDS} == {path.name for path in SHIPPED} - elsewhere
+    elsewhere = {kind.config for kind in kit.kinds.BESIDES.values()}  # with tests of their own
+    assert {kit.kinds.KINDS[kind].config for kind in KINDS} == {path.name for path in SHIPPED} - elsewhere

@@ -14,7 +14,8 @@ from django.core.files.storage import storages
 
 from kit.documents import ROOT, read_blocks
 from kit.fleet import ASKING, OUTSIDER, start_fleet
-from kit.servers import ADDRESS, CONFIGS, SECRET, replace_each
+from kit.kinds import CONFIGS
+from kit.servers import ADDRESS, SECRET, replace_each
 from resto.storage import DistributedStorage, signing
 
 

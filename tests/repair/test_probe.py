@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.documents import ROOT, load_module
-from kit.servers import KINDS, PASSWORD, USERNAME
+from kit.kinds import KINDS
+from kit.servers import PASSWORD, USERNAME
 from resto.exceptions import HostUnavailableError, RemoteFileNotFoundError, TransportError, UnexpectedStatusCode
 from resto.names import TEMPORARY_PREFIX
 from resto.repair import probe
@@ -99,6 +100,8 @@ def test_server_that_is_configured_well(kind, transport, media_servers, examine)
         assert remarks.pop(0).startswith(
             "Where a directory has the name of a file that is deleted, the host would delete all"
         )
+    if kind == "rclone":
+        assert remarks.pop(0).startswith("Names that differ by the form of Unicode only")
     assert remarks == ([] if server.kind.auth else [OPEN])
     assert list(folder.iterdir()) == []
 
@@ -577,9 +580,9 @@ def of(fussy, method):
 
 def test_nothing_is_asked_for_twice(fussy):
     assert probe_hosts() == [HostProbe("default", "host", "")]
-    name, below, _ = of(fussy, "create")
-    assert of(fussy, "create") == [name, below, below]
-    assert of(fussy, "delete") == [name, below]
+    name, below, _, accented = of(fussy, "create")
+    assert of(fussy, "create") == [name, below, below, accented]
+    assert of(fussy, "delete") == [name, below, accented]
     directory = below.rpartition("/")[0]
     assert of(fussy, "listdir") == [directory]
     assert of(fussy, "remove_directory") == [directory] * 2  # the first asks whether it removes directories
@@ -634,7 +637,7 @@ def test_listing_that_leaves_files_out(fussy, monkeypatch, listed, remarks):
 
 def test_what_a_stranger_writes_is_removed_or_named(fussy):
     fussy.stranger = Fussy("/", timeout=1, files=fussy.files)
-    fussy.fail = lambda method, name: FORBIDDEN if method == "delete" and len(of(fussy, "delete")) > 2 else None
+    fussy.fail = lambda method, name: FORBIDDEN if method == "delete" and len(of(fussy, "delete")) > 3 else None
     (found,) = probe_hosts()
     (left,) = fussy.files
     assert found.problem.startswith("Anyone can write there")
@@ -822,3 +825,11 @@ def test_host_that_does_not_tell_upper_from_lower_case(resto_server_factory, exa
     found = examine(resto_server_factory(folds_case=True).url)
     assert found.problem == ""
     assert found.remarks[0].startswith("Names that differ by upper and lower case only are one file there")
+
+
+def test_host_that_takes_both_forms_of_unicode_for_one(resto_server_factory, examine):
+    server = resto_server_factory(folds_forms=True)
+    found = examine(server.url)
+    assert found.problem == ""
+    assert found.remarks[0].startswith("Names that differ by the form of Unicode only")
+    assert server.files == {}

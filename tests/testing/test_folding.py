@@ -1,4 +1,4 @@
-"""A store that does not tell upper from lower case."""
+"""A store that takes spellings for one."""
 
 import pytest
 
@@ -9,7 +9,8 @@ from resto.testing.folding import FoldingFiles
 
 @pytest.fixture(params=["memory", "folder"])
 def store(request, tmp_path):
-    return FoldingFiles(MemoryFiles() if request.param == "memory" else FolderFiles(tmp_path))
+    files = MemoryFiles() if request.param == "memory" else FolderFiles(tmp_path)
+    return FoldingFiles(files, case=True, forms=True)
 
 
 def put(store, name, content, *, in_place=False):
@@ -54,3 +55,10 @@ def test_a_move_replaces_what_is_spelled_otherwise(store, overwrite):
 def test_what_is_below_a_file_is_not_there(store):
     put(store, "A", b"1")
     assert store.find("a/b") is None
+
+
+@pytest.mark.parametrize(("case", "forms"), [(True, False), (False, True), (True, True)])
+def test_it_takes_for_one_what_it_is_told(case, forms):
+    store = FoldingFiles(MemoryFiles(), case=case, forms=forms)
+    put(store, "\u00e9", b"1")
+    assert [store.find(name) is not None for name in ("e\u0301", "\u00c9", "E\u0301")] == [forms, case, case and forms]

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.servers import DISGUISED, KINDS, PASSWORD, USERNAME
+from kit.kinds import DISGUISED, KINDS
+from kit.servers import PASSWORD, USERNAME
 from kit.steps import ACTION, DATE, PLAIN, acquainted
 from resto.exceptions import TransportError
 from resto.transports import acquaintance

@@ -318,3 +318,20 @@ def test_no_head_is_believed_that_is_cut_off(read, interim):
             far.shutdown(socket.SHUT_WR)
             with contextlib.nullcontext() if cut == len(head) else pytest.raises(HTTPException):
                 read(near)
+
+
+@pytest.mark.parametrize("lengths", [(b"2", b"3"), (b"3", b"2"), (b"3", b"x"), (b"3", b"3 ", b"2")])
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("action", ["content", "size"])
+def test_no_answer_is_believed_that_announces_several_lengths(hostile, transport, options, lengths, action):
+    url, said = hostile
+    fields = b"".join(b"Content-Length: %s\r\n" % length for length in lengths)
+    said[0] = b"HTTP/1.1 200 x\r\nLast-Modified: Mon, 01 Jan 2026 00:00:00 GMT\r\n" + fields + b"\r\nabc"
+    with pytest.raises(TransportError, match="several lengths"):
+        getattr(transport("http", **OPTIONS[options]), action)(url, "a")
+
+
+def test_a_length_that_is_announced_twice_is_one(hostile, transport):
+    url, said = hostile
+    said[0] = b"HTTP/1.1 200 x\r\nContent-Length: 3\r\ncontent-length:  3\r\n\r\nabc"
+    assert transport("http").content(url, "a") == b"abc"

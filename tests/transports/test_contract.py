@@ -5,7 +5,8 @@ import contextlib
 import pytest
 import requests
 
-from kit.servers import KINDS, PASSWORD, USERNAME
+from kit.kinds import KINDS
+from kit.servers import PASSWORD, USERNAME
 from resto.testing import TransportContract
 from resto.transports.http import HttpTransport
 from resto.transports.webdav import WebDAVTransport

@@ -957,7 +957,7 @@ def test_what_is_known_needs_no_request(transport, script):
     assert [*course_of(http.browse, server.url, "d")] == []
 
 
-@pytest.mark.parametrize("status", [301, 403, 405])
+@pytest.mark.parametrize("status", [204, 207, 301, 403, 405])
 def test_a_host_that_does_not_list_is_asked_once(transport, script, status):
     server = listing_server(script, [(status, "text/html", b"")])
     http = transport()

@@ -94,6 +94,12 @@ def test_a_size_beside_the_first_byte_that_is_none_is_an_error(total):
         size((200, {}), (206, {"Content-Range": total}), has_propfind=False)
 
 
+def test_a_file_of_which_there_is_a_part_is_not_empty():
+    """PyWebDAV3 claims that each file has 0 bytes, and does not say of what its part is one."""
+    with pytest.raises(TransportError, match="HEAD does not say how large the file is"):
+        size((200, {"Content-Length": "0"}), (206, {}), has_propfind=False)
+
+
 @pytest.mark.parametrize(("content", "expected"), [(b"", 0), (b"x", None)])
 def test_size_of_an_answer_in_chunks_is_known_if_there_are_none(content, expected):
     answers = (200, {}), (200, CHUNKED, io.BytesIO(content))

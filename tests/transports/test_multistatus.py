@@ -106,6 +106,8 @@ def test_other_namespaces_do_not_count():
         ("/media/d/%2541", "%41"),
         ("/media/d/%3F%23;", "?#;"),
         ("http://media-1/media/d/a", "a"),
+        ("http://media-1/media/d/a?b#c%3F", "a?b#c?"),
+        ("/media/d/a?b#c", "a?b#c"),
         ("https://media-1:8443/media/d/a%2525", "a%25"),
         ("/media//d/./a", "a"),
         ("\n  /media/d/a\n", "a"),
@@ -352,9 +354,9 @@ class Pieces(io.BytesIO):
 
 def path_of(href):
     """The host, if it is named, and the parts."""
-    url = urlsplit(href) if "://" in href else None
-    path = posixpath.normpath(href if url is None else url.path)
-    return [url.netloc if url else "", *(unquote(part) for part in path.split("/") if part not in ("", "."))]
+    host = urlsplit(href).netloc if "://" in href else ""
+    path = posixpath.normpath(href.split("/", 3)[3] if host else href)
+    return [host, *(unquote(part) for part in path.split("/") if part not in ("", "."))]
 
 
 def status_in(element):

@@ -173,6 +173,19 @@ def test_what_is_not_there_is_not_replaced(upload):
         run(upload.publish(Acquaintance()), 412, 201, told(5), 404)
 
 
+def test_a_file_is_replaced_where_a_refusal_to_do_so_is_a_part_of_the_answer(upload):
+    """nephele says 412 of one member, and 207 of all; that the upload is still there, is looked at."""
+    upload.is_whole = True
+    existed, requests = run(upload.publish(Acquaintance()), 207, 201, told(5), listed(False), 204, told(5))
+    assert existed is True
+    assert [request.headers["Overwrite"] for request in requests if request.method == "MOVE"] == ["F", "F", "T"]
+
+
+def test_a_part_of_an_answer_that_is_no_such_refusal_is_a_failure(upload):
+    with pytest.raises(UnexpectedStatusCode, match="MOVE was answered 207"):
+        run(upload.publish(Acquaintance()), 207, 201, told(5), 404)
+
+
 def test_what_a_directory_got_is_removed(upload):
     """lighttpd moves a file into a directory of that name, and says so as if nothing were."""
     directory = 301, {"Location": f"{ACTION.target}/"}

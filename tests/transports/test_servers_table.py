@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from kit.servers import KINDS
+from kit.kinds import KINDS
 from resto.exceptions import RemoteDirectoryError, TransportError, UnexpectedStatusCode
 from resto.names import HOST_IDENTITY
 from resto.transports.base import Transport

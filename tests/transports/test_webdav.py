@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from kit.servers import KINDS
+from kit.kinds import KINDS
 from resto.courses import course_of, finish
 from resto.exceptions import (
     ConfigurationError,

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from resto.names import HOST_IDENTITY
 from resto.outcomes import Outcome
 from resto.progress import Meter, Watcher
-from resto.repair.sync.case import Case, merged_with
+from resto.repair.sync.folding import Folding, merged_with
 from resto.repair.sync.handing import HandingOver, wait_for_drains
 from resto.repair.sync.hosts import Hosts, Listings, lacks
 from resto.repair.sync.report import Difference, Found, Notice, SyncOptions, SyncReport
@@ -119,6 +119,7 @@ class Walk:
         left_out: Hosts that are being filled: a directory that all others have is no lone one.
         most: How many directories that nobody else has are looked into on a host in any case.
         merged: Returns which of the directories that a host should have in one it cannot have beside others, as those it lists.
+        respelled: Spells what hosts list as the others do.
     """
 
     def __init__(
@@ -132,6 +133,7 @@ class Walk:
         left_out: frozenset[str] = frozenset(),
         most: int | None = None,
         merged: Merged | None = None,
+        respelled: Callable[[Directory, Listings], Listings] = lambda here, theres: theres,
     ) -> None:
         self._hosts = hosts
         self._browse = browse
@@ -139,6 +141,7 @@ class Walk:
         self._problems = problems
         self._has_truth = has_truth
         self._find_merged = merged
+        self._respelled = respelled
         self._left_out = left_out
         self._lone = _Lone(
             hosts, "the master copy lacks" if has_truth else "no other host lists", MAX_LONE if most is None else most
@@ -186,6 +189,7 @@ class Walk:
         self._ask_for_next()
         here = self._browse(request.node)
         if here is not None:
+            theres = self._respelled(here, theres)
             self._visit(request.node, here, theres)
             self._add_children(request.node, here, theres)
 
@@ -300,7 +304,7 @@ class Comparison(Generic[StorageT]):
         self._meter = Meter(compared, len(self._hosts.reports))
         self._met = 0
         self._left_out: frozenset[str] = frozenset()
-        self._case = Case(storage.transport_for, is_dry_run=options.dry_run)
+        self._folding = Folding(storage.transport_for, has_truth=self.has_truth, is_dry_run=options.dry_run)
         self._handing_over = HandingOver(storage, self._keep)
         self._unfinished = Unfinished(self._hosts, storage.transport_for, found, is_dry_run=options.dry_run)
         self.report = SyncReport(list(self._hosts.reports.values()))
@@ -326,6 +330,7 @@ class Comparison(Generic[StorageT]):
             has_truth=self.has_truth,
             left_out=self._left_out,
             merged=merged,
+            respelled=self._folding.respelled,
         )
 
         def finish_group() -> None:
@@ -348,7 +353,7 @@ class Comparison(Generic[StorageT]):
                 self._found(notice)
 
     def _merged(self, host: str, node: Node, wanted: Collection[str], there: Collection[str]) -> Collection[str]:
-        return self._case.merged(host, wanted, there)
+        return self._folding.merged(host, wanted, there)
 
     def _tell_merged(self, host: str, node: Node, wanted: Collection[str], there: Collection[str]) -> Collection[str]:
         """Tell which names a host cannot have beside others, and return them.
@@ -359,10 +364,10 @@ class Comparison(Generic[StorageT]):
             wanted: The last parts of the names that it should have there.
             there: Those that it lists.
         """
-        merged = self._case.merged(host, wanted, there)
+        merged = self._folding.merged(host, wanted, there)
         for part, owner in merged.items():
             self._meet(1)
-            difference = Difference(host, node.join(part), "missing", None, None, "failed", merged_with(owner))
+            difference = Difference(host, node.join(part), "missing", None, None, "failed", merged_with(part, owner))
             self._count(difference)
             self._tell(difference)
         return merged

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Apache, and behind it php-fpm with SabreDAV.
 PATH=$PATH:/usr/sbin
+rm -f "@RUN@/apache2.pid" # of one that was killed, and may be a zombie yet
 cat >"@RUN@/apache.conf" <<'END'
 ServerRoot @RUN@
 DefaultRuntimeDir @RUN@

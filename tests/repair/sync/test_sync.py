@@ -10,7 +10,7 @@ import pytest
 
 from kit.comparison import compare, found, write
 from kit.documents import ROOT
-from kit.servers import KINDS
+from kit.kinds import KINDS
 from resto.storage import AsyncStorage, HybridStorage
 from sites.workshop.site import files_below
 

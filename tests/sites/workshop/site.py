@@ -16,7 +16,8 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from kit import forks
-from kit.servers import VENV_PROGRAMS, clean_environment
+from kit.kinds import VENV_PROGRAMS
+from kit.servers import clean_environment
 from resto.names import is_temporary
 
 

@@ -1,4 +1,4 @@
-"""Names that differ by upper and lower case only, on hosts that take them for one."""
+"""Names that differ by their spelling only, on hosts that take them for one."""
 
 import pytest
 
@@ -119,3 +119,85 @@ def test_hosts_without_a_master_copy_name_it_too(resto_server_factory):
         ("photos", "failed", IN_PLACE % "Photos"),
     ]
     assert not report.agrees
+
+
+# Two forms of Unicode.
+
+COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
+OTHER_FORM = "the host takes both forms of Unicode for one, those of letters with accents, and has %a in its place: rename one of them"
+
+
+@pytest.fixture
+def one_form(resto_server_factory):
+    return resto_server_factory(folds_forms=True)
+
+
+@pytest.mark.parametrize("checksum", [False, True])
+def test_a_host_that_folds_forms_has_one_of_two_files_and_the_other_is_named(
+    make, one_form, server, media_root, checksum
+):
+    write(media_root, {COMPOSED: b"composed", DECOMPOSED: b"and decomposed", "other": b"1"})
+    storage = make(one_form, server)
+    compare(storage)
+    assert one_form.files == {DECOMPOSED: b"and decomposed", "other": b"1"}
+    assert server.files.keys() == {COMPOSED, DECOMPOSED, "other"}
+
+    report, events = compare(storage, checksum=checksum)
+
+    assert told(events) == [(COMPOSED, "failed", OTHER_FORM % DECOMPOSED)]
+    assert [host.agrees for host in report.hosts] == [False, True]
+    assert report.hosts[0].repaired == 0
+
+
+@pytest.mark.parametrize("delete", [False, True])
+def test_a_host_that_makes_another_form_of_names_has_them(make, one_form, media_root, delete):
+    one_form.create_file(f"{DECOMPOSED}/{DECOMPOSED}", b"1")
+    write(media_root, {f"{COMPOSED}/{COMPOSED}": b"1", f"{COMPOSED}/other": b"2"})
+    storage = make(one_form)
+    options = {"delete": delete, "max_delete": 100}
+    assert found(compare(storage, **options)[1]) == [("missing", f"{COMPOSED}/other", "repaired")]
+    assert one_form.files == {f"{DECOMPOSED}/{DECOMPOSED}": b"1", f"{DECOMPOSED}/other": b"2"}
+    report, events = compare(storage, **options)
+    assert (report.agrees, events) == (True, [])
+
+    (media_root / COMPOSED / COMPOSED).write_bytes(b"new")
+    compare(storage, **options)
+    assert one_form.files[f"{DECOMPOSED}/{DECOMPOSED}"] == b"new"
+
+
+def test_a_host_that_tells_forms_apart_has_the_wrong_one(make, server, media_root):
+    server.create_file(DECOMPOSED, b"1")
+    write(media_root, {COMPOSED: b"1"})
+    compare(make(server), delete=True, max_delete=100)
+    assert server.files == {COMPOSED: b"1"}
+
+
+def test_a_host_that_folds_both_is_tried_for_both(make, resto_server_factory, media_root):
+    both = resto_server_factory(folds_case=True, folds_forms=True)
+    write(media_root, {"\u00c9": b"upper", "e\u0301": b"lower", "\u00e9": b"lower too"})
+    report, events = compare(make(both))
+    assert both.files == {"e\u0301": b"lower"}
+    assert {name: state for name, state, _ in told(events)} == {
+        "e\u0301": "repaired",
+        "\u00c9": "failed",
+        "\u00e9": "failed",
+    }
+    assert not report.agrees
+
+
+@pytest.mark.parametrize("is_first", [False, True])
+def test_hosts_without_a_master_copy_have_one_file_in_two_forms(resto_server_factory, is_first):
+    exact, folding = resto_server_factory(), resto_server_factory(folds_forms=True)
+    exact.create_file(COMPOSED, b"1")
+    folding.create_file(DECOMPOSED, b"1")
+    hosts = [folding.url, exact.url] if is_first else [exact.url, folding.url]
+    report, events = compare(DistributedStorage(hosts, "/media/", transport="webdav"))
+    assert (report.agrees, events) == (True, [])
+
+
+def test_forms_are_not_tried_if_nothing_shall_change(make, one_form, media_root):
+    one_form.create_file(DECOMPOSED, b"1")
+    write(media_root, {COMPOSED: b"1"})
+    _, events = compare(make(one_form), dry_run=True)
+    assert found(events) == [("extra", DECOMPOSED, "found"), ("missing", COMPOSED, "found")]
+    assert not any(request.method == "PUT" for request in one_form.requests)
