@@ -11,6 +11,7 @@ from resto import __version__, offers, plugins
 
 README = ROOT / "README.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -54,8 +55,15 @@ def test_licence_is_that_of_the_project():
 
 
 def test_changelog_begins_with_this_version():
-    headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    headings = re.findall(r"^## (\S+)", CHANGELOG, re.MULTILINE)
     assert headings[0] == __version__
+
+
+def test_changelog_has_the_usual_form():
+    """That of Keep a Changelog."""
+    kinds = re.findall(r"^### (.+)", CHANGELOG, re.MULTILINE)
+    assert {*kinds} <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert all(lines.startswith("\n- ") for lines in re.split(r"^### .+\n", CHANGELOG, flags=re.MULTILINE)[1:])
 
 
 def test_contributing_is_short():
