@@ -18,6 +18,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 from resto.courses import Course
 from resto.hosts import HostURL
 from resto.sensitive import sensitive_variables
+from resto.transports import keeping
 from resto.transports.answers import DRAIN_SIZE
 from resto.transports.bodies import BLOCK_SIZE, Body, BodyFile, UnreadableBodyError
 from resto.transports.credentials import (
@@ -38,7 +39,6 @@ from resto.transports.failures import (
 )
 from resto.transports.heads import checked_headers
 from resto.transports.idle import IdlePool
-from resto.transports.keeping import LEAST
 from resto.transports.limits import PIECE_SIZE
 from resto.transports.messages import NoAnswerError, Request, Response
 from resto.transports.requests_answers import EndlessAnswerError, LimitedAnswer, limit_answers
@@ -61,7 +61,10 @@ class _Client:
 
     session: requests.Session
     auth: Auth | None
-    lasts: float = LEAST  # what hosts say of their connections is not looked at
+
+    @property
+    def lasts(self) -> float:
+        return keeping.LEAST  # what hosts say of their connections is not looked at
 
     def close(self) -> None:
         self.session.close()

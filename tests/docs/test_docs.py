@@ -27,7 +27,7 @@ from kit.documents import (
     start_servers,
     without_blocks,
 )
-from kit.servers import VENV_PROGRAMS
+from kit.kinds import VENV_PROGRAMS
 from resto import exceptions, health, names
 from resto.executors import thread
 from resto.settings import DEFAULTS

@@ -25,9 +25,9 @@ settings.configure(INSTALLED_APPS=["resto"], RESTO_TIMEOUT=60)
 import django
 django.setup()
 from resto.storage import HybridStorage
-from resto.transports import idle
+from resto.transports import keeping
 
-idle.MAX_IDLE = 600  # a busy machine may take seconds between two saves
+keeping.LEAST = 600  # a busy machine may take seconds between two saves
 location, *hosts = sys.argv[1:]
 numbers = itertools.count()
 

@@ -33,7 +33,7 @@ from resto.exceptions import (
     UnexpectedStatusCode,
 )
 from resto.names import clean_name
-from resto.transports import Directory, Trial, bodies, heads, idle
+from resto.transports import Directory, Trial, bodies, heads, keeping
 from resto.transports.http import HttpTransport
 from resto.transports.requests_wire import RequestsWire
 from resto.transports.wire import ConnectionWire
@@ -819,7 +819,7 @@ def test_dangerous_names_are_refused(name):
 
 @pytest.mark.parametrize("options", [{}, {"session": requests.Session}], ids=["connections", "requests"])
 def test_a_forked_child_has_connections_of_its_own(transport, resto_server, options, monkeypatch):
-    monkeypatch.setattr(idle, "MAX_IDLE", 600)  # on a busy machine, a child may need long
+    monkeypatch.setattr(keeping, "LEAST", 600)  # on a busy machine, a child may need long
     http = transport(**options)
     http.exists(resto_server.url, "parent")
     pid = os.fork()
