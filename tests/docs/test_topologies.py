@@ -8,8 +8,9 @@ from django.core.management import call_command
 
 from kit.documents import ROOT
 from kit.recognized import problems, save, states
+from resto.exceptions import ConfigurationError
 from resto.models import Pending
-from resto.names import is_temporary
+from resto.names import MASTER_IDENTITY, is_temporary
 from resto.repair.sync import SyncOptions, synchronize
 
 
@@ -39,6 +40,9 @@ def test_hosts_take_the_place_of_the_master_copy_and_back(begin, two_servers, me
     storage.delete(old)
     compare(storage)
     assert held(two_servers[0]) == held(two_servers[1]) == {new: b"new"}
+    (media_root / MASTER_IDENTITY).unlink()
+    with pytest.raises(ConfigurationError):
+        save(begin(), "of settings that somebody has forgotten")
     media_root.rename(tmp_path / "kept")
     media_root.mkdir()
     storage = begin()
