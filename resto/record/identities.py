@@ -38,6 +38,7 @@ __all__ = [
     "note_trial",
     "put",
     "reopen",
+    "retire",
     "rows_in",
 ]
 
@@ -252,6 +253,21 @@ def finish_mark(known: Known, following: str) -> None:
     with connected() as connection:
         row = rows_in(connection).filter(storage=known.storage, host=known.host, next_mark=following)
         row.update(mark=following, next_mark="", marks=_marks(known.marks, following))
+
+
+@outside_loops
+def retire(known: Known) -> None:
+    """Take note that hosts have gone on without a master copy: no directory is believed to be it until one is restored or adopted.
+
+    Args:
+        known: What was read a moment ago.
+
+    Raises:
+        Exception: As for `find`.
+    """
+    with connected() as connection:
+        row = rows_in(connection).filter(storage=known.storage, host=known.host, identity=known.identity)
+        row.filter(mark=known.mark).update(mark="", next_mark="")
 
 
 @outside_loops

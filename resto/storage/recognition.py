@@ -5,6 +5,7 @@ hosts that lack files, or have some too many. A host that is new gets an identit
 for as long as the process lasts, unless the record has something else to say of it.
 """
 
+import math
 import os
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -72,11 +73,12 @@ class Recognition:
         self._owner = owner
         self._location = location
         self._alias: str | None = None
+        self._master_is_due = 0.0
         self.trials = Trials(storage)
 
     def forget(self) -> None:
         """Look again at all hosts, before something is sent to them."""
-        self._alias = None
+        self._alias, self._master_is_due = None, 0.0
         for pair in [*_verdicts]:
             _verdicts.pop(pair, None)
 
@@ -105,7 +107,11 @@ class Recognition:
             DatabaseError: The record cannot be read.
         """
         alias, now = self._alias, monotonic()
-        if alias is not None and all((one := _verdicts.get((alias, host))) and now < one.until for host in hosts):
+        if (
+            alias is not None
+            and now < self._master_is_due
+            and all((one := _verdicts.get((alias, host))) and now < one.until for host in hosts)
+        ):
             return
         alias, owner = self._belonging()
         self._alias = alias
@@ -115,12 +121,19 @@ class Recognition:
         if alias is None or not owner:
             return
         known = identities.find_all(alias)
+        self._retire_master_copy(known.get(MASTER), now)
         self.trials.tell(known)
         due = [host for host in hosts if not self._holds(alias, host, known.get(host), hashed_owner(owner))]
         asked = due if is_admitted else [host for host in due if self._is_asked(alias, host)]
         for finding in self._examine(alias, owner, asked, begins=True).values():
             if finding.is_lost:
                 log_lost(str(finding.problem))
+
+    def _retire_master_copy(self, known: Known | None, now: float) -> None:
+        """Without a master copy, let nobody believe the directory that was one: it does not follow what is written from now on."""
+        self._master_is_due = math.inf if self._location() else now + BELIEVED_FOR
+        if known is not None and known.mark and not self._location():
+            identities.retire(known)
 
     def require(self, host: str, name: str, action: str) -> None:
         """Raise unless a host may be written to; a lease that is held for one that has lost its files is not settled.

@@ -29,6 +29,8 @@ def problem_of(location: str, found: Found | None, known: Known | None) -> Confi
     if found.identity.id != known.identity:
         return _problem(*_ANOTHER, location)
     mark = found.identity.mark
+    if not known.mark:
+        return _problem(*_RETIRED, location)
     if mark in (known.mark, known.next_mark):
         return None
     if mark in known.marks:
@@ -82,6 +84,10 @@ _ANOTHER = (
 _OLDER = (
     "{} is a copy or a backup of the master copy, as it was made on {}",
     "Mount the master copy; or run: manage.py resto_restore, which brings what this one lacks.",
+)
+_RETIRED = (
+    "{} is not the master copy any more: a storage that has none has changed files on the hosts since",
+    "Set BACKEND to that storage again, on this machine, too; or bring the files into an empty directory: manage.py resto_restore.",
 )
 _UNKNOWN_MARK = (
     "{} has gone on without this database, which may be a backup; or a copy of it has",

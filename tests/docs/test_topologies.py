@@ -10,7 +10,7 @@ from kit.documents import ROOT
 from kit.recognized import problems, save, states
 from resto.exceptions import ConfigurationError
 from resto.models import Pending
-from resto.names import MASTER_IDENTITY, is_temporary
+from resto.names import is_temporary
 from resto.repair.sync import SyncOptions, synchronize
 
 
@@ -40,8 +40,7 @@ def test_hosts_take_the_place_of_the_master_copy_and_back(begin, two_servers, me
     storage.delete(old)
     compare(storage)
     assert held(two_servers[0]) == held(two_servers[1]) == {new: b"new"}
-    (media_root / MASTER_IDENTITY).unlink()
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError, match="is not the master copy any more"):
         save(begin(), "of settings that somebody has forgotten")
     media_root.rename(tmp_path / "kept")
     media_root.mkdir()
@@ -53,6 +52,10 @@ def test_hosts_take_the_place_of_the_master_copy_and_back(begin, two_servers, me
     assert held(two_servers[0]) == held(two_servers[1]) == {new: b"new", "newer": b"newer"}
     assert states() == dict.fromkeys([server.url for server in two_servers], "")
     assert Pending.objects.count() == 0
+    storage = begin("Distributed")
+    save(storage, "of a box that has kept its settings")
+    with pytest.raises(ConfigurationError, match="is not the master copy any more"):
+        save(begin(), "another")
 
 
 @pytest.mark.django_db(transaction=True, available_apps=["resto"])
