@@ -116,7 +116,7 @@ def curl_copy(master: Path, folders: Folders, transfers: int) -> Call:
     ]
     config = master.with_name("curl")
     config.write_text("".join(pairs))
-    options = ["--silent", "--show-error", "--fail", "--parallel", "--parallel-max", f"{transfers}"]
+    options = ["--no-progress-meter", "--fail", "--parallel", "--parallel-max", f"{transfers}"]
     return lambda: run(find_program("curl"), *options, "--config", str(config))
 
 

@@ -128,7 +128,7 @@ def _large(hosts: Hosts, rounds: int, directory: str) -> list[Row]:
                 for address in distant.addresses
                 for word in ("-T", str(source), f"http://{address}/{FOLDER}/curl-{number}")
             ]
-            run(find_program("curl"), "--silent", "--show-error", "--fail", "--parallel", *targets)
+            run(find_program("curl"), "--no-progress-meter", "--fail", "--parallel", *targets)
 
         samples = interleave({HYBRID: lambda: timed(save), CURL: lambda: timed(curl)}, rounds, warm_up=1)
     hosts.remove(FOLDER)
