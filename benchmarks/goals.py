@@ -4,9 +4,24 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from benchmarks import network, scale
+from benchmarks.copying import IN_PROCESS as SYNC
 from benchmarks.drains import WORK, drains
+from benchmarks.network import away
 from benchmarks.reads import DISK, NEAR, WHOLE
-from benchmarks.results import CPU, MEMORY, RATES, REPLICATIONS, SAVES, SECONDS, WALL, Row
+from benchmarks.results import (
+    CPU,
+    CPU_SECONDS,
+    MEMORY,
+    MICROSECONDS,
+    RATES,
+    REPLICATIONS,
+    ROUND_TRIPS,
+    SAVES,
+    SECONDS,
+    WALL,
+    Row,
+)
 from benchmarks.rivals import DISTRIBUTED, DJANGO_RESTO, FLOOR, HYBRID
 from benchmarks.threads import ONE_THREAD
 
@@ -78,7 +93,7 @@ def within(
 
 
 SILENT = "1 KB save, 3 hosts, one silent"
-SYNC, RESTORE, DRAIN = "resto_sync, in process", "resto_restore, in process", "resto_drain"
+RESTORE, DRAIN = "resto_restore, in process", "resto_drain"
 
 GOALS = [
     within("saves", "1 KB save, 3 hosts", 2.2, of=FLOOR),
@@ -98,6 +113,24 @@ GOALS = [
     within("large", "large save, 3 hosts", 1.0, of="curl -T x 3", figure=SECONDS, ours=DISTRIBUTED),
     within("large", "large save, 3 hosts", 8, of=None, figure=MEMORY),
     within("large", "large save, 3 hosts", 8, of=None, figure=MEMORY, ours=DISTRIBUTED),
+    within("large", "large save, 3 hosts", 1.15, of="curl -T x 3", figure=SECONDS),
+    within("large", "large save, 3 hosts", 0.3, of="curl -T x 3", figure=CPU_SECONDS),
+    *(
+        within("network", f"1 KB save{after}, {number} hosts, {away(seconds)}", trips, of=None, figure=ROUND_TRIPS)
+        for seconds, trips in ((0.005, 1.7), (0.05, 1.2))
+        for after in ("", " after a pause")
+        for number in (3, 12)
+    ),
+    within("network", network.LARGE, 1.1, of=network.CURL, figure=SECONDS),
+    better("network", network.COPY, 1, than=f"{network.RCLONE}, 64 transfers", figure=SECONDS, ours=SYNC),
+    within("network", network.COPY, 2.2, of=None, figure=network.MULTIPLE, ours=SYNC),
+    *(better("scale", f"compare {share}", 2, than=scale.RCLONE, figure=SECONDS, ours=SYNC) for share in scale.SHARES),
+    within("scale", scale.PER_FILE, 1.1, of=scale.FEW, figure=MICROSECONDS, ours=scale.ALL),
+    within("scale", scale.PER_FILE, 1, of=scale.FEW, figure=MEMORY, ours=scale.ALL, more=3),
+    *(
+        within("record", "1 KB save, 3 hosts, Hybrid with a record", 1, of="no record", ours=database, more=most)
+        for database, most in (("SQLite (WAL)", 0.3), ("PostgreSQL", 0.65), ("PostgreSQL, prepared", 0.5))
+    ),
     within("outage", SILENT, 1.1, of=f"{HYBRID}, all healthy", ours=f"{HYBRID}, one silent"),
     better("sync", "copy to nginx", 3.2, than="rclone copy", figure=SECONDS, ours=SYNC),
     better("sync", "copy to Apache", 2.3, than="rclone copy", figure=SECONDS, ours=SYNC),

@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks import ROOT
 from benchmarks.plot import draw
 from benchmarks.results import Row
-from benchmarks.tables import goals_table, table, work_tables
+from benchmarks.tables import cost_table, goals_table, table, work_tables
 
 
 TEMPLATE = ROOT / "benchmarks" / "README.md"
@@ -34,6 +34,7 @@ def write(path: Path) -> None:
 
 def _fill_in(page: str, results: Mapping[str, Any], rows: list[Row]) -> str:
     texts = {
+        "cost": cost_table(rows),
         "goals": goals_table(rows, results["parts"]),
         "machine": table(["what", "which"], [list(item) for item in results["machine"].items()]),
         **{name: f"{_conditions(part)}\n\n{work_tables(_rows(part))}" for name, part in results["parts"].items()},

@@ -10,8 +10,10 @@ __all__ = [
     "CPU",
     "CPU_SECONDS",
     "MEMORY",
+    "MICROSECONDS",
     "RATES",
     "REPLICATIONS",
+    "ROUND_TRIPS",
     "SAVES",
     "SECONDS",
     "WALL",
@@ -22,6 +24,7 @@ __all__ = [
 
 WALL, CPU = "wall ms", "CPU ms"
 SECONDS, CPU_SECONDS = "wall s", "CPU s"
+ROUND_TRIPS, MICROSECONDS = "round trips", "us a file"
 MEMORY = "memory growth MB"
 SAVES, REPLICATIONS = "saves/s", "replications/s"
 RATES = {SAVES, REPLICATIONS}  # better when larger

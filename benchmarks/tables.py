@@ -3,10 +3,26 @@
 from collections.abc import Container, Iterable, Sequence
 
 from benchmarks.goals import GOALS, Goal
-from benchmarks.results import Row, Spread, by_work
+from benchmarks.network import LINES, away
+from benchmarks.results import WALL, Row, Spread, by_work
+from benchmarks.rivals import DJANGO_RESTO, FLOOR, HYBRID
 
 
-__all__ = ["goals_table", "table", "work_tables"]
+__all__ = ["cost_table", "goals_table", "in_digits", "table", "work_tables"]
+
+
+def cost_table(rows: Iterable[Row]) -> str:
+    """Return what a small save takes, by the length of the line."""
+    taken = {(row.work, row.rival): row.figures[WALL].median for row in rows if WALL in row.figures}
+    head = ["a save of 1 KB to hosts that are", "3 hosts", "12 hosts", "3 hosts, django-resto 1.3", "3 hosts, at least"]
+    lines = []
+    for where, suffix in [("on this machine", ""), *((away(line), f", {away(line)}") for line in LINES)]:
+        cells = [
+            taken.get((f"1 KB save, {number} hosts{suffix}", rival))
+            for number, rival in ((3, HYBRID), (12, HYBRID), (3, DJANGO_RESTO), (3, FLOOR))
+        ]
+        lines.append([where, *("-" if cell is None else f"{in_digits(cell)} ms" for cell in cells)])
+    return table(head, lines)
 
 
 def goals_table(rows: Sequence[Row], parts: Container[str]) -> str:
@@ -44,11 +60,12 @@ def _work_table(work: str, rows: Sequence[Row]) -> str:
 def _spread(spread: Spread | None) -> str:
     if spread is None:
         return "-"
-    text = _number(spread.median)
-    return text if spread.samples == 1 else f"{text} ({_number(spread.low)} - {_number(spread.high)})"
+    text = in_digits(spread.median)
+    return text if spread.samples == 1 else f"{text} ({in_digits(spread.low)} - {in_digits(spread.high)})"
 
 
-def _number(value: float) -> str:
+def in_digits(value: float) -> str:
+    """Return a number as people write it, such as 1,600 or 0.63."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

@@ -20,8 +20,8 @@ BENCHMARKS = ROOT / "benchmarks"
 RUNS = {
     "brief": [["saves", "single", "threads", "reads", "outage"], ["restore", "record"]],
     "whole": [
-        ["saves", "single", "threads", "reads", "outage", "large"],
-        ["sync", "restore", "record", "backlog", "lists", "drains", "queues"],
+        ["saves", "single", "threads", "reads", "outage", "large", "network"],
+        ["sync", "scale", "restore", "record", "backlog", "lists", "drains", "queues"],
     ],
 }
 PARTS = [part for run in RUNS["whole"] for part in run]
