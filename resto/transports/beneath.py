@@ -26,15 +26,17 @@ class Beneath:
 
     Attributes:
         descriptor: Of the directory.
+        may_have_changed: Whether what was to be done to a file has begun: an error of a disk that is gone leaves open what came of it.
 
     Raises:
         OSError: It is missing, or no directory.
     """
 
-    __slots__ = ("descriptor",)
+    __slots__ = ("descriptor", "may_have_changed")
 
     def __init__(self, path: str) -> None:
         self.descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        self.may_have_changed = False
 
     def __enter__(self) -> Self:
         return self

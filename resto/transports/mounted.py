@@ -14,6 +14,7 @@ from resto.exceptions import (
     HostUnavailableError,
     RemoteDirectoryError,
     RemoteFileNotFoundError,
+    RemoteRefusedError,
     TransportError,
 )
 from resto.names import HOST_IDENTITY, is_temporary
@@ -108,7 +109,7 @@ def opened(host: str, name: str, action: str, *, changes: bool = False, is_prove
     except TransportError:
         raise
     except OSError as error:
-        raise translated(error, host, name, action, ambiguous=changes) from error
+        raise translated(error, host, name, action, ambiguous=root.may_have_changed) from error
 
 
 def _require_identity(root: Beneath, host: str, name: str, action: str) -> None:
@@ -127,7 +128,7 @@ def _require_no_media_root(root: Beneath, host: str, name: str, action: str) -> 
     except FileNotFoundError:
         return
     if is_same:
-        raise TransportError(host, name, action, "the directory is MEDIA_ROOT, which is no place for copies")
+        raise RemoteRefusedError(host, name, action, "the directory is MEDIA_ROOT, which is no place for copies")
 
 
 def absent(host: str, name: str, action: str, what: str = "file") -> RemoteFileNotFoundError:
@@ -156,7 +157,7 @@ def translated(error: OSError, host: str, name: str, action: str, *, ambiguous: 
         return HostUnavailableError(host, name, action, _text(error), ambiguous)
     if isinstance(error, IsADirectoryError):
         return RemoteDirectoryError(host, name, action, "it is a directory there")
-    return TransportError(host, name, action, _text(error))
+    return RemoteRefusedError(host, name, action, _text(error))
 
 
 def _text(error: OSError) -> str:

@@ -12,9 +12,11 @@ from resto.exceptions import (
     HostUnavailableError,
     RemoteDirectoryError,
     RemoteFileChangedError,
+    RemoteRefusedError,
     TransportError,
 )
 from resto.names import HOST_IDENTITY
+from resto.record.meaning import may_still_land
 from resto.storage import DistributedStorage
 from resto.testing import TransportContract
 from resto.transports.directory import DirectoryTransport
@@ -195,17 +197,60 @@ def test_content_that_cannot_be_read_is_not_the_fault_of_the_host(transport, roo
     assert not isinstance(info.value, TransportError)
 
 
-@pytest.mark.parametrize(("number", "kind"), [(errno.ESTALE, HostUnavailableError), (errno.ENOSPC, TransportError)])
-def test_errors_of_the_system_are_those_of_the_host(transport, root, monkeypatch, number, kind):
+@pytest.mark.parametrize(
+    ("call", "number", "kind", "may_land"),
+    [
+        ("replace", errno.ESTALE, HostUnavailableError, True),
+        ("write", errno.ESTALE, HostUnavailableError, False),
+        ("replace", errno.EROFS, RemoteRefusedError, False),
+        ("write", errno.ENOSPC, RemoteRefusedError, False),
+    ],
+)
+def test_upload_may_be_carried_out_only_if_publishing_has_begun(
+    transport, root, monkeypatch, call, number, kind, may_land
+):
     def fail(*args, **kwargs):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(os, "replace", fail)
+    monkeypatch.setattr(os, call, fail)
     with pytest.raises(TransportError, match=os.strerror(number)) as info:
         transport.create(root.as_uri(), "a.txt", b"content")
     assert type(info.value) is kind
-    assert getattr(info.value, "ambiguous", True)
+    assert may_still_land(info.value) is may_land
     assert [*root.iterdir()] == [root / HOST_IDENTITY]
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "may_land"),
+    [(errno.ESTALE, HostUnavailableError, True), (errno.EACCES, RemoteRefusedError, False)],
+)
+def test_deletion_may_be_carried_out_only_if_the_system_does_not_tell(
+    transport, root, monkeypatch, number, kind, may_land
+):
+    def fail(*args, **kwargs):
+        raise OSError(number, os.strerror(number))
+
+    transport.create(root.as_uri(), "a.txt", b"content")
+    monkeypatch.setattr(os, "unlink", fail)
+    with pytest.raises(TransportError, match=os.strerror(number)) as info:
+        transport.delete(root.as_uri(), "a.txt")
+    assert type(info.value) is kind
+    assert may_still_land(info.value) is may_land
+
+
+def test_upload_was_carried_out_if_the_directory_cannot_be_synced(root, monkeypatch):
+    calls = []
+
+    def sync(descriptor):
+        calls.append(descriptor)
+        if (root / "a.txt").exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with pytest.raises(TransportError, match=os.strerror(errno.ENOSPC)) as info:
+        DirectoryTransport("/media/", fsync=True).create(root.as_uri(), "a.txt", b"content")
+    assert len(calls) == 2
+    assert may_still_land(info.value)
 
 
 def test_file_that_is_cut_while_it_is_read_is_an_error(transport, root):

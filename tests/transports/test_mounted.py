@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from resto.exceptions import ConfigurationError, HostUnavailableError, RemoteDirectoryError, TransportError
+from resto.exceptions import ConfigurationError, HostUnavailableError, RemoteDirectoryError, RemoteRefusedError
 from resto.transports.directory import DirectoryTransport
 from resto.transports.mounted import path_of, translated
 
@@ -42,7 +42,10 @@ def test_what_is_no_directory_is_refused(host):
         (errno.ESTALE, HostUnavailableError, True),
         (errno.EIO, HostUnavailableError, True),
         (errno.EISDIR, RemoteDirectoryError, None),
-        (errno.ENOSPC, TransportError, None),
+        *(
+            (number, RemoteRefusedError, None)
+            for number in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.ENAMETOOLONG)
+        ),
     ],
 )
 def test_errors_of_the_system_are_those_of_the_host(number, kind, is_ambiguous):
