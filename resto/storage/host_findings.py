@@ -9,7 +9,7 @@ from resto.record.identities import BEING_MADE, Known
 from resto.storage.host_identity import HostIdentity
 
 
-__all__ = ["Finding", "Kind", "finding_of", "problem_of", "served_finding", "taken_finding"]
+__all__ = ["Finding", "Kind", "finding_of", "nested_finding", "problem_of", "served_finding", "taken_finding"]
 
 # "sound" is the host that it was; one of "unknown" has no identity, on neither side; one that "follows" has that of the master
 # copy of before; what one that is "unread" has is not known. The others are faults.
@@ -125,6 +125,17 @@ def served_finding(host: str, identity: str, location: str) -> Finding:
     """
     problem, hint = _SERVED
     return Finding(host, "served", identity, ConfigurationError(problem.format(host=host, more=location), hint))
+
+
+def nested_finding(host: str, location: str) -> Finding:
+    """Return what is said of a host that is a directory in that of the master copy, or around it, or the same.
+
+    Args:
+        host: The host as it stands in the settings.
+        location: The path of the master copy.
+    """
+    problem = f"{host} and the master copy, {location}, lie in each other, or are the same"
+    return Finding(host, "served", "", ConfigurationError(problem, "Give the host a directory elsewhere."))
 
 
 def taken_finding(host: str, identity: str, problem: ConfigurationError) -> Finding:

@@ -1,5 +1,6 @@
 """A look at hosts: what each one is, by its identity; what is new or has changed is noted, in the record and on the host."""
 
+import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +17,8 @@ from resto.record import identities, leases
 from resto.record.chosen import make_due
 from resto.record.identities import BEING_MADE, GONE, NEW, Known
 from resto.settings import storage_settings
-from resto.storage.host_findings import Finding, finding_of, served_finding, taken_finding
+from resto.storage.composition import are_nested
+from resto.storage.host_findings import Finding, finding_of, nested_finding, served_finding, taken_finding
 from resto.storage.host_identity import (
     HostIdentity,
     hashed_owner,
@@ -91,8 +93,11 @@ class Look:
         return finding
 
     def _judged(self, host: str, found: HostIdentity | None) -> Finding:
-        if found is not None and found.id and self._location is not None and self._is_served(host, found):
-            return served_finding(host, found.id, self._location)
+        if self._location is not None:
+            if self._is_nested(host, self._location):
+                return nested_finding(host, self._location)
+            if found is not None and found.id and self._is_served(host, found):
+                return served_finding(host, found.id, self._location)
         finding = finding_of(host, found, self.known, self._storage.hosts, self.owner, self._others)
         if finding.kind == "foreign" and found is not None and found.owner in self._owners:
             shared = SharedHost(self._alias, host, self._owners[found.owner], host)
@@ -104,6 +109,11 @@ class Look:
     @cached_property
     def _taken(self) -> dict[str, SharedHost]:
         return taken_hosts(self._alias)
+
+    def _is_nested(self, host: str, location: str) -> bool:
+        """Tell whether a host is a directory in that of the master copy, or around it, wherever links lead: it has just answered."""
+        path = self._storage.transport_for(host).local_path(host)
+        return path is not None and are_nested(os.path.realpath(path), os.path.realpath(location))
 
     def _is_served(self, host: str, found: HostIdentity) -> bool:
         """Tell whether a host is the directory of the master copy; a copy of its file may lie there, too."""

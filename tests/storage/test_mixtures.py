@@ -123,6 +123,46 @@ def test_host_is_apart_from_the_master_copy(media_root, place):
     assert "lie in each other, or are the same" in str(found)
 
 
+@pytest.mark.parametrize("place", ["", "..", "d"])
+def test_host_is_apart_from_a_master_copy_that_is_a_link(media_root, place):
+    location, link = media_root / "releases" / "files", media_root / "current"
+    (location / "d").mkdir(parents=True)
+    link.symlink_to(location)
+    host = {"url": (location / place).resolve().as_uri(), "transport": "directory"}
+    [found] = HybridStorage([host], "/media/", location=str(link)).problems()
+    assert "lie in each other, or are the same" in str(found)
+
+
+@pytest.mark.parametrize("place", ["", "..", "d"])
+@pytest.mark.parametrize("transport", ["directory", "storage"])
+def test_link_to_the_master_copy_is_no_host(settings, tmp_path, identities_apply, place, transport):
+    location, link = tmp_path / "around" / "files", tmp_path / "link"
+    (location / "d").mkdir(parents=True)
+    link.symlink_to(location / place)
+    (location / "d" / "old").write_bytes(b"1")
+    host = {
+        "directory": {"url": link.as_uri(), "transport": "directory"},
+        "storage": {"url": "second", "transport": StorageTransport},
+    }[transport]
+    settings.STORAGES = {
+        "default": {
+            "BACKEND": "resto.storage.HybridStorage",
+            "OPTIONS": {"hosts": [host], "location": str(location), "fatal_exceptions": True},
+        },
+        "second": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(link)}},
+    }
+    recognition._verdicts.clear()
+    storage = storages["default"]
+    assert storage.problems() == []
+    with pytest.raises(ReplicationError, match="lie in each other, or are the same"):
+        save(storage, "a")
+    [finding] = storage.recognition.examine().values()
+    assert finding.is_refused
+    assert not synchronize(storage, SyncOptions(delete=True, force=True), lambda event: None).agrees
+    assert (location / "d" / "old").exists()
+    assert [*tmp_path.rglob(HOST_IDENTITY)] == []
+
+
 # What works over all of them.
 
 

@@ -15,7 +15,7 @@ from resto.exceptions import (
     RemoteRefusedError,
     TransportError,
 )
-from resto.names import HOST_IDENTITY
+from resto.names import HOST_IDENTITY, MASTER_IDENTITY
 from resto.record.meaning import may_still_land
 from resto.storage import DistributedStorage
 from resto.testing import TransportContract
@@ -72,9 +72,39 @@ def test_media_root_is_refused_under_any_path(transport, root, settings, tmp_pat
     host = root.as_uri()
     transport.identify(host)
     for act in (lambda: transport.create(host, "a.txt", b""), lambda: transport.delete(host, "a.txt")):
-        with pytest.raises(TransportError, match="is MEDIA_ROOT"):
+        with pytest.raises(RemoteRefusedError, match="is MEDIA_ROOT"):
             act()
     assert [*root.iterdir()] == [root / HOST_IDENTITY]
+
+
+@pytest.mark.parametrize("media", ["", "inner", "inner/that/is/not/there/yet", "../"])
+@pytest.mark.parametrize("linked", ["host", "media"])
+def test_directory_inside_or_around_media_root_is_refused_under_any_path(
+    transport, root, settings, tmp_path, media, linked
+):
+    (root / "inner").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / "link"
+    link.symlink_to(root if linked == "host" else root / media)
+    host = (link if linked == "host" else root).as_uri()
+    settings.MEDIA_ROOT = str(root / media if linked == "host" else link)
+    for act in (lambda: transport.create(host, "a.txt", b""), lambda: transport.delete(host, "a.txt")):
+        with pytest.raises(RemoteRefusedError, match=r"MEDIA_ROOT.*, which is no place for copies"):
+            act()
+    assert {*root.iterdir()} == {root / HOST_IDENTITY, root / "inner"}
+    (root / HOST_IDENTITY).unlink()
+    with pytest.raises(RemoteRefusedError, match="MEDIA_ROOT"):
+        transport.exists(host, "a.txt")
+
+
+@pytest.mark.parametrize("place", [".", ".."])
+def test_directory_of_any_master_copy_is_refused(transport, root, place):
+    file = root / place / MASTER_IDENTITY
+    file.write_bytes(b"")
+    with pytest.raises(RemoteRefusedError, match=rf"{re.escape(str(file.resolve()))} says that .* a master copy"):
+        transport.create(root.as_uri(), "a.txt", b"")
+    file.unlink()
+    transport.create(root.as_uri(), "a.txt", b"")
 
 
 def test_directory_without_its_identity_is_down(transport, root):
