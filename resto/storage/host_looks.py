@@ -39,7 +39,7 @@ __all__ = ["Look", "read_identities"]
 _NOTED_EACH = 60
 
 # What a machine has seen in a directory that is a host.
-_SEEN = ("sound", "same", "swapped", "gone")
+_SEEN = ("sound", "same", "swapped", "gone", "blank")
 
 # Machines of which it is known what they have seen: containers have another name each time.
 _MAX_MACHINES = 20
@@ -98,7 +98,15 @@ class Look:
                 return nested_finding(host, self._location)
             if found is not None and found.id and self._is_served(host, found):
                 return served_finding(host, found.id, self._location)
-        finding = finding_of(host, found, self.known, self._storage.hosts, self.owner, self._others)
+        finding = finding_of(
+            host,
+            found,
+            self.known,
+            self._storage.hosts,
+            self.owner,
+            self._others,
+            is_directory=self._path_of(host) is not None,
+        )
         if finding.kind == "foreign" and found is not None and found.owner in self._owners:
             shared = SharedHost(self._alias, host, self._owners[found.owner], host)
             return taken_finding(host, found.id, problem_of_shared(shared))
@@ -110,9 +118,12 @@ class Look:
     def _taken(self) -> dict[str, SharedHost]:
         return taken_hosts(self._alias)
 
+    def _path_of(self, host: str) -> str | None:
+        return self._storage.transport_for(host).local_path(host)
+
     def _is_nested(self, host: str, location: str) -> bool:
         """Tell whether a host is a directory in that of the master copy, or around it, wherever links lead: it has just answered."""
-        path = self._storage.transport_for(host).local_path(host)
+        path = self._path_of(host)
         return path is not None and are_nested(os.path.realpath(path), os.path.realpath(location))
 
     def _is_served(self, host: str, found: HostIdentity) -> bool:
@@ -175,7 +186,7 @@ class Look:
         known = self.known.get(finding.host)
         if known is None or finding.kind not in _SEEN:
             return
-        if self._storage.transport_for(finding.host).local_path(finding.host) is None:
+        if self._path_of(finding.host) is None:
             return
         machine = platform.node()
         if known.places.get(machine) != finding.identity:

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from posixpath import normpath
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
 from resto.exceptions import (
@@ -36,10 +37,13 @@ _SILENCE = frozenset(
     }
 )
 
-_UNPROVEN = (
-    "the directory has no file .resto.host, by which resto knows it: is its file system mounted? If the host is new, a save makes "
-    "that file; where nothing is recorded, make it yourself, empty"
+_UNPROVEN = "the directory has no file .resto.host, by which resto knows it: "
+
+# Where hosts have identities, an empty file is that of none.
+_RECORDED = (
+    "it is not mounted, or has lost its files; if it is new, or to be filled anew, run: manage.py resto_adopt --host {}"
 )
+_UNRECORDED = "is its file system mounted? If the host is new, make that file yourself, empty"
 
 
 def path_of(host: str) -> str:
@@ -117,7 +121,8 @@ def _require_identity(root: Beneath, host: str, name: str, action: str) -> None:
     """Raise unless a directory has its identity, or is asked for a file of resto's own: that, or one of the probe."""
     if not is_temporary(name.partition("/")[0]) and root.status(HOST_IDENTITY) is None:
         _require_apart(root, host, name, action)  # which would be another reason than that it is not mounted
-        raise HostUnavailableError(host, name, action, _UNPROVEN)
+        advice = _RECORDED if apps.ready and apps.is_installed("resto") else _UNRECORDED
+        raise HostUnavailableError(host, name, action, _UNPROVEN + advice.format(host))
 
 
 def _require_apart(root: Beneath, host: str, name: str, action: str) -> None:

@@ -163,6 +163,26 @@ def test_link_to_the_master_copy_is_no_host(settings, tmp_path, identities_apply
     assert [*tmp_path.rglob(HOST_IDENTITY)] == []
 
 
+def test_empty_file_does_not_make_a_directory_the_host_that_is_known(begin, directory):
+    """As where it is not mounted, and somebody makes the file there."""
+    storage = begin()
+    save(storage, "a")
+    known = (directory / HOST_IDENTITY).read_bytes()
+    (directory / HOST_IDENTITY).write_bytes(b"")
+    (directory / "old").write_bytes(b"1")
+    recognition._verdicts.clear()
+    save(storage, "b")
+    assert not (directory / "b").exists()
+    [problem] = [status.identity_problem for status in host_statuses() if status.identity_problem]
+    assert "it is not mounted, or has lost its files" in problem
+    assert not synchronize(storage, SyncOptions(delete=True, force=True), lambda event: None).agrees
+    assert (directory / "old").exists()
+    (directory / HOST_IDENTITY).write_bytes(known)
+    Pending.objects.update(due=0)
+    drain()
+    assert (directory / "b").read_bytes() == b"b"
+
+
 # What works over all of them.
 
 
@@ -196,7 +216,7 @@ def test_host_that_was_down_is_drained_whatever_it_is(begin, kind, directory, se
     assert [*directory.iterdir()] == []
     assert {row.host for row in Pending.objects.all()} == {server.url, directory.as_uri()}
     [status] = [one for one in host_statuses() if one.host == directory.as_uri()]
-    assert "is its file system mounted?" in status.problem
+    assert "it is not mounted, or has lost its files" in status.problem
     directory.rmdir()
     away.rename(directory)
     server.override_code = None

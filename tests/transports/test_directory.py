@@ -121,7 +121,7 @@ def test_directory_without_its_identity_is_down(transport, root):
         lambda: transport.listdir(host, ""),
         lambda: [*transport.scan(host, "")],
     ):
-        with pytest.raises(HostUnavailableError, match=r"no file \.resto\.host, .* is its file system mounted") as info:
+        with pytest.raises(HostUnavailableError, match=r"no file \.resto\.host, .* it is not mounted") as info:
             act()
         assert not info.value.ambiguous
     assert (root / "a.txt").read_bytes() == b"content"
