@@ -274,7 +274,12 @@ def require_apart(location: str | PathLike[str], transports: Mapping[str, Transp
 
 
 def are_nested(one: str | PathLike[str], other: str | PathLike[str]) -> bool:
-    """Return whether one path leads into the other one, or both are the same, by their spelling."""
+    """Return whether one path leads into the other one, or both are the same, by their spelling.
+
+    Args:
+        one: An absolute path.
+        other: An absolute path.
+    """
     return PurePath(one).is_relative_to(other) or PurePath(other).is_relative_to(one)
 
 

@@ -181,6 +181,9 @@ def test_empty_file_does_not_make_a_directory_the_host_that_is_known(begin, dire
     Pending.objects.update(due=0)
     drain()
     assert (directory / "b").read_bytes() == b"b"
+    (directory / HOST_IDENTITY).write_bytes(b"")
+    storage.recognition.adopt(directory.as_uri())
+    assert storage.recognition.examine([directory.as_uri()])[directory.as_uri()].kind == "sound"
 
 
 # What works over all of them.
