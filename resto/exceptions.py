@@ -7,6 +7,7 @@
     ├── TransportError (OSError)                      one host failed
     │   ├── HostUnavailableError                      no answer
     │   ├── UnexpectedStatusCode                      an answer that is not a success
+    │   ├── RemoteRefusedError                        the host refuses; nothing was changed
     │   ├── UndecidedError                            nothing was sent: it is not known what the host should have
     │   ├── RemoteDirectoryError (IsADirectoryError)  the host has a directory of that name
     │   ├── RemoteFileChangedError                    the file that is being read is another one by now
@@ -33,6 +34,7 @@ __all__ = [
     "RemoteDirectoryError",
     "RemoteFileChangedError",
     "RemoteFileNotFoundError",
+    "RemoteRefusedError",
     "ReplicationError",
     "RestoError",
     "TransportError",
@@ -138,6 +140,10 @@ class UnexpectedStatusCode(TransportError):  # noqa: N818 - the ancestor's publi
         # Processes of an older version know no more than these, and most need no more.
         more = (self.retry_after,) if self.retry_after else ()
         return type(self), (self.host, self.name, self.action, self.status, self.problem, *more)
+
+
+class RemoteRefusedError(TransportError):
+    """The host has not changed the file, and will not: it is full or read-only, permission is denied, or it is no place for copies."""
 
 
 class UndecidedError(TransportError):

@@ -14,6 +14,7 @@ from resto.exceptions import (
     RemoteDirectoryError,
     RemoteFileChangedError,
     RemoteFileNotFoundError,
+    RemoteRefusedError,
     ReplicationError,
     RestoError,
     TransportError,
@@ -51,6 +52,11 @@ ERRORS = [
         UndecidedError("media-2", "a.txt", "repair", "media-1 would know what it should have: connection refused"),
         OSError,
         "media-2: repair of 'a.txt' failed: media-1 would know what it should have: connection refused",
+    ),
+    (
+        RemoteRefusedError("media-1", "a.txt", "upload", "no space"),
+        OSError,
+        "media-1: upload of 'a.txt' failed: no space",
     ),
     (
         RemoteFileNotFoundError("media-1", "a.txt", "download", "404 Not Found"),

@@ -30,6 +30,7 @@ from resto.exceptions import (
     RemoteDirectoryError,
     RemoteFileChangedError,
     RemoteFileNotFoundError,
+    RemoteRefusedError,
     ReplicationError,
     RestoError,
     TransportError,
@@ -148,7 +149,10 @@ def describe(error: Exception | None) -> str:
         return f"{error.host} {error.ambiguous}"
     if isinstance(error, UnexpectedStatusCode):
         return f"{error.host} {error.status + 1}"
-    if isinstance(error, (UndecidedError, RemoteDirectoryError, RemoteFileChangedError, RemoteFileNotFoundError)):
+    if isinstance(
+        error,
+        (UndecidedError, RemoteRefusedError, RemoteDirectoryError, RemoteFileChangedError, RemoteFileNotFoundError),
+    ):
         return error.problem
     if isinstance(error, TransportError):
         return f"{error.host} {error.name} {error.action} {error.problem}"

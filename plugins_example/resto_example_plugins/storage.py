@@ -52,6 +52,13 @@ class StorageTransport(Transport):
             )
         return f"STORAGES[{host!r}]"
 
+    def local_path(self, host: str) -> str | None:
+        try:
+            storage = storages[host]
+        except Exception:  # noqa: BLE001 - whatever it raises, who uses the host is told
+            return None
+        return str(storage.location) if isinstance(storage, FileSystemStorage) else None
+
     def open(self, host: str, name: str) -> BinaryIO:
         storage = _storage(host, name, "download")
         with translated(host, name, "download"), _reading(storage, name):

@@ -278,6 +278,13 @@ def test_directories_are_removed_where_a_storage_has_some(add_disk, add_storage,
         transport.remove_directory("disk", "photos")
 
 
+def test_disk_alone_has_a_path(add_disk, add_storage, transport):
+    disk = add_disk("disk")
+    add_storage("memory", "django.core.files.storage.InMemoryStorage")
+    add_storage("wrong", "missing.Storage")
+    assert [transport.local_path(host) for host in ("disk", "memory", "wrong")] == [str(disk), None, None]
+
+
 def test_unfinished_upload_is_not_listed(add_disk, transport):
     disk = add_disk("disk")
     (disk / ".resto-0123").write_bytes(b"half")

@@ -1,9 +1,11 @@
 """What an outcome means for the rows of its host: whether anything remains to be done, and what may still happen."""
 
 from resto.exceptions import (
+    ConfigurationError,
     HostUnavailableError,
     RemoteDirectoryError,
     RemoteFileNotFoundError,
+    RemoteRefusedError,
     TransportError,
     UndecidedError,
     UnexpectedStatusCode,
@@ -13,6 +15,16 @@ from resto.outcomes import Outcome
 
 
 __all__ = ["cause_of_refusal", "is_done", "is_of_impossible_name", "may_still_land", "problem_of", "wanted_rest"]
+
+
+# After an answer nothing follows, nor if nothing was sent.
+_FOLLOWED_BY_NOTHING = (
+    ConfigurationError,
+    RemoteFileNotFoundError,
+    RemoteRefusedError,
+    UndecidedError,
+    UnexpectedStatusCode,
+)
 
 
 def is_done(outcome: Outcome) -> bool:
@@ -52,8 +64,7 @@ def may_still_land(error: Exception | None) -> bool:
         return False
     if isinstance(error, HostUnavailableError):
         return error.ambiguous
-    # After an answer nothing follows, nor if nothing was sent.
-    return not isinstance(error, UnexpectedStatusCode | RemoteFileNotFoundError | UndecidedError)
+    return not isinstance(error, _FOLLOWED_BY_NOTHING)
 
 
 def wanted_rest(error: Exception | None) -> float:

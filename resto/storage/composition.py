@@ -21,7 +21,7 @@ from resto.storage.signing import Signing, signing_of
 from resto.transports import Transport
 
 
-__all__ = ["Composition", "Options", "StorageOptions", "find_alias", "imported_backend", "require_apart"]
+__all__ = ["Composition", "Options", "StorageOptions", "are_nested", "find_alias", "imported_backend", "require_apart"]
 
 
 # Options of a transport by which it proves what it is, or a host does: a machine where tests are run need not have such files.
@@ -263,12 +263,24 @@ def require_apart(location: str | PathLike[str], transports: Mapping[str, Transp
     Raises:
         ConfigurationError: One does.
     """
-    place = PurePath(os.path.abspath(location))  # noqa: PTH100 - without looking at the disk, which may hang
+    place = PurePath(os.path.abspath(location))  # noqa: PTH100 - as it is configured
+    # That of the master copy was looked at. Disks of hosts may hang: see `resto.storage.host_looks` for where links lead to there.
+    places = {place, PurePath(os.path.realpath(location))}
     for host, transport in transports.items():
         path = transport.local_path(host)
-        if path is not None and (place.is_relative_to(path) or PurePath(path).is_relative_to(place)):
+        if path is not None and any(are_nested(one, path) for one in places):
             problem = f"the host {host!r} and the master copy, {place}, lie in each other, or are the same"
             raise ConfigurationError(problem, "Give the host a directory elsewhere.", "E003")
+
+
+def are_nested(one: str | PathLike[str], other: str | PathLike[str]) -> bool:
+    """Return whether one path leads into the other one, or both are the same, by their spelling.
+
+    Args:
+        one: An absolute path.
+        other: An absolute path.
+    """
+    return PurePath(one).is_relative_to(other) or PurePath(other).is_relative_to(one)
 
 
 def _without_tuples(value: Any) -> Any:

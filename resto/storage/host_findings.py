@@ -9,14 +9,17 @@ from resto.record.identities import BEING_MADE, Known
 from resto.storage.host_identity import HostIdentity
 
 
-__all__ = ["Finding", "Kind", "finding_of", "problem_of", "served_finding", "taken_finding"]
+__all__ = ["Finding", "Kind", "finding_of", "nested_finding", "problem_of", "served_finding", "taken_finding"]
 
 # "sound" is the host that it was; one of "unknown" has no identity, on neither side; one that "follows" has that of the master
 # copy of before; what one that is "unread" has is not known. The others are faults.
-Kind = Literal["sound", "unknown", "follows", "unread", "same", "served", "foreign", "taken", "gone", "swapped"]
+Kind = Literal[
+    "sound", "unknown", "follows", "unread", "same", "served", "foreign", "taken", "gone", "blank", "swapped"
+]
 
-# Faults of a host to which nothing is sent, and from which nothing is removed: it is not this storage's, or is the master copy.
-_REFUSED = frozenset({"served", "foreign", "taken"})
+# Faults of a host to which nothing is sent, and from which nothing is removed: it is not this storage's, or is the master copy,
+# or a directory in place of a disk.
+_REFUSED = frozenset({"served", "foreign", "taken", "blank"})
 
 # Faults of a host that has lost its files: saves go on there, and whatever they bring stays pending.
 _LOST = frozenset({"gone", "swapped"})
@@ -38,6 +41,10 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "gone": (
         "{host} has no file .resto.host any more: it has lost its files, or its disk",
         "Is the disk mounted there? If it is to be filled anew, run: manage.py resto_adopt --host {host}.",
+    ),
+    "blank": (
+        "{host} has nothing in its file .resto.host by which resto could know it: it is not mounted, or has lost its files",
+        "Mount it; if it is to be filled anew, run: manage.py resto_adopt --host {host}.",
     ),
     "swapped": (
         "{host} is another host of this site than it was",
@@ -89,6 +96,8 @@ def finding_of(
     hosts: Collection[str],
     owner: str,
     others: Collection[str] = (),
+    *,
+    is_directory: bool = False,
 ) -> Finding:
     """Return what a host is.
 
@@ -99,11 +108,14 @@ def finding_of(
         hosts: Those that the settings have.
         owner: Whose it should be, hashed.
         others: Whose it may be as well: other storages of the same site with the same directory.
+        is_directory: Whether it is a directory of this machine, which tells what it has where a server may answer something else.
     """
     mine = known.get(host)
     is_made = mine is not None and mine.state != BEING_MADE
     if found is None:
         return _fault(host, "gone") if is_made else Finding(host, "unknown")
+    if not found.id and is_directory and is_made:
+        return _fault(host, "blank")
     if not found.id:
         return Finding(host, "unread", remark="it answers something else when it is asked for its file .resto.host")
     if found.owner != owner and found.owner not in others:
@@ -125,6 +137,17 @@ def served_finding(host: str, identity: str, location: str) -> Finding:
     """
     problem, hint = _SERVED
     return Finding(host, "served", identity, ConfigurationError(problem.format(host=host, more=location), hint))
+
+
+def nested_finding(host: str, location: str) -> Finding:
+    """Return what is said of a host that is a directory in that of the master copy, or around it, or the same.
+
+    Args:
+        host: The host as it stands in the settings.
+        location: The path of the master copy.
+    """
+    problem = f"{host} and the master copy, {location}, lie in each other, or are the same"
+    return Finding(host, "served", "", ConfigurationError(problem, "Give the host a directory elsewhere."))
 
 
 def taken_finding(host: str, identity: str, problem: ConfigurationError) -> Finding:

@@ -1,5 +1,6 @@
 """A look at hosts: what each one is, by its identity; what is new or has changed is noted, in the record and on the host."""
 
+import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +17,8 @@ from resto.record import identities, leases
 from resto.record.chosen import make_due
 from resto.record.identities import BEING_MADE, GONE, NEW, Known
 from resto.settings import storage_settings
-from resto.storage.host_findings import Finding, finding_of, served_finding, taken_finding
+from resto.storage.composition import are_nested
+from resto.storage.host_findings import Finding, finding_of, nested_finding, served_finding, taken_finding
 from resto.storage.host_identity import (
     HostIdentity,
     hashed_owner,
@@ -37,7 +39,7 @@ __all__ = ["Look", "read_identities"]
 _NOTED_EACH = 60
 
 # What a machine has seen in a directory that is a host.
-_SEEN = ("sound", "same", "swapped", "gone")
+_SEEN = ("sound", "same", "swapped", "gone", "blank")
 
 # Machines of which it is known what they have seen: containers have another name each time.
 _MAX_MACHINES = 20
@@ -91,9 +93,20 @@ class Look:
         return finding
 
     def _judged(self, host: str, found: HostIdentity | None) -> Finding:
-        if found is not None and found.id and self._location is not None and self._is_served(host, found):
-            return served_finding(host, found.id, self._location)
-        finding = finding_of(host, found, self.known, self._storage.hosts, self.owner, self._others)
+        if self._location is not None:
+            if self._is_nested(host, self._location):
+                return nested_finding(host, self._location)
+            if found is not None and found.id and self._is_served(host, found):
+                return served_finding(host, found.id, self._location)
+        finding = finding_of(
+            host,
+            found,
+            self.known,
+            self._storage.hosts,
+            self.owner,
+            self._others,
+            is_directory=self._path_of(host) is not None,
+        )
         if finding.kind == "foreign" and found is not None and found.owner in self._owners:
             shared = SharedHost(self._alias, host, self._owners[found.owner], host)
             return taken_finding(host, found.id, problem_of_shared(shared))
@@ -104,6 +117,14 @@ class Look:
     @cached_property
     def _taken(self) -> dict[str, SharedHost]:
         return taken_hosts(self._alias)
+
+    def _path_of(self, host: str) -> str | None:
+        return self._storage.transport_for(host).local_path(host)
+
+    def _is_nested(self, host: str, location: str) -> bool:
+        """Tell whether a host is a directory in that of the master copy, or around it, wherever links lead: it has just answered."""
+        path = self._path_of(host)
+        return path is not None and are_nested(os.path.realpath(path), os.path.realpath(location))
 
     def _is_served(self, host: str, found: HostIdentity) -> bool:
         """Tell whether a host is the directory of the master copy; a copy of its file may lie there, too."""
@@ -165,7 +186,7 @@ class Look:
         known = self.known.get(finding.host)
         if known is None or finding.kind not in _SEEN:
             return
-        if self._storage.transport_for(finding.host).local_path(finding.host) is None:
+        if self._path_of(finding.host) is None:
             return
         machine = platform.node()
         if known.places.get(machine) != finding.identity:

@@ -9,6 +9,7 @@ from resto.exceptions import (
     ConfigurationError,
     HostUnavailableError,
     RemoteDirectoryError,
+    RemoteRefusedError,
     ReplicationError,
     UnexpectedStatusCode,
     os_error,
@@ -146,7 +147,9 @@ def _settled_by_undoing(outcomes: Sequence[Outcome], withdrawn: Sequence[Outcome
 def _has_refused(error: Exception | None) -> bool:
     if isinstance(error, HostUnavailableError):
         return not error.ambiguous
-    return isinstance(error, UnexpectedStatusCode) and error.status in _REFUSALS
+    if isinstance(error, UnexpectedStatusCode):
+        return error.status in _REFUSALS
+    return isinstance(error, ConfigurationError | RemoteRefusedError)
 
 
 @contextmanager

@@ -26,15 +26,17 @@ class Beneath:
 
     Attributes:
         descriptor: Of the directory.
+        may_have_changed: Whether what was to be done to a file has begun: an error of a disk that is gone leaves open what came of it.
 
     Raises:
         OSError: It is missing, or no directory.
     """
 
-    __slots__ = ("descriptor",)
+    __slots__ = ("descriptor", "may_have_changed")
 
     def __init__(self, path: str) -> None:
         self.descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        self.may_have_changed = False
 
     def __enter__(self) -> Self:
         return self
@@ -84,6 +86,28 @@ class Beneath:
             if error.errno in _ABSENT:
                 return None
             raise
+
+    def above(self) -> Iterator[os.stat_result]:
+        """Yield what the system says of this directory, and of those above it where it really is, as far as they may be looked at."""
+        path, status, below = ".", os.fstat(self.descriptor), None
+        with suppress(PermissionError):
+            while below is None or not os.path.samestat(status, below):
+                yield status
+                path, below = f"{path}/..", status
+                status = os.stat(path, dir_fd=self.descriptor)
+
+    def has_above(self, height: int, part: str) -> bool:
+        """Return whether there is a file in a directory above, as far as that may be looked at.
+
+        Args:
+            height: How many directories above; 0 for this one.
+            part: The name of the file.
+        """
+        try:
+            os.stat("../" * height + part, dir_fd=self.descriptor, follow_symlinks=False)
+        except (FileNotFoundError, PermissionError):
+            return False
+        return True
 
     def open(self, name: str) -> int | None:
         """Open a file for reading, and return its descriptor; None if there is no such file.

@@ -1,5 +1,6 @@
 """The transport to directories of this machine: of a disk of its own, or of one that several machines share."""
 
+import errno
 import io
 import os
 import shutil
@@ -101,12 +102,12 @@ class DirectoryTransport(Transport):
                 root.directory(parent, makes=True, syncs=self._fsync) as directory,
             ):
                 existed = _is_file(part, directory, host, name)
-                self._publish(part, directory, content)
+                self._publish(root, part, directory, content)
         except _UnreadableError as error:
             raise error.reason from None
         return existed
 
-    def _publish(self, part: str, directory: int, content: bytes | BinaryIO) -> None:
+    def _publish(self, root: Beneath, part: str, directory: int, content: bytes | BinaryIO) -> None:
         temporary = temporary_name("")
         try:
             descriptor = os.open(
@@ -119,13 +120,14 @@ class DirectoryTransport(Transport):
                     os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+            root.may_have_changed = True
             os.replace(temporary, part, src_dir_fd=directory, dst_dir_fd=directory)
         except BaseException:
             with suppress(OSError):
                 os.unlink(temporary, dir_fd=directory)
             raise
         if self._fsync:
-            os.fsync(directory)
+            _sync_changed(directory)
 
     def delete(self, host: str, name: str) -> bool:
         parent, _, part = name.rpartition("/")
@@ -135,9 +137,10 @@ class DirectoryTransport(Transport):
             with root.directory(parent) as directory:
                 if not _is_file(part, directory, host, name, "delete"):
                     return False
+                root.may_have_changed = True
                 os.unlink(part, dir_fd=directory)
                 if self._fsync:
-                    os.fsync(directory)
+                    _sync_changed(directory)
         return True
 
     def remove_directory(self, host: str, name: str) -> bool:
@@ -147,6 +150,7 @@ class DirectoryTransport(Transport):
         with opened(host, name, "delete", changes=True) as root:
             if root.status(name) is not None:
                 with root.directory(parent) as directory:
+                    root.may_have_changed = True
                     shutil.rmtree(part, dir_fd=directory)
         return True
 
@@ -273,6 +277,14 @@ def _write(descriptor: int, block: bytes) -> None:
     rest = memoryview(block)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
+
+
+def _sync_changed(directory: int) -> None:
+    """Wait until a change is on the disk; whatever keeps it from that, the change itself was carried out."""
+    try:
+        os.fsync(directory)
+    except OSError as error:
+        raise OSError(errno.EIO, error.strerror) from error
 
 
 def _moment(status: os.stat_result) -> datetime:

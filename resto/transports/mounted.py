@@ -4,9 +4,11 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import PurePath
 from posixpath import normpath
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
 from resto.exceptions import (
@@ -14,9 +16,10 @@ from resto.exceptions import (
     HostUnavailableError,
     RemoteDirectoryError,
     RemoteFileNotFoundError,
+    RemoteRefusedError,
     TransportError,
 )
-from resto.names import HOST_IDENTITY, is_temporary
+from resto.names import HOST_IDENTITY, MASTER_IDENTITY, is_temporary
 from resto.settings import media_root
 from resto.transports.beneath import Beneath
 
@@ -34,10 +37,13 @@ _SILENCE = frozenset(
     }
 )
 
-_UNPROVEN = (
-    "the directory has no file .resto.host, by which resto knows it: is its file system mounted? If the host is new, a save makes "
-    "that file; where nothing is recorded, make it yourself, empty"
+_UNPROVEN = "the directory has no file .resto.host, by which resto knows it: "
+
+# Where hosts have identities, an empty file is that of none.
+_RECORDED = (
+    "it is not mounted, or has lost its files; if it is new, or to be filled anew, run: manage.py resto_adopt --host {}"
 )
+_UNRECORDED = "is its file system mounted? If the host is new, make that file yourself, empty"
 
 
 def path_of(host: str) -> str:
@@ -103,31 +109,52 @@ def opened(host: str, name: str, action: str, *, changes: bool = False, is_prove
             if not is_proven:
                 _require_identity(root, host, name, action)
             if changes:
-                _require_no_media_root(root, host, name, action)
+                _require_apart(root, host, name, action)
             yield root
     except TransportError:
         raise
     except OSError as error:
-        raise translated(error, host, name, action, ambiguous=changes) from error
+        raise translated(error, host, name, action, ambiguous=root.may_have_changed) from error
 
 
 def _require_identity(root: Beneath, host: str, name: str, action: str) -> None:
     """Raise unless a directory has its identity, or is asked for a file of resto's own: that, or one of the probe."""
     if not is_temporary(name.partition("/")[0]) and root.status(HOST_IDENTITY) is None:
-        raise HostUnavailableError(host, name, action, _UNPROVEN)
+        _require_apart(root, host, name, action)  # which would be another reason than that it is not mounted
+        advice = _RECORDED if apps.ready and apps.is_installed("resto") else _UNRECORDED
+        raise HostUnavailableError(host, name, action, _UNPROVEN + advice.format(host))
 
 
-def _require_no_media_root(root: Beneath, host: str, name: str, action: str) -> None:
-    """Raise if a directory is `MEDIA_ROOT`, under whichever path."""
-    path = media_root_path()
-    if path is None:
-        return
-    try:
-        is_same = os.path.samestat(os.stat(path), os.fstat(root.descriptor))  # noqa: PTH116 - beside fstat
-    except FileNotFoundError:
-        return
-    if is_same:
-        raise TransportError(host, name, action, "the directory is MEDIA_ROOT, which is no place for copies")
+def _require_apart(root: Beneath, host: str, name: str, action: str) -> None:
+    """Raise if a directory is a master copy, or lies in one, or around `MEDIA_ROOT`, whatever links lead there."""
+    problem = _nearness(root, path_of(host))
+    if problem:
+        raise RemoteRefusedError(host, name, action, f"{problem}, which is no place for copies")
+
+
+def _nearness(root: Beneath, path: str) -> str:
+    """Return how a directory lies to `MEDIA_ROOT`, or another master copy, a sentence fragment; empty if it is apart."""
+    media = media_root_path()
+    places = [] if media is None else [*_statuses(os.path.realpath(media))]
+    here = os.fstat(root.descriptor)
+    if any(os.path.samestat(here, place) for place in places[1:] if place is not None):
+        return "the directory lies around MEDIA_ROOT"
+    for height, above in enumerate(root.above()):
+        if places and places[0] is not None and os.path.samestat(above, places[0]):
+            return "the directory lies in MEDIA_ROOT" if height else "the directory is MEDIA_ROOT"
+        if root.has_above(height, MASTER_IDENTITY):
+            file = normpath("/".join([os.path.realpath(path), *[".."] * height, MASTER_IDENTITY]))
+            return f"{file} says that the directory belongs to a master copy"
+    return ""
+
+
+def _statuses(path: str) -> Iterator[os.stat_result | None]:
+    """Yield what the system says of a directory and those above it, None for each that is missing."""
+    for place in (PurePath(path), *PurePath(path).parents):
+        try:
+            yield os.stat(place)  # noqa: PTH116 - beside fstat
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            yield None
 
 
 def absent(host: str, name: str, action: str, what: str = "file") -> RemoteFileNotFoundError:
@@ -156,7 +183,7 @@ def translated(error: OSError, host: str, name: str, action: str, *, ambiguous: 
         return HostUnavailableError(host, name, action, _text(error), ambiguous)
     if isinstance(error, IsADirectoryError):
         return RemoteDirectoryError(host, name, action, "it is a directory there")
-    return TransportError(host, name, action, _text(error))
+    return RemoteRefusedError(host, name, action, _text(error))
 
 
 def _text(error: OSError) -> str:

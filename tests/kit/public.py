@@ -24,6 +24,7 @@ PUBLIC = {
             "TransportError",
             "HostUnavailableError",
             "UnexpectedStatusCode",
+            "RemoteRefusedError",
             "UndecidedError",
             "RemoteDirectoryError",
             "RemoteFileChangedError",

@@ -4,9 +4,11 @@ import pytest
 
 from kit.record import FULL, REFUSED, SILENT, outcome
 from resto.exceptions import (
+    ConfigurationError,
     HostUnavailableError,
     RemoteDirectoryError,
     RemoteFileNotFoundError,
+    RemoteRefusedError,
     UnexpectedStatusCode,
 )
 from resto.outcomes import Outcome
@@ -16,7 +18,8 @@ from resto.record import meaning
 @pytest.mark.parametrize(
     ("error", "expected"),
     [(None, False), (REFUSED, False), (SILENT, True), (FULL, False), (OSError(), True),
-     (RemoteFileNotFoundError("media-1", "a", "delete", "404"), False)],
+     (RemoteFileNotFoundError("media-1", "a", "delete", "404"), False),
+     (RemoteRefusedError("media-1", "a", "upload", "it is full"), False), (ConfigurationError("another site"), False)],
 )  # fmt: skip
 def test_may_still_land(error, expected):
     assert meaning.may_still_land(error) is expected

@@ -22,8 +22,8 @@ TWO = [None, *(known_host("two", identity) for identity in IDS)]
 CASES = [(found, {one.host: one for one in hosts if one is not None}) for found, *hosts in product(FOUND, ONE, TWO)]
 
 
-def finding(found, known):
-    return finding_of("one", found, known, HOSTS, "mine", ["other"])
+def finding(found, known, **options):
+    return finding_of("one", found, known, HOSTS, "mine", ["other"], **options)
 
 
 def test_host_is_sound_only_if_it_is_of_this_site_the_one_that_it_was_and_no_other():
@@ -55,6 +55,17 @@ def test_host_without_an_identity_has_lost_it_unless_it_is_only_about_to_get_one
         if found is None:
             has_had_one = "one" in known and known["one"].state != BEING_MADE
             assert finding(found, known).kind == ("gone" if has_had_one else "unknown")
+
+
+def test_directory_of_which_the_identity_says_nothing_is_not_the_host_that_is_known():
+    """A server may answer something else for a while; a directory tells what it has."""
+    for found, known in CASES:
+        of_server, of_directory = finding(found, known), finding(found, known, is_directory=True)
+        if of_server.kind == "unread" and "one" in known and known["one"].state != BEING_MADE:
+            assert (of_directory.kind, of_directory.is_refused, of_directory.is_lost) == ("blank", True, False)
+            assert of_directory.problem.hint.endswith("manage.py resto_adopt --host one.")
+        else:
+            assert (of_directory.kind, str(of_directory.problem)) == (of_server.kind, str(of_server.problem))
 
 
 def test_whatever_is_wrong_is_said():

@@ -123,6 +123,69 @@ def test_host_is_apart_from_the_master_copy(media_root, place):
     assert "lie in each other, or are the same" in str(found)
 
 
+@pytest.mark.parametrize("place", ["", "..", "d"])
+def test_host_is_apart_from_a_master_copy_that_is_a_link(media_root, place):
+    location, link = media_root / "releases" / "files", media_root / "current"
+    (location / "d").mkdir(parents=True)
+    link.symlink_to(location)
+    host = {"url": (location / place).resolve().as_uri(), "transport": "directory"}
+    [found] = HybridStorage([host], "/media/", location=str(link)).problems()
+    assert "lie in each other, or are the same" in str(found)
+
+
+@pytest.mark.parametrize("place", ["", "..", "d"])
+@pytest.mark.parametrize("transport", ["directory", "storage"])
+def test_link_to_the_master_copy_is_no_host(settings, tmp_path, identities_apply, place, transport):
+    location, link = tmp_path / "around" / "files", tmp_path / "link"
+    (location / "d").mkdir(parents=True)
+    link.symlink_to(location / place)
+    (location / "d" / "old").write_bytes(b"1")
+    host = {
+        "directory": {"url": link.as_uri(), "transport": "directory"},
+        "storage": {"url": "second", "transport": StorageTransport},
+    }[transport]
+    settings.STORAGES = {
+        "default": {
+            "BACKEND": "resto.storage.HybridStorage",
+            "OPTIONS": {"hosts": [host], "location": str(location), "fatal_exceptions": True},
+        },
+        "second": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(link)}},
+    }
+    recognition._verdicts.clear()
+    storage = storages["default"]
+    assert storage.problems() == []
+    with pytest.raises(ReplicationError, match="lie in each other, or are the same"):
+        save(storage, "a")
+    [finding] = storage.recognition.examine().values()
+    assert finding.is_refused
+    assert not synchronize(storage, SyncOptions(delete=True, force=True), lambda event: None).agrees
+    assert (location / "d" / "old").exists()
+    assert [*tmp_path.rglob(HOST_IDENTITY)] == []
+
+
+def test_empty_file_does_not_make_a_directory_the_host_that_is_known(begin, directory):
+    """As where it is not mounted, and somebody makes the file there."""
+    storage = begin()
+    save(storage, "a")
+    known = (directory / HOST_IDENTITY).read_bytes()
+    (directory / HOST_IDENTITY).write_bytes(b"")
+    (directory / "old").write_bytes(b"1")
+    recognition._verdicts.clear()
+    save(storage, "b")
+    assert not (directory / "b").exists()
+    [problem] = [status.identity_problem for status in host_statuses() if status.identity_problem]
+    assert "it is not mounted, or has lost its files" in problem
+    assert not synchronize(storage, SyncOptions(delete=True, force=True), lambda event: None).agrees
+    assert (directory / "old").exists()
+    (directory / HOST_IDENTITY).write_bytes(known)
+    Pending.objects.update(due=0)
+    drain()
+    assert (directory / "b").read_bytes() == b"b"
+    (directory / HOST_IDENTITY).write_bytes(b"")
+    storage.recognition.adopt(directory.as_uri())
+    assert storage.recognition.examine([directory.as_uri()])[directory.as_uri()].kind == "sound"
+
+
 # What works over all of them.
 
 
@@ -156,7 +219,7 @@ def test_host_that_was_down_is_drained_whatever_it_is(begin, kind, directory, se
     assert [*directory.iterdir()] == []
     assert {row.host for row in Pending.objects.all()} == {server.url, directory.as_uri()}
     [status] = [one for one in host_statuses() if one.host == directory.as_uri()]
-    assert "is its file system mounted?" in status.problem
+    assert "it is not mounted, or has lost its files" in status.problem
     directory.rmdir()
     away.rename(directory)
     server.override_code = None

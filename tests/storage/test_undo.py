@@ -2,7 +2,14 @@
 
 import pytest
 
-from resto.exceptions import HostUnavailableError, ReplicationError, TransportError, UnexpectedStatusCode
+from resto.exceptions import (
+    ConfigurationError,
+    HostUnavailableError,
+    RemoteRefusedError,
+    ReplicationError,
+    TransportError,
+    UnexpectedStatusCode,
+)
 from resto.outcomes import Outcome
 from resto.storage.undo import undone, with_consequence
 
@@ -43,7 +50,14 @@ def undo(error, fails=()):
     return asked, undone(failed, change, withdraw), change.settled
 
 
-@pytest.mark.parametrize("error", [REFUSED, status(401), status(403), status(413)], ids=str)
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(REFUSED, status(401), status(403), status(413)),
+        *(RemoteRefusedError("h1", "a", "upload", "it is full"), ConfigurationError("h1 is of another site")),
+    ],
+    ids=str,
+)
 def test_host_that_has_stored_nothing_is_not_asked(error):
     """It stays pending: it may have an older file of that name."""
     asked, _, settled = undo(error)

@@ -35,6 +35,14 @@ def test_what_is_below_goes_through_the_descriptor(beneath, tmp_path):
     assert (tmp_path / "moved" / "new" / "f").is_dir()
 
 
+def test_what_is_above_is_where_the_directory_really_is(beneath, tmp_path):
+    (tmp_path / "outside" / "link").symlink_to(tmp_path / "root")
+    with Beneath(str(tmp_path / "outside" / "link")) as linked:
+        assert [*linked.above()] == [*beneath.above()] == [place.stat() for place in (tmp_path / "root" / "d").parents]
+        assert linked.has_above(1, "outside")
+        assert not linked.has_above(0, "outside")
+
+
 @pytest.mark.parametrize("name", ["missing", "missing/a.txt", "d/a.txt/b", "x" * 300, "x" * 300 + "/a"])
 def test_what_is_not_there_is_none(beneath, name):
     assert beneath.status(name) is None

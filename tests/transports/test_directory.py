@@ -12,9 +12,11 @@ from resto.exceptions import (
     HostUnavailableError,
     RemoteDirectoryError,
     RemoteFileChangedError,
+    RemoteRefusedError,
     TransportError,
 )
-from resto.names import HOST_IDENTITY
+from resto.names import HOST_IDENTITY, MASTER_IDENTITY
+from resto.record.meaning import may_still_land
 from resto.storage import DistributedStorage
 from resto.testing import TransportContract
 from resto.transports.directory import DirectoryTransport
@@ -70,9 +72,39 @@ def test_media_root_is_refused_under_any_path(transport, root, settings, tmp_pat
     host = root.as_uri()
     transport.identify(host)
     for act in (lambda: transport.create(host, "a.txt", b""), lambda: transport.delete(host, "a.txt")):
-        with pytest.raises(TransportError, match="is MEDIA_ROOT"):
+        with pytest.raises(RemoteRefusedError, match="is MEDIA_ROOT"):
             act()
     assert [*root.iterdir()] == [root / HOST_IDENTITY]
+
+
+@pytest.mark.parametrize("media", ["", "inner", "inner/that/is/not/there/yet", "../"])
+@pytest.mark.parametrize("linked", ["host", "media"])
+def test_directory_inside_or_around_media_root_is_refused_under_any_path(
+    transport, root, settings, tmp_path, media, linked
+):
+    (root / "inner").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / "link"
+    link.symlink_to(root if linked == "host" else root / media)
+    host = (link if linked == "host" else root).as_uri()
+    settings.MEDIA_ROOT = str(root / media if linked == "host" else link)
+    for act in (lambda: transport.create(host, "a.txt", b""), lambda: transport.delete(host, "a.txt")):
+        with pytest.raises(RemoteRefusedError, match=r"MEDIA_ROOT.*, which is no place for copies"):
+            act()
+    assert {*root.iterdir()} == {root / HOST_IDENTITY, root / "inner"}
+    (root / HOST_IDENTITY).unlink()
+    with pytest.raises(RemoteRefusedError, match="MEDIA_ROOT"):
+        transport.exists(host, "a.txt")
+
+
+@pytest.mark.parametrize("place", [".", ".."])
+def test_directory_of_any_master_copy_is_refused(transport, root, place):
+    file = root / place / MASTER_IDENTITY
+    file.write_bytes(b"")
+    with pytest.raises(RemoteRefusedError, match=rf"{re.escape(str(file.resolve()))} says that .* a master copy"):
+        transport.create(root.as_uri(), "a.txt", b"")
+    file.unlink()
+    transport.create(root.as_uri(), "a.txt", b"")
 
 
 def test_directory_without_its_identity_is_down(transport, root):
@@ -89,7 +121,7 @@ def test_directory_without_its_identity_is_down(transport, root):
         lambda: transport.listdir(host, ""),
         lambda: [*transport.scan(host, "")],
     ):
-        with pytest.raises(HostUnavailableError, match=r"no file \.resto\.host, .* is its file system mounted") as info:
+        with pytest.raises(HostUnavailableError, match=r"no file \.resto\.host, .* it is not mounted") as info:
             act()
         assert not info.value.ambiguous
     assert (root / "a.txt").read_bytes() == b"content"
@@ -195,17 +227,60 @@ def test_content_that_cannot_be_read_is_not_the_fault_of_the_host(transport, roo
     assert not isinstance(info.value, TransportError)
 
 
-@pytest.mark.parametrize(("number", "kind"), [(errno.ESTALE, HostUnavailableError), (errno.ENOSPC, TransportError)])
-def test_errors_of_the_system_are_those_of_the_host(transport, root, monkeypatch, number, kind):
+@pytest.mark.parametrize(
+    ("call", "number", "kind", "may_land"),
+    [
+        ("replace", errno.ESTALE, HostUnavailableError, True),
+        ("write", errno.ESTALE, HostUnavailableError, False),
+        ("replace", errno.EROFS, RemoteRefusedError, False),
+        ("write", errno.ENOSPC, RemoteRefusedError, False),
+    ],
+)
+def test_upload_may_be_carried_out_only_if_publishing_has_begun(
+    transport, root, monkeypatch, call, number, kind, may_land
+):
     def fail(*args, **kwargs):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(os, "replace", fail)
+    monkeypatch.setattr(os, call, fail)
     with pytest.raises(TransportError, match=os.strerror(number)) as info:
         transport.create(root.as_uri(), "a.txt", b"content")
     assert type(info.value) is kind
-    assert getattr(info.value, "ambiguous", True)
+    assert may_still_land(info.value) is may_land
     assert [*root.iterdir()] == [root / HOST_IDENTITY]
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "may_land"),
+    [(errno.ESTALE, HostUnavailableError, True), (errno.EACCES, RemoteRefusedError, False)],
+)
+def test_deletion_may_be_carried_out_only_if_the_system_does_not_tell(
+    transport, root, monkeypatch, number, kind, may_land
+):
+    def fail(*args, **kwargs):
+        raise OSError(number, os.strerror(number))
+
+    transport.create(root.as_uri(), "a.txt", b"content")
+    monkeypatch.setattr(os, "unlink", fail)
+    with pytest.raises(TransportError, match=os.strerror(number)) as info:
+        transport.delete(root.as_uri(), "a.txt")
+    assert type(info.value) is kind
+    assert may_still_land(info.value) is may_land
+
+
+def test_upload_was_carried_out_if_the_directory_cannot_be_synced(root, monkeypatch):
+    calls = []
+
+    def sync(descriptor):
+        calls.append(descriptor)
+        if (root / "a.txt").exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with pytest.raises(TransportError, match=os.strerror(errno.ENOSPC)) as info:
+        DirectoryTransport("/media/", fsync=True).create(root.as_uri(), "a.txt", b"content")
+    assert len(calls) == 2
+    assert may_still_land(info.value)
 
 
 def test_file_that_is_cut_while_it_is_read_is_an_error(transport, root):

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from resto.exceptions import ConfigurationError, HostUnavailableError, RemoteDirectoryError, TransportError
+from resto.exceptions import ConfigurationError, HostUnavailableError, RemoteDirectoryError, RemoteRefusedError
 from resto.transports.directory import DirectoryTransport
 from resto.transports.mounted import path_of, translated
 
@@ -37,12 +37,29 @@ def test_what_is_no_directory_is_refused(host):
 
 
 @pytest.mark.parametrize(
+    ("apps", "expected"),
+    [
+        (["resto"], "it is not mounted, or has lost its files; .* run: manage.py resto_adopt --host"),
+        ([], "is its file system mounted.*make that file yourself, empty"),
+    ],
+)
+def test_file_that_is_missing_is_made_by_hand_only_without_a_record(tmp_path, settings, apps, expected):
+    settings.INSTALLED_APPS = apps
+    with pytest.raises(HostUnavailableError, match=rf"no file \.resto\.host, .*{expected}") as info:
+        DirectoryTransport("/media/").exists(tmp_path.as_uri(), "a.txt")
+    assert ("yourself" in str(info.value)) is not bool(apps)
+
+
+@pytest.mark.parametrize(
     ("number", "kind", "is_ambiguous"),
     [
         (errno.ESTALE, HostUnavailableError, True),
         (errno.EIO, HostUnavailableError, True),
         (errno.EISDIR, RemoteDirectoryError, None),
-        (errno.ENOSPC, TransportError, None),
+        *(
+            (number, RemoteRefusedError, None)
+            for number in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.ENAMETOOLONG)
+        ),
     ],
 )
 def test_errors_of_the_system_are_those_of_the_host(number, kind, is_ambiguous):
