@@ -18,6 +18,9 @@ Kind = Literal["sound", "unknown", "follows", "unread", "same", "served", "forei
 # Faults of a host to which nothing is sent, and from which nothing is removed: it is not this storage's, or is the master copy.
 _REFUSED = frozenset({"served", "foreign", "taken"})
 
+# Faults of a host that has the files of something else, or those of the master copy.
+_OTHERS = frozenset({"served", "foreign", "swapped"})
+
 # Faults of a host that has lost its files: saves go on there, and whatever they bring stays pending.
 _LOST = frozenset({"gone", "swapped"})
 
@@ -77,6 +80,11 @@ class Finding:
         return self.kind in _LOST
 
     @property
+    def is_another(self) -> bool:
+        """Whether nothing is read there. Of a host that the settings give to two storages, the site's own files are read."""
+        return self.kind in _OTHERS or (self.kind == "taken" and self.identity != "")
+
+    @property
     def is_left_alone(self) -> bool:
         """Whether drains and comparisons send nothing, and remove nothing."""
         return self.is_refused or self.is_lost
@@ -132,7 +140,7 @@ def taken_finding(host: str, identity: str, problem: ConfigurationError) -> Find
 
     Args:
         host: The host as it stands in the settings.
-        identity: What it has shown.
+        identity: What it has shown; empty if the settings say whose it is.
         problem: Which storage that is.
     """
     return Finding(host, "taken", identity, problem)
