@@ -40,7 +40,7 @@ class ReplicatedStorage(ComposedStorage):
     def __init__(self, hosts: Any = None, base_url: str | None = None, **options: Unpack[StorageOptions]) -> None:
         super().__init__(hosts, base_url, **options)
         self.recognition = Recognition(self, self._owner_of_hosts, self._directory)
-        self.own_hosts = OwnHosts(self, self.recognition.found, self._guarded_job)
+        self.own_hosts = OwnHosts(self, self.recognition.found, self._guarded_job, self.report)
 
     def _forget_composition(self, *, setting: str, **kwargs: Any) -> None:
         super()._forget_composition(setting=setting, **kwargs)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from resto.exceptions import ConfigurationError
 from resto.executors import Job
 from resto.names import HOST_IDENTITY
+from resto.outcomes import Outcome
 from resto.plugins import get_plugin_manager
 from resto.record import identities
 from resto.record.identities import GONE, MASTER, Known
@@ -70,14 +71,20 @@ class OwnHosts:
         storage: Whose hosts they are.
         found: Returns what was found out about a host before something was sent to it; None if nobody has looked.
         guarded: Returns a job that asks the breaker of its host first.
+        report: Told of a host that does not answer: the breaker counts that, and may refuse what is asked next.
     """
 
     def __init__(
-        self, storage: Identified, found: Callable[[str], Verdict | None], guarded: Callable[..., Job]
+        self,
+        storage: Identified,
+        found: Callable[[str], Verdict | None],
+        guarded: Callable[..., Job],
+        report: Callable[[Outcome], None],
     ) -> None:
         self._storage = storage
         self._found = found
         self._guarded = guarded
+        self._report = report
 
     def others(self, hosts: Iterable[str]) -> Mapping[str, ConfigurationError]:
         """Return which hosts are known to be something else, and why, without a look.
@@ -165,6 +172,8 @@ class OwnHosts:
             believed = {"unread": SILENT_FOR if finding.error else UNREAD_FOR, "unknown": UNREAD_FOR}
             until = monotonic() + believed.get(finding.kind, BELIEVED_FOR)
             _glances[alias, outcome.host] = Verdict(finding, look.owner, until)
+            if finding.error is not None:
+                self._report(outcome)
             if finding.is_another:
                 log_unread(str(finding.problem))
 
