@@ -105,9 +105,10 @@ def unanswered(
     """
     silent = [host for host in all_hosts if host not in {outcome.host for outcome in outcomes}]
     problems = others(silent)
+    refused = [Outcome(action, host, name, 0.0, error=problem) for host, problem in problems.items()]
     left_out = [host for host in silent if host not in problems]
-    text = [f"not asked, as changes are pending there: {', '.join(left_out)}"] if left_out else []
-    return ReplicationError(action, name, outcomes, "; ".join([*map(str, problems.values()), *text]))
+    text = f"not asked, as changes are pending there: {', '.join(left_out)}" if left_out else ""
+    return ReplicationError(action, name, [*outcomes, *refused], text)
 
 
 def download(transport_for: Callable[[str], Transport], host: str, name: str) -> IO[bytes]:

@@ -1,6 +1,7 @@
 """Nothing is read from a host that is something else, and no URL leads there."""
 
 import pytest
+from django.core.files.storage import storages
 
 from kit.recognized import save, states
 from resto.exceptions import ReplicationError
@@ -12,6 +13,9 @@ from resto.storage import host_urls, own_hosts, recognition
 
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("identities_apply")]
+
+
+TWIN = {"transport": "webdav", "write_quorum": 1}
 
 
 @pytest.fixture
@@ -121,6 +125,31 @@ def test_host_that_does_not_tell_is_read_as_before(begin, servers, shown):
     servers[1].requests.clear()
     assert [storage.open("a").read() for _ in range(3)] == [b"1"] * 3
     assert asked(servers[1]).count(("GET", HOST_IDENTITY)) == 1
+
+
+def test_hosts_that_the_settings_give_to_two_storages_are_read_by_both(begin, servers, settings):
+    first = begin("Distributed")
+    save(first, "a")
+    settings.STORAGES = settings.STORAGES | {"second": settings.STORAGES["default"] | {"OPTIONS": TWIN}}
+    second = storages["second"]
+    recognition.owner_in_record(second)  # it has begun before
+    assert [storage.open("a").read() for storage in (first, second)] == [b"a", b"a"]
+    assert {one.kind for one in second.recognition.examine().values()} == {"taken"}
+    assert second.open("a").read() == b"a"
+
+
+def test_address_that_leads_to_another_storage_of_the_site_is_not_read(begin, servers, settings):
+    """One of them may be private."""
+    save(begin("Distributed", hosts=[servers[0].url]), "a")
+    options = settings.STORAGES["default"]["OPTIONS"]
+    second = {"BACKEND": "resto.storage.DistributedStorage", "OPTIONS": options | {"hosts": [servers[1].url]}}
+    settings.STORAGES = settings.STORAGES | {"second": second}
+    save(storages["second"], "b")
+    servers[1].create_file(HOST_IDENTITY, servers[0].files[HOST_IDENTITY])
+    own_hosts.forget()
+    recognition._verdicts.clear()
+    with pytest.raises(ReplicationError, match="has the files of STORAGES"):
+        storages["second"].open("b").read()
 
 
 def test_site_that_has_not_begun_reads_without_a_look(begin, servers):
