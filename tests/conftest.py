@@ -19,7 +19,7 @@ from kit.clock import Clock
 from resto import health
 from resto.record import database, leases
 from resto.repair import overview, refusals
-from resto.storage import recognition
+from resto.storage import own_hosts, recognition
 
 
 # A job in the background of a script ignores Ctrl-C, and so would the tests of what Ctrl-C does, and their processes.
@@ -224,7 +224,9 @@ def identities_apply(monkeypatch):
     """A site as in production: what directories and hosts say of themselves is asked for, and believed."""
     monkeypatch.setattr(database, "is_under_test", lambda: False)
     recognition._verdicts.clear()
+    own_hosts.forget()
     refusals._looked.clear()
     yield
     recognition._verdicts.clear()
+    own_hosts.forget()
     refusals._looked.clear()

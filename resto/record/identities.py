@@ -45,8 +45,8 @@ __all__ = [
 # Stands for the master copy where a host has its address, and for who goes through all files; no host has these addresses.
 MASTER, TURN = "", "*"
 
-# States of a host: its first identity is on its way; it has lost that, and so its files; or it is known to have none, and without a
-# master copy is left out until it is filled.
+# States of a host: its first identity is on its way; it has lost that, and so its files, or something else has its address; or it is
+# known to have none, and without a master copy is left out until it is filled.
 BEING_MADE, GONE, NEW = "making", "gone", "new"
 
 # What the marks of a host that is, or was, left out are called: when that has begun, and when it has ended; see

@@ -18,6 +18,7 @@ from resto.storage.composed import ComposedStorage
 from resto.storage.composition import StorageOptions
 from resto.storage.host_urls import chosen, is_reached, lag_at_present
 from resto.storage.jobs import action_of, guarded_job, guarded_jobs, run_jobs
+from resto.storage.own_hosts import OwnHosts
 from resto.storage.recognition import Recognition, owner_in_record
 from resto.storage.reporting import forget_frames, log_failure, log_outcome, log_unrecorded, log_without_record
 from resto.storage.sharing import Reserved
@@ -31,6 +32,7 @@ class ReplicatedStorage(ComposedStorage):
 
     Attributes:
         recognition: Whether hosts are what they were.
+        own_hosts: Which hosts are not something else, and may be read.
     """
 
     _reserved: Reserved | None = None
@@ -38,6 +40,7 @@ class ReplicatedStorage(ComposedStorage):
     def __init__(self, hosts: Any = None, base_url: str | None = None, **options: Unpack[StorageOptions]) -> None:
         super().__init__(hosts, base_url, **options)
         self.recognition = Recognition(self, self._owner_of_hosts, self._directory)
+        self.own_hosts = OwnHosts(self, self.recognition.found, self._guarded_job, self.report)
 
     def _forget_composition(self, *, setting: str, **kwargs: Any) -> None:
         super()._forget_composition(setting=setting, **kwargs)
@@ -75,7 +78,8 @@ class ReplicatedStorage(ComposedStorage):
         lag = None if alias is None else lag_at_present(alias, tuple(composed.transports))
         if lag is None:
             return None
-        shown = composed.urls.items()
+        others = self.own_hosts.others(composed.urls)
+        shown = [(host, url) for host, url in composed.urls.items() if host not in others]
         having = [url for host, url in shown if not lag.has(host, canonical) and is_reached(composed.identities[host])]
         return chosen(having, canonical)
 

@@ -203,7 +203,8 @@ class DistributedStorage(UnmasteredStorage):
         truth = self.truth(name)
         if truth.is_gone:
             return False
-        return any_has(name, self._run(self._exists, truth.hosts, name), self.hosts)
+        outcomes = self._run(self._exists, tuple(self.own_hosts.among(truth.hosts)), name)
+        return any_has(name, outcomes, self.hosts, self.own_hosts.others)
 
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
         """Return the names of the directories and of the files in a directory.
@@ -222,7 +223,8 @@ class DistributedStorage(UnmasteredStorage):
         left_out = self.left_out_hosts.known()
         missed = missed_by_host(self.hosts, {} if alias is None else backlog.rows_below(alias, name), left_out)
         listed = partial(listed_by, self.transport_for)
-        told = least_behind({host: names for host, names in missed.items() if host in listing})
+        own = self.own_hosts.among([host for host in missed if host in listing])
+        told = least_behind({host: missed[host] for host in own})
         near = self.near.listing(told, name)
         try:
             host, (directories, files) = near or self._read("listdir", name, listed, told)
@@ -278,8 +280,9 @@ class DistributedStorage(UnmasteredStorage):
             require_file(truth, self.hosts[0], name, action)
             hosts = [host for host in truth.hosts if able is None or host in able]
         self.require_sound_options()
-        jobs = (self._guarded_job(action, call, host, name) for host in random.sample(hosts, len(hosts)))
-        return cast("T", first_answer(action, name, jobs, self.report, self.hosts))
+        asked = self.own_hosts.each(random.sample(hosts, len(hosts)))
+        jobs = (self._guarded_job(action, call, host, name) for host in asked)
+        return cast("T", first_answer(action, name, jobs, self.report, self.hosts, self.own_hosts.others))
 
 
 def _is_file(storage: DistributedStorage, name: str) -> bool:

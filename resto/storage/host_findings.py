@@ -21,6 +21,9 @@ Kind = Literal[
 # or a directory in place of a disk.
 _REFUSED = frozenset({"served", "foreign", "taken", "blank"})
 
+# Faults of a host that has the files of something else, or those of the master copy.
+_OTHERS = frozenset({"served", "foreign", "swapped"})
+
 # Faults of a host that has lost its files: saves go on there, and whatever they bring stays pending.
 _LOST = frozenset({"gone", "swapped"})
 
@@ -82,6 +85,11 @@ class Finding:
     def is_lost(self) -> bool:
         """Whether the host has lost its files, so that it counts as behind with whatever is saved."""
         return self.kind in _LOST
+
+    @property
+    def is_another(self) -> bool:
+        """Whether nothing is read there. Of a host that the settings give to two storages, the site's own files are read."""
+        return self.kind in _OTHERS or (self.kind == "taken" and self.identity != "")
 
     @property
     def is_left_alone(self) -> bool:
@@ -155,7 +163,7 @@ def taken_finding(host: str, identity: str, problem: ConfigurationError) -> Find
 
     Args:
         host: The host as it stands in the settings.
-        identity: What it has shown.
+        identity: What it has shown; empty if the settings say whose it is.
         problem: Which storage that is.
     """
     return Finding(host, "taken", identity, problem)

@@ -75,16 +75,24 @@ class Look:
         self._others = {owner for one, owner in owners.items() if one in sharing}
         self._owners = {owner: one for one, owner in owners.items() if one not in sharing}
 
-    def at(self, outcome: Outcome) -> Finding:
-        """Return what a host is.
+    def seen(self, outcome: Outcome) -> Finding:
+        """Return what a host is, and tell nobody.
 
         Args:
             outcome: What came of the question for its identity.
         """
         host, error = outcome.host, outcome.error
-        if error is not None:
-            return _unread(host, error)
-        finding = self._judged(host, outcome.value)
+        return self._judged(host, outcome.value) if error is None else _unread(host, error)
+
+    def at(self, outcome: Outcome) -> Finding:
+        """Return what a host is, and take note of it.
+
+        Args:
+            outcome: As for `seen`.
+        """
+        host, finding = outcome.host, self.seen(outcome)
+        if outcome.error is not None:
+            return finding
         if finding.kind == "unknown" and self._begins:
             finding = self._begin(host)
         elif finding.kind == "follows" and self._begins:
@@ -108,8 +116,10 @@ class Look:
             is_directory=self._path_of(host) is not None,
         )
         if finding.kind == "foreign" and found is not None and found.owner in self._owners:
-            shared = SharedHost(self._alias, host, self._owners[found.owner], host)
-            return taken_finding(host, found.id, problem_of_shared(shared))
+            shared = self._taken.get(host)
+            shown = "" if shared is not None else found.id
+            shared = shared or SharedHost(self._alias, host, self._owners[found.owner], host)
+            return taken_finding(host, shown, problem_of_shared(shared))
         if finding.kind == "unknown" and host in self._taken:
             return taken_finding(host, "", problem_of_shared(self._taken[host]))
         return finding
@@ -219,7 +229,7 @@ class Look:
 
 def _changes(finding: Finding, known: Known, owner: str) -> Iterator[tuple[str, Any]]:
     """Yield what is to be changed in what the record knows of a host."""
-    if finding.is_lost and known.state != GONE:
+    if (finding.is_lost or finding.is_another) and known.state != GONE:
         yield "state", GONE
     if finding.kind in ("sound", "same"):
         if known.state in (GONE, BEING_MADE):

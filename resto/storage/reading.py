@@ -1,9 +1,9 @@
 """Reading where there is no master copy: hosts are asked until one has the answer."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO, Any, TypeVar, cast
 
-from resto.exceptions import RemoteFileNotFoundError, ReplicationError, TransportError
+from resto.exceptions import ConfigurationError, RemoteFileNotFoundError, ReplicationError, TransportError
 from resto.executors import Job
 from resto.outcomes import Outcome
 from resto.record.truth import Truth
@@ -14,6 +14,14 @@ from resto.transports import Transport
 __all__ = ["any_has", "checked", "download", "first_answer", "require_file", "size_on", "unanswered"]
 
 T = TypeVar("T")
+
+# Returns which of some hosts are something else, and why.
+Others = Callable[[Iterable[str]], Mapping[str, ConfigurationError]]
+
+
+def no_others(hosts: Iterable[str]) -> Mapping[str, ConfigurationError]:
+    """Return that no host is known to be something else."""
+    return {}
 
 
 def require_file(truth: Truth, host: str, name: str, action: str) -> None:
@@ -33,7 +41,12 @@ def require_file(truth: Truth, host: str, name: str, action: str) -> None:
 
 
 def first_answer(
-    action: str, name: str, jobs: Iterable[Job], report: Callable[[Outcome], None], all_hosts: Sequence[str]
+    action: str,
+    name: str,
+    jobs: Iterable[Job],
+    report: Callable[[Outcome], None],
+    all_hosts: Sequence[str],
+    others: Others = no_others,
 ) -> Any:
     """Ask hosts one after the other, until one has the answer.
 
@@ -43,6 +56,7 @@ def first_answer(
         jobs: One for each host that is asked.
         report: Told what each host said.
         all_hosts: Of the storage.
+        others: Returns which hosts are something else, and are not asked.
 
     Raises:
         RemoteFileNotFoundError: None has the file.
@@ -57,26 +71,29 @@ def first_answer(
         outcomes.append(outcome)
     if outcomes and all(isinstance(outcome.error, RemoteFileNotFoundError) for outcome in outcomes):
         raise cast("RemoteFileNotFoundError", outcomes[0].error)
-    raise unanswered(action, name, outcomes, all_hosts)
+    raise unanswered(action, name, outcomes, all_hosts, others)
 
 
-def any_has(name: str, outcomes: Sequence[Outcome], all_hosts: Sequence[str]) -> bool:
+def any_has(name: str, outcomes: Sequence[Outcome], all_hosts: Sequence[str], others: Others = no_others) -> bool:
     """Return whether any host has a file, of those that were asked and have answered.
 
     Args:
         name: The file's name.
         outcomes: Of those that were asked.
         all_hosts: Of the storage.
+        others: As for `first_answer`.
 
     Raises:
         ReplicationError: None has answered.
     """
     if not any(outcome.ok for outcome in outcomes):
-        raise unanswered("exists", name, outcomes, all_hosts)
+        raise unanswered("exists", name, outcomes, all_hosts, others)
     return any(outcome.value for outcome in outcomes)
 
 
-def unanswered(action: str, name: str, outcomes: Sequence[Outcome], all_hosts: Sequence[str]) -> ReplicationError:
+def unanswered(
+    action: str, name: str, outcomes: Sequence[Outcome], all_hosts: Sequence[str], others: Others = no_others
+) -> ReplicationError:
     """Return the error that says which hosts have not answered, and which were not asked.
 
     Args:
@@ -84,10 +101,14 @@ def unanswered(action: str, name: str, outcomes: Sequence[Outcome], all_hosts: S
         name: The file's name.
         outcomes: Of those that were asked.
         all_hosts: Of the storage.
+        others: As for `first_answer`.
     """
-    left_out = [host for host in all_hosts if host not in {outcome.host for outcome in outcomes}]
+    silent = [host for host in all_hosts if host not in {outcome.host for outcome in outcomes}]
+    problems = others(silent)
+    refused = [Outcome(action, host, name, 0.0, error=problem) for host, problem in problems.items()]
+    left_out = [host for host in silent if host not in problems]
     text = f"not asked, as changes are pending there: {', '.join(left_out)}" if left_out else ""
-    return ReplicationError(action, name, outcomes, text)
+    return ReplicationError(action, name, [*outcomes, *refused], text)
 
 
 def download(transport_for: Callable[[str], Transport], host: str, name: str) -> IO[bytes]:

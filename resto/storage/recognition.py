@@ -9,7 +9,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 
 from resto import health
 from resto.exceptions import ConfigurationError, HostUnavailableError
@@ -22,6 +21,7 @@ from resto.storage.host_findings import Finding, taken_finding
 from resto.storage.host_identity import HostIdentity, hashed_owner, new_host_id, write_host_identity
 from resto.storage.host_looks import Look, read_identities
 from resto.storage.identified import Identified, alias_of_identities, has_identities
+from resto.storage.own_hosts import BELIEVED_FOR, SILENT_FOR, UNREAD_FOR, Verdict, forget
 from resto.storage.reporting import log_lost
 from resto.storage.sharing import problem_of_shared, taken_hosts
 from resto.storage.trials import Trials
@@ -29,27 +29,11 @@ from resto.storage.trials import Trials
 
 __all__ = ["Recognition", "owner_in_record"]
 
-# Seconds for which a process does not ask the record again about the hosts that it writes to.
-BELIEVED_FOR = 60
-
-# Seconds in which a host that has not answered is not asked again, nor sent anything.
-SILENT_FOR = 2
-
-# Seconds after which a host that does not tell what it is is asked again.
-UNREAD_FOR = 60 * 60
-
 monotonic = time.monotonic  # injected by tests
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    finding: Finding
-    owner: str
-    until: float
-
-
 # What this process has found out about hosts, by storages and hosts.
-_verdicts: dict[tuple[str, str], _Verdict] = {}
+_verdicts: dict[tuple[str, str], Verdict] = {}
 
 os.register_at_fork(after_in_child=_verdicts.clear)
 
@@ -77,8 +61,9 @@ class Recognition:
         self.trials = Trials(storage)
 
     def forget(self) -> None:
-        """Look again at all hosts, before something is sent to them."""
+        """Look again at all hosts, before something is sent to them, or read there."""
         self._alias, self._master_is_due = None, 0.0
+        forget()
         for pair in [*_verdicts]:
             _verdicts.pop(pair, None)
 
@@ -93,6 +78,14 @@ class Recognition:
         """Return whether `recognize` would do anything about a host."""
         verdict = None if self._alias is None else _verdicts.get((self._alias, host))
         return has_identities(self._storage) if verdict is None else monotonic() >= verdict.until
+
+    def found(self, host: str) -> Verdict | None:
+        """Return what this process has found out about a host before it wrote there; None if it has not.
+
+        Args:
+            host: As it stands in the settings.
+        """
+        return None if self._alias is None else _verdicts.get((self._alias, host))
 
     def recognize(self, hosts: Sequence[str], *, is_admitted: bool = False) -> None:
         """Look at the hosts that this process has not written to before; ask the record about the others once a minute.
@@ -117,7 +110,7 @@ class Recognition:
         self._alias = alias
         if alias is not None and not owner:
             for host, finding in self._taken(alias, hosts).items():
-                _verdicts[alias, host] = _Verdict(finding, owner, now)
+                _verdicts[alias, host] = Verdict(finding, owner, now)
         if alias is None or not owner:
             return
         known = identities.find_all(alias)
@@ -170,7 +163,7 @@ class Recognition:
         finding = verdict.finding
         if known is None or finding.kind != "sound" or finding.identity != known.identity or known.state == GONE:
             return False
-        _verdicts[alias, host] = _Verdict(finding, owner, now + BELIEVED_FOR)
+        _verdicts[alias, host] = Verdict(finding, owner, now + BELIEVED_FOR)
         return True
 
     def _is_asked(self, alias: str, host: str) -> bool:
@@ -218,7 +211,7 @@ class Recognition:
             finding = findings[outcome.host] = look.at(outcome)
             believed = {"unread": SILENT_FOR if finding.error else UNREAD_FOR, "unknown": 0.0}
             until = monotonic() + believed.get(finding.kind, BELIEVED_FOR)
-            _verdicts[alias, outcome.host] = _Verdict(finding, look.owner, until)
+            _verdicts[alias, outcome.host] = Verdict(finding, look.owner, until)
         return findings
 
     def known(self) -> dict[str, Known]:

@@ -14,6 +14,7 @@ __all__ = [
     "log_kept_by_hosts",
     "log_lost",
     "log_outcome",
+    "log_unread",
     "log_unrecorded",
     "log_without_record",
     "removed",
@@ -96,6 +97,15 @@ def log_lost(problem: str) -> None:
         problem: Which host, what is wrong with it, and what to do; a sentence fragment.
     """
     logger.error("Whatever is sent there stays pending: %s.", problem)
+
+
+def log_unread(problem: str) -> None:
+    """Log that nothing is read from a host, as it is something else.
+
+    Args:
+        problem: As for `log_lost`.
+    """
+    logger.error("Nothing is read from it: %s.", problem)
 
 
 def log_without_record() -> None:

@@ -71,7 +71,8 @@ class UnmasteredStorage(ReplicatedStorage):
 
         def believed() -> Sequence[str]:
             truth = self.truth(name)
-            return random.sample(truth.hosts, len(truth.hosts)) if truth.is_settled else ()
+            hosts = self.own_hosts.among(truth.hosts) if truth.is_settled else ()
+            return random.sample(hosts, len(hosts))
 
         def job(call: Callable[[str, str], Any], host: str) -> Job:
             return self._guarded_job("download", call, host, name)
@@ -121,9 +122,9 @@ class UnmasteredStorage(ReplicatedStorage):
     def _copying(self, left_out: LeftOut) -> Copying:
         require, guarded = self.recognition.require, self._guarded_job
         have_lost = partial(self._have_lost, left_out)
-        return Copying(
-            self.hosts, self.transport_for, guarded, self._exists, self.withdraw, left_out, require, have_lost
-        )
+        self.own_hosts.among(self.hosts)  # so that it is known which ones are, wherever the copying is done
+        exists = self._exists_on_own
+        return Copying(self.hosts, self.transport_for, guarded, exists, self.withdraw, left_out, require, have_lost)
 
     def _have_lost(self, left_out: LeftOut, hosts: Sequence[str]) -> bool:
         """Look whether all of some hosts have lost their files by now: that they lack one says nothing."""
@@ -153,6 +154,13 @@ class UnmasteredStorage(ReplicatedStorage):
     def _exists(self, host: str, name: str) -> Course[bool]:
         told = yield from course_of(self.transport_for(host).exists, host, name)
         return checked(self.transport_for(host), "exists", host, name, bool, told)
+
+    @as_method
+    def _exists_on_own(self, host: str, name: str) -> Course[bool]:
+        """Look whether a host has a file, which a host that is something else does not tell."""
+        for problem in self.own_hosts.others([host]).values():
+            raise problem
+        return (yield from course_of(self._exists, host, name))
 
 
 def keep_lease() -> None:

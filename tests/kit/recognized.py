@@ -6,7 +6,7 @@ from django.core.files.storage import storages
 
 from resto.models import Host
 from resto.repair.status import host_statuses
-from resto.storage import recognition
+from resto.storage import own_hosts, recognition
 from resto.storage.host_identity import read_host_identity
 
 
@@ -24,6 +24,7 @@ def begin(settings, media_root, two_servers, identities_apply):
         options = {"transport": "webdav", "executor": "thread", "fatal_exceptions": False} | options
         settings.STORAGES = {"default": {"BACKEND": f"resto.storage.{kind}Storage", "OPTIONS": options}}
         recognition._verdicts.clear()
+        own_hosts.forget()
         return storages["default"]
 
     return begin

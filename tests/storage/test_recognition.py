@@ -10,7 +10,7 @@ from resto.models import Host, Pending
 from resto.names import HOST_IDENTITY
 from resto.repair.drain import drain
 from resto.repair.sync import SyncOptions, synchronize
-from resto.storage import recognition
+from resto.storage import own_hosts, recognition
 from resto.storage.adopting import adopt
 
 
@@ -21,7 +21,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("identities_apply")
 def clock(monkeypatch):
     """The clock by which hosts and the record are looked at again."""
     clock = [1_000.0]
-    monkeypatch.setattr(recognition, "monotonic", lambda: clock[0])
+    for module in (recognition, own_hosts):
+        monkeypatch.setattr(module, "monotonic", lambda: clock[0])
     return clock
 
 
