@@ -408,7 +408,7 @@ BREAKING = {
     | {
         "scripts": [["delete", "save"]],
         "faults": [0] * 4 + [3],
-        "crashes": [0] * 32 + [1],
+        "crashes": [0] * 35 + [1],
         "schedule": [1] * 25 + [0] * 60,
     },
     count_whoever_is_not_filled_yet: WIPED | {"scripts": [["save"]]},
@@ -419,9 +419,9 @@ BREAKING = {
     | {
         "scripts": [["save", "delete mine"]],
         "faults": [0, 0, 3],
-        "crashes": [0] * 18 + [1],
+        "crashes": [0] * 20 + [1],
         "times": [310],
-        "schedule": [0] * 20 + [3] * 2,
+        "schedule": [0] * 26 + [3] * 2,
     },
     ask_all_if_all_have_missed_something: MISSED_DELETION
     | {"scripts": [["save"], ["save"]], "times": [310], "schedule": [2] * 6 + [0] * 2 + [4] * 4 + [2] * 8},
