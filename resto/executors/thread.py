@@ -6,6 +6,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from typing import TypeVar
 
@@ -89,7 +90,8 @@ class _Pool:
             # An interruption: unless the request has got through, nobody serves it.
             if turn.acquire(blocking=False):
                 with self._lock:
-                    self._queues[host].remove((lanes, task))
+                    with suppress(ValueError):  # another thread of this host has been faster
+                        self._queues[host].remove((lanes, task))
                     self._release(host)
             raise
 

@@ -103,6 +103,24 @@ def test_job_that_ends_its_thread_does_not_hurt_the_others(executor, block, capl
     assert "The upload of a on media-1 tried to end its thread." in caplog.text
 
 
+def test_interruption_when_another_thread_has_taken_the_job_is_one(executor, pool, monkeypatch):
+    done = threading.Event()
+
+    def submit(serve, host, turn):
+        pool._busy[host] += 1  # by a thread that was there before
+        other = threading.Thread(target=serve, args=(host, threading.Lock()))
+        other.start()
+        other.join()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pool._threads, "submit", submit)
+    with pytest.raises(KeyboardInterrupt):
+        executor.submit([job("media-1", "a", done.set)])
+    assert done.is_set()
+    assert not pool._queues
+    assert not pool._busy
+
+
 def test_submitted_jobs_are_done_at_exit(run_program):
     said = run_program("""
         gate = threading.Event()
