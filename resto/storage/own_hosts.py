@@ -23,7 +23,7 @@ from resto.storage.identified import Identified, alias_of_identities
 from resto.storage.reporting import log_unread
 
 
-__all__ = ["BELIEVED_FOR", "SILENT_FOR", "UNREAD_FOR", "OwnHosts", "Verdict", "forget"]
+__all__ = ["BELIEVED_FOR", "OwnHosts", "Verdict", "forget"]
 
 # Seconds for which a process does not ask the record again about the hosts that it uses.
 BELIEVED_FOR = 60
@@ -50,6 +50,25 @@ class Verdict:
     finding: Finding
     owner: str
     until: float
+
+    @classmethod
+    def of(cls, finding: Finding, owner: str, now: float, *, unknown_for: float) -> "Verdict":
+        """Return what is believed of a host that was just looked at.
+
+        Args:
+            finding: What was found out.
+            owner: Whose it should be, hashed.
+            now: By the clock of whoever believes it.
+            unknown_for: Seconds after which one that has no identity, and of which nothing is known, is looked at again.
+        """
+        believed = {"unread": SILENT_FOR if finding.error else UNREAD_FOR, "unknown": unknown_for}
+        return cls(finding, owner, now + believed.get(finding.kind, BELIEVED_FOR))
+
+    def is_confirmed_by(self, known: Known | None) -> bool:
+        """Return whether the host was the one that it should be, and the record still says so."""
+        if known is None or self.finding.kind != "sound" or known.state == GONE:
+            return False
+        return self.finding.identity == known.identity
 
 
 # What this process has found out about hosts before it read there, by storages and hosts.
@@ -161,17 +180,13 @@ class OwnHosts:
     def _held(self, alias: str, host: str, known: Known | None) -> Finding | None:
         """Return what was found out about a host, if the record still says so."""
         before = self._known(alias, host)
-        if before is None or known is None or known.state == GONE or before.finding.kind != "sound":
-            return None
-        return before.finding if before.finding.identity == known.identity else None
+        return before.finding if before is not None and before.is_confirmed_by(known) else None
 
     def _ask(self, look: Look, alias: str, hosts: Sequence[str]) -> None:
         jobs = [self._guarded("download", self._identity, host, HOST_IDENTITY) for host in hosts]
         for outcome in get_plugin_manager().executor("thread")().run(jobs):
             finding = look.seen(outcome)
-            believed = {"unread": SILENT_FOR if finding.error else UNREAD_FOR, "unknown": UNREAD_FOR}
-            until = monotonic() + believed.get(finding.kind, BELIEVED_FOR)
-            _glances[alias, outcome.host] = Verdict(finding, look.owner, until)
+            _glances[alias, outcome.host] = Verdict.of(finding, look.owner, monotonic(), unknown_for=UNREAD_FOR)
             if finding.error is not None:
                 self._report(outcome)
             if finding.is_another:

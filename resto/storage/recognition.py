@@ -15,13 +15,13 @@ from resto.exceptions import ConfigurationError, HostUnavailableError
 from resto.plugins import identity
 from resto.record import identities
 from resto.record.changes import current_lease
-from resto.record.identities import GONE, MASTER, Known
+from resto.record.identities import MASTER, Known
 from resto.settings import storage_settings
 from resto.storage.host_findings import Finding, taken_finding
 from resto.storage.host_identity import HostIdentity, hashed_owner, new_host_id, write_host_identity
 from resto.storage.host_looks import Look, read_identities
 from resto.storage.identified import Identified, alias_of_identities, has_identities
-from resto.storage.own_hosts import BELIEVED_FOR, SILENT_FOR, UNREAD_FOR, Verdict, forget
+from resto.storage.own_hosts import BELIEVED_FOR, Verdict, forget
 from resto.storage.reporting import log_lost
 from resto.storage.sharing import problem_of_shared, taken_hosts
 from resto.storage.trials import Trials
@@ -124,8 +124,11 @@ class Recognition:
 
     def _retire_master_copy(self, known: Known | None, now: float) -> None:
         """Without a master copy, let nobody believe the directory that was one: it does not follow what is written from now on."""
-        self._master_is_due = math.inf if self._location() else now + BELIEVED_FOR
-        if known is not None and known.mark and not self._location():
+        if self._location():
+            self._master_is_due = math.inf
+            return
+        self._master_is_due = now + BELIEVED_FOR
+        if known is not None and known.mark:
             identities.retire(known)
 
     def require(self, host: str, name: str, action: str) -> None:
@@ -160,10 +163,9 @@ class Recognition:
             return False
         if now < verdict.until:
             return True
-        finding = verdict.finding
-        if known is None or finding.kind != "sound" or finding.identity != known.identity or known.state == GONE:
+        if not verdict.is_confirmed_by(known):
             return False
-        _verdicts[alias, host] = Verdict(finding, owner, now + BELIEVED_FOR)
+        _verdicts[alias, host] = Verdict(verdict.finding, owner, now + BELIEVED_FOR)
         return True
 
     def _is_asked(self, alias: str, host: str) -> bool:
@@ -209,9 +211,7 @@ class Recognition:
         findings = {}
         for outcome in read_identities(self._storage, hosts):
             finding = findings[outcome.host] = look.at(outcome)
-            believed = {"unread": SILENT_FOR if finding.error else UNREAD_FOR, "unknown": 0.0}
-            until = monotonic() + believed.get(finding.kind, BELIEVED_FOR)
-            _verdicts[alias, outcome.host] = Verdict(finding, look.owner, until)
+            _verdicts[alias, outcome.host] = Verdict.of(finding, look.owner, monotonic(), unknown_for=0.0)
         return findings
 
     def known(self) -> dict[str, Known]:
