@@ -181,8 +181,8 @@ def reopen(known: Known) -> None:
         Exception: As for `find`.
     """
     with connected() as connection:
-        row = rows_in(connection).filter(storage=known.storage, host=known.host, identity=known.identity)
-        row.filter(mark=known.mark).update(identity="", mark="", next_mark="", places="{}")
+        row = _rows_of(connection, known).filter(mark=known.mark)
+        row.update(identity="", mark="", next_mark="", places="{}")
 
 
 @outside_loops
@@ -233,7 +233,7 @@ def change_mark(known: Known, following: str) -> str:
         Exception: As for `find`.
     """
     with connected() as connection:
-        row = rows_in(connection).filter(storage=known.storage, host=known.host, identity=known.identity)
+        row = _rows_of(connection, known)
         row.filter(mark=known.mark, next_mark="").update(next_mark=following)
         announced: str = row.filter(mark=known.mark).values_list("next_mark", flat=True).first() or ""
     return announced
@@ -266,8 +266,7 @@ def retire(known: Known) -> None:
         Exception: As for `find`.
     """
     with connected() as connection:
-        row = rows_in(connection).filter(storage=known.storage, host=known.host, identity=known.identity)
-        row.filter(mark=known.mark).update(mark="", next_mark="")
+        _rows_of(connection, known).filter(mark=known.mark).update(mark="", next_mark="")
 
 
 @outside_loops
@@ -283,8 +282,7 @@ def note(known: Known, **values: Any) -> None:
     """
     values = {name: json.dumps(value) if isinstance(value, Mapping) else value for name, value in values.items()}
     with connected() as connection:
-        row = rows_in(connection).filter(storage=known.storage, host=known.host, identity=known.identity)
-        row.update(**values)
+        _rows_of(connection, known).update(**values)
 
 
 @outside_loops
@@ -305,7 +303,7 @@ def change_places(
         Exception: As for `find`.
     """
     with connected() as connection:
-        row = rows_in(connection).filter(storage=known.storage, host=known.host, identity=known.identity)
+        row = _rows_of(connection, known)
         for _ in range(_TRIES):
             before = row.values_list("places", flat=True).first()
             if before is None:
@@ -335,6 +333,11 @@ def note_trial(storage: str, host: str, trial: Mapping[str, Any]) -> None:
         # One of the future is from a clock that was wrong.
         if before is not None and not trial["tried"] <= tried <= leases.clock():
             row.filter(directories=before).update(directories=json.dumps(trial))
+
+
+def _rows_of(connection: Any, known: Known) -> "QuerySet[Host]":
+    """Return the row of what is known, if it is still about the same directory or server."""
+    return rows_in(connection).filter(storage=known.storage, host=known.host, identity=known.identity)
 
 
 def _values(identity: str, mark: str, state: str, *, is_left_out: bool) -> dict[str, Any]:
