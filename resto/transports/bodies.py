@@ -146,9 +146,8 @@ class Straight:
         except (BlockingIOError, ConnectionError, TimeoutError):
             raise
         except (OSError, ValueError):
-            self._send = (
-                None  # the file cannot be sent so; if it cannot be read either, or it is the socket, that will be seen
-            )
+            # The file cannot be sent so; if it cannot be read either, or it is the socket, that will be seen.
+            self._send = None
             return 0
 
 

@@ -186,10 +186,10 @@ class HttpTransport(Transport):
             return directory
         steps.close_stream(response)
         # Of a host that has never listed anything, Apache for example, this says nothing about the directory.
-        if response.status in steps.ABSENT and not known:
-            return None
         if response.status in steps.ABSENT:
-            raise action.missing()
+            if known:
+                raise action.missing()
+            return None
         if known or response.status not in steps.LISTS_NOT:
             raise action.unexpected(response, "GET")
         self._lists[action.host] = False

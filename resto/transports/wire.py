@@ -48,9 +48,8 @@ class ConnectionWire:
         self._connector = Connector(url, timeout, ssl_context)
         self.path = url.path
         self.idle: IdlePool[Connection] = IdlePool()
-        self._may_follow = (
-            True  # that one request comes behind another one, which some host, or proxy, may not understand
-        )
+        # That one request comes behind another one, which some host, or proxy, may not understand.
+        self._may_follow = True
 
     def close(self) -> None:
         self.idle.clear()
