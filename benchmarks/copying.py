@@ -11,7 +11,10 @@ from benchmarks.timing import Time, in_seconds, interleave
 
 
 __all__ = [
+    "FANOUT",
     "IN_PROCESS",
+    "RCLONE",
+    "SIZE",
     "WHOLE",
     "Call",
     "Folders",
@@ -28,6 +31,7 @@ SIZE = 4096  # bytes of a file
 FANOUT = 100  # files of a directory
 
 WHOLE, IN_PROCESS = "resto_sync, whole process", "resto_sync, in process"
+RCLONE = "rclone copy"
 
 # Prints the times, and the growth of memory in MB, without those of the start of Python, Django and resto.
 SITE = """

@@ -18,6 +18,7 @@ from django.test import override_settings
 
 from benchmarks import ROOT
 from benchmarks.draining import READY
+from benchmarks.programs import serving
 from benchmarks.results import REPLICATIONS, Row
 from benchmarks.sizes import Sizes
 from benchmarks.timing import interleave
@@ -40,7 +41,7 @@ def measure(sizes: Sizes) -> list[Row]:
     """Let one, two and four processes send what a comparison has handed over."""
     postgresql = PostgreSQL().start()
     try:
-        with tempfile.TemporaryDirectory(prefix="resto-bench-") as folder, _slow_hosts() as hosts:
+        with tempfile.TemporaryDirectory(prefix="resto-bench-") as folder, serving("slow_hosts", HOSTS, DELAY) as hosts:
             options = {"hosts": hosts, "location": f"{folder}/master", "transport": "http"}
             settings = {
                 "STORAGES": {"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": options}},
@@ -54,17 +55,6 @@ def measure(sizes: Sizes) -> list[Row]:
     finally:
         postgresql.close()
     return [Row.of(WORK, rival, {REPLICATIONS: samples}) for rival, samples in rates.items()]
-
-
-@contextmanager
-def _slow_hosts() -> Iterator[list[str]]:
-    command = [sys.executable, "-m", "benchmarks.slow_hosts", str(HOSTS), str(DELAY)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().split()
-        finally:
-            process.kill()
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks import network, scale
 from benchmarks.copying import IN_PROCESS as SYNC
+from benchmarks.copying import RCLONE
 from benchmarks.drains import WORK, drains
 from benchmarks.network import away
 from benchmarks.reads import DISK, NEAR, WHOLE
@@ -122,9 +123,9 @@ GOALS = [
         for number in (3, 12)
     ),
     within("network", network.LARGE, 1.1, of=network.CURL, figure=SECONDS),
-    better("network", network.COPY, 1, than=f"{network.RCLONE}, 64 transfers", figure=SECONDS, ours=SYNC),
+    better("network", network.COPY, 1, than=f"{RCLONE}, 64 transfers", figure=SECONDS, ours=SYNC),
     within("network", network.COPY, 2.2, of=None, figure=network.MULTIPLE, ours=SYNC),
-    *(better("scale", f"compare {share}", 2, than=scale.RCLONE, figure=SECONDS, ours=SYNC) for share in scale.SHARES),
+    *(better("scale", f"compare {share}", 2, than=RCLONE, figure=SECONDS, ours=SYNC) for share in scale.SHARES),
     within("scale", scale.PER_FILE, 1.1, of=scale.FEW, figure=MICROSECONDS, ours=scale.ALL),
     within("scale", scale.PER_FILE, 1, of=scale.FEW, figure=MEMORY, ours=scale.ALL, more=3),
     *(
@@ -132,11 +133,11 @@ GOALS = [
         for database, most in (("SQLite (WAL)", 0.3), ("PostgreSQL", 0.65), ("PostgreSQL, prepared", 0.5))
     ),
     within("outage", SILENT, 1.1, of=f"{HYBRID}, all healthy", ours=f"{HYBRID}, one silent"),
-    better("sync", "copy to nginx", 3.2, than="rclone copy", figure=SECONDS, ours=SYNC),
-    better("sync", "copy to Apache", 2.3, than="rclone copy", figure=SECONDS, ours=SYNC),
-    better("sync", "compare with nginx", 3, than="rclone copy", figure=SECONDS, ours=SYNC),
-    better("sync", "compare with Apache", 3, than="rclone copy", figure=SECONDS, ours=SYNC),
-    within("restore", "restore from nginx", 1, of="rclone copy", figure=SECONDS, ours=RESTORE),
+    better("sync", "copy to nginx", 3.2, than=RCLONE, figure=SECONDS, ours=SYNC),
+    better("sync", "copy to Apache", 2.3, than=RCLONE, figure=SECONDS, ours=SYNC),
+    better("sync", "compare with nginx", 3, than=RCLONE, figure=SECONDS, ours=SYNC),
+    better("sync", "compare with Apache", 3, than=RCLONE, figure=SECONDS, ours=SYNC),
+    within("restore", "restore from nginx", 1, of=RCLONE, figure=SECONDS, ours=RESTORE),
     within("record", "catch up with 1 % of all names", 0.1, of="resto_sync", figure=SECONDS, ours=DRAIN),
     *(
         within("record", f"1 KB save, 3 hosts, {storage} with a record", 2, of="no record", ours=database)

@@ -9,28 +9,12 @@ connecting takes. The line is as broad as the machine allows, and loses nothing.
 
 import asyncio
 import selectors
-import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-
-from benchmarks import ROOT
+from collections.abc import Sequence
 
 
-__all__ = ["line"]
-
-
-@contextmanager
-def line(seconds: float, addresses: Sequence[str]) -> Iterator[list[str]]:
-    """Yield the addresses at which hosts are a round trip of so many seconds away."""
-    command = [sys.executable, "-m", "benchmarks.line", str(seconds), *addresses]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().split()
-        finally:
-            process.kill()
+__all__: list[str] = []
 
 
 class Direction(asyncio.Protocol):

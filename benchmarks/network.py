@@ -9,11 +9,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.copying import WHOLE, create_files, curl_copy, into_empty, rclone_copy, resto_sync, rows_of
+from benchmarks.copying import RCLONE, WHOLE, create_files, curl_copy, into_empty, rclone_copy, resto_sync, rows_of
 from benchmarks.hosts import Hosts, serve
-from benchmarks.line import line
-from benchmarks.programs import find_program, run
-from benchmarks.results import ROUND_TRIPS, SECONDS, WALL, Row, Spread
+from benchmarks.programs import find_program, run, serving
+from benchmarks.results import ROUND_TRIPS, SECONDS, WALL, Row
 from benchmarks.rivals import DJANGO_RESTO, FLOOR, HYBRID, URLLIB3, opened, resto_hybrid, through
 from benchmarks.saves import FOLDER, saving
 from benchmarks.sizes import Sizes
@@ -21,14 +20,13 @@ from benchmarks.timing import in_turn, interleave, timed
 from kit.servers import MediaServer
 
 
-__all__ = ["COPY", "CURL", "LARGE", "LINES", "MULTIPLE", "RCLONE", "away", "measure"]
+__all__ = ["COPY", "CURL", "LARGE", "LINES", "MULTIPLE", "away", "measure"]
 
 LINES = (0.0005, 0.005, 0.05)  # seconds of a round trip
 FARTHEST = LINES[-1]
 RIVALS = [HYBRID, DJANGO_RESTO, FLOOR, URLLIB3]
 
 CURL = "curl --parallel"
-RCLONE = "rclone copy"
 TOGETHER = 64  # files that rclone and curl have under way
 MEGABYTES = 10
 MULTIPLE = f"round trips for {TOGETHER} files"
@@ -100,14 +98,13 @@ def _saves_after_a_pause(hosts: Hosts, sizes: Sizes, directory: str) -> list[Row
 
 @contextmanager
 def _at_the_end(seconds: float, hosts: Hosts, number: int) -> Iterator[Hosts]:
-    with line(seconds, hosts.addresses[:number]) as addresses:
+    with serving("line", seconds, *hosts.addresses[:number]) as addresses:
         yield replace(hosts, addresses=addresses, roots=hosts.roots[:number])
 
 
 def _with_round_trips(row: Row, seconds: float) -> Row:
     spread = row.figures[WALL]
-    trips = Spread(*(value / 1000 / seconds for value in (spread.median, spread.low, spread.high)), spread.samples)
-    return replace(row, figures={WALL: spread, ROUND_TRIPS: trips, **row.figures})
+    return replace(row, figures={WALL: spread, ROUND_TRIPS: spread.divided_by(1000 * seconds), **row.figures})
 
 
 # Larger files, and many.
@@ -142,7 +139,7 @@ def _copies(sizes: Sizes, directory: Path) -> list[Row]:
         url, root = server.new_folder()
         scheme, _, rest = url.partition("://")
         address, _, path = rest.partition("/")
-        with line(FARTHEST, [address]) as (distant,):
+        with serving("line", FARTHEST, address) as (distant,):
             folders = [(f"{scheme}://{distant}/{path}", root)]
             calls = {
                 WHOLE: resto_sync(master, folders),
@@ -159,7 +156,5 @@ def _copies(sizes: Sizes, directory: Path) -> list[Row]:
 
 
 def _with_multiple(row: Row, files: int) -> Row:
-    spread = row.figures[SECONDS]
-    scale = FARTHEST * max(files / TOGETHER, 1)
-    multiple = Spread(*(value / scale for value in (spread.median, spread.low, spread.high)), spread.samples)
+    multiple = row.figures[SECONDS].divided_by(FARTHEST * max(files / TOGETHER, 1))
     return replace(row, figures={**row.figures, MULTIPLE: multiple})

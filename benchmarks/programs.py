@@ -3,15 +3,17 @@
 import os
 import shutil
 import subprocess
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from benchmarks import ROOT
 from kit.kinds import SYSTEM_PROGRAMS, VENV_PROGRAMS
 
 
-__all__ = ["Finished", "find_program", "run", "run_together"]
+__all__ = ["Finished", "find_program", "run", "run_together", "serving"]
 
 
 class Finished(NamedTuple):
@@ -26,6 +28,18 @@ class Finished(NamedTuple):
     wall: float
     cpu: float
     output: str
+
+
+@contextmanager
+def serving(module: str, *arguments: object) -> Iterator[list[str]]:
+    """Run a module of the benchmarks that serves until it is ended, and prints addresses in one line; yield these."""
+    command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().split()
+        finally:
+            process.kill()
 
 
 def run(*command: str) -> Finished:

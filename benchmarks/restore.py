@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
+from benchmarks.copying import RCLONE, SIZE, create_files
 from benchmarks.programs import Finished, find_program, run
 from benchmarks.results import Row
 from benchmarks.sizes import Sizes
@@ -14,9 +15,6 @@ from kit.servers import MediaServer
 
 
 __all__ = ["measure"]
-
-SIZE = 4096  # bytes of a file
-FANOUT = 100  # files of a directory
 
 WHOLE, IN_PROCESS = "resto_restore, whole process", "resto_restore, in process"
 
@@ -48,7 +46,7 @@ print(time.perf_counter() - wall, time.process_time() - cpu)
 """
 
 # As it comes, and without the pause of 10 ms that it makes before each request.
-RCLONE = {"rclone copy": "", "rclone copy, without its pauses": ",pacer_min_sleep=0"}
+PAUSES = {RCLONE: "", f"{RCLONE}, without its pauses": ",pacer_min_sleep=0"}
 
 
 def measure(sizes: Sizes) -> list[Row]:
@@ -71,7 +69,7 @@ def measure(sizes: Sizes) -> list[Row]:
             return calling
 
         calls = {WHOLE: into_new_directory(lambda target: _resto_restore(url, target))}
-        for rival, option in RCLONE.items():
+        for rival, option in PAUSES.items():
             calls[rival] = into_new_directory(lambda target, option=option: _rclone_copy(url, option, target))
         samples = interleave(calls, sizes.rounds)
     times = {name: [Time(done.wall, done.cpu) for done in finished] for name, finished in samples.items()}
@@ -89,8 +87,6 @@ def _rclone_copy(url: str, option: str, target: Path) -> Finished:
 
 
 def _create(folder: Path, files: int) -> None:
-    for number in range(files):
-        path = folder / f"{number // FANOUT:03}" / f"{number:06}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.parent.chmod(0o777)  # the server may be another user
-        path.write_bytes(number.to_bytes(4, "big") * (SIZE // 4))
+    create_files(folder, files)
+    for directory in folder.iterdir():
+        directory.chmod(0o777)  # the server may be another user

@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 
@@ -44,6 +44,9 @@ class Spread:
         quartiles = statistics.quantiles(samples, n=4, method="inclusive") if len(samples) > 1 else [*samples] * 3
         low, median, high = (float(f"{value:.6g}") for value in quartiles)
         return cls(median, low, high, len(samples))
+
+    def divided_by(self, number: float) -> Self:
+        return replace(self, median=self.median / number, low=self.low / number, high=self.high / number)
 
 
 @dataclass(frozen=True)

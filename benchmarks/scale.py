@@ -4,17 +4,14 @@ import os
 import tempfile
 from pathlib import Path
 
-from benchmarks.copying import IN_PROCESS, WHOLE, rclone_copy, resto_sync
+from benchmarks.copying import FANOUT, IN_PROCESS, RCLONE, SIZE, WHOLE, rclone_copy, resto_sync
 from benchmarks.results import CPU_SECONDS, MEMORY, MICROSECONDS, SECONDS, Row
 from benchmarks.sizes import Sizes
 from benchmarks.timing import interleave
 from kit.servers import MediaServer
 
 
-__all__ = ["ALL", "FEW", "PER_FILE", "RCLONE", "SHARES", "measure"]
-
-FANOUT = 100  # files of a directory
-RCLONE = "rclone copy"
+__all__ = ["ALL", "FEW", "PER_FILE", "SHARES", "measure"]
 
 FEW, ALL = "a thirtieth of the files", "all files"
 SHARES = {FEW: 30, "a third of the files": 3, ALL: 1}
@@ -58,7 +55,7 @@ def _link_files(roots: list[Path], files: int) -> None:
     for root in roots:
         root.mkdir(exist_ok=True)
         content = root / "content.jpg"
-        content.write_bytes(bytes(4096))
+        content.write_bytes(bytes(SIZE))
         for start in range(0, files, FANOUT):
             directory = root / f"{start // FANOUT:05}"
             directory.mkdir()

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.copying import (
+    RCLONE,
     WHOLE,
     Call,
     Folders,
@@ -48,7 +49,7 @@ def _copies(master: Path, folders: Folders, local: Sequence[Path]) -> dict[str, 
     roots = [path for _, path in folders]
     return {
         WHOLE: into_empty(master, roots, resto_sync(master, folders)),
-        "rclone copy": into_empty(master, roots, rclone_copy(master, folders)),
+        RCLONE: into_empty(master, roots, rclone_copy(master, folders)),
         "rsync -r, local": into_empty(master, local, _rsync("-r", master, local)),
         "cp -r, local": into_empty(
             master, local, one_after_another([["cp", "-r", f"{master}/.", str(path)] for path in local])
@@ -60,7 +61,7 @@ def _comparisons(master: Path, folders: Folders, local: Sequence[Path]) -> dict[
     return {
         WHOLE: resto_sync(master, folders),
         "resto_sync --checksum, which reads everything": resto_sync(master, folders, "--checksum"),
-        "rclone copy": rclone_copy(master, folders),
+        RCLONE: rclone_copy(master, folders),
         "rsync -rn, local": _rsync("-rn", master, local),
     }
 
