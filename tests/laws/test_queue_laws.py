@@ -4,25 +4,19 @@ The real storage, workers, record and drain run; a scheduler picks who takes the
 the rules by which a drain takes back what it has handed over, the law is broken.
 """
 
-import itertools
 import logging
-import tempfile
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path
 
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
-from django.test import override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kit.mastered import GRACE, LEASE, nearby, scheduled, standing
 from kit.world import (
     World,
-    WorldTransport,
-    live_in,
-    pause_at_the_master_copy,
 )
 from resto.executors.queue import QueueExecutor
 from resto.models import Pending
@@ -40,8 +34,6 @@ def _quiet(caplog):
 
 
 BUDGET = settings.default.max_examples
-
-LEASE, GRACE = 300, 60
 
 TAKES, REFUSES, LOSES_ITS_ANSWER = range(3)
 
@@ -80,28 +72,13 @@ class WorldQueue(QueueExecutor):
 def opened(scenario, monkeypatch):
     """Open the world of a scenario, and return it, where the master copy is, and the messages of the queue."""
     world, messages = World(scenario), []
-    with ExitStack() as stack:
-        location = stack.enter_context(tempfile.TemporaryDirectory())
-        (Path(location) / "other").touch()  # else it could be a mount point
-        options = {
-            "location": location,
-            "transport": WorldTransport,
-            "transport_options": {"world": world},
-            "executor": WorldQueue,
-            "executor_options": {"world": world, "messages": messages, "answers": iter(scenario["queue"])},
-            "allow_overwrite": True,
-        }
-        storage_settings = {"default": {"BACKEND": "resto.storage.AsyncStorage", "OPTIONS": options}}
-        stack.enter_context(
-            override_settings(
-                RESTO_MEDIA_HOSTS=["host"], STORAGES=storage_settings, RESTO_LEASE=LEASE, RESTO_GRACE=GRACE
-            )
-        )
-        patch = stack.enter_context(monkeypatch.context())
-        live_in(world, patch)
-        pause_at_the_master_copy(patch, world)
-        assert storages["default"].problems() == []
-        yield world, Path(location) / "a", messages
+    more = {
+        "executor": WorldQueue,
+        "executor_options": {"world": world, "messages": messages, "answers": iter(scenario["queue"])},
+        "allow_overwrite": True,
+    }
+    with standing(world, monkeypatch, backend="resto.storage.AsyncStorage", **more) as (location, _):
+        yield world, location / "a", messages
 
 
 def play(scenario, monkeypatch):
@@ -240,23 +217,17 @@ BREAKING = {
 }
 
 
-def nearby(steps):
-    radius = 1 if len(steps) > 3 else 4
-    return itertools.product(*[range(max(number - radius, 1), number + radius + 1) for number in steps])
-
-
 @pytest.mark.parametrize("mutate", BREAKING, ids=lambda mutate: mutate.__name__)
 def test_the_law_is_broken_without_a_rule(monkeypatch, mutate):
     """This is what makes the test above worth something."""
     scenario, moves, found = BREAKING[mutate]
 
     def breaks_the_law(steps):
-        schedule = [actor for actor, number in zip(moves, steps, strict=True) for _ in range(number)]
-        master, host, left = play(scenario | {"schedule": schedule}, monkeypatch)
+        master, host, left = play(scenario | {"schedule": scheduled(moves, steps)}, monkeypatch)
         return host != master and left == 0
 
     assert not breaks_the_law(found)
 
     mutate(monkeypatch)
 
-    assert any(map(breaks_the_law, [found, *nearby(found)]))
+    assert any(map(breaks_the_law, [found, *nearby(found, most=3)]))

@@ -5,20 +5,17 @@ who takes the next step. Without any one of the rules of `resto.repair.restore`,
 """
 
 import logging
-import tempfile
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from itertools import chain, count, product
-from pathlib import Path
 
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
-from django.test import override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kit.staging import UnorderedExecutor
-from kit.world import World, WorldTransport, live_in, pause_at_the_master_copy, paused
+from kit.mastered import GRACE, LEASE, standing
+from kit.world import World, paused
 from resto.exceptions import ReplicationError
 from resto.master import copy
 from resto.master.copy import MasterCopy
@@ -44,7 +41,6 @@ def _quiet(caplog):
 
 BUDGET = settings.default.max_examples
 
-LEASE, GRACE = 300, 60
 
 OLD = b"old"
 
@@ -64,30 +60,11 @@ SCENARIOS = st.fixed_dictionaries(
 def opened(scenario, monkeypatch):
     """Open the world of a scenario."""
     world = World(scenario)
-    with ExitStack() as stack:
-        location = stack.enter_context(tempfile.TemporaryDirectory())
-        (Path(location) / "other").touch()  # else it could be a mount point
-        options = {
-            "location": location,
-            "transport": WorldTransport,
-            "transport_options": {"world": world},
-            "executor": UnorderedExecutor,
-            "fatal_exceptions": False,
-        }
-        storage_settings = {"default": {"BACKEND": "resto.storage.HybridStorage", "OPTIONS": options}}
-        stack.enter_context(
-            override_settings(
-                RESTO_MEDIA_HOSTS=["near", "far"], STORAGES=storage_settings, RESTO_LEASE=LEASE, RESTO_GRACE=GRACE
-            )
-        )
-        patch = stack.enter_context(monkeypatch.context())
-        live_in(world, patch)
-        pause_at_the_master_copy(patch, world)
+    with standing(world, monkeypatch, ["near", "far"], fatal_exceptions=False) as (location, patch):
         for method in ("remove", "has"):
             patch.setattr(Root, method, paused(world, getattr(Root, method)))
         world.hosts["near"]["a"] = OLD
-        assert storages["default"].problems() == []
-        yield world, Path(location)
+        yield world, location
 
 
 def play(scenario, monkeypatch, *, drains_until_restored=0):

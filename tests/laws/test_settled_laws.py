@@ -4,7 +4,6 @@ The real storage, record and drain run, on two hosts; a scheduler picks who take
 one of the rules of `resto.record.settled`, the law is broken.
 """
 
-import itertools
 import logging
 import threading
 from functools import partial
@@ -14,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kit.mastered import GRACE, LEASE, opened, write
+from kit.mastered import GRACE, LEASE, nearby, opened, scheduled, write
 from kit.world import CrashError
 from resto.models import Pending
 from resto.record import leases, opening, rows, settled
@@ -239,23 +238,17 @@ BREAKING = {
 }
 
 
-def nearby(steps):
-    radius = 1 if len(steps) > 2 else 4
-    return itertools.product(*[range(max(number - radius, 1), number + radius + 1) for number in steps])
-
-
 @pytest.mark.parametrize("mutate", BREAKING, ids=lambda mutate: mutate.__name__)
 def test_the_law_is_broken_without_a_rule(monkeypatch, mutate):
     """This is what makes the test above worth something."""
     scenario, moves, found = BREAKING[mutate]
 
     def breaks_the_law(steps):
-        schedule = [actor for actor, number in zip(moves, steps, strict=True) for _ in range(number)]
-        master, hosts, left = play(scenario | {"schedule": schedule}, monkeypatch)
+        master, hosts, left = play(scenario | {"schedule": scheduled(moves, steps)}, monkeypatch)
         return hosts != [master] * 2 and left == 0
 
     assert not breaks_the_law(found)
 
     mutate(monkeypatch)
 
-    assert any(map(breaks_the_law, [found, *nearby(found)]))
+    assert any(map(breaks_the_law, [found, *nearby(found, most=2)]))
